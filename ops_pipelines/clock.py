@@ -1,0 +1,49 @@
+"""Tell time, and name restore points after it. Every age in the product comes through a `Clock`."""
+
+import secrets
+from datetime import datetime, timedelta, timezone
+from typing import Protocol
+
+UTC = timezone.utc
+
+
+class Clock(Protocol):
+    """Where "now" comes from; tests hand in one that stands still."""
+
+    def now(self) -> datetime:
+        """The current time, timezone-aware, in UTC."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def new_id(at: datetime) -> str:
+    """An id that sorts by time and never repeats: `20261121T020000Z-7f3a`."""
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def human_duration(duration: timedelta) -> str:
+    """`3d 4h`, `2h 05m`, `41s`, `0.4s`: two units at most, for tables and sentences."""
+    seconds = duration.total_seconds()
+    if seconds < 60:
+        return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
+    days, rest = divmod(int(seconds), 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, left = divmod(rest, 60)
+    if days:
+        return f"{days}d {hours}h"
+    return f"{hours}h {minutes:02}m" if hours else f"{minutes}m {left:02}s"
+
+
+def human_size(size_bytes: float) -> str:
+    """`1.5 GiB`, `312 KiB`, `7 B`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size_bytes < 1024:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1024
+    return f"{size_bytes:.1f} TiB"

@@ -1,0 +1,39 @@
+"""Can this cadence hold this RPO? Arithmetic on cron lines; nothing here runs anything.
+
+A backup protects from the start of its dump, and counts once verified. After one missed run the
+newest verified backup is two intervals plus one whole run old, so `2 × interval + run ≤ rpo`. The
+run is allowed as much as the RTO: a restore is its longest step.
+"""
+
+from datetime import datetime, timedelta
+from itertools import islice, pairwise
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim
+
+from ops_pipelines.config.models import Settings
+
+_TICKS_LOOKED_AT = 400
+
+
+def longest_interval(cron: str, timezone: str) -> timedelta:
+    """The longest time between two ticks of `cron`, over the next 400 of them from a fixed start."""
+    start = datetime(2026, 1, 1, tzinfo=ZoneInfo(timezone))
+    ticks = [tick.timestamp() for tick in islice(CronSim(cron, start), _TICKS_LOOKED_AT)]
+    return timedelta(seconds=max(after - before for before, after in pairwise(ticks)))
+
+
+def cadence_problem(settings: Settings, timezone: str) -> str | None:
+    """Why the schedule cannot hold the RPO when one run is missed, or None when it can."""
+    if settings.accept_risk:
+        return None
+    interval = longest_interval(settings.every, timezone)
+    oldest = 2 * interval + settings.rto
+    if oldest <= settings.rpo:
+        return None
+    hours = f"{oldest.total_seconds() / 3600:.3g}h"
+    return (
+        f"every {settings.every!r} leaves up to {interval.total_seconds() / 3600:.3g}h between runs; after one missed "
+        f"run the newest verified backup would be {hours} old, more than rpo "
+        f"{settings.rpo.total_seconds() / 3600:.3g}h. Back up more often, allow a larger rpo, or set accept_risk: true"
+    )

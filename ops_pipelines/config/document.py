@@ -1,0 +1,90 @@
+"""YAML text to plain values that remember their lines. Knows YAML, knows no key of `ops.yaml`."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from ops_pipelines.config.errors import Mistake
+
+Path = tuple[str | int, ...]
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+
+@dataclass
+class Document:
+    """The values of a YAML file, the line of every key, and what was wrong with it so far."""
+
+    values: Any = None
+    lines: dict[Path, int] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def line_of(self, path: Path) -> int:
+        """The line of the key, or of its nearest parent that stands in the file."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def parse(text: str, environ: Mapping[str, str] = os.environ) -> Document:
+    """Parse YAML, replacing `${VAR}` and `${VAR:-default}` in its values from `environ`."""
+    document = Document()
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        document.mistakes.append(Mistake(mark.line + 1 if mark else 1, "", f"not valid YAML: {error.problem}"))
+        return document
+    except yaml.YAMLError as error:
+        document.mistakes.append(Mistake(1, "", f"not valid YAML: {error}"))
+        return document
+    document.values = _value(root, (), document, environ) if root is not None else {}
+    return document
+
+
+def _value(node: yaml.Node, path: Path, document: Document, environ: Mapping[str, str]) -> Any:
+    document.lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, document, environ)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, (*path, index), document, environ) for index, item in enumerate(node.value)]
+    if "${" in node.value:
+        return _interpolate(node, path, document, environ)
+    return yaml.SafeLoader("").construct_object(node)
+
+
+def _mapping(node: yaml.MappingNode, path: Path, document: Document, environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key = str(key_node.value)
+        line = key_node.start_mark.line + 1
+        if key in values:
+            first = document.lines[(*path, key)]
+            document.mistakes.append(Mistake(line, _dotted((*path, key)), f"given twice, first on line {first}"))
+            continue
+        document.lines[(*path, key)] = line
+        values[key] = _value(value_node, (*path, key), document, environ)
+    return values
+
+
+def _interpolate(node: yaml.ScalarNode, path: Path, document: Document, environ: Mapping[str, str]) -> str:
+    def replaced(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        value = environ.get(name) or default
+        if value is None:
+            line = node.start_mark.line + 1
+            example = f"${{{name}:-default}}"
+            document.mistakes.append(
+                Mistake(line, _dotted(path), f"the environment variable {name} is not set", example)
+            )
+            return match[0]
+        return value
+
+    return _VARIABLE.sub(replaced, node.value)
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(str(step) for step in path)

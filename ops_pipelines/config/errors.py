@@ -1,0 +1,43 @@
+"""What is wrong with an `ops.yaml`: every mistake at once, each with its line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops_pipelines.errors import OpsError
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake: where it stands, what was expected there and what a right line looks like."""
+
+    line: int
+    field: str
+    expected: str
+    example: str = ""
+
+    def __str__(self) -> str:
+        example = f"  (for example: {self.example})" if self.example else ""
+        return f"{self.field or 'the file'}: {self.expected}{example}"
+
+
+class ConfigError(OpsError):
+    """The configuration cannot be used; `mistakes` lists every reason."""
+
+    def __init__(self, path: Path, mistakes: Sequence[Mistake]) -> None:
+        self.path = path
+        self.mistakes = sorted(mistakes, key=lambda mistake: mistake.line)
+        lines = "\n".join(f"{path}:{mistake.line}: {mistake}" for mistake in self.mistakes)
+        count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
+        super().__init__(
+            f"{path} has {count}\n{lines}",
+            safe="nothing was run; existing backups are untouched",
+            next="correct the file, then: ops check",
+        )
+
+    def as_dict(self) -> dict[str, object]:  # type: ignore[override]
+        """The four sentences plus the mistakes, each with its line."""
+        listed = [
+            {"line": m.line, "field": m.field, "expected": m.expected, "example": m.example} for m in self.mistakes
+        ]
+        return {**super().as_dict(), "file": str(self.path), "mistakes": listed}

@@ -1,0 +1,50 @@
+"""Small value types of `ops.yaml`: durations such as `24h`, names, cron lines."""
+
+import re
+from datetime import datetime, timedelta, timezone
+from typing import Annotated, Any
+
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION = r"^(\d+(?:\.\d+)?)\s*([smhdw])$"
+
+
+def parse_duration(value: Any) -> Any:
+    """`24h`, `30m`, `90s`, `35d` or `2w` as a timedelta; anything that is not text passes through."""
+    if not isinstance(value, str):
+        if isinstance(value, (int, float)):
+            raise ValueError("a duration needs a unit, such as 24h, 30m or 35d")
+        return value
+    match = re.match(_DURATION, value.strip())
+    if match is None:
+        raise ValueError(f"a duration such as 24h, 30m or 35d, not {value!r}")
+    return timedelta(**{_UNITS[match[2]]: float(match[1])})
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest exact spelling: 90 minutes is `90m`, 24 hours is `24h`."""
+    seconds = int(value.total_seconds())
+    for unit, size in (("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def _cron(value: str) -> str:
+    try:
+        CronSim(value, datetime(2026, 1, 1, tzinfo=timezone.utc))
+    except CronSimError as error:
+        raise ValueError(f"a cron line of five fields ({error})") from None
+    return value
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": _DURATION, "examples": ["24h", "30m", "35d"]}),
+]
+Cron = Annotated[str, AfterValidator(_cron), Field(examples=["0 2,8,14,20 * * *"])]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", examples=["crm"])]

@@ -1,0 +1,72 @@
+"""The one tree of errors a user can meet, each with a message for a human.
+
+An error says what failed, why, what is still safe and what to type next. Errors that belong
+to one room (a broken YAML line, a corrupt part) subclass these where they are raised.
+"""
+
+from ops_pipelines.redact import redact
+
+
+class OpsError(Exception):
+    """Something went wrong that a human has to know about.
+
+    Args:
+        what: what failed, and on which source or file.
+        why: the cause, as far as it is known.
+        safe: what is still safe ("the last verified backup is untouched").
+        next: the command or change that gets the user on.
+    """
+
+    exit_status = 2
+
+    def __init__(self, what: str, *, why: str = "", safe: str = "", next: str = "") -> None:
+        self.what, self.why, self.safe, self.next = (redact(text) for text in (what, why, safe, next))
+        super().__init__(self.what)
+
+    def __str__(self) -> str:
+        labelled = (("why", self.why), ("safe", self.safe), ("next", self.next))
+        return "\n".join([self.what, *(f"  {label}: {text}" for label, text in labelled if text)])
+
+    def as_dict(self) -> dict[str, str]:
+        """The same four sentences for `--json`, metadata and alerts."""
+        return {
+            "error": type(self).__name__,
+            "what": self.what,
+            "why": self.why,
+            "safe": self.safe,
+            "next": self.next,
+        }
+
+
+class SafetyRefusal(OpsError):
+    """We could have done it, and refused because it might destroy or expose something."""
+
+    exit_status = 3
+
+
+class SourceError(OpsError):
+    """A protected source could not be reached, read or dumped."""
+
+
+class ToolMissing(OpsError):
+    """No client or server program of a fitting version is installed."""
+
+
+class StoreError(OpsError):
+    """A store could not be read or written."""
+
+
+class CorruptCopy(OpsError):
+    """A copy is not what its manifest says it is; `check` names the assertion that noticed."""
+
+    def __init__(self, what: str, *, check: str, why: str = "", safe: str = "", next: str = "") -> None:
+        super().__init__(what, why=why, safe=safe, next=next)
+        self.check = check
+
+
+class Busy(OpsError):
+    """Another run holds the source; nothing was started."""
+
+
+class Inconclusive(OpsError):
+    """The verifier itself failed; nothing is known about the backup, which is not condemned."""

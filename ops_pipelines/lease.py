@@ -1,0 +1,116 @@
+"""Who is alive: kernel locks that vanish with their holder, and directories that belong to one.
+
+A lease is an `flock` on a file. The kernel drops it when the holder dies, however it dies, so a
+lock is never stale and a directory whose lease can be taken is litter. Not for network file
+systems: leases live below `base`, which is a local disk.
+"""
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from ops_pipelines.errors import Busy
+
+_OWNER = ".owner"
+
+
+@contextmanager
+def exclusive(path: Path, *, holder: str, wait: timedelta, what: str) -> Iterator[None]:
+    """Hold the lock file `path` for the length of the block.
+
+    Args:
+        holder: one line about us, shown to whoever finds the lock taken.
+        wait: how long to wait for the holder before giving up.
+        what: what is being locked, for the error.
+    Raises:
+        Busy: somebody else held it for longer than `wait`.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _acquire(descriptor, deadline=time.monotonic() + wait.total_seconds(), what=what)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, holder.encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, *, deadline: float, what: str) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                other = os.pread(descriptor, 200, 0).decode(errors="replace")
+                raise Busy(
+                    f"{what} is busy: {other or 'another process'} is working on it",
+                    safe="nothing was started, nothing was changed",
+                    next="wait for it to finish (ops status), then run this again",
+                ) from None
+            time.sleep(0.05)
+
+
+@contextmanager
+def owned_directory(path: Path) -> Iterator[Path]:
+    """Create `path` (0700) and own it until the block ends, then remove whatever is left in it.
+
+    If we are killed the directory stays, its lease does not, and `sweep` finds it.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _parent_lock(path.parent):
+        path.mkdir(mode=0o700)
+        descriptor = os.open(path / _OWNER, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(descriptor)
+
+
+def sweep(parent: Path, *, before_removal: Callable[[Path], None] = lambda path: None) -> list[Path]:
+    """Remove every owned directory below `parent` whose owner is dead; returns what was removed.
+
+    Args:
+        before_removal: called with each dead directory first, for instance to stop its processes.
+    """
+    removed = []
+    if not parent.is_dir():
+        return removed
+    with _parent_lock(parent):
+        for directory in sorted(path for path in parent.iterdir() if (path / _OWNER).is_file()):
+            descriptor = os.open(directory / _OWNER, os.O_RDWR)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            else:
+                before_removal(directory)
+                shutil.rmtree(directory)
+                removed.append(directory)
+            finally:
+                os.close(descriptor)
+    return removed
+
+
+def release(directory: Path) -> None:
+    """Take the mark of ownership off a directory that is about to be published."""
+    (directory / _OWNER).unlink()
+
+
+@contextmanager
+def _parent_lock(parent: Path) -> Iterator[None]:
+    """Between a directory's birth and its lease no sweeper may look at it."""
+    descriptor = os.open(parent / ".sweep.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

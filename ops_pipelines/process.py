@@ -1,0 +1,247 @@
+"""Run other people's programs safely: own process group, limits, redacted errors, no leftovers.
+
+Nothing else in the package starts a process. Every command gets its own session, so that a stop
+reaches its children; dies with us (parent-death signal) even when we are killed; sees only the
+environment it needs; and is held to a stall and a total limit. A non-zero exit status, a signal or
+silence is an error. Secrets travel in `env`, never in `argv`.
+"""
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+from ops_pipelines.clock import human_duration
+from ops_pipelines.errors import OpsError
+
+_PASSED_ON = (
+    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "KRB5CCNAME",
+    "PGSERVICEFILE", "PGSYSCONFDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
+)  # fmt: skip
+_STDERR_KEPT = 64 * 1024
+_PIPE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a command may take: `stall` without a sign of life, `total` altogether, and the
+    `grace` between SIGTERM and SIGKILL."""
+
+    stall: timedelta
+    total: timedelta
+    grace: timedelta = timedelta(seconds=10)
+
+
+class CommandFailed(OpsError):
+    """A program exited with a non-zero status, died of a signal, or could not be started."""
+
+    def __init__(self, what: str, *, why: str = "", status: int | None = None) -> None:
+        super().__init__(what, why=why)
+        self.status = status
+
+
+class CommandTimedOut(CommandFailed):
+    """A program showed no sign of life for `stall`, or ran longer than `total`; it was killed."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a finished command printed."""
+
+    stdout: bytes
+    stderr: str
+    status: int
+
+
+class Running:
+    """A started command: read its standard output, then `finish` it."""
+
+    def __init__(self, argv: Sequence[str], process: subprocess.Popen[bytes], limits: Limits) -> None:
+        self.name = Path(argv[0]).name
+        self.pid = process.pid
+        self._process = process
+        self._limits = limits
+        self._deadline = time.monotonic() + limits.total.total_seconds()
+        self._exited = os.pidfd_open(process.pid)
+        self._stderr = bytearray()
+        self._drain = threading.Thread(target=self._drain_stderr, daemon=True)
+        self._drain.start()
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes of standard output; empty at its end.
+
+        Raises:
+            CommandTimedOut: nothing came for the stall limit, or the total limit has passed.
+        """
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        self._wait_for(descriptor, self._limits.stall.total_seconds())
+        return os.read(descriptor, size if 0 < size < _PIPE_BYTES else _PIPE_BYTES)
+
+    def finish(self, *, accept: Sequence[int] = (0,), alive: Callable[[], int] | None = None) -> Completed:
+        """Wait for the end and check how it ended.
+
+        Args:
+            accept: exit statuses that are not an error.
+            alive: a number that changes while the command works (bytes in a directory, say);
+                when it stands still for the stall limit, the command is killed.
+        Raises:
+            CommandTimedOut, CommandFailed.
+        """
+        seen, changed_at = -1, time.monotonic()
+        while not self._ready(self._exited, 0.2 if alive else self._deadline - time.monotonic()):
+            if time.monotonic() > self._deadline:
+                self._time_out(f"ran longer than {human_duration(self._limits.total)}")
+            if alive is not None:
+                now_at = alive()
+                if now_at != seen:
+                    seen, changed_at = now_at, time.monotonic()
+                elif time.monotonic() - changed_at > self._limits.stall.total_seconds():
+                    self._time_out(f"made no progress for {human_duration(self._limits.stall)}")
+        self.kill()
+        status = self._process.returncode
+        if status not in accept:
+            ended = f"died of {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
+            raise CommandFailed(f"{self.name} {ended}", why=self.stderr_tail(), status=status)
+        return Completed(stdout=b"", stderr=self.stderr(), status=status)
+
+    def kill(self) -> None:
+        """Stop the whole process group, gently then not, and reap it. Safe to call twice."""
+        if self._process.returncode is None:
+            if not self._ready(self._exited, 0):
+                self._signal(signal.SIGTERM)
+                self._ready(self._exited, self._limits.grace.total_seconds())
+            # The leader is not reaped yet, so its id still names our group and nobody else's.
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+            os.close(self._exited)
+            self._drain.join(timeout=5)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def stderr(self) -> str:
+        """The last 64 KiB it wrote to standard error."""
+        return bytes(self._stderr).decode(errors="replace").strip()
+
+    def stderr_tail(self, lines: int = 12) -> str:
+        """The end of standard error, for an error message."""
+        return "\n".join(self.stderr().splitlines()[-lines:])
+
+    def _wait_for(self, descriptor: int, stall_s: float) -> None:
+        left = self._deadline - time.monotonic()
+        if not self._ready(descriptor, min(stall_s, left)):
+            self._time_out(
+                f"ran longer than {human_duration(self._limits.total)}"
+                if left < stall_s
+                else f"sent nothing for {human_duration(self._limits.stall)}"
+            )
+
+    def _time_out(self, how: str) -> None:
+        self.kill()
+        raise CommandTimedOut(f"{self.name} {how} and was stopped", why=self.stderr_tail())
+
+    @staticmethod
+    def _ready(descriptor: int, timeout_s: float) -> bool:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(max(0.0, timeout_s) * 1000))
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            pass  # the whole group is gone already: that is what we wanted
+
+    def _drain_stderr(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as pipe:
+            while chunk := os.read(pipe.fileno(), 8192):
+                self._stderr += chunk
+                del self._stderr[:-_STDERR_KEPT]
+
+
+@contextmanager
+def running(
+    argv: Sequence[str | Path],
+    *,
+    limits: Limits,
+    env: Mapping[str, str] | None = None,
+    stdin: IO[bytes] | int | None = None,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    cwd: Path | None = None,
+) -> Iterator[Running]:
+    """Start `argv`; whatever happens in the block, nothing of it is left running afterwards.
+
+    The thread that enters the block must stay in it: the parent-death signal follows the thread.
+
+    Raises:
+        CommandFailed: the program cannot be started.
+    """
+    words = [str(word) for word in argv]
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment |= {"LC_ALL": "C.UTF-8", **(env or {})}
+    try:
+        process = subprocess.Popen(
+            [*_dies_with_us(), *words],
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd=cwd,
+            start_new_session=True,
+            pipesize=_PIPE_BYTES,
+        )
+    except OSError as error:
+        raise CommandFailed(f"{words[0]} cannot be started", why=str(error)) from None
+    command = Running(words, process, limits)
+    try:
+        yield command
+    finally:
+        command.kill()
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    limits: Limits,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    accept: Sequence[int] = (0,),
+    cwd: Path | None = None,
+    alive: Callable[[], int] | None = None,
+) -> Completed:
+    """Run `argv` to its end and return what it printed; for commands whose output is small.
+
+    Args:
+        stdin: fed to the command through an anonymous file.
+        accept, alive: as in `Running.finish`.
+    Raises:
+        CommandFailed, CommandTimedOut.
+    """
+    with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as fed:
+        if stdin is not None:
+            fed.write(stdin)
+            fed.seek(0)
+        with running(argv, limits=limits, env=env, stdin=fed, stdout=printed, cwd=cwd) as command:
+            completed = command.finish(accept=accept, alive=alive)
+        printed.seek(0)
+        return Completed(stdout=printed.read(), stderr=completed.stderr, status=completed.status)
+
+
+@cache
+def _dies_with_us() -> tuple[str, ...]:
+    """`setpriv` (util-linux) execs the program with a parent-death signal set, without a fork hook."""
+    setpriv = shutil.which("setpriv")
+    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()

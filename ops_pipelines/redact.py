@@ -1,0 +1,35 @@
+"""Hide secrets at every boundary: errors, logs, events, reports, alerts.
+
+Two nets: every secret value that was ever resolved is registered here and replaced wherever it
+appears, and passwords inside URLs or `key=value` pairs are masked even when nobody registered
+them. This module never decides whether something is a secret: `config.secrets` does.
+"""
+
+import re
+from urllib.parse import quote
+
+MASK = "•••"
+_SHORTEST = 4  # masking every "a" of a one-letter password would hide the message, not the secret
+
+_values: set[str] = set()
+_PATTERNS = (
+    re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)(?=@)"),
+    re.compile(r"(?i)\b((?:ssl)?password|passwd|pwd|secret|token)(\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s,;&]+)"),
+    re.compile(r"AGE-SECRET-KEY-1[0-9A-Z]+"),
+)
+
+
+def register(secret: str) -> str:
+    """Remember a secret value so that `redact` hides it from now on; returns it unchanged."""
+    if len(secret) >= _SHORTEST:
+        _values.update({secret, quote(secret, safe="")})
+    return secret
+
+
+def redact(text: str) -> str:
+    """Return `text` with every known secret and everything that looks like one masked."""
+    for value in sorted(_values, key=len, reverse=True):
+        text = text.replace(value, MASK)
+    text = _PATTERNS[0].sub(rf"\1:{MASK}", text)
+    text = _PATTERNS[1].sub(rf"\1\2{MASK}", text)
+    return _PATTERNS[2].sub(MASK, text)
