@@ -81,7 +81,7 @@ def sweep(parent: Path, *, before_removal: Callable[[Path], None] = lambda path:
     Args:
         before_removal: called with each dead directory first, for instance to stop its processes.
     """
-    removed = []
+    removed: list[Path] = []
     if not parent.is_dir():
         return removed
     with _parent_lock(parent):

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -67,7 +67,10 @@ class Completed:
 class Running:
     """A started command: read its standard output, then `finish` it."""
 
-    def __init__(self, argv: Sequence[str], process: subprocess.Popen[bytes], limits: Limits) -> None:
+    def __init__(
+        self, argv: Sequence[str], process: subprocess.Popen[bytes], limits: Limits, stop: signal.Signals
+    ) -> None:
+        self._stop = stop
         self.name = Path(argv[0]).name
         self.pid = process.pid
         self._process = process
@@ -120,7 +123,7 @@ class Running:
         """Stop the whole process group, gently then not, and reap it. Safe to call twice."""
         if self._process.returncode is None:
             if not self._ready(self._exited, 0):
-                self._signal(signal.SIGTERM)
+                self._signal(self._stop)
                 self._ready(self._exited, self._limits.grace.total_seconds())
             # The leader is not reaped yet, so its id still names our group and nobody else's.
             self._signal(signal.SIGKILL)
@@ -130,6 +133,10 @@ class Running:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+
+    def exited(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process.returncode is not None or self._ready(self._exited, 0)
 
     def stderr(self) -> str:
         """The last 64 KiB it wrote to standard error."""
@@ -159,10 +166,8 @@ class Running:
         return bool(poll.poll(max(0.0, timeout_s) * 1000))
 
     def _signal(self, number: signal.Signals) -> None:
-        try:
+        with suppress(ProcessLookupError):  # the whole group is gone already: that is what we wanted
             os.killpg(self.pid, number)
-        except ProcessLookupError:
-            pass  # the whole group is gone already: that is what we wanted
 
     def _drain_stderr(self) -> None:
         assert self._process.stderr is not None
@@ -181,8 +186,12 @@ def running(
     stdin: IO[bytes] | int | None = None,
     stdout: int | IO[bytes] = subprocess.PIPE,
     cwd: Path | None = None,
+    stop: signal.Signals = signal.SIGTERM,
 ) -> Iterator[Running]:
     """Start `argv`; whatever happens in the block, nothing of it is left running afterwards.
+
+    Args:
+        stop: the signal that asks it to end; SIGKILL follows after the grace.
 
     The thread that enters the block must stay in it: the parent-death signal follows the thread.
 
@@ -205,7 +214,7 @@ def running(
         )
     except OSError as error:
         raise CommandFailed(f"{words[0]} cannot be started", why=str(error)) from None
-    command = Running(words, process, limits)
+    command = Running(words, process, limits, stop)
     try:
         yield command
     finally:

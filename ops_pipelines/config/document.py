@@ -51,7 +51,7 @@ def _value(node: yaml.Node, path: Path, document: Document, environ: Mapping[str
         return _mapping(node, path, document, environ)
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*path, index), document, environ) for index, item in enumerate(node.value)]
-    if "${" in node.value:
+    if isinstance(node, yaml.ScalarNode) and "${" in node.value:
         return _interpolate(node, path, document, environ)
     return yaml.SafeLoader("").construct_object(node)
 

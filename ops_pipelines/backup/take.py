@@ -1,0 +1,112 @@
+"""Take one restore point of one source: from the lock to the published directory."""
+
+import socket
+from datetime import datetime
+
+from ops_pipelines import __version__
+from ops_pipelines.clock import new_id
+from ops_pipelines.config.models import Source
+from ops_pipelines.engines.base import Contents, Dumped
+from ops_pipelines.errors import OpsError
+from ops_pipelines.streams import Progress, silent
+from ops_pipelines.vault.manifest import Manifest, Summary
+from ops_pipelines.vault.writer import Staged
+from ops_pipelines.workspace import Workspace
+
+
+def take_backup(workspace: Workspace, name: str, *, progress: Progress = silent, run_id: str | None = None) -> Manifest:
+    """Dump a source into a new restore point in the local store.
+
+    Args:
+        name: the source.
+        run_id: the Dagster run this belongs to, for the ledger.
+    Returns:
+        The manifest of the published restore point.
+    Raises:
+        OpsError: nothing was published; what was written is gone or will be swept.
+    """
+    source = workspace.source(name)
+    workspace.sweep()
+    with workspace.ledger.activity("dump", source=name, run_id=run_id) as entry:
+        try:
+            with workspace.locked(name, doing="dump"):
+                manifest = _dump(workspace, name, source, progress)
+        except OpsError as error:
+            error.what = f"backup of {name} failed: {error.what}"
+            error.safe = error.safe or _what_is_safe(workspace, name)
+            error.next = error.next or f"correct the cause, then: ops backup {name}"
+            raise
+        entry.backup_id, entry.store = manifest.id, workspace.local.name
+        entry.meta = {
+            "size_bytes": manifest.size_bytes,
+            "plain_bytes": manifest.plain_bytes,
+            "rows": manifest.contents.rows,
+        }
+    return manifest
+
+
+def _dump(workspace: Workspace, name: str, source: Source, progress: Progress) -> Manifest:
+    engine = workspace.engine(name)
+    started = workspace.clock.now()
+    backup_id = new_id(started)
+    recipients = source.encrypt.age if source.encrypt is not None else ()
+    with workspace.local.stage(backup_id) as directory:
+        staged = Staged(directory, recipients)
+        dumped = engine.dump(staged, progress=progress)
+        staged.write("contents.json", "contents", dumped.contents.model_dump_json().encode())
+        manifest = Manifest(
+            id=backup_id,
+            source=name,
+            kind=source.kind,
+            host=socket.gethostname(),
+            product=f"ops_pipelines {__version__}",
+            started_at=started,
+            snapshot_at=dumped.snapshot_at,
+            finished_at=workspace.clock.now(),
+            engine=dumped.facts,
+            contents=_summary(dumped.contents),
+            recipients=recipients,
+            parts=staged.parts,
+            restore_by_hand=[*_opening(staged), *engine.by_hand(dumped.facts)],
+            warnings=_warnings(source, dumped),
+        )
+        staged.seal(manifest)
+        workspace.local.publish(directory, manifest)
+    return manifest
+
+
+def _summary(contents: Contents) -> Summary:
+    return Summary(
+        level=contents.level,
+        objects=len(contents.objects),
+        tables=len(contents.tables),
+        rows=contents.rows,
+        schema_digest=contents.schema_digest,
+        content_digest=contents.content_digest,
+    )
+
+
+def _opening(staged: Staged) -> list[str]:
+    """The commands that make plain files of the parts."""
+    commands = ["sha256sum -c SHA256SUMS"]
+    for part in staged.parts:
+        plain = part.name.removesuffix(".age").removesuffix(".zst")
+        decrypt = f"age -d -i KEY {part.name} | zstd -d" if part.encryption == "age" else f"zstd -dc {part.name}"
+        commands.append(f"{decrypt} > {plain}")
+    return commands
+
+
+def _warnings(source: Source, dumped: Dumped) -> list[str]:
+    unencrypted = [] if source.encrypt is not None else ["parts are not encrypted: keep every copy of them private"]
+    return [*unencrypted, *dumped.warnings]
+
+
+def _what_is_safe(workspace: Workspace, name: str) -> str:
+    point = workspace.catalogue(name).recovery_point
+    if point is None:
+        return f"nothing of {name} has been verified yet"
+    return f"the last verified backup of {name} is untouched: {point.id}, taken {_minutes(point.started_at)}"
+
+
+def _minutes(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,192 @@
+"""What every engine offers, and the facts it hands over. Knows no engine, no store and no ledger.
+
+An engine knows one kind of source: probe it, dump it, restore it, say what it contains. It writes
+parts through a `PartSink` and reads them back through a `PartReader`; how parts are compressed,
+encrypted and stored is the vault's business.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from ops_pipelines.streams import Progress, Reader, silent
+
+Level = Literal["off", "counts", "full"]
+
+
+class TableFacts(BaseModel):
+    """What one table or collection held: its rows, and an order-independent digest of them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int
+    digest: str | None = None
+
+
+class Contents(BaseModel):
+    """The fingerprint: what a source contained, taken in the dump's own snapshot.
+
+    Attributes:
+        objects: every schema object by kind and name, with a digest of its definition.
+        tables: rows and content digest of everything that holds data.
+        counters: sequences and the like; a restored one may be ahead, never behind.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    level: Level
+    objects: dict[str, str] = {}
+    tables: dict[str, TableFacts] = {}
+    counters: dict[str, int] = {}
+
+    @property
+    def rows(self) -> int:
+        """Rows of all tables together."""
+        return sum(table.rows for table in self.tables.values())
+
+    @property
+    def schema_digest(self) -> str:
+        """One digest over every object's definition."""
+        return _digest(f"{name}={value}" for name, value in sorted(self.objects.items()))
+
+    @property
+    def content_digest(self) -> str | None:
+        """One digest over every table's content; None unless the level is `full`."""
+        if self.level != "full":
+            return None
+        return _digest(f"{name}={table.rows}:{table.digest}" for name, table in sorted(self.tables.items()))
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def definition_digest(*facts: object) -> str:
+    """A short digest of one object's definition, for `Contents.objects`."""
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+class PartSink(Protocol):
+    """Where a dump goes while it is taken."""
+
+    def stream(self, name: str, role: str, source: Reader) -> None:
+        """Write one part from a stream; `name` is its plain file name, `role` what it is for."""
+        ...
+
+    def write(self, name: str, role: str, data: bytes) -> None:
+        """Write one small part."""
+        ...
+
+    def plain_directory(self) -> Path:
+        """A private directory for a tool that cannot stream; gone before the backup is sealed."""
+        ...
+
+
+class PartReader(Protocol):
+    """The parts of one copy, checked, decrypted and decompressed while they are read."""
+
+    def has(self, role: str) -> bool:
+        """Whether the restore point has a part with this role."""
+        ...
+
+    def data(self, role: str) -> bytes:
+        """A small part, whole."""
+        ...
+
+    def save(self, role: str, directory: Path, progress: Progress = silent) -> Path:
+        """Write a part's plain content into `directory` (0600); returns the file."""
+        ...
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a source said about itself, before anything is read from it."""
+
+    server_version: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Dumped:
+    """A finished dump: when its snapshot was taken, what it holds, what the restore must know."""
+
+    snapshot_at: datetime
+    contents: Contents
+    facts: Mapping[str, JsonValue]
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A finished restore: seconds by phase, and what a human should know about it."""
+
+    seconds: Mapping[str, float]
+    warnings: Sequence[str] = ()
+
+
+class RestoreFailed(Exception):
+    """The backup's own data or commands were refused by a healthy server: the backup is bad."""
+
+
+class Engine(Protocol):
+    """One kind of source. A target is a URL of a database that may be written to."""
+
+    def probe(self) -> Probe:
+        """Reach the source and look. Raises SourceError."""
+        ...
+
+    def dump(self, sink: PartSink, *, progress: Progress = silent) -> Dumped:
+        """Dump the source into `sink` and fingerprint the same snapshot.
+
+        Raises SourceError, ToolMissing, process.CommandFailed; what reached the sink is then litter.
+        """
+        ...
+
+    def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> AbstractContextManager[str]:
+        """A disposable server of the dump's major version inside `directory`; yields its URL.
+
+        Raises Inconclusive when no such server can be had here.
+        """
+        ...
+
+    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
+        """A new, empty database to restore into, on the source's server or at a URL.
+
+        Raises SafetyRefusal when it exists and is not empty, or is a source.
+        """
+        ...
+
+    def restore(
+        self,
+        parts: PartReader,
+        facts: Mapping[str, JsonValue],
+        target: str,
+        *,
+        work: Path,
+        globals_too: bool,
+        progress: Progress = silent,
+    ) -> Restored:
+        """Load `parts` into `target`.
+
+        Raises RestoreFailed when the backup is at fault, CorruptCopy when its bytes are,
+        Inconclusive when the server is.
+        """
+        ...
+
+    def contents(self, target: str, level: Level) -> Contents:
+        """What `target` contains, in the same terms as `Dumped.contents`."""
+        ...
+
+    def ask(self, target: str, question: str) -> object:
+        """The one value that a user's question (SQL) yields. Raises SourceError when it fails."""
+        ...
+
+    def by_hand(self, facts: Mapping[str, JsonValue]) -> Sequence[str]:
+        """The commands that restore the plain parts with standard tools only."""
+        ...

@@ -1,0 +1,185 @@
+"""Talk to a PostgreSQL server: connection strings without their secrets, and sessions with limits."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from ops_pipelines import redact
+from ops_pipelines.errors import SourceError
+
+_SOCKET_DIRECTORIES = ("/var/run/postgresql", "/run/postgresql", "/tmp")
+_SECRET_KEYS = ("password", "sslpassword")
+# The text of a value must not depend on who asks: these are what pg_dump sets for its own session.
+_SESSION = """
+set search_path = ''; set datestyle = iso; set intervalstyle = postgres; set timezone = 'UTC';
+set extra_float_digits = 1; set bytea_output = hex; set lc_monetary = 'C'; set xmloption = content;
+set statement_timeout = 0; set lock_timeout = 0; set idle_in_transaction_session_timeout = 0;
+set row_security = off; set synchronize_seqscans = off; set jit = off
+"""
+
+
+class Server:
+    """One database on one server, as named by a libpq URI or `key=value` string.
+
+    Args:
+        conninfo: the connection string, which may hold a password.
+        connect: time allowed to reach the server.
+    """
+
+    def __init__(self, conninfo: str, *, connect: timedelta) -> None:
+        try:
+            parameters = conninfo_to_dict(conninfo)
+        except psycopg.Error as error:
+            raise SourceError(
+                "the PostgreSQL URL cannot be read",
+                why=str(error),
+                next="write it like postgresql://user@host:5432/database",
+            ) from None
+        for key in _SECRET_KEYS:
+            if parameters.get(key):
+                redact.register(str(parameters[key]))
+        self._parameters: dict[str, Any] = {**_default_socket(parameters), **parameters}
+        self._parameters.setdefault("connect_timeout", str(max(2, int(connect.total_seconds()))))
+        self._parameters.setdefault("application_name", "ops_pipelines")
+
+    @property
+    def database(self) -> str:
+        """The database's name, as far as the string says; libpq falls back to the user's name."""
+        return str(self._parameters.get("dbname") or self._parameters.get("user") or "")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Every connection parameter, secrets included."""
+        return dict(self._parameters)
+
+    def at(self, **changes: str) -> "Server":
+        """The same server with some parameters changed, another database for instance."""
+        changed = object.__new__(Server)
+        changed._parameters = {**self._parameters, **changes}
+        return changed
+
+    def url(self) -> str:
+        """The whole connection string, secrets included. Never print it."""
+        return make_conninfo("", **self._parameters)
+
+    def argument(self) -> str:
+        """The connection string for a command line: without its secrets, which `environment` has."""
+        return make_conninfo("", **{key: value for key, value in self._parameters.items() if key not in _SECRET_KEYS})
+
+    def environment(self) -> dict[str, str]:
+        """What goes into a client's environment beside `argument`."""
+        password = self._parameters.get("password")
+        return {"PGPASSWORD": str(password)} if password else {}
+
+    def __str__(self) -> str:
+        host = self._parameters.get("host") or self._parameters.get("service") or "localhost"
+        return f"{self.database} on {host}:{self._parameters.get('port', 5432)}"
+
+
+def _default_socket(parameters: dict[str, Any]) -> dict[str, str]:
+    """psycopg's own libpq looks for sockets in /tmp; distributions put them elsewhere."""
+    if any(parameters.get(key) for key in ("host", "hostaddr", "service")) or os.environ.get("PGHOST"):
+        return {}
+    port = parameters.get("port", 5432)
+    for directory in _SOCKET_DIRECTORIES:
+        if (Path(directory) / f".s.PGSQL.{port}").exists():
+            return {"host": directory}
+    return {}
+
+
+class Session:
+    """One connection whose every statement is bounded, even when the server freezes."""
+
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], limit: timedelta) -> None:
+        self._connection = connection
+        self._limit = limit
+        self._aborted = ""
+
+    def rows(
+        self, sql: str, parameters: Sequence[Any] = (), *, limit: timedelta | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Every row of a statement; an empty list for one that returns none.
+
+        Raises:
+            SourceError: the server refused it, went away, or took longer than the limit.
+        """
+        allowed = limit or self._limit
+        timer = threading.Timer(allowed.total_seconds(), self.abort, [f"no answer within {allowed}"])
+        timer.daemon = True
+        timer.start()
+        try:
+            cursor = self._connection.execute(sql.encode(), parameters or None)
+            return cursor.fetchall() if cursor.description else []
+        except psycopg.Error as error:
+            raise SourceError(
+                "a query failed", why=self._aborted or str(error).strip(), safe="queries of ours only read"
+            ) from None
+        finally:
+            timer.cancel()
+
+    def value(self, sql: str, parameters: Sequence[Any] = (), *, limit: timedelta | None = None) -> Any:
+        """The first column of the first row."""
+        return self.rows(sql, parameters, limit=limit)[0][0]
+
+    def abort(self, reason: str) -> None:
+        """Wake whoever waits in this session, from any thread; its statement fails with `reason`."""
+        self._aborted = reason
+        try:
+            with socket.socket(fileno=os.dup(self._connection.fileno())) as wire:
+                wire.shutdown(socket.SHUT_RDWR)
+        except (OSError, psycopg.Error):
+            pass  # closed already: nobody is waiting
+
+
+@contextmanager
+def session(
+    server: Server, *, limit: timedelta, snapshot: str | None = None, settings: bool = True
+) -> Iterator[Session]:
+    """A read-only session for the length of the block.
+
+    Args:
+        limit: the longest any statement may take, unless it is given its own.
+        snapshot: an exported snapshot to see the data through; otherwise autocommit.
+        settings: pin what the text of a value depends on.
+    Raises:
+        SourceError: the server cannot be reached, or refuses us.
+    """
+    try:
+        connection = psycopg.connect(**server.parameters, autocommit=True, prepare_threshold=None)
+    except psycopg.Error as error:
+        raise SourceError(
+            f"PostgreSQL database {server} cannot be opened",
+            why=_first_lines(str(error)),
+            safe="nothing was changed; existing backups are untouched",
+            next=_advice(str(error)),
+        ) from None
+    try:
+        opened = Session(connection, limit)
+        if settings:
+            opened.rows(_SESSION)
+        if snapshot is not None:
+            opened.rows("begin isolation level repeatable read read only")
+            opened.rows(f"set transaction snapshot '{snapshot}'")
+        yield opened
+    finally:
+        connection.close()
+
+
+def _first_lines(message: str) -> str:
+    return " ".join(line.strip() for line in message.strip().splitlines()[:3])
+
+
+def _advice(message: str) -> str:
+    if "password" in message or "authentication" in message:
+        return "check user and password in the source's url, then: ops backup"
+    if "does not exist" in message:
+        return "check the database and user names in the source's url, then: ops backup"
+    return "check that the server runs and can be reached from here, then: ops backup"

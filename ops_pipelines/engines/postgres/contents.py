@@ -1,0 +1,151 @@
+"""The PostgreSQL fingerprint: every object's definition, every table's rows, in one snapshot.
+
+Definitions come from the server's own deparsers (`pg_get_…def`), so the same object reads the same
+before a dump and after a restore into the same major version. Rows are digested inside the server:
+each row's text is hashed to 64 bits and the hashes are summed, which no order of rows can change.
+Left out on purpose: members of extensions, contents of materialized views (they are refreshed, not
+restored) and of foreign tables (they live elsewhere), tablespaces, and constraint names that the
+server makes up for partitions.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from ops_pipelines.engines.base import Contents, Level, TableFacts, definition_digest
+from ops_pipelines.engines.postgres import object_queries
+from ops_pipelines.engines.postgres.connection import Server, Session, session
+from ops_pipelines.errors import SourceError
+
+LARGE_OBJECTS = "large objects"
+_LO_CHUNK = 8 * 1024 * 1024
+
+_TABLES = f"""
+select format('%I.%I', n.nspname, c.relname), pg_relation_size(c.oid),
+       (select string_agg(quote_ident(a.attname), ', ' order by a.attname collate "C")
+          from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
+  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+ where c.relkind = 'r' and c.relpersistence <> 't' and {object_queries.OURS.format(oid="c.oid", catalog="pg_class")}
+ order by 2 desc
+"""
+_COUNTERS = f"""
+select format('%I.%I', n.nspname, c.relname),
+       pg_catalog.pg_sequence_last_value(c.oid) * sign(s.seqincrement)
+  from pg_catalog.pg_sequence s join pg_catalog.pg_class c on c.oid = s.seqrelid
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+ where not s.seqcycle and {object_queries.OURS.format(oid="c.oid", catalog="pg_class")}
+"""
+_LARGE_OBJECTS = f"""
+select count(*), coalesce(sum(hashtextextended(oid || ':' || digest, 0)), 0)::text from (
+  select m.oid, (select string_agg(md5(pg_catalog.lo_get(m.oid, at, {_LO_CHUNK})), ',' order by at)
+     from generate_series(0, lo_lseek64(lo_open(m.oid, 262144), 0, 2), {_LO_CHUNK}) as at) as digest
+  from pg_catalog.pg_largeobject_metadata m) as each
+"""
+
+
+def count_tables(opened: Session) -> int:
+    """How many tables with data of their own the database has, extension members aside."""
+    return len(opened.rows(_TABLES))
+
+
+def read_counters(opened: Session) -> dict[str, int]:
+    """Where every sequence that does not cycle stands, counted in its own direction.
+
+    Sequences ignore snapshots. Read them before the dump starts: then a restored one is never behind.
+    """
+    return {name: int(value) for name, value in opened.rows(_COUNTERS) if value is not None}
+
+
+def read_objects(opened: Session) -> dict[str, str]:
+    """A digest of every schema object's definition, by kind and name."""
+    version = int(opened.value("show server_version_num"))
+    objects: dict[str, str] = {}
+    for kind, sql in object_queries.for_version(version):
+        for name, *facts in opened.rows(sql):
+            objects[f"{kind} {name}"] = definition_digest(*facts)
+    return objects
+
+
+def take(
+    server: Server,
+    *,
+    level: Level,
+    jobs: int,
+    limit: timedelta,
+    snapshot: str | None = None,
+    counters: dict[str, int] | None = None,
+    register: Callable[[Session], None] = lambda opened: None,
+) -> Contents:
+    """Fingerprint a database.
+
+    Args:
+        level: `counts` skips the row digests, `off` everything.
+        jobs: sessions that read tables side by side.
+        limit: the longest that one table may take.
+        snapshot: an exported snapshot that all sessions look through.
+        counters: sequence positions read earlier; read here when omitted.
+        register: told of every session, so that somebody else can abort it.
+    Raises:
+        SourceError: a query failed.
+    """
+    if level == "off":
+        return Contents(level="off")
+    with session(server, limit=limit, snapshot=snapshot) as opened:
+        register(opened)
+        if counters is None:
+            counters = read_counters(opened)
+        objects = read_objects(opened)
+        work = _questions(opened, level)
+    tables = _answer(work, server, jobs=jobs, limit=limit, snapshot=snapshot, register=register)
+    return Contents(level=level, objects=objects, tables=tables, counters=counters)
+
+
+def _questions(opened: Session, level: Level) -> "queue.SimpleQueue[tuple[str, str]]":
+    """One query per table, largest first, so that the last worker to finish has a small one."""
+    work: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+    for name, _size, columns in opened.rows(_TABLES):
+        digest = f'sum(hashtextextended(row({columns})::text collate "C", 0))' if columns else "0"
+        wanted = f"coalesce({digest}, 0)::text" if level == "full" else "null"
+        work.put((name, f"select count(*), {wanted} from only {name}"))
+    if opened.value("select exists (select from pg_catalog.pg_largeobject_metadata)"):
+        work.put(
+            (LARGE_OBJECTS, _LARGE_OBJECTS if level == "full" else "select count(*), null from pg_largeobject_metadata")
+        )
+    return work
+
+
+def _answer(
+    work: "queue.SimpleQueue[tuple[str, str]]",
+    server: Server,
+    *,
+    jobs: int,
+    limit: timedelta,
+    snapshot: str | None,
+    register: Callable[[Session], None],
+) -> dict[str, TableFacts]:
+    tables: dict[str, TableFacts] = {}
+    failures: list[SourceError] = []
+
+    def worker() -> None:
+        try:
+            with session(server, limit=limit, snapshot=snapshot) as opened:
+                register(opened)
+                while not failures:
+                    try:
+                        name, sql = work.get_nowait()
+                    except queue.Empty:
+                        return
+                    rows, digest = opened.rows(sql)[0]
+                    tables[name] = TableFacts(rows=rows, digest=digest)
+        except SourceError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=worker) for _ in range(max(1, min(jobs, work.qsize())))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return tables

@@ -1,0 +1,157 @@
+"""The database around the tables: its encoding and locale, its settings, and making a new one."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from psycopg import sql
+from pydantic import JsonValue
+
+from ops_pipelines.engines.postgres.connection import Server, Session, session
+from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError
+
+_LIMIT = timedelta(minutes=5)
+# Settings whose stored value is already a quoted list; pg_dump keeps the same list (dumputils.c).
+_QUOTED_LISTS = "('local_preload_libraries','search_path','session_preload_libraries','shared_preload_libraries','temp_tablespaces','unix_socket_directories')"
+
+_SETTINGS = f"""
+select format('ALTER %s SET %I TO %s;',
+         case when r.rolname is null then 'DATABASE :"db"' else format('ROLE %I IN DATABASE :"db"', r.rolname) end,
+         split_part(c, '=', 1),
+         case when split_part(c, '=', 1) in {_QUOTED_LISTS} then substr(c, strpos(c, '=') + 1)
+              else quote_literal(substr(c, strpos(c, '=') + 1)) end)
+  from pg_db_role_setting s cross join unnest(s.setconfig) c left join pg_roles r on r.oid = s.setrole
+ where s.setdatabase = (select oid from pg_database where datname = current_database())
+ order by 1
+"""
+_PRIVILEGES = """
+select format('GRANT %s ON DATABASE :"db" TO %s%s;', x.privilege_type,
+              case when x.grantee = 0 then 'PUBLIC' else quote_ident(pg_get_userbyid(x.grantee)) end,
+              case when x.is_grantable then ' WITH GRANT OPTION' else '' end)
+  from pg_database d, aclexplode(d.datacl) x
+ where d.datname = current_database() and x.grantee <> d.datdba order by 1
+"""
+_COMMENT = """
+select format('COMMENT ON DATABASE :"db" IS %L;', shobj_description(oid, 'pg_database'))
+  from pg_database where datname = current_database() and shobj_description(oid, 'pg_database') is not null
+"""
+
+
+def describe(opened: Session) -> dict[str, JsonValue]:
+    """What a restore must know about the database and its server."""
+    name, encoding, collate, ctype, row = opened.rows(
+        "select datname, pg_encoding_to_char(encoding), datcollate, datctype, to_jsonb(d) from pg_database d"
+        " where datname = current_database()"
+    )[0]
+    return {
+        "server_version": str(opened.value("show server_version")),
+        "database": name,
+        "encoding": encoding,
+        "collate": collate,
+        "ctype": ctype,
+        "locale_provider": row.get("datlocprovider", "c"),
+        "locale": row.get("datlocale") or row.get("daticulocale"),
+        "owner": str(
+            opened.value("select pg_get_userbyid(datdba) from pg_database where datname = current_database()")
+        ),
+        "unlogged_tables": [
+            name
+            for (name,) in opened.rows(
+                "select oid::regclass::text from pg_class where relpersistence = 'u' and relkind = 'r' order by 1"
+            )
+        ],
+    }
+
+
+def warnings(facts: Mapping[str, JsonValue]) -> list[str]:
+    """What a human should know about a dump of this database."""
+    unlogged = facts["unlogged_tables"]
+    if isinstance(unlogged, list) and unlogged:
+        return [f"unlogged tables are dumped, but a crash of the source empties them: {', '.join(map(str, unlogged))}"]
+    return []
+
+
+def settings_script(opened: Session) -> str:
+    """A psql script that puts the database's own settings on the database named by `-v db=…`."""
+    statements = [row[0] for query in (_SETTINGS, _PRIVILEGES, _COMMENT) for row in opened.rows(query)]
+    granted = [line for line in statements if line.startswith("GRANT")]
+    revoked = ['REVOKE ALL ON DATABASE :"db" FROM PUBLIC;'] if granted else []
+    others = [line for line in statements if not line.startswith("GRANT")]
+    header = "-- Settings, privileges and comment of the database. Run: psql -X -v db=NAME -d NAME -f database.sql"
+    return "\n".join([header, *others, *revoked, *granted]) + "\n"
+
+
+def same(one: Server, other: Server) -> bool:
+    """Whether two connection strings lead to the same database, asked from the servers themselves."""
+    identity = (
+        "select (select system_identifier from pg_control_system())::text || '/' || oid"
+        " from pg_database where datname = current_database()"
+    )
+    try:
+        with session(one, limit=_LIMIT) as first, session(other, limit=_LIMIT) as second:
+            return bool(first.value(identity) == second.value(identity))
+    except SourceError:
+        # One of them is not there or will not say: compare what the strings say instead.
+        where = ("host", "hostaddr", "port", "service")
+        return one.database == other.database and all(
+            one.parameters.get(key) == other.parameters.get(key) for key in where
+        )
+
+
+def create(server: Server, name: str, facts: Mapping[str, JsonValue]) -> Server:
+    """Create database `name` with the recorded encoding and locale; returns where it is.
+
+    Raises:
+        SafetyRefusal: it exists and is not empty.
+        Inconclusive: the server lacks the locale.
+    """
+    target = server.at(dbname=name)
+    try:
+        with session(server.at(dbname="postgres"), limit=_LIMIT) as opened:
+            if opened.rows("select 1 from pg_database where datname = %s", [name]):
+                _refuse_unless_empty(target)
+                return target
+            opened.rows(_create_statement(name, facts))
+    except SourceError as error:
+        if "locale" in error.why.lower():
+            raise Inconclusive(
+                f"the server cannot create a database with locale {facts['collate']}",
+                why=error.why,
+                safe="the backup is not condemned",
+                next="install the locale on this machine (Debian: locale-gen), then try again",
+            ) from None
+        raise
+    return target
+
+
+def create_if_missing(target: Server, facts: Mapping[str, JsonValue]) -> Server:
+    """The database a URL names, created when it is not there; see `create`."""
+    return create(target, target.database, facts)
+
+
+def _create_statement(name: str, facts: Mapping[str, JsonValue]) -> str:
+    options = [sql.SQL("encoding = {}").format(sql.Literal(facts["encoding"]))]
+    provider = facts["locale_provider"]
+    if provider == "i":
+        options += [sql.SQL("locale_provider = icu icu_locale = {}").format(sql.Literal(facts["locale"]))]
+    elif provider == "b":
+        options += [sql.SQL("locale_provider = builtin builtin_locale = {}").format(sql.Literal(facts["locale"]))]
+    options += [sql.SQL("lc_collate = {}").format(sql.Literal(facts["collate"]))]
+    options += [sql.SQL("lc_ctype = {}").format(sql.Literal(facts["ctype"]))]
+    statement = sql.SQL("create database {} template template0 {}").format(
+        sql.Identifier(name), sql.SQL(" ").join(options)
+    )
+    return statement.as_string(None)
+
+
+def _refuse_unless_empty(target: Server) -> None:
+    with session(target, limit=_LIMIT) as opened:
+        held = opened.value(
+            "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+            " where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
+        )
+    if held:
+        raise SafetyRefusal(
+            f"database {target} exists and holds {held} objects",
+            safe="nothing was changed",
+            next="name a new database, or drop that one first if you are sure",
+        )

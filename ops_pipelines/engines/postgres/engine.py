@@ -1,0 +1,271 @@
+"""The PostgreSQL engine: dump through one exported snapshot, restore with the standard tools.
+
+Parts of a restore point: `globals.sql` (roles), `database.sql` (settings, privileges and comment of
+the database itself), and `dump.pgc`, `dump.tar` (a directory archive) or `dump.sql`.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from ops_pipelines import process
+from ops_pipelines.clock import UTC
+from ops_pipelines.config.models import PostgresSource
+from ops_pipelines.engines.base import (
+    Contents,
+    Dumped,
+    Level,
+    PartReader,
+    PartSink,
+    Probe,
+    Restored,
+)
+from ops_pipelines.engines.postgres import archive, clients, contents, database
+from ops_pipelines.engines.postgres.connection import Server, Session, session
+from ops_pipelines.engines.postgres.restore import load
+from ops_pipelines.engines.postgres.server import forget_shared_memory, scratch_server
+from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError, ToolMissing
+from ops_pipelines.streams import Progress, silent
+
+_DUMP_PART = {"custom": "dump.pgc", "directory": "dump.tar", "sql": "dump.sql"}
+
+
+class PostgresEngine:
+    """One PostgreSQL database.
+
+    Args:
+        name: the source's name, for errors.
+        source: its configuration.
+    """
+
+    def __init__(self, name: str, source: PostgresSource) -> None:
+        self._name = name
+        self._source = source
+        self._limits = process.Limits(stall=source.limits.stall, total=source.limits.total)
+
+    def probe(self) -> Probe:
+        """Reach the source and look. Raises SourceError."""
+        with session(self.server(), limit=self._source.limits.stall) as opened:
+            size = int(opened.value("select pg_database_size(current_database())"))
+            return Probe(server_version=str(opened.value("show server_version")), size_bytes=size)
+
+    def server(self) -> Server:
+        """The source's server; its password is resolved now and not kept."""
+        url = self._source.url.reveal(purpose=f"source {self._name}, url")
+        return Server(url, connect=self._source.limits.connect)
+
+    def dump(self, sink: PartSink, *, progress: Progress = silent) -> Dumped:
+        """Dump and fingerprint one snapshot of the source; see `Engine.dump`."""
+        server, limits = self.server(), self._source.limits
+        with session(server, limit=limits.stall) as opened:
+            version = int(opened.value("show server_version_num"))
+            if version < 130000:
+                raise SourceError(f"source {self._name}: PostgreSQL 13 or newer is needed, the server is {version}")
+            programs = clients.for_dump(version // 10000, self._source.bin_dirs)
+            facts = database.describe(opened) | {"client_version": programs.version, "format": self._source.format}
+            counters = contents.read_counters(opened)
+            opened.rows("begin isolation level repeatable read read only")
+            snapshot_at = datetime.now(UTC)
+            snapshot = str(opened.value("select pg_export_snapshot()"))
+            tables = contents.count_tables(opened)
+            expected = int(opened.value("select pg_database_size(current_database())"))
+            sink.write("database.sql", "database", database.settings_script(opened).encode())
+            with self._fingerprint(server, snapshot, counters) as fingerprint:
+                self._dump_globals(sink, server, programs)
+                self._dump_data(sink, server, programs, snapshot, tables, progress, expected)
+                held = fingerprint()
+        return Dumped(snapshot_at=snapshot_at, contents=held, facts=facts, warnings=database.warnings(facts))
+
+    @contextmanager
+    def _fingerprint(self, server: Server, snapshot: str, counters: dict[str, int]) -> Iterator[Callable[[], Contents]]:
+        """Fingerprint beside the dump; the block gets a function that waits for the result.
+
+        When the block fails, the fingerprint's sessions are cut, so that nobody waits for a frozen server.
+        """
+        sessions: list[Session] = []
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            future = beside.submit(
+                contents.take,
+                server,
+                level=self._source.fingerprint,
+                jobs=self._source.jobs,
+                limit=self._source.limits.total,
+                snapshot=snapshot,
+                counters=counters,
+                register=sessions.append,
+            )
+            try:
+                yield future.result
+            except BaseException:
+                for opened in sessions:
+                    opened.abort("the dump beside it failed")
+                raise
+
+    def _dump_globals(self, sink: PartSink, server: Server, programs: clients.Programs) -> None:
+        passwords = [] if self._source.role_passwords else ["--no-role-passwords"]
+        argv: list[str | Path] = [programs.path("pg_dumpall"), "--globals-only", *passwords, "--no-password"]
+        printed = process.run(
+            [*argv, f"--dbname={server.argument()}", f"--database={server.database}"],
+            env=server.environment(),
+            limits=self._limits,
+        )
+        sink.write("globals.sql", "globals", printed.stdout)
+
+    def _dump_data(
+        self,
+        sink: PartSink,
+        server: Server,
+        programs: clients.Programs,
+        snapshot: str,
+        tables: int,
+        progress: Progress,
+        expected_bytes: int,
+    ) -> None:
+        stall_ms = int(self._source.limits.stall.total_seconds() * 1000)
+        argv = [
+            str(programs.path("pg_dump")), f"--format={'plain' if self._source.format == 'sql' else self._source.format}",
+            f"--snapshot={snapshot}", "--no-password", f"--lock-wait-timeout={stall_ms}", f"--dbname={server.argument()}",
+        ]  # fmt: skip
+        part = _DUMP_PART[self._source.format]
+        if self._source.format == "directory":
+            directory = sink.plain_directory() / "dump"
+            argv += [f"--jobs={self._source.jobs}", "--compress=1", f"--file={directory}"]
+            with process.running(argv, env=server.environment(), limits=self._limits) as command:
+                command.finish(alive=lambda: _watched_size(directory, progress, expected_bytes))
+            archive.check_directory(directory, programs, tables=tables)
+            tar = [
+                "tar",
+                "--create",
+                "--sort=name",
+                "--owner=0",
+                "--group=0",
+                f"--directory={directory.parent}",
+                "dump",
+            ]
+            with process.running(tar, limits=self._limits) as packed:
+                sink.stream(part, "dump", packed)
+                packed.finish()
+            return
+        argv += ["--compress=0"] if self._source.format == "custom" else []
+        with process.running(argv, env=server.environment(), limits=self._limits) as command:
+            ends = archive.Ends(_Metered(command, progress, expected_bytes))
+            sink.stream(part, "dump", ends)
+            command.finish()
+        if self._source.format == "custom":
+            archive.check_custom(ends, programs, tables=tables)
+        else:
+            archive.check_sql(ends)
+
+    @contextmanager
+    def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
+        """A disposable server of the dump's major version; see `Engine.scratch`."""
+        try:
+            programs = clients.for_server(_major(facts["server_version"]), self._source.bin_dirs)
+        except ToolMissing as error:
+            raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned", next=error.next) from None
+        with scratch_server(programs, directory, jobs=self._source.jobs) as server:
+            yield database.create(server, self._text(facts, "database"), facts).url()
+
+    @staticmethod
+    def reap(directory: Path) -> None:
+        """Take back what a killed scratch server holds outside its directory."""
+        forget_shared_memory(directory / "data")
+
+    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
+        """A new database beside the source, or the one a URL names; see `Engine.create_target`."""
+        source = self.server()
+        is_url = "://" in name_or_url or "=" in name_or_url
+        wanted = Server(name_or_url, connect=self._source.limits.connect) if is_url else source.at(dbname=name_or_url)
+        if database.same(wanted, source):
+            raise SafetyRefusal(
+                f"{wanted} is the source {self._name} itself",
+                safe="nothing was changed",
+                next=f"restore beside it: ops restore {self._name} --to {source.database}_restored",
+            )
+        if not is_url:
+            return database.create(source, name_or_url, facts).url()
+        return database.create_if_missing(wanted, facts).url()
+
+    def restore(
+        self,
+        parts: PartReader,
+        facts: Mapping[str, JsonValue],
+        target: str,
+        *,
+        work: Path,
+        globals_too: bool,
+        progress: Progress = silent,
+    ) -> Restored:
+        """Load the parts into `target`; see `Engine.restore`."""
+        programs = clients.for_restore(_major(facts["client_version"]), self._source.bin_dirs)
+        return load(
+            parts,
+            self._text(facts, "format"),
+            Server(target, connect=self._source.limits.connect),
+            programs,
+            work=work,
+            jobs=self._source.jobs,
+            limits=self._limits,
+            globals_too=globals_too,
+            progress=progress,
+        )
+
+    def contents(self, target: str, level: Level) -> Contents:
+        """The fingerprint of `target`."""
+        server = Server(target, connect=self._source.limits.connect)
+        return contents.take(server, level=level, jobs=self._source.jobs, limit=self._source.limits.total)
+
+    def ask(self, target: str, question: str) -> object:
+        """The first value a query yields, in a read-only transaction."""
+        server = Server(target, connect=self._source.limits.connect)
+        with session(server, limit=self._source.limits.total, settings=False) as opened:
+            opened.rows("begin read only")
+            rows = opened.rows(question)
+            return rows[0][0] if rows else None
+
+    def by_hand(self, facts: Mapping[str, JsonValue]) -> Sequence[str]:
+        """Restore commands for the plain parts, after `age -d` and `zstd -d`."""
+        name = self._text(facts, "database")
+        settings = f"psql -X -v db={name} -d {name} -f database.sql"
+        first = ["psql -X -d postgres -f globals.sql", f"createdb -T template0 {name}"]
+        load_commands = {
+            "custom": [f"pg_restore --jobs={self._source.jobs} -d {name} dump.pgc"],
+            "directory": ["tar -xf dump.tar", f"pg_restore --jobs={self._source.jobs} -d {name} dump"],
+            "sql": [f"psql -X -v ON_ERROR_STOP=1 -d {name} -f dump.sql"],
+        }
+        return [*first, *load_commands[self._text(facts, "format")], settings]
+
+    @staticmethod
+    def _text(facts: Mapping[str, JsonValue], key: str) -> str:
+        return str(facts[key])
+
+
+class _Metered:
+    """A reader that reports its progress a few times a second."""
+
+    def __init__(self, source: process.Running, progress: Progress, expected_bytes: int) -> None:
+        self._source, self._progress, self._expected = source, progress, expected_bytes
+        self._done, self._told_at = 0, 0.0
+
+    def read(self, size: int = -1, /) -> bytes:
+        chunk = self._source.read(size)
+        self._done += len(chunk)
+        if time.monotonic() - self._told_at > 0.25:
+            self._told_at = time.monotonic()
+            self._progress("dump", self._done, self._expected)
+        return chunk
+
+
+def _watched_size(directory: Path, progress: Progress, expected_bytes: int) -> int:
+    size = sum(path.stat().st_size for path in directory.glob("*")) if directory.is_dir() else 0
+    progress("dump", size, expected_bytes)
+    return size
+
+
+def _major(version: JsonValue) -> int:
+    return int(str(version).split(".")[0].split()[0])

@@ -1,0 +1,165 @@
+"""Start private PostgreSQL servers: the throwaway one of a verification, and any other of our own.
+
+PostgreSQL refuses to run as root. As root we run it in a user namespace where we have another name
+(`unshare --user`): no account is created, no file changes its owner.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from ops_pipelines import redact
+from ops_pipelines.engines.postgres.clients import Programs
+from ops_pipelines.engines.postgres.connection import Server, session
+from ops_pipelines.errors import Inconclusive, SourceError
+from ops_pipelines.process import CommandFailed, Limits, Running, run, running
+
+SUPERUSER = "ops_scratch"
+_START = Limits(stall=timedelta(minutes=2), total=timedelta(minutes=2))
+_READY_WITHIN = timedelta(seconds=60)
+_SOCKET_PATH_MAX = 90  # sun_path holds 107 bytes, the file's own name takes up to 17
+
+_DISPOSABLE: Mapping[str, str] = {
+    # A crash costs nothing here, so nothing is made durable.
+    "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "wal_level": "minimal",
+    "max_wal_senders": "0", "archive_mode": "off", "max_wal_size": "16GB", "checkpoint_timeout": "1d",
+    "autovacuum": "off", "bgwriter_lru_maxpages": "0", "track_activities": "off", "jit": "off",
+    "max_locks_per_transaction": "1024", "password_encryption": "scram-sha-256",
+    # Shared memory inside the data directory leaves with it, even after kill -9.
+    "dynamic_shared_memory_type": "mmap",
+}  # fmt: skip
+
+
+def unprivileged() -> list[str]:
+    """The prefix that lets a server run although we are root; empty when we are not."""
+    return ["unshare", "--user", "--map-user=65534", "--map-group=65534"] if os.geteuid() == 0 else []
+
+
+def initialise(programs: Programs, data: Path, *, superuser: str, password: str) -> None:
+    """Create a cluster in `data` that only `superuser` with `password` may enter.
+
+    Raises:
+        CommandFailed: initdb refused.
+    """
+    password_file = data.with_name(data.name + ".pw")
+    password_file.touch(mode=0o600)
+    password_file.write_text(password, encoding="utf-8")
+    checksums = ["--no-data-checksums"] if programs.major >= 18 else []
+    try:
+        run(
+            [*unprivileged(), programs.path("initdb"), "--pgdata", data, "--username", superuser, "--no-sync",
+             "--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C", *checksums],
+            limits=_START,
+        )  # fmt: skip
+    finally:
+        password_file.unlink()
+
+
+@contextmanager
+def scratch_server(programs: Programs, directory: Path, *, jobs: int) -> Iterator[Server]:
+    """A disposable server in `directory`, reachable by its socket and a random password only.
+
+    Args:
+        jobs: how many restore workers it is tuned for.
+    Raises:
+        Inconclusive: it cannot be started; nothing is known about any backup.
+    """
+    password = redact.register(secrets.token_urlsafe(24))
+    data, where = directory / "data", _address(directory)
+    with _starting():
+        initialise(programs, data, superuser=SUPERUSER, password=password)
+    settings = {**_DISPOSABLE, **_memory(jobs), **where.settings}
+    argv: list[str | Path] = [*unprivileged(), programs.path("postgres"), "-D", data]
+    argv += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    # It may live as long as a whole verification; its limit is the verification's.
+    with running(argv, limits=Limits(timedelta(days=7), timedelta(days=7)), stdout=2, stop=signal.SIGQUIT) as process:
+        server = Server(
+            f"user={SUPERUSER} dbname=postgres host={where.host} port={where.port} sslmode=disable",
+            connect=timedelta(seconds=5),
+        ).at(password=password)
+        with _starting():
+            _wait_ready(server, process)
+        yield server
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """A server that does not come up says nothing about any backup."""
+    try:
+        yield
+    except CommandFailed as error:
+        no_namespaces = "unshare" in f"{error.what} {error.why}"
+        raise Inconclusive(
+            "the scratch PostgreSQL server could not be started",
+            why=f"{error.what}: {error.why}",
+            safe="the backup was not touched and is not condemned",
+            next=_NO_NAMESPACES if no_namespaces else "read the cause above; then: ops verify",
+        ) from None
+
+
+_NO_NAMESPACES = "run ops as a user other than root: user namespaces are switched off on this machine"
+
+
+@dataclass(frozen=True)
+class _Address:
+    host: str
+    port: int
+    settings: Mapping[str, str]
+
+
+def _address(directory: Path) -> _Address:
+    """A socket inside the private directory; loopback when the path is longer than a socket's may be."""
+    if len(str(directory)) <= _SOCKET_PATH_MAX:
+        return _Address(str(directory), 5432, {"listen_addresses": "", "unix_socket_directories": str(directory)})
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return _Address(
+        "127.0.0.1", port, {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
+    )
+
+
+def _memory(jobs: int) -> dict[str, str]:
+    """Buffers for a restore: an eighth of the machine, shared by the workers' index builds."""
+    total_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    share = max(128, min(4096, total_mb // 8))
+    return {
+        "shared_buffers": f"{share // 2}MB",
+        "maintenance_work_mem": f"{max(64, share // (2 * jobs))}MB",
+        "work_mem": "32MB",
+        "max_parallel_maintenance_workers": "1",
+        "wal_buffers": "16MB",
+    }
+
+
+def _wait_ready(server: Server, process: Running) -> None:
+    """Until it answers. Its own exit, or a minute, ends the wait."""
+    deadline = time.monotonic() + _READY_WITHIN.total_seconds()
+    while True:
+        try:
+            with session(server, limit=timedelta(seconds=5), settings=False) as opened:
+                opened.rows("select 1")
+                return
+        except SourceError as error:
+            if process.exited() or time.monotonic() > deadline:
+                raise CommandFailed("postgres did not come up", why=process.stderr_tail() or error.why) from None
+            time.sleep(0.02)
+
+
+def forget_shared_memory(data: Path) -> None:
+    """Remove the System V segment a killed server left behind; its id is in `postmaster.pid`, line 7."""
+    try:
+        lines = (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+        identifier = lines[6].split()[1]
+    except (OSError, IndexError):
+        return
+    if shutil.which("ipcrm"):
+        run(["ipcrm", "-m", identifier], limits=_START, accept=(0, 1))

@@ -1,0 +1,205 @@
+"""The ledger: what was attempted and how it ended. Nothing here decides anything.
+
+A row is written before the first byte and always reaches a terminal state: by the one who wrote it,
+or, when that process died, by the next one that looks.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, inspect, select, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from ops_pipelines.clock import Clock, SystemClock, new_id
+from ops_pipelines.errors import OpsError
+from ops_pipelines.ledger.models import FAILED, RUNNING, SUCCEEDED, Activity
+from ops_pipelines.redact import redact
+
+HEAD = "0001"
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+class LedgerError(OpsError):
+    """The ledger cannot be opened or written. Nothing is attempted that cannot be recorded."""
+
+
+class Entry:
+    """An activity that is under way; set what becomes known about it."""
+
+    def __init__(self) -> None:
+        self.backup_id: str | None = None
+        self.store: str | None = None
+        self.meta: dict[str, Any] = {}
+        self.failure: str | None = None
+
+    def fail(self, reason: str) -> None:
+        """End as failed although nothing was raised."""
+        self.failure = redact(reason)
+
+
+class Ledger:
+    """An open ledger.
+
+    Args:
+        url: SQLAlchemy URL. SQLite by default in deployment on one machine, PostgreSQL otherwise.
+    Raises:
+        LedgerError: it cannot be opened or brought to the current schema.
+    """
+
+    def __init__(self, url: str, *, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._engine = create_engine(url, pool_pre_ping=True)
+        if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine, "connect", _sqlite_defaults)
+        try:
+            _migrate(self._engine)
+        except SQLAlchemyError as error:
+            raise _translated(error) from None
+
+    @contextmanager
+    def activity(
+        self,
+        kind: str,
+        *,
+        source: str,
+        backup_id: str | None = None,
+        store: str | None = None,
+        run_id: str | None = None,
+    ) -> Iterator[Entry]:
+        """Record an attempt around the block: a row before it, its end after it, whatever happens.
+
+        Raises:
+            LedgerError: the row cannot be written; the block is then not entered.
+        """
+        entry = Entry()
+        entry.backup_id, entry.store = backup_id, store
+        started = self._clock.now()
+        row = Activity(
+            id=new_id(started), source=source, kind=kind, status=RUNNING, started_at=started, backup_id=backup_id,
+            store=store, host=socket.gethostname(), holder=_myself(), run_id=run_id, meta={},
+        )  # fmt: skip
+        identifier = row.id
+        with self._session() as session:
+            session.add(row)
+        try:
+            yield entry
+        except BaseException as error:
+            self._close(identifier, entry, FAILED, redact(str(error)) or type(error).__name__)
+            raise
+        self._close(identifier, entry, FAILED if entry.failure else SUCCEEDED, entry.failure)
+
+    def fail_orphans(self) -> list[Activity]:
+        """Mark every running activity of a dead process failed; returns them."""
+        with self._session() as session:
+            running = session.scalars(select(Activity).where(Activity.status == RUNNING)).all()
+            orphans = [row for row in running if row.host == socket.gethostname() and not _alive(row.holder)]
+            for row in orphans:
+                self._end(row, FAILED, "the process that worked on it died (killed, crashed or power cut)")
+            session.flush()
+            session.expunge_all()
+        return orphans
+
+    def recent(self, *, source: str | None = None, kind: str | None = None, limit: int = 50) -> list[Activity]:
+        """The newest activities, newest first."""
+        query = select(Activity).order_by(Activity.started_at.desc(), Activity.id.desc()).limit(limit)
+        if source is not None:
+            query = query.where(Activity.source == source)
+        if kind is not None:
+            query = query.where(Activity.kind == kind)
+        with self._session() as session:
+            rows = list(session.scalars(query))
+            session.expunge_all()
+        return rows
+
+    def _close(self, identifier: str, entry: Entry, status: str, error: str | None) -> None:
+        with self._session() as session:
+            row = session.get_one(Activity, identifier)
+            row.backup_id, row.store, row.meta = entry.backup_id, entry.store, entry.meta
+            self._end(row, status, error)
+
+    def _end(self, row: Activity, status: str, error: str | None) -> None:
+        row.status, row.error, row.finished_at = status, error, self._clock.now()
+        row.duration_s = (row.finished_at - row.started_at).total_seconds()
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        try:
+            with Session(self._engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except SQLAlchemyError as error:
+            raise _translated(error) from None
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a ledger in a file; its directory is made, and only we may read it."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger {path} cannot be written",
+            why=error.strerror or str(error),
+            safe="nothing was started; existing backups are untouched",
+            next=f"make {path.parent} writable for this user, or set base in ops.yaml",
+        ) from None
+    return f"sqlite:///{path}"
+
+
+def _migrate(engine: Engine) -> None:
+    """Bring the schema to `HEAD`; alembic is loaded only when there is something to do."""
+    with engine.connect() as connection:
+        if inspect(connection).has_table("alembic_version"):
+            current = connection.execute(text("select version_num from alembic_version")).scalar()
+            if current == HEAD:
+                return
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("begin immediate")  # two first starts at once: one waits
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()
+
+
+def _sqlite_defaults(connection: Any, _record: object) -> None:
+    for pragma in ("journal_mode=wal", "synchronous=full", "busy_timeout=30000", "foreign_keys=on"):
+        connection.execute(f"pragma {pragma}")
+
+
+def _translated(error: SQLAlchemyError) -> LedgerError:
+    return LedgerError(
+        "the ledger (ops_activities) cannot be used",
+        why=str(error.__cause__ or error).splitlines()[0],
+        safe="nothing was started; existing backups are untouched",
+        next="check the disk below base, or the ledger URL in ops.yaml",
+    )
+
+
+def _myself() -> str:
+    return f"{_boot_id()}:{os.getpid()}:{_birth(os.getpid())}"
+
+
+def _alive(holder: str) -> bool:
+    boot, pid, birth = holder.split(":")
+    return boot == _boot_id() and birth == _birth(int(pid))
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _birth(pid: int) -> str:
+    """When a process started, in clock ticks since boot (proc(5), stat field 22); empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()[19]
+    except OSError:
+        return ""

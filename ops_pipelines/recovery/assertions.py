@@ -1,0 +1,61 @@
+"""The user's own checks: a question to the restored database, and whether the answer will do."""
+
+from datetime import date, datetime, time, timezone
+from decimal import Decimal
+
+from ops_pipelines.clock import human_duration
+from ops_pipelines.config.models import SqlCheck
+from ops_pipelines.engines.base import Engine
+from ops_pipelines.errors import SourceError
+from ops_pipelines.vault.verdict import Check
+
+
+def run_check(engine: Engine, target: str, check: SqlCheck, *, as_of: datetime) -> Check:
+    """Ask the question and judge the answer.
+
+    Args:
+        as_of: the start of the dump; ages are measured from it, so an old backup stays provable.
+    """
+    name = f"check {check.name}"
+    try:
+        answer = engine.ask(target, check.sql)
+    except SourceError as error:
+        return Check(name=name, passed=False, detail=error.why or error.what)
+    problem = _problem(check, answer, as_of)
+    return Check(name=name, passed=problem is None, detail=problem or f"{answer}")
+
+
+def _problem(check: SqlCheck, answer: object, as_of: datetime) -> str | None:
+    if answer is None:
+        return "the query returned nothing"
+    if check.max_age is not None:
+        if (moment := _moment(answer)) is None:
+            return f"{answer!r} is not a time"
+        age = as_of - moment
+        if age > check.max_age:
+            return f"{answer} was {human_duration(age)} old, more than {human_duration(check.max_age)}"
+    if check.equals is not None and not _equal(answer, check.equals):
+        return f"{answer}, expected {check.equals}"
+    if check.min is None and check.max is None:
+        return None
+    if not isinstance(answer, (int, float, Decimal)):
+        return f"{answer!r} is not a number"
+    if check.min is not None and answer < check.min:
+        return f"{answer}, expected at least {check.min:g}"
+    if check.max is not None and answer > check.max:
+        return f"{answer}, expected at most {check.max:g}"
+    return None
+
+
+def _equal(answer: object, expected: str | float | bool) -> bool:
+    if isinstance(answer, (int, float, Decimal)) and isinstance(expected, (int, float)):
+        return float(answer) == float(expected)
+    return str(answer) == str(expected)
+
+
+def _moment(answer: object) -> datetime | None:
+    if isinstance(answer, datetime):
+        return answer if answer.tzinfo else answer.replace(tzinfo=timezone.utc)
+    if isinstance(answer, date):
+        return datetime.combine(answer, time(), timezone.utc)
+    return None

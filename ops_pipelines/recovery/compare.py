@@ -1,0 +1,69 @@
+"""Compare what a restore brought back with what the source held; each difference has a name."""
+
+from collections.abc import Iterable, Iterator
+
+from ops_pipelines.engines.base import Contents
+from ops_pipelines.vault.verdict import Check
+
+_NAMED = 5
+
+
+def compare(held: Contents, restored: Contents) -> list[Check]:
+    """The assertions `schema`, `rows`, `content` and `counters`; none of them for a fingerprint that is off.
+
+    Args:
+        held: the fingerprint taken in the dump's snapshot.
+        restored: the same of the restored database.
+    """
+    if held.level == "off":
+        return []
+    tables = f"{len(held.tables)} tables"
+    checks = [
+        _check("schema", _schema(held, restored), f"{len(held.objects)} objects as they were"),
+        _check("rows", _rows(held, restored), f"{held.rows} rows in {tables}"),
+        _check("counters", _counters(held, restored), f"{len(held.counters)} at or past where they stood"),
+    ]
+    if held.level == "full":
+        checks.append(_check("content", _content(held, restored), f"{tables} with the same content"))
+    return checks
+
+
+def _check(name: str, differences: Iterable[str], well: str) -> Check:
+    found = list(differences)
+    if not found:
+        return Check(name=name, passed=True, detail=well)
+    more = f" … and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return Check(name=name, passed=False, detail="; ".join(found[:_NAMED]) + more)
+
+
+def _schema(held: Contents, restored: Contents) -> Iterator[str]:
+    for name, digest in sorted(held.objects.items()):
+        if name not in restored.objects:
+            yield f"{name} is missing"
+        elif restored.objects[name] != digest:
+            yield f"{name} is defined differently"
+    for name in sorted(restored.objects.keys() - held.objects.keys()):
+        yield f"{name} was not in the source"
+
+
+def _rows(held: Contents, restored: Contents) -> Iterator[str]:
+    for name, table in sorted(held.tables.items()):
+        found = restored.tables.get(name)
+        if found is None:
+            yield f"{name} is missing ({table.rows} rows)"
+        elif found.rows != table.rows:
+            yield f"{name} has {found.rows} rows, the source had {table.rows}"
+
+
+def _content(held: Contents, restored: Contents) -> Iterator[str]:
+    for name, table in sorted(held.tables.items()):
+        found = restored.tables.get(name)
+        if found is not None and found.rows == table.rows and found.digest != table.digest:
+            yield f"{name} has other content in its {table.rows} rows"
+
+
+def _counters(held: Contents, restored: Contents) -> Iterator[str]:
+    for name, value in sorted(held.counters.items()):
+        found = restored.counters.get(name)
+        if found is None or found < value:
+            yield f"{name} stands at {found}, the source was at {value}"

@@ -1,0 +1,57 @@
+"""Scratch space: private directories for throwaway servers, and the end of those a kill left behind."""
+
+import os
+import secrets
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ops_pipelines import lease
+from ops_pipelines.engines.registry import reap
+
+_GONE_WITHIN_S = 10.0
+
+
+@contextmanager
+def scratch_directory(root: Path, kind: str) -> Iterator[Path]:
+    """A private directory that is gone after the block; a killed block's is swept by the next start.
+
+    Args:
+        kind: the engine's kind, so that a sweeper knows whose server it was.
+    """
+    with lease.owned_directory(root / f"{kind}-{secrets.token_hex(4)}") as directory:
+        yield directory
+
+
+def sweep_scratch(root: Path) -> list[Path]:
+    """Stop and remove every scratch server whose owner is dead; returns their directories."""
+    return lease.sweep(root, before_removal=_end)
+
+
+def _end(directory: Path) -> None:
+    deadline = time.monotonic() + _GONE_WITHIN_S
+    while (pids := _processes_of(directory)) and time.monotonic() < deadline:
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.02)
+    reap(directory.name.rsplit("-", 1)[0], directory)
+
+
+def _processes_of(directory: Path) -> list[int]:
+    """Processes that work in the directory or were told of it on their command line."""
+    found = []
+    inside = f"{directory}{os.sep}"
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            works_in = f"{(process / 'cwd').readlink()}{os.sep}"
+            told_of = (process / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue  # it ended meanwhile, or is not ours to look at
+        if int(process.name) != os.getpid() and (works_in.startswith(inside) or inside in told_of):
+            found.append(int(process.name))
+    return found

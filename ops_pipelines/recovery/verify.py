@@ -1,0 +1,156 @@
+"""Prove a restore point: restore one copy of it into a scratch server and assert what came back."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from pydantic import ValidationError
+
+from ops_pipelines.engines.base import Contents, RestoreFailed
+from ops_pipelines.errors import CorruptCopy, OpsError
+from ops_pipelines.recovery.assertions import run_check
+from ops_pipelines.recovery.compare import compare
+from ops_pipelines.recovery.scratch import scratch_directory
+from ops_pipelines.streams import Progress, silent
+from ops_pipelines.vault import codec
+from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.reader import Copy
+from ops_pipelines.vault.verdict import Check, Outcome, Verdict
+from ops_pipelines.workspace import Workspace
+
+
+def farthest_store(workspace: Workspace, point: RestorePoint) -> str:
+    """The copy that is most worth proving: off-site before elsewhere before local."""
+    return max(point.stores, key=lambda name: (workspace.stores[name].offsite, name != workspace.local.name))
+
+
+def verify(
+    workspace: Workspace,
+    point: RestorePoint,
+    *,
+    store: str | None = None,
+    progress: Progress = silent,
+    run_id: str | None = None,
+) -> Verdict:
+    """Restore a copy into a scratch server, assert, and keep the verdict beside the copies.
+
+    Args:
+        store: the store to fetch from; the farthest that has a copy unless given.
+    Returns:
+        The verdict. A broken verifier is `inconclusive`, never an exception and never `bad`.
+    Raises:
+        LedgerError, StoreError: the verdict cannot be kept.
+    """
+    workspace.sweep()
+    name = store or farthest_store(workspace, point)
+    source = point.manifest.source
+    with workspace.ledger.activity("verify", source=source, backup_id=point.id, store=name, run_id=run_id) as entry:
+        proof = _Proof(workspace, point, name, progress)
+        verdict = proof.run()
+        for keeper in {workspace.local.name: workspace.local, name: workspace.stores[name]}.values():
+            keeper.keep_verdict(verdict)
+        entry.meta = {"outcome": verdict.outcome, "reason": verdict.reason, "seconds": dict(verdict.seconds)}
+        if verdict.outcome != "verified":
+            entry.fail(f"{verdict.outcome}: {verdict.reason}")
+    return verdict
+
+
+class _Proof:
+    """One verification under way: the checks and timings it has gathered so far."""
+
+    def __init__(self, workspace: Workspace, point: RestorePoint, store: str, progress: Progress) -> None:
+        self._workspace, self._point, self._progress = workspace, point, progress
+        self._store = workspace.stores[store]
+        self._checks: list[Check] = []
+        self._seconds: dict[str, float] = {}
+        self._warnings: list[str] = []
+
+    def run(self) -> Verdict:
+        started = self._workspace.clock.now()
+        outcome = self._outcome()
+        return Verdict(
+            source=self._point.manifest.source,
+            backup_id=self._point.id,
+            store=self._store.name,
+            outcome=outcome,
+            started_at=started,
+            finished_at=self._workspace.clock.now(),
+            checks=self._checks,
+            seconds=self._seconds,
+            warnings=self._warnings,
+        )
+
+    def _outcome(self) -> Outcome:
+        """Who is to blame decides: the copy is bad, the verifier leaves it open."""
+        try:
+            self._prove()
+        except CorruptCopy as error:
+            if error.check == "decrypt" and not self._have_the_key():
+                return self._blame(
+                    "key", "none of the identities we were given opens it; encrypt.identity is another key"
+                )
+            self._checks.append(Check(name=error.check, passed=False, detail=_sentence(error)))
+            return "bad"
+        except RestoreFailed as error:
+            self._checks.append(Check(name="restore", passed=False, detail=str(error)))
+            return "bad"
+        except OpsError as error:
+            return self._blame("verifier", _sentence(error))
+        except OSError as error:
+            return self._blame("verifier", f"{error.strerror or error} {error.filename or ''}".strip())
+        return "verified" if all(check.passed for check in self._checks) else "bad"
+
+    def _blame(self, check: str, detail: str) -> Outcome:
+        self._checks.append(Check(name=check, passed=False, detail=detail))
+        return "inconclusive"
+
+    def _prove(self) -> None:
+        workspace, source = self._workspace, self._point.manifest.source
+        # The copy's own manifest is proved, not the one of another store.
+        manifest = self._store.manifest(source, self._point.id)
+        if (manifest.source, manifest.id) != (source, self._point.id):
+            raise CorruptCopy(f"the manifest is of {manifest.id} of {manifest.source}", check="manifest")
+        copy = Copy(self._store, manifest, lambda: workspace.identities(source))
+        engine = workspace.engine(source)
+        held = _contents_of(copy)
+        with scratch_directory(workspace.scratch_root, manifest.kind) as directory, ExitStack() as server:
+            with self._phase("start"):
+                target = server.enter_context(engine.scratch(directory, manifest.engine))
+            restored = engine.restore(
+                copy, manifest.engine, target, work=directory, globals_too=True, progress=self._progress
+            )
+            self._seconds.update(restored.seconds)
+            self._warnings += restored.warnings
+            self._checks += [
+                Check(name="checksum", passed=True, detail=f"{len(manifest.parts)} parts"),
+                Check(name="restore", passed=True, detail=f"{manifest.plain_bytes} bytes loaded"),
+            ]
+            with self._phase("compare"):
+                self._checks += compare(held, engine.contents(target, held.level))
+            with self._phase("checks"):
+                for check in workspace.source(source).checks:
+                    self._checks.append(run_check(engine, target, check, as_of=manifest.started_at))
+            with self._phase("drop"):
+                server.close()
+
+    def _have_the_key(self) -> bool:
+        source = self._point.manifest.source
+        ours = {codec.public_key(identity) for identity in self._workspace.identities(source)}
+        return bool(ours & set(self._point.manifest.recipients)) or "" in ours
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        self._seconds[name] = round(time.monotonic() - started, 3)
+
+
+def _contents_of(copy: Copy) -> Contents:
+    try:
+        return Contents.model_validate_json(copy.data("contents"))
+    except ValidationError as error:
+        raise CorruptCopy("the fingerprint cannot be read", check="contents", why=str(error)) from None
+
+
+def _sentence(error: OpsError) -> str:
+    return f"{error.what}: {error.why}" if error.why else error.what

@@ -1,0 +1,107 @@
+"""The list of restore points and copies, read from the manifests, which are the truth."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ops_pipelines.errors import CorruptCopy, OpsError, StoreError
+from ops_pipelines.vault.manifest import Manifest
+from ops_pipelines.vault.stores.base import Store
+from ops_pipelines.vault.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class RestorePoint:
+    """One restore point, the stores that hold a copy of it, and what verifications found."""
+
+    manifest: Manifest
+    stores: Sequence[str]
+    verdicts: Sequence[Verdict] = field(default=())
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.manifest.id
+
+    @property
+    def started_at(self) -> datetime:
+        """The start of its dump: the moment it protects."""
+        return self.manifest.started_at
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The newest verdict that says something; an inconclusive one only when there is no other."""
+        telling = [verdict for verdict in self.verdicts if verdict.outcome != "inconclusive"]
+        candidates = telling or self.verdicts
+        return candidates[-1] if candidates else None
+
+    @property
+    def verified(self) -> bool:
+        """Whether it has been restored, and nothing newer speaks against it."""
+        return self.verdict is not None and self.verdict.outcome == "verified"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The restore points of one source, oldest first, and what could not be read.
+
+    Attributes:
+        problems: stores or copies that cannot be read, in words.
+    """
+
+    points: Sequence[RestorePoint]
+    problems: Sequence[str] = ()
+
+    @property
+    def newest(self) -> RestorePoint | None:
+        """The newest restore point, verified or not."""
+        return self.points[-1] if self.points else None
+
+    @property
+    def recovery_point(self) -> RestorePoint | None:
+        """The newest verified restore point: what a disaster would go back to."""
+        return next((point for point in reversed(self.points) if point.verified), None)
+
+    def find(self, backup_id: str) -> RestorePoint | None:
+        """The restore point with this id."""
+        return next((point for point in self.points if point.id == backup_id), None)
+
+
+def read_catalogue(stores: Mapping[str, Store], source: str) -> Catalogue:
+    """What the stores hold of a source.
+
+    A store that cannot be reached, or a manifest that cannot be read, is a problem in the result: the
+    others are still listed.
+    """
+    manifests: dict[str, Manifest] = {}
+    held: dict[str, list[str]] = {}
+    verdicts: dict[str, dict[str, Verdict]] = {}
+    problems: list[str] = []
+    for store in stores.values():
+        try:
+            ids = store.ids(source)
+        except StoreError as error:
+            problems.append(_line(error))
+            continue
+        for backup_id in ids:
+            try:
+                manifest = store.manifest(source, backup_id)
+                found = {verdict.file_name: verdict for verdict in store.verdicts(source, backup_id)}
+            except (CorruptCopy, StoreError) as error:
+                problems.append(_line(error))
+                continue
+            if (manifest.id, manifest.source) != (backup_id, source):
+                problems.append(f"{store.location(source, backup_id)} holds {manifest.id} of {manifest.source}")
+                continue
+            manifests.setdefault(backup_id, manifest)
+            held.setdefault(backup_id, []).append(store.name)
+            verdicts.setdefault(backup_id, {}).update(found)
+    points = [
+        RestorePoint(manifest, tuple(held[key]), tuple(verdicts[key][name] for name in sorted(verdicts[key])))
+        for key, manifest in manifests.items()
+    ]
+    return Catalogue(tuple(sorted(points, key=lambda point: (point.started_at, point.id))), tuple(problems))
+
+
+def _line(error: OpsError) -> str:
+    return f"{error.what}: {error.why}" if error.why else error.what

@@ -1,0 +1,116 @@
+"""The manifest: what a restore point is, in a file that outlives this product.
+
+A restore point exists when its `manifest.json` stands under its final name. The format is versioned;
+a reader refuses a version it does not know and ignores keys it does not know.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from ops_pipelines.errors import CorruptCopy
+
+NAME = "manifest.json"
+SUMS = "SHA256SUMS"
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Part(_Facts):
+    """One file of a restore point.
+
+    Attributes:
+        name: the file's name, with `.zst` and `.age` for what was done to it.
+        role: what it is for (`dump`, `globals`, `database`, `contents`).
+        plain_bytes: its size before compression and encryption.
+    """
+
+    name: str
+    role: str
+    size_bytes: int
+    sha256: str
+    plain_bytes: int
+    compression: Literal["zstd", "none"]
+    encryption: Literal["age", "none"]
+
+
+class Summary(_Facts):
+    """The fingerprint in short; the whole of it is the part with role `contents`."""
+
+    level: Literal["off", "counts", "full"]
+    objects: int
+    tables: int
+    rows: int
+    schema_digest: str
+    content_digest: str | None
+
+
+class Manifest(_Facts):
+    """Everything a restore has to know, and what it must find."""
+
+    format: Literal["ops_pipelines/restore-point"] = "ops_pipelines/restore-point"
+    version: Literal[1] = 1
+    id: str
+    source: str
+    kind: str
+    host: str
+    product: str
+    started_at: datetime
+    snapshot_at: datetime
+    finished_at: datetime
+    engine: Mapping[str, JsonValue]
+    contents: Summary
+    recipients: Sequence[str]
+    parts: Sequence[Part]
+    restore_by_hand: Sequence[str]
+    warnings: Sequence[str] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all parts as stored."""
+        return sum(part.size_bytes for part in self.parts)
+
+    @property
+    def plain_bytes(self) -> int:
+        """Bytes of all parts before compression."""
+        return sum(part.plain_bytes for part in self.parts)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether every part is encrypted."""
+        return all(part.encryption != "none" for part in self.parts)
+
+    def part(self, role: str) -> Part | None:
+        """The part with this role, if there is one."""
+        return next((part for part in self.parts if part.role == role), None)
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        return (self.model_dump_json(indent=1) + "\n").encode()
+
+
+def read_manifest(data: bytes, *, where: str) -> Manifest:
+    """Parse a manifest.
+
+    Args:
+        where: the copy it was found in, for the error.
+    Raises:
+        CorruptCopy: it cannot be read (check `manifest`).
+    """
+    try:
+        return Manifest.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        at = ".".join(str(step) for step in first["loc"])
+        raise CorruptCopy(
+            f"{where}: the manifest cannot be read", check="manifest", why=f"{at}: {first['msg']}"
+        ) from None
+
+
+def manifest_schema() -> dict[str, Any]:
+    """The JSON Schema of `manifest.json`."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Manifest.model_json_schema()}

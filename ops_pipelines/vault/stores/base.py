@@ -1,0 +1,62 @@
+"""What every store offers. A store keeps restore points; it knows nothing of engines or schedules."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from ops_pipelines.vault.manifest import Manifest
+from ops_pipelines.vault.verdict import Verdict
+
+Copied = Callable[[int], None]
+"""Called with the number of bytes just copied."""
+
+
+class Store(Protocol):
+    """A place where restore points live. Every method raises StoreError when the place cannot be used."""
+
+    name: str
+    medium: str
+    offsite: bool
+
+    def sources(self) -> list[str]:
+        """The sources that have restore points here."""
+        ...
+
+    def ids(self, source: str) -> list[str]:
+        """Ids of the complete restore points of a source, oldest first."""
+        ...
+
+    def manifest(self, source: str, backup_id: str) -> Manifest:
+        """A restore point's manifest. Raises CorruptCopy."""
+        ...
+
+    def open_part(self, source: str, backup_id: str, part: str) -> AbstractContextManager[BinaryIO]:
+        """A part's stored bytes. Raises CorruptCopy when it is missing."""
+        ...
+
+    def receive(self, manifest: Manifest, published: Path, copied: Copied) -> None:
+        """Copy a published restore point in, checking every byte, manifest last. Does nothing twice.
+
+        Args:
+            published: its directory in the local store.
+        Raises:
+            CorruptCopy: the bytes that were read are not those of the manifest.
+        """
+        ...
+
+    def keep_verdict(self, verdict: Verdict) -> None:
+        """Keep what a verification found."""
+        ...
+
+    def verdicts(self, source: str, backup_id: str) -> list[Verdict]:
+        """Every verdict on a restore point, oldest first."""
+        ...
+
+    def sweep(self) -> list[str]:
+        """Remove what a killed run left behind; returns what it was."""
+        ...
+
+    def location(self, source: str, backup_id: str) -> str:
+        """Where a human finds it."""
+        ...

@@ -1,0 +1,190 @@
+"""A store in a directory: the local one below `base`, a NAS mount, a USB disk.
+
+Layout: `<root>/<source>/<id>/` holds the parts, `SHA256SUMS` and `manifest.json`;
+`<root>/.verdicts/<source>/<id>/` what verifications found; `<root>/.staging/` what is not finished.
+A restore point appears by one rename of a directory whose every byte has been flushed.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from ops_pipelines import lease
+from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
+from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, read_manifest
+from ops_pipelines.vault.stores.base import Copied
+from ops_pipelines.vault.verdict import Verdict
+
+_CHUNK = 4 * 1024 * 1024
+
+
+class DirectoryStore:
+    """Restore points in a directory.
+
+    Args:
+        name: the store's name in `ops.yaml`, or `local`.
+        root: the directory; made when missing.
+    """
+
+    def __init__(self, name: str, root: Path, *, medium: str = "disk", offsite: bool = False) -> None:
+        self.name, self.root, self.medium, self.offsite = name, root, medium, offsite
+
+    @contextmanager
+    def stage(self, backup_id: str) -> Iterator[Path]:
+        """A private directory on the store's own file system; gone at the end unless it was published.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        with self._errors("written"):
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self.root, os.O_RDONLY))
+        try:
+            with lease.owned_directory(self.root / ".staging" / backup_id) as directory:
+                yield directory
+        except FileExistsError:
+            raise StoreError(f"store {self.name}: {backup_id} is being written already") from None
+        except OSError as error:
+            raise self._error("written", error) from None
+
+    def publish(self, staged: Path, manifest: Manifest) -> Path:
+        """Flush a staged restore point and give it its final name, in one step."""
+        with self._errors("written"):
+            for path in staged.iterdir():
+                _flush(path)
+            lease.release(staged)
+            _flush(staged)
+            final = self.directory(manifest.source, manifest.id)
+            final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            staged.rename(final)
+            _flush(final.parent)
+            _flush(self.root)
+        return final
+
+    def directory(self, source: str, backup_id: str) -> Path:
+        """Where a restore point stands once it is published."""
+        return self.root / source / backup_id
+
+    def sources(self) -> list[str]:
+        """The sources that have restore points here."""
+        with self._errors("read"):
+            if not self.root.is_dir():
+                return []
+            return sorted(path.name for path in self.root.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+    def ids(self, source: str) -> list[str]:
+        """Ids of complete restore points, oldest first: ids begin with their time."""
+        with self._errors("read"):
+            parent = self.root / source
+            return sorted(path.parent.name for path in parent.glob(f"*/{NAME}")) if parent.is_dir() else []
+
+    def manifest(self, source: str, backup_id: str) -> Manifest:
+        """A restore point's manifest. Raises CorruptCopy."""
+        path = self.directory(source, backup_id) / NAME
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise CorruptCopy(f"{path} is missing", check="manifest") from None
+        except OSError as error:
+            raise self._error("read", error) from None
+        return read_manifest(data, where=str(path))
+
+    @contextmanager
+    def open_part(self, source: str, backup_id: str, part: str) -> Iterator[BinaryIO]:
+        """A part's stored bytes. Raises CorruptCopy when it is missing."""
+        path = self.directory(source, backup_id) / part
+        try:
+            opened = path.open("rb")
+        except FileNotFoundError:
+            raise CorruptCopy(f"{path} is missing", check="parts", why=f"{part} is not in the copy") from None
+        except OSError as error:
+            raise self._error("read", error) from None
+        with opened:
+            yield opened
+
+    def receive(self, manifest: Manifest, published: Path, copied: Copied) -> None:
+        """Copy a published restore point in; see `Store.receive`."""
+        if self.offsite and not manifest.encrypted:
+            raise SafetyRefusal(
+                f"store {self.name} is offsite and {manifest.id} of {manifest.source} is not encrypted",
+                safe="the local copy is untouched; nothing left this machine",
+                next="add encrypt: {age: […]} to the source and back up again",
+            )
+        if self.directory(manifest.source, manifest.id).is_dir():
+            return
+        with self.stage(manifest.id) as staged:
+            for part in manifest.parts:
+                found = _copy(published / part.name, staged / part.name, copied)
+                if found != part.sha256:
+                    raise CorruptCopy(
+                        f"{published / part.name} is damaged and was not copied to {self.name}",
+                        check="checksum",
+                        why=f"SHA-256 is {found[:16]}…, the manifest says {part.sha256[:16]}…",
+                        safe="copies in other stores are untouched",
+                    )
+            for name in (SUMS, NAME):
+                _copy(published / name, staged / name, copied)
+            self.publish(staged, manifest)
+
+    def keep_verdict(self, verdict: Verdict) -> None:
+        """Keep what a verification found."""
+        with self._errors("written"):
+            directory = self.root / ".verdicts" / verdict.source / verdict.backup_id
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            unfinished = directory / f".{verdict.file_name}"
+            unfinished.touch(mode=0o600)
+            unfinished.write_text(verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            _flush(unfinished)
+            unfinished.rename(directory / verdict.file_name)
+
+    def verdicts(self, source: str, backup_id: str) -> list[Verdict]:
+        """Every verdict on a restore point, oldest first."""
+        with self._errors("read"):
+            paths = sorted((self.root / ".verdicts" / source / backup_id).glob("verify-*.json"))
+            return [Verdict.model_validate_json(path.read_bytes()) for path in paths]
+
+    def sweep(self) -> list[str]:
+        """Remove staging directories whose writer is dead."""
+        with self._errors("swept"):
+            return [str(path) for path in lease.sweep(self.root / ".staging")]
+
+    def location(self, source: str, backup_id: str) -> str:
+        """The directory's path."""
+        return str(self.directory(source, backup_id))
+
+    @contextmanager
+    def _errors(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._error(verb, error) from None
+
+    def _error(self, verb: str, error: OSError) -> StoreError:
+        return StoreError(
+            f"store {self.name} ({self.root}) cannot be {verb}",
+            why=f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}",
+            safe="what was unfinished was thrown away; published restore points are untouched",
+            next=f"check the disk: df -h {self.root}; ls -ld {self.root}",
+        )
+
+
+def _copy(source: Path, target: Path, copied: Copied) -> str:
+    sha256 = hashlib.sha256()
+    private = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(private, "wb") as written, source.open("rb") as opened:
+        while chunk := opened.read(_CHUNK):
+            written.write(chunk)
+            sha256.update(chunk)
+            copied(len(chunk))
+    return sha256.hexdigest()
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,20 @@
+"""Every store of a configuration, the local one first. A new kind is its own file and a line here."""
+
+from ops_pipelines.config.models import Config
+from ops_pipelines.vault.stores.base import Store
+from ops_pipelines.vault.stores.directory import DirectoryStore
+
+LOCAL = "local"
+
+
+def local_store(config: Config) -> DirectoryStore:
+    """The store every restore point is published in first."""
+    return DirectoryStore(LOCAL, config.base / "restore-points")
+
+
+def open_stores(config: Config) -> dict[str, Store]:
+    """The stores by name."""
+    stores: dict[str, Store] = {LOCAL: local_store(config)}
+    for name, store in config.stores.items():
+        stores[name] = DirectoryStore(name, store.path, medium=store.medium, offsite=store.offsite)
+    return stores

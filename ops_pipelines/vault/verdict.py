@@ -1,0 +1,60 @@
+"""What a verification found, in the form in which it is kept beside the copies."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Outcome = Literal["verified", "bad", "inconclusive"]
+
+
+class Check(BaseModel):
+    """One assertion: its name, whether it held, and what was found."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+class Verdict(BaseModel):
+    """The result of restoring one copy into a scratch server and asserting.
+
+    Attributes:
+        store: the store the copy was fetched from.
+        seconds: wall time by phase.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Literal[1] = 1
+    source: str
+    backup_id: str
+    store: str
+    outcome: Outcome
+    started_at: datetime
+    finished_at: datetime
+    checks: Sequence[Check]
+    seconds: Mapping[str, float]
+    warnings: Sequence[str] = ()
+
+    @property
+    def failed(self) -> list[Check]:
+        """The assertions that did not hold."""
+        return [check for check in self.checks if not check.passed]
+
+    @property
+    def reason(self) -> str:
+        """One sentence: the first failed assertion, or what held."""
+        if self.failed:
+            first = self.failed[0]
+            more = f" (and {len(self.failed) - 1} more)" if len(self.failed) > 1 else ""
+            return f"{first.name}: {first.detail}{more}"
+        return f"{len(self.checks)} checks passed"
+
+    @property
+    def file_name(self) -> str:
+        """`verify-20261121T020512-nas.json`: sorts by time."""
+        return f"verify-{self.started_at:%Y%m%dT%H%M%S%f}-{self.store}.json"

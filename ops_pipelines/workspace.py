@@ -1,0 +1,104 @@
+"""An opened configuration: its stores, its ledger, its locks. What the verbs work in."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from ops_pipelines import lease
+from ops_pipelines.clock import Clock, SystemClock, human_duration
+from ops_pipelines.config.models import Config, Source
+from ops_pipelines.engines.base import Engine
+from ops_pipelines.engines.registry import engine_for
+from ops_pipelines.errors import OpsError
+from ops_pipelines.ledger.ledger import Ledger, sqlite_url
+from ops_pipelines.recovery.scratch import sweep_scratch
+from ops_pipelines.vault.catalogue import Catalogue, read_catalogue
+from ops_pipelines.vault.stores.base import Store
+from ops_pipelines.vault.stores.directory import DirectoryStore
+from ops_pipelines.vault.stores.registry import local_store, open_stores
+
+
+class UnknownSource(OpsError):
+    """No source of that name is configured."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A configuration with everything it names opened when it is first needed."""
+
+    config: Config
+    clock: Clock = field(default_factory=SystemClock)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger. Raises LedgerError."""
+        configured = self.config.ledger
+        url = configured.reveal(purpose="ledger") if configured else sqlite_url(self.config.base / "ledger.sqlite")
+        return Ledger(url, clock=self.clock)
+
+    @cached_property
+    def stores(self) -> dict[str, Store]:
+        """Every store by name, `local` first."""
+        return open_stores(self.config)
+
+    @cached_property
+    def local(self) -> DirectoryStore:
+        """The store every restore point is published in."""
+        return local_store(self.config)
+
+    @property
+    def scratch_root(self) -> Path:
+        """Where scratch servers live."""
+        return self.config.base / "scratch"
+
+    def source(self, name: str) -> Source:
+        """A source's configuration. Raises UnknownSource."""
+        if name not in self.config.sources:
+            raise UnknownSource(
+                f"no source is called {name!r}",
+                why=f"ops.yaml has: {', '.join(self.config.sources)}",
+                next="ops status lists them",
+            )
+        return self.config.sources[name]
+
+    def engine(self, name: str) -> Engine:
+        """The engine of a source."""
+        return engine_for(name, self.source(name))
+
+    def identities(self, name: str) -> Sequence[str]:
+        """The age identities a verifier may use for a source. Raises SecretMissing."""
+        encrypt = self.source(name).encrypt
+        if encrypt is None or encrypt.identity is None:
+            return ()
+        return (encrypt.identity.reveal(purpose=f"source {name}, encrypt.identity"),)
+
+    def catalogue(self, name: str) -> Catalogue:
+        """What the stores hold of a source."""
+        return read_catalogue(self.stores, name)
+
+    @contextmanager
+    def locked(self, name: str, *, doing: str) -> Iterator[None]:
+        """Hold a source: no other run of it, in any process, until the block ends. Raises Busy."""
+        now = self.clock.now()
+        wait = self.source(name).limits.lock
+        with lease.exclusive(
+            self.config.base / "locks" / f"{name}.lock",
+            holder=f"{doing} since {now:%Y-%m-%d %H:%M:%S} UTC",
+            wait=wait,
+            what=f"source {name} (waited {human_duration(wait)})",
+        ):
+            yield
+
+    def sweep(self) -> list[str]:
+        """Clear away what killed runs left: scratch servers, staged parts, open activities."""
+        swept = [str(path) for path in sweep_scratch(self.scratch_root)]
+        for store in self.stores.values():
+            try:
+                swept += store.sweep()
+            except OpsError as error:
+                # A store that is away has its litter later; the work at hand does not depend on it.
+                swept.append(f"not swept: {error.what}")
+        swept += [f"activity {row.id} ({row.kind} of {row.source})" for row in self.ledger.fail_orphans()]
+        return swept
