@@ -112,7 +112,7 @@ class _Proof:
             raise CorruptCopy(f"the manifest is of {manifest.id} of {manifest.source}", check="manifest")
         copy = Copy(self._store, manifest, lambda: workspace.identities(source))
         engine = workspace.engine(source)
-        held = _contents_of(copy)
+        held = fingerprint_of(copy)
         with scratch_directory(workspace.scratch_root, manifest.kind) as directory, ExitStack() as server:
             with self._phase("start"):
                 target = server.enter_context(engine.scratch(directory, manifest.engine))
@@ -145,7 +145,8 @@ class _Proof:
         self._seconds[name] = round(time.monotonic() - started, 3)
 
 
-def _contents_of(copy: Copy) -> Contents:
+def fingerprint_of(copy: Copy) -> Contents:
+    """The fingerprint taken when the copy was dumped. Raises CorruptCopy."""
     try:
         return Contents.model_validate_json(copy.data("contents"))
     except ValidationError as error:

@@ -1,0 +1,37 @@
+"""`ops backup`: dump, copy, restore and compare now, as a Dagster run."""
+
+from typing import Annotated
+
+import typer
+
+from ops_pipelines.cli import output
+from ops_pipelines.cli.through_dagster import Chosen, run_sources
+from ops_pipelines.workspace import open_workspace
+
+
+@output.explained
+def backup(
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="All unless named.")] = None,
+    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Restore it and compare, too.")] = True,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Dagster's own log.")] = False,
+    config: output.ConfigOption = None,
+    as_json: output.JsonOption = False,
+) -> int:
+    """Back up sources now: dump, copy to every store, restore the farthest copy, compare, report.
+
+    Runs through Dagster, so it shows in its UI. Example: ops backup crm
+    """
+    from ops_pipelines.orchestration.jobs import chain_selection  # noqa: PLC0415
+    from ops_pipelines.orchestration.names import verified_key  # noqa: PLC0415
+    from ops_pipelines.orchestration.partitions import day_of  # noqa: PLC0415
+
+    loaded, found = output.open_config(config)
+    workspace = open_workspace(loaded)
+    names = sources or list(loaded.sources)
+    choices: dict[str, Chosen] = {}
+    for name in names:
+        workspace.source(name)
+        keys = chain_selection(loaded, name)
+        chosen = keys if verify else keys[: keys.index(verified_key(name))]
+        choices[name] = (chosen, day_of(loaded, workspace.clock.now()), {})
+    return run_sources(loaded, found, choices, as_json=as_json, verbose=verbose)

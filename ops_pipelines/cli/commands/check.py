@@ -1,0 +1,34 @@
+"""`ops check`: is the configuration right? Touches no source and no store."""
+
+from ops_pipelines.cli import output
+from ops_pipelines.clock import human_duration
+from ops_pipelines.config.cadence import longest_interval
+
+
+@output.explained
+def check(config: output.ConfigOption = None, as_json: output.JsonOption = False) -> int:
+    """Read ops.yaml and say everything that is wrong with it, with line numbers.
+
+    Example: ops check --json
+    """
+    loaded, path = output.open_config(config)
+    if as_json:
+        output.print_json(
+            {"ok": True, "file": str(path), "sources": list(loaded.sources), "stores": list(loaded.stores)}
+        )
+        return output.FINE
+    output.say(f"[green]✓[/] {path}")
+    rows = [
+        [
+            name,
+            source.kind,
+            f"every {human_duration(longest_interval(source.every, loaded.timezone))}",
+            human_duration(source.rpo),
+            ", ".join(("local", *source.copies)),
+            "age" if source.encrypt else "no",
+            source.fingerprint,
+        ]
+        for name, source in loaded.sources.items()
+    ]
+    output.print_table(["source", "kind", "cadence", "rpo", "copies", "encrypted", "fingerprint"], rows)
+    return output.FINE

@@ -1,0 +1,64 @@
+"""`ops list`: the restore points, read from the manifests in the stores."""
+
+from typing import Annotated
+
+import typer
+
+from ops_pipelines.cli import output
+from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.vault.catalogue import Catalogue
+from ops_pipelines.workspace import Workspace
+
+
+@output.explained
+def list_(
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="All unless named.")] = None,
+    config: output.ConfigOption = None,
+    as_json: output.JsonOption = False,
+) -> int:
+    """List restore points, newest first: when, how large, where, and whether proved.
+
+    Example: ops list crm --json
+    """
+    workspace = output.open_work(config)
+    names = sources or list(workspace.config.sources)
+    for name in names:
+        workspace.source(name)
+    catalogues = {name: workspace.catalogue(name) for name in names}
+    problems = [problem for catalogue in catalogues.values() for problem in catalogue.problems]
+    if as_json:
+        output.print_json({name: _document(catalogue) for name, catalogue in catalogues.items()})
+    else:
+        rows = [row for catalogue in catalogues.values() for row in _rows(workspace, catalogue)]
+        output.print_table(["source", "restore point", "age", "rows", "size", "stores", "verdict"], rows)
+        for problem in problems:
+            output.errors.print(f"[yellow]![/] {problem}")
+    return output.ATTENTION if problems else output.FINE
+
+
+def _rows(workspace: Workspace, catalogue: Catalogue) -> list[list[str]]:
+    now = workspace.clock.now()
+    return [
+        [
+            point.manifest.source,
+            point.id,
+            human_duration(now - point.started_at),
+            f"{point.manifest.contents.rows:,}",
+            human_size(point.manifest.size_bytes),
+            ", ".join(point.stores),
+            f"{output.coloured(point.verdict.outcome)} {point.verdict.reason}" if point.verdict else "–",
+        ]
+        for point in reversed(catalogue.points)
+    ]
+
+
+def _document(catalogue: Catalogue) -> dict[str, object]:
+    points = [
+        {
+            **point.manifest.model_dump(mode="json"),
+            "stores": point.stores,
+            "verdict": point.verdict.model_dump(mode="json") if point.verdict else None,
+        }
+        for point in reversed(catalogue.points)
+    ]
+    return {"restore_points": points, "problems": catalogue.problems}

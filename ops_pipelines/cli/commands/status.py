@@ -1,0 +1,41 @@
+"""`ops status`: does every source hold its RPO? Reads the stores; works when Dagster is gone."""
+
+from ops_pipelines.cli import output
+from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.watch.health import EXIT_STATUS, SourceHealth, all_health
+
+
+@output.explained
+def status(config: output.ConfigOption = None, as_json: output.JsonOption = False) -> int:
+    """Show every source's recovery point, its age, and what to do about it.
+
+    Exit status: 0 fine, 1 attention, 2 broken. Example: ops status --json
+    """
+    found = all_health(output.open_work(config))
+    worst = max(EXIT_STATUS[health.state] for health in found)
+    if as_json:
+        output.print_json({"ok": worst == output.FINE, "sources": [health.model_dump(mode="json") for health in found]})
+        return worst
+    output.print_table(
+        ["source", "state", "recovery point", "age", "rpo", "size", "restore", "copies", "verified"],
+        [_row(health) for health in found],
+    )
+    for health in found:
+        if health.state != "OK":
+            output.say(f"\n{health.source}: {health.cause}\n  next: [bold]{health.next}[/]")
+    return worst
+
+
+def _row(health: SourceHealth) -> list[str]:
+    copies = [f"{copy.store} {human_duration(copy.age) if copy.age is not None else '–'}" for copy in health.copies]
+    return [
+        health.source,
+        output.coloured(health.state),
+        health.recovery_point or "–",
+        human_duration(health.age) if health.age is not None else "never",
+        human_duration(health.rpo),
+        human_size(health.size_bytes) if health.size_bytes is not None else "–",
+        f"{health.restore_s:.1f}s" if health.restore_s is not None else "–",
+        ", ".join(copies),
+        f"{health.verified}/{health.restore_points}",
+    ]

@@ -1,0 +1,43 @@
+"""The `ops` command. Each verb is a file in `commands/`; this only lists them."""
+
+import typer
+
+from ops_pipelines import __version__
+from ops_pipelines.cli.commands.backup import backup
+from ops_pipelines.cli.commands.check import check
+from ops_pipelines.cli.commands.list import list_
+from ops_pipelines.cli.commands.restore import restore
+from ops_pipelines.cli.commands.schema import schema
+from ops_pipelines.cli.commands.status import status
+from ops_pipelines.cli.commands.verify import verify
+
+app = typer.Typer(
+    name="ops",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Verified backups: a backup counts only after it has been restored.",
+    epilog="Exit status: 0 fine, 1 attention, 2 broken, 3 refused for safety.",
+)
+for name, command in {
+    "check": check,
+    "schema": schema,
+    "backup": backup,
+    "verify": verify,
+    "list": list_,
+    "status": status,
+    "restore": restore,
+}.items():
+    app.command(name)(command)
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: bool = typer.Option(False, "--version", help="Print the version and stop.")) -> None:
+    if version:
+        typer.echo(f"ops_pipelines {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """The console script."""
+    app()

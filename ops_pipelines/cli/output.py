@@ -1,0 +1,91 @@
+"""How commands speak: tables for people, JSON for machines, errors with the next command, exit statuses."""
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ops_pipelines.config.load import find_config, load_config
+from ops_pipelines.config.models import Config
+from ops_pipelines.errors import OpsError
+from ops_pipelines.redact import redact
+from ops_pipelines.workspace import Workspace, open_workspace
+
+FINE, ATTENTION, BROKEN = 0, 1, 2
+
+P = ParamSpec("P")
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The ops.yaml to use; else $OPS_CONFIG, else the nearest one.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def explained(command: Callable[P, int]) -> Callable[P, None]:
+    """Turn a command's return value into its exit status, and our errors into sentences."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            status = command(*args, **kwargs)
+        except OpsError as error:
+            if kwargs.get("as_json"):
+                print_json({"ok": False, **error.as_dict()})
+            else:
+                errors.print(f"[bold red]✗[/] {_escaped(str(error))}")
+            raise typer.Exit(error.exit_status) from None
+        except KeyboardInterrupt:
+            errors.print("stopped; what was unfinished was thrown away")
+            raise typer.Exit(130) from None
+        raise typer.Exit(status)
+
+    return wrapped
+
+
+def open_config(path: Path | None) -> tuple[Config, Path]:
+    """The configuration and the file it came from. Raises ConfigError."""
+    found = find_config(path)
+    return load_config(found), found
+
+
+def open_work(path: Path | None) -> Workspace:
+    """A workspace on the configuration. Raises ConfigError."""
+    return open_workspace(open_config(path)[0])
+
+
+def print_json(document: object) -> None:
+    """One document on standard output."""
+    sys.stdout.write(redact(json.dumps(document, indent=2, default=str, ensure_ascii=False)) + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A plain table; a pipe gets the same without colour."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def coloured(state: str) -> str:
+    """A state in the colour of its urgency."""
+    colours = {"OK": "green", "verified": "green", "STALE": "yellow", "inconclusive": "yellow"}
+    return f"[{colours.get(state, 'red')}]{state}[/]"
+
+
+def say(text: str) -> None:
+    """A line for people."""
+    console.print(text)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")

@@ -1,0 +1,57 @@
+"""Progress of long work on a terminal: bytes, rate and time left. In a pipe: a line when a phase begins."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from ops_pipelines.cli.output import errors
+from ops_pipelines.streams import Progress as Tell
+
+
+@contextmanager
+def shown(label: str, *, quiet: bool = False) -> Iterator[Tell]:
+    """Show progress while the block runs; the block gets the function to tell it with."""
+    if quiet:
+        yield lambda phase, done_bytes, total_bytes: None
+        return
+    if not errors.is_terminal:
+        yield _Lines(label).tell
+        return
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=errors, transient=True) as bars:
+        yield _Bars(label, bars).tell
+
+
+class _Lines:
+    def __init__(self, label: str) -> None:
+        self._label, self._phases = label, set[str]()
+
+    def tell(self, phase: str, done_bytes: int, total_bytes: int | None) -> None:
+        if phase not in self._phases:
+            self._phases.add(phase)
+            errors.print(f"{self._label}: {phase}")
+
+
+class _Bars:
+    def __init__(self, label: str, bars: Progress) -> None:
+        self._label, self._bars = label, bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def tell(self, phase: str, done_bytes: int, total_bytes: int | None) -> None:
+        if phase not in self._tasks:
+            self._tasks[phase] = self._bars.add_task(f"{self._label}: {phase}", total=total_bytes)
+        # The size of a database is an estimate of its dump: never show more than all of it.
+        total = max(total_bytes, done_bytes) if total_bytes else None
+        self._bars.update(self._tasks[phase], completed=done_bytes, total=total)

@@ -1,0 +1,80 @@
+"""`ops backup` and `ops verify` run through Dagster, so that its UI shows them. Shared by both."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ops_pipelines.cli import output
+from ops_pipelines.cli.progress import shown
+from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.config.models import Config
+from ops_pipelines.streams import Progress
+from ops_pipelines.watch.health import SourceHealth, source_health
+from ops_pipelines.workspace import open_workspace
+
+Chosen = tuple[Sequence[Any], str, Mapping[str, object]]
+"""Asset keys, the day, and the run configuration."""
+
+
+def run_sources(config: Config, found: Path, choices: Mapping[str, Chosen], *, as_json: bool, verbose: bool) -> int:
+    """Run one Dagster run per source, here; prints how each ended. Returns the exit status."""
+    # Dagster takes a second and a half to import: only commands that run it pay for it.
+    from ops_pipelines.orchestration.instance import dagster_instance  # noqa: PLC0415
+    from ops_pipelines.orchestration.launch import run_assets  # noqa: PLC0415
+    from ops_pipelines.orchestration.resources import WATCHER  # noqa: PLC0415
+
+    workspace = open_workspace(config)
+    documents, status = [], output.FINE
+    with dagster_instance(found.parent) as instance:
+        for name, (selection, day, run_config) in choices.items():
+            with shown(name, quiet=as_json) as progress:
+                result = run_assets(
+                    config,
+                    instance,
+                    source=name,
+                    day=day,
+                    selection=selection,
+                    run_config={**run_config, **({} if verbose else _QUIET)},
+                    overrides={WATCHER: _Shown(progress)},
+                )
+            health = source_health(workspace, name)
+            if not result.success:
+                status = output.BROKEN
+            documents.append(
+                {
+                    "source": name,
+                    "ok": result.success,
+                    "run_id": result.run_id,
+                    "failures": result.failures,
+                    "health": health.model_dump(mode="json"),
+                }
+            )
+            if not as_json:
+                _tell(name, result.success, result.failures, health)
+    if as_json:
+        output.print_json({"ok": status == output.FINE, "runs": documents})
+    return status
+
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class _Shown:
+    """Hands the terminal's progress to every step; stands in for the watcher that writes log lines."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def watch(self, context: object) -> Progress:
+        return self._progress
+
+
+def _tell(name: str, success: bool, failures: Sequence[str], health: SourceHealth) -> None:
+    if not success:
+        for failure in failures:
+            output.errors.print("[bold red]✗[/] " + failure.replace("[", r"\["))
+        return
+    size = f", {human_size(health.size_bytes)}" if health.size_bytes is not None else ""
+    age = f", {human_duration(health.age)} old" if health.age is not None else ""
+    verdict = health.newest_verdict or "not verified yet"
+    output.say(f"[green]✓[/] {name}: {health.newest} {verdict}{size}{age}")

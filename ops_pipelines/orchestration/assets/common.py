@@ -1,0 +1,51 @@
+"""What the assets of one source share: group, tags, owners, partitions, pool. No asset lives here."""
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+import dagster as dg
+
+from ops_pipelines.config.models import Config, Source
+from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.partitions import daily
+
+
+class Options(TypedDict):
+    """Keyword arguments of `dg.asset` that every asset of a chain has."""
+
+    group_name: str
+    tags: dict[str, str]
+    owners: list[str]
+    partitions_def: dg.PartitionsDefinition[str]
+    backfill_policy: dg.BackfillPolicy
+    pool: str
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One source, as the factories of its assets see it."""
+
+    config: Config
+    name: str
+
+    @property
+    def source(self) -> Source:
+        """Its configuration."""
+        return self.config.sources[self.name]
+
+    @property
+    def freshness(self) -> dg.FreshnessPolicy:
+        """The RPO as a policy: Dagster's own badge on the asset's page."""
+        return dg.FreshnessPolicy.time_window(fail_window=self.source.rpo, warn_window=self.source.warn_window)
+
+    @property
+    def options(self) -> Options:
+        """What every asset of the chain has."""
+        return {
+            "group_name": self.name,
+            "tags": {names.SOURCE_TAG: self.name},
+            "owners": ["team:ops"],
+            "partitions_def": daily(self.config),
+            "backfill_policy": dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
+            "pool": names.pool(self.name),
+        }

@@ -1,0 +1,57 @@
+"""The `dump` asset: a consistent, sealed snapshot of a source, in the local store."""
+
+import dagster as dg
+
+from ops_pipelines.backup.take import take_backup
+from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.assets.common import Chain
+from ops_pipelines.orchestration.describe import failures_explained, manifest_metadata
+from ops_pipelines.orchestration.partitions import points_of, still_now
+from ops_pipelines.orchestration.resources import Watcher
+from ops_pipelines.vault.manifest import Manifest
+from ops_pipelines.workspace import Workspace
+
+
+def build_dump(chain: Chain) -> dg.AssetsDefinition:
+    """The first asset of a source's chain."""
+
+    @dg.asset(
+        key=names.dump_key(chain.name),
+        kinds={chain.source.kind},
+        freshness_policy=chain.freshness,
+        description=(
+            f"A consistent snapshot of `{chain.name}`, compressed, encrypted and sealed in the local store. "
+            "Today's partition takes a new one; a past day adopts the restore point it already has."
+        ),
+        **chain.options,
+    )
+    def dump(
+        context: dg.AssetExecutionContext,
+        workspace: dg.ResourceParam[Workspace],
+        watcher: dg.ResourceParam[Watcher],
+    ) -> dg.MaterializeResult:
+        with failures_explained():
+            if still_now(context.partition_time_window, workspace.clock.now()):
+                manifest = take_backup(workspace, chain.name, progress=watcher.watch(context), run_id=context.run_id)
+                adopted = False
+            else:
+                manifest, adopted = _adopt(context, workspace, chain.name), True
+        location = workspace.local.location(chain.name, manifest.id)
+        return dg.MaterializeResult(metadata={**manifest_metadata(manifest, location), "adopted": adopted})
+
+    return dump
+
+
+def _adopt(context: dg.AssetExecutionContext, workspace: Workspace, name: str) -> Manifest:
+    """The restore point a past day already has. Raises Failure when it has none."""
+    points = points_of(workspace.catalogue(name), context.partition_time_window)
+    if not points:
+        raise dg.Failure(
+            description=(
+                f"{name} has no backup of {context.partition_key}, and none can be taken any more: the data of that "
+                "day is gone\n  safe: every existing backup is untouched\n"
+                f"  next: materialize today's partition, or: ops backup {name}"
+            ),
+            allow_retries=False,
+        )
+    return points[-1].manifest

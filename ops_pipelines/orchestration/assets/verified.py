@@ -1,0 +1,82 @@
+"""The `verified` asset: the farthest copy, restored into a scratch server and compared."""
+
+import dagster as dg
+
+from ops_pipelines.errors import StoreError
+from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.assets.common import Chain
+from ops_pipelines.orchestration.describe import failures_explained, verdict_metadata
+from ops_pipelines.orchestration.partitions import points_of
+from ops_pipelines.orchestration.resources import Watcher
+from ops_pipelines.recovery.verify import verify
+from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.workspace import Workspace
+
+
+class VerifyConfig(dg.Config):
+    """What to verify, when it is not the newest restore point of the day from the farthest store."""
+
+    backup_id: str = ""
+    store: str = ""
+
+
+def build_verified(chain: Chain) -> dg.AssetsDefinition:
+    """The proof of a source's day."""
+    upstream = [names.copy_key(chain.name, store) for store in chain.source.copies] or [names.dump_key(chain.name)]
+
+    @dg.asset(
+        key=names.verified_key(chain.name),
+        deps=upstream,
+        kinds={chain.source.kind},
+        freshness_policy=chain.freshness,
+        description=(
+            f"The newest restore point of `{chain.name}` of the day, fetched from the farthest store, restored into a "
+            "throwaway server and compared with what the source held. A backup counts only after this."
+        ),
+        **chain.options,
+    )
+    def verified(
+        context: dg.AssetExecutionContext,
+        config: VerifyConfig,
+        workspace: dg.ResourceParam[Workspace],
+        watcher: dg.ResourceParam[Watcher],
+    ) -> dg.MaterializeResult:
+        with failures_explained():
+            point = _chosen(context, config, workspace, chain.name)
+            verdict = verify(
+                workspace, point, store=config.store or None, progress=watcher.watch(context), run_id=context.run_id
+            )
+        metadata = verdict_metadata(verdict)
+        if verdict.outcome == "verified":
+            return dg.MaterializeResult(metadata=metadata)
+        raise dg.Failure(
+            description=(
+                f"{chain.name}: {point.id} from {verdict.store} is {verdict.outcome.upper()}: {verdict.reason}\n"
+                f"  next: {_advice(verdict.outcome, chain.name)}"
+            ),
+            metadata=metadata,
+            allow_retries=verdict.outcome == "inconclusive",
+        )
+
+    return verified
+
+
+def _advice(outcome: str, name: str) -> str:
+    if outcome == "bad":
+        return f"ops list {name} shows older verified backups; take a new one: ops backup {name}"
+    return f"mend the verifier as said above, then: ops verify {name}"
+
+
+def _chosen(context: dg.AssetExecutionContext, config: VerifyConfig, workspace: Workspace, name: str) -> RestorePoint:
+    catalogue = workspace.catalogue(name)
+    if config.backup_id:
+        point = catalogue.find(config.backup_id)
+    else:
+        point = next(reversed(points_of(catalogue, context.partition_time_window)), None)
+    if point is None:
+        raise StoreError(
+            f"{name} has no restore point {config.backup_id or f'of {context.partition_key}'} to verify",
+            why="; ".join(catalogue.problems),
+            next=f"ops list {name}",
+        )
+    return point

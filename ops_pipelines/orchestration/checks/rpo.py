@@ -1,0 +1,30 @@
+"""The `rpo` check: is the newest verified backup young enough? Cheap; the sensor evaluates it too."""
+
+import dagster as dg
+
+from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.describe import health_metadata
+from ops_pipelines.watch.health import SourceHealth, source_health
+from ops_pipelines.workspace import Workspace
+
+
+def build_rpo_check(source: str) -> dg.AssetChecksDefinition:
+    """The check on a source's `verified` asset, to be run by hand."""
+
+    @dg.asset_check(
+        asset=names.verified_key(source),
+        name=names.RPO_CHECK,
+        description="The age of the newest verified backup, from the start of its dump, is within the RPO.",
+    )
+    def rpo(workspace: dg.ResourceParam[Workspace]) -> dg.AssetCheckResult:
+        health = source_health(workspace, source)
+        return dg.AssetCheckResult(
+            passed=health.state == "OK", severity=severity(health), metadata=dict(health_metadata(health))
+        )
+
+    return rpo
+
+
+def severity(health: SourceHealth) -> dg.AssetCheckSeverity:
+    """At risk warns; broken is an error."""
+    return dg.AssetCheckSeverity.WARN if health.ok else dg.AssetCheckSeverity.ERROR

@@ -1,0 +1,90 @@
+"""Facts of the core as Dagster metadata and failures. The only place that words them for the UI."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import dagster as dg
+
+from ops_pipelines.clock import human_size
+from ops_pipelines.errors import OpsError
+from ops_pipelines.redact import redact
+from ops_pipelines.vault.manifest import Manifest
+from ops_pipelines.vault.verdict import Verdict
+from ops_pipelines.watch.health import SourceHealth
+
+Metadata = dict[str, dg.MetadataValue]
+
+
+@contextmanager
+def failures_explained() -> Iterator[None]:
+    """Turn our errors into step failures that say what, why, what is safe and what to do next.
+
+    The original is dropped on purpose: Dagster would serialize it, and with it what it carries.
+    """
+    try:
+        yield
+    except OpsError as error:
+        fields = {key: dg.MetadataValue.text(str(value)) for key, value in error.as_dict().items() if value}
+        raise dg.Failure(description=redact(str(error)), metadata=fields, allow_retries=False) from None
+
+
+def manifest_metadata(manifest: Manifest, location: str) -> Metadata:
+    """A restore point: identity, size, rate, ratio, rows, where it is and how to restore it by hand."""
+    seconds = (manifest.finished_at - manifest.started_at).total_seconds()
+    return {
+        "backup_id": dg.MetadataValue.text(manifest.id),
+        "snapshot_at": dg.MetadataValue.timestamp(manifest.snapshot_at),
+        "size_bytes": dg.MetadataValue.int(manifest.size_bytes),
+        "size": dg.MetadataValue.text(human_size(manifest.size_bytes)),
+        "plain_bytes": dg.MetadataValue.int(manifest.plain_bytes),
+        "compression_ratio": dg.MetadataValue.float(round(manifest.plain_bytes / max(1, manifest.size_bytes), 2)),
+        "duration_s": dg.MetadataValue.float(round(seconds, 3)),
+        "rate_mib_s": dg.MetadataValue.float(round(manifest.plain_bytes / 2**20 / max(seconds, 0.001), 1)),
+        "dagster/row_count": dg.MetadataValue.int(manifest.contents.rows),
+        "tables": dg.MetadataValue.int(manifest.contents.tables),
+        "schema_digest": dg.MetadataValue.text(manifest.contents.schema_digest[:16]),
+        "encrypted": dg.MetadataValue.bool(manifest.encrypted),
+        "server_version": dg.MetadataValue.text(str(manifest.engine.get("server_version", ""))),
+        "path": dg.MetadataValue.path(location),
+        "restore_by_hand": dg.MetadataValue.md("```sh\n" + "\n".join(manifest.restore_by_hand) + "\n```"),
+        **({"warnings": dg.MetadataValue.md(_bullets(manifest.warnings))} if manifest.warnings else {}),
+    }
+
+
+def verdict_metadata(verdict: Verdict) -> Metadata:
+    """A verification: the verdict, every check, and the time by phase."""
+    checks = [
+        dg.TableRecord({"check": check.name, "result": "passed" if check.passed else "FAILED", "found": check.detail})
+        for check in verdict.checks
+    ]
+    total = (verdict.finished_at - verdict.started_at).total_seconds()
+    return {
+        "backup_id": dg.MetadataValue.text(verdict.backup_id),
+        "verdict": dg.MetadataValue.text(verdict.outcome),
+        "reason": dg.MetadataValue.text(verdict.reason),
+        "store": dg.MetadataValue.text(verdict.store),
+        "restore_s": dg.MetadataValue.float(round(total, 3)),
+        **{f"{phase}_s": dg.MetadataValue.float(seconds) for phase, seconds in verdict.seconds.items()},
+        "checks": dg.MetadataValue.table(
+            records=checks,
+            schema=dg.TableSchema(columns=[dg.TableColumn("check"), dg.TableColumn("result"), dg.TableColumn("found")]),
+        ),
+        **({"warnings": dg.MetadataValue.md(_bullets(verdict.warnings))} if verdict.warnings else {}),
+    }
+
+
+def health_metadata(health: SourceHealth) -> Mapping[str, dg.MetadataValue]:
+    """A source's health, for the `rpo` check."""
+    age = health.age.total_seconds() / 3600 if health.age is not None else None
+    return {
+        "state": dg.MetadataValue.text(health.state),
+        "cause": dg.MetadataValue.text(health.cause),
+        "rpo_hours": dg.MetadataValue.float(health.rpo.total_seconds() / 3600),
+        **({"age_hours": dg.MetadataValue.float(round(age, 3))} if age is not None else {}),
+        **({"recovery_point": dg.MetadataValue.text(health.recovery_point)} if health.recovery_point else {}),
+        **({"next": dg.MetadataValue.text(health.next)} if health.next else {}),
+    }
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,46 @@
+"""Which Dagster instance is ours: the one the UI shows, found without any environment variable."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from ops_pipelines.errors import OpsError
+
+
+@contextmanager
+def dagster_instance(near: Path) -> Iterator[dg.DagsterInstance]:
+    """The instance of `$DAGSTER_HOME`, or of the `dagster.yaml` nearest to the working directory or `near`.
+
+    Relative paths in that file are relative to it, so the block runs with its directory as the current one.
+
+    Args:
+        near: the directory of `ops.yaml`.
+    Raises:
+        OpsError: there is none.
+    """
+    home = _home(near)
+    before = Path.cwd()
+    os.chdir(home)
+    try:
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            yield instance
+    finally:
+        os.chdir(before)
+
+
+def _home(near: Path) -> Path:
+    if named := os.environ.get("DAGSTER_HOME"):
+        return Path(named)
+    for start in (Path.cwd(), near):
+        for directory in (start, *start.parents):
+            if (directory / "dagster.yaml").is_file():
+                return directory
+    raise OpsError(
+        "no dagster.yaml was found",
+        why=f"looked in {Path.cwd()} and {near}, and above both",
+        safe="nothing was started",
+        next="run this in the project's folder, or export DAGSTER_HOME",
+    )

@@ -1,0 +1,24 @@
+"""The jobs. One shared job for every source: a job each costs seconds of loading per hundred sources."""
+
+import dagster as dg
+
+from ops_pipelines.config.models import Config
+from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.partitions import daily
+
+
+def chain_selection(config: Config, source: str) -> list[dg.AssetKey]:
+    """The assets of one run of a source: dump, copies, proof, report."""
+    copies = [names.copy_key(source, store) for store in config.sources[source].copies]
+    return [names.dump_key(source), *copies, names.verified_key(source), names.REPORT_KEY]
+
+
+def build_backup_job(config: Config) -> dg.UnresolvedAssetJobDefinition:  # type: ignore[name-defined]
+    """The job that schedules, the UI and `ops backup` share; each run selects one source's assets."""
+    return dg.define_asset_job(
+        names.BACKUP_JOB,
+        selection=dg.AssetSelection.all(),
+        partitions_def=daily(config),
+        description="Dump, copy, restore, compare, report.",
+        tags={"dagster/max_runtime": str(6 * 3600)},
+    )

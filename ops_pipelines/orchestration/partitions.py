@@ -1,0 +1,35 @@
+"""Days: the key of a partition is the day its snapshot was taken, in the configured time zone."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from ops_pipelines.config.models import Config
+from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
+
+GRACE = timedelta(hours=6)
+"""How long after midnight a run that was meant for the day before may still dump."""
+
+
+def daily(config: Config) -> dg.DailyPartitionsDefinition:
+    """One partition a day, today included."""
+    return dg.DailyPartitionsDefinition(
+        start_date=config.history_from.isoformat(), timezone=config.timezone, end_offset=1
+    )
+
+
+def day_of(config: Config, moment: datetime) -> str:
+    """The key of the day a moment falls in."""
+    return f"{moment.astimezone(ZoneInfo(config.timezone)):%Y-%m-%d}"
+
+
+def still_now(window: dg.TimeWindow, now: datetime) -> bool:
+    """Whether a snapshot for that day can still be taken: its data exists only now."""
+    return window.start <= now < window.end + GRACE
+
+
+def points_of(catalogue: Catalogue, window: dg.TimeWindow) -> list[RestorePoint]:
+    """The restore points of a day, oldest first; when it has none, those of its grace."""
+    own = [point for point in catalogue.points if window.start <= point.started_at < window.end]
+    return own or [point for point in catalogue.points if window.end <= point.started_at < window.end + GRACE]

@@ -1,0 +1,49 @@
+"""The schedules: one per distinct cron line, launching one run per source, running by default."""
+
+from collections import defaultdict
+
+import dagster as dg
+
+from ops_pipelines.clock import SystemClock
+from ops_pipelines.config.models import Config
+from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.jobs import chain_selection
+from ops_pipelines.orchestration.partitions import day_of
+
+
+def build_schedules(config: Config, job: object) -> list[dg.ScheduleDefinition]:
+    """Every schedule the configuration asks for."""
+    by_cron: dict[str, list[str]] = defaultdict(list)
+    for name, source in config.sources.items():
+        by_cron[source.every].append(name)
+    return [
+        _schedule(config, f"backup_{index}", cron, members, job)
+        for index, (cron, members) in enumerate(sorted(by_cron.items()), start=1)
+    ]
+
+
+def _schedule(config: Config, name: str, cron: str, members: list[str], job: object) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=name,
+        job=job,  # type: ignore[arg-type]
+        cron_schedule=cron,
+        execution_timezone=config.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Backs up {', '.join(members)} at {cron} ({config.timezone}).",
+    )
+    def backup(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        tick = context.scheduled_execution_time
+        day = day_of(config, tick)
+        if day != day_of(config, SystemClock().now()):
+            return dg.SkipReason(f"missed {tick.isoformat()}: a past day cannot be dumped any more")
+        return [
+            dg.RunRequest(
+                run_key=f"{member}:{tick.isoformat()}",
+                partition_key=day,
+                asset_selection=chain_selection(config, member),
+                tags={names.SOURCE_TAG: member},
+            )
+            for member in members
+        ]
+
+    return backup

@@ -1,0 +1,52 @@
+"""The RPO sensor: the alarm that needs no run. It turns the lineage red when nothing happens at all.
+
+It computes the true age from the stores, treats *never* as a breach, and writes an `rpo` check
+evaluation whenever a source's state changes, and once an hour so that the UI shows its age.
+"""
+
+import json
+
+import dagster as dg
+
+from ops_pipelines.config.models import Config
+from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.checks.rpo import severity
+from ops_pipelines.orchestration.describe import health_metadata
+from ops_pipelines.watch.health import SourceHealth, all_health
+from ops_pipelines.workspace import Workspace
+
+_EVERY_S = 60
+
+
+def build_rpo_sensor(config: Config) -> dg.SensorDefinition:
+    """One sensor for all sources; its cursor holds the state and hour last written for each."""
+
+    @dg.sensor(
+        name="rpo_watch",
+        minimum_interval_seconds=_EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Watches the recovery point of {len(config.sources)} sources against their RPO.",
+    )
+    def rpo_watch(context: dg.SensorEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.SensorResult:
+        before: dict[str, str] = json.loads(context.cursor or "{}")
+        hour = f"{workspace.clock.now():%Y-%m-%dT%H}"
+        found = {health.source: health for health in all_health(workspace)}
+        now = {name: f"{health.state} {hour}" for name, health in found.items()}
+        changed = [found[name] for name, value in now.items() if before.get(name) != value]
+        return dg.SensorResult(
+            cursor=json.dumps(now),
+            asset_events=[_evaluation(health) for health in changed],
+            skip_reason=dg.SkipReason(", ".join(f"{name} {health.state}" for name, health in found.items())),
+        )
+
+    return rpo_watch
+
+
+def _evaluation(health: SourceHealth) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=names.verified_key(health.source),
+        check_name=names.RPO_CHECK,
+        passed=health.state == "OK",
+        severity=severity(health),
+        metadata=dict(health_metadata(health)),
+    )

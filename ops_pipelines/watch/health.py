@@ -1,0 +1,135 @@
+"""How is each source doing? The recovery point's age against its RPO, in one word and one sentence.
+
+Ages come from the start of the dump in the newest *verified* restore point, read from the stores, so
+the answer does not depend on Dagster, its schedules or the ledger being alive.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ops_pipelines.clock import human_duration
+from ops_pipelines.config.models import Source
+from ops_pipelines.config.values import Duration
+from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
+from ops_pipelines.workspace import Workspace
+
+State = Literal["OK", "STALE", "FAIL", "NEVER"]
+EXIT_STATUS: Mapping[State, int] = {"OK": 0, "STALE": 1, "FAIL": 2, "NEVER": 2}
+
+
+class CopyHealth(BaseModel):
+    """The newest copy in one store."""
+
+    model_config = ConfigDict(frozen=True)
+
+    store: str
+    backup_id: str | None
+    age: Duration | None
+
+
+class SourceHealth(BaseModel):
+    """One source's state, why, and what to type next.
+
+    Attributes:
+        recovery_point: id of the newest verified restore point.
+        age: of the recovery point, from the start of its dump.
+        newest: id of the newest restore point, verified or not.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str
+    kind: str
+    state: State
+    cause: str
+    next: str
+    rpo: Duration
+    warn_after: Duration
+    recovery_point: str | None
+    recovery_point_at: datetime | None
+    age: Duration | None
+    newest: str | None
+    newest_verdict: str | None
+    restore_points: int
+    verified: int
+    size_bytes: int | None
+    restore_s: float | None
+    copies: Sequence[CopyHealth]
+    problems: Sequence[str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the RPO holds."""
+        return self.state in ("OK", "STALE")
+
+
+def source_health(workspace: Workspace, name: str) -> SourceHealth:
+    """The health of one source, now."""
+    source, catalogue, now = workspace.source(name), workspace.catalogue(name), workspace.clock.now()
+    point, newest = catalogue.recovery_point, catalogue.newest
+    age = now - point.started_at if point is not None else None
+    state, cause, advice = _judge(name, source, catalogue, age)
+    return SourceHealth(
+        source=name,
+        kind=source.kind,
+        state=state,
+        cause=cause,
+        next=advice,
+        rpo=source.rpo,
+        warn_after=source.warn_window,
+        recovery_point=point.id if point else None,
+        recovery_point_at=point.started_at if point else None,
+        age=age,
+        newest=newest.id if newest else None,
+        newest_verdict=newest.verdict.outcome if newest and newest.verdict else None,
+        restore_points=len(catalogue.points),
+        verified=sum(each.verified for each in catalogue.points),
+        size_bytes=newest.manifest.size_bytes if newest else None,
+        restore_s=_restore_seconds(point),
+        copies=[_copy(store, catalogue, now) for store in (workspace.local.name, *source.copies)],
+        problems=catalogue.problems,
+    )
+
+
+def all_health(workspace: Workspace) -> list[SourceHealth]:
+    """The health of every source, in the file's order."""
+    return [source_health(workspace, name) for name in workspace.config.sources]
+
+
+def _judge(name: str, source: Source, catalogue: Catalogue, age: timedelta | None) -> tuple[State, str, str]:
+    """The state, its cause, and the next command."""
+    newest = catalogue.newest
+    back_up = f"ops backup {name}"
+    if newest is None:
+        return "NEVER", "never backed up", back_up
+    if age is None:
+        return "NEVER", f"{len(catalogue.points)} backups, none of them verified", f"ops verify {name}"
+    if age > source.rpo:
+        return "FAIL", f"the recovery point is {human_duration(age)} old, rpo is {human_duration(source.rpo)}", back_up
+    if newest.verdict is not None and newest.verdict.outcome == "bad":
+        return "FAIL", f"the newest backup {newest.id} is bad: {newest.verdict.reason}", back_up
+    if age > source.warn_window:
+        return "STALE", f"the recovery point is {human_duration(age)} old", back_up
+    behind = [store for store in source.copies if not any(store in point.stores for point in catalogue.points[-2:])]
+    if behind:
+        return "STALE", f"the newest two backups are not in {', '.join(behind)}", back_up
+    if catalogue.problems:
+        return "STALE", catalogue.problems[0], "ops list"
+    return "OK", f"restored and compared; {human_duration(age)} old", ""
+
+
+def _copy(store: str, catalogue: Catalogue, now: datetime) -> CopyHealth:
+    held = [point for point in catalogue.points if store in point.stores]
+    newest = held[-1] if held else None
+    return CopyHealth(
+        store=store, backup_id=newest.id if newest else None, age=now - newest.started_at if newest else None
+    )
+
+
+def _restore_seconds(point: RestorePoint | None) -> float | None:
+    if point is None or point.verdict is None:
+        return None
+    return (point.verdict.finished_at - point.verdict.started_at).total_seconds()

@@ -1,0 +1,82 @@
+"""The backup report: what is protected, how old it is, what was proved. Markdown, for people."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.watch.health import SourceHealth, all_health
+from ops_pipelines.workspace import Workspace
+
+_SHOWN = 7
+
+
+def build_report(workspace: Workspace) -> str:
+    """The report on every source, as Markdown."""
+    found = all_health(workspace)
+    now = workspace.clock.now()
+    lines = [f"# Backup report, {now:%Y-%m-%d %H:%M} UTC", "", _headline(found), "", *_overview(found)]
+    for health in found:
+        lines += ["", f"## {health.source}", "", *_details(workspace, health)]
+    return "\n".join(lines) + "\n"
+
+
+def write_report(workspace: Workspace) -> Path:
+    """Write the report below `base/reports`, and as `latest.md`; returns the dated file."""
+    text = build_report(workspace)
+    directory = workspace.config.base / "reports"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    dated = directory / f"report-{workspace.clock.now():%Y%m%d-%H%M%S}.md"
+    for path in (dated, directory / "latest.md"):
+        path.write_text(text, encoding="utf-8")
+    return dated
+
+
+def _headline(found: Sequence[SourceHealth]) -> str:
+    broken = [health.source for health in found if not health.ok]
+    if broken:
+        return f"**{len(broken)} of {len(found)} sources cannot hold their RPO: {', '.join(broken)}.**"
+    return f"All {len(found)} sources hold their RPO: each was restored and compared."
+
+
+def _overview(found: Sequence[SourceHealth]) -> list[str]:
+    rows = [
+        "| source | state | recovery point | age | RPO | size | restore took | verified / kept |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for health in found:
+        age = human_duration(health.age) if health.age is not None else "never"
+        size = human_size(health.size_bytes) if health.size_bytes is not None else "–"
+        took = f"{health.restore_s:.1f}s" if health.restore_s is not None else "–"
+        rows.append(
+            f"| {health.source} | {health.state} | {health.recovery_point or '–'} | {age} | "
+            f"{human_duration(health.rpo)} | {size} | {took} | {health.verified} / {health.restore_points} |"
+        )
+    return rows
+
+
+def _details(workspace: Workspace, health: SourceHealth) -> list[str]:
+    lines = [f"{health.state}: {health.cause}."]
+    if health.next:
+        lines.append(f"Next: `{health.next}`")
+    copies = ", ".join(
+        f"{copy.store} {human_duration(copy.age)}" if copy.age is not None else f"{copy.store} **none**"
+        for copy in health.copies
+    )
+    lines += ["", f"Newest copy by store: {copies}.", ""]
+    points = list(workspace.catalogue(health.source).points)[-_SHOWN:]
+    if points:
+        lines += ["| restore point | rows | size | stores | verdict |", "|---|---|---|---|---|"]
+        lines += [_row(point) for point in reversed(points)]
+    lines += [f"- problem: {problem}" for problem in health.problems]
+    return lines
+
+
+def _row(point: RestorePoint) -> str:
+    verdict = point.verdict
+    said = f"{verdict.outcome} ({verdict.reason})" if verdict is not None else "not verified yet"
+    manifest = point.manifest
+    return (
+        f"| {point.id} | {manifest.contents.rows:,} | {human_size(manifest.size_bytes)} | {', '.join(point.stores)} | "
+        f"{said.replace('|', '/')} |"
+    )
