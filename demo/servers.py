@@ -92,7 +92,7 @@ def stop(demo: Demo) -> None:
         _say("PostgreSQL was never started")
         return
     programs = clients.for_server(MAJOR)
-    _forget_dead_server(demo.data)
+    _forget_dead_server(demo)
     if _pg_ctl(demo, programs, "status", accept=(0, _STOPPED)).status == _STOPPED:
         _say("PostgreSQL is not running")
         return
@@ -153,7 +153,7 @@ def _start_server(demo: Demo, programs: clients.Programs) -> None:
         "unix_socket_permissions = 0700\npassword_encryption = 'scram-sha-256'\nmax_wal_size = 2GB\n"
     )
     _write_private(demo.directory / "postgres.conf", settings)
-    _forget_dead_server(demo.data)
+    _forget_dead_server(demo)
     log = demo.directory / "postgres.log"
     try:
         _pg_ctl(demo, programs, "-w", "-t", "60", "-l", str(log), "start")
@@ -162,16 +162,17 @@ def _start_server(demo: Demo, programs: clients.Programs) -> None:
         raise OpsError("the demo's PostgreSQL does not start", why=tail or error.why, next=f"read {log}") from None
 
 
-def _forget_dead_server(data: Path) -> None:
-    """After a kill or a reboot, the process that `postmaster.pid` names is a zombie, or anybody."""
-    pid_file = data / "postmaster.pid"
+def _forget_dead_server(demo: Demo) -> None:
+    """After a kill or a reboot, the process that the lock files name is a zombie, or anybody."""
+    pid_file = demo.data / "postmaster.pid"
     try:
         pid = pid_file.read_text(encoding="utf-8").split()[0]
-        if Path(f"/proc/{pid}/cwd").readlink() == data:
+        if Path(f"/proc/{pid}/cwd").readlink() == demo.data:
             return
     except (OSError, IndexError):
         pass  # nobody works there any more
-    pid_file.unlink(missing_ok=True)
+    for left in (pid_file, *demo.directory.glob(".s.PGSQL.*")):
+        left.unlink(missing_ok=True)
 
 
 def _load_crm(demo: Demo, programs: clients.Programs) -> None:
