@@ -1,5 +1,7 @@
 """The `ops` command. Each verb is a file in `commands/`; this only lists them."""
 
+from collections.abc import Callable
+
 import typer
 
 from ops_pipelines import __version__
@@ -19,7 +21,7 @@ app = typer.Typer(
     help="Verified backups: a backup counts only after it has been restored.",
     epilog="Exit status: 0 fine, 1 attention, 2 broken, 3 refused for safety.",
 )
-for name, command in {
+_COMMANDS: dict[str, Callable[..., None]] = {
     "check": check,
     "schema": schema,
     "backup": backup,
@@ -27,7 +29,8 @@ for name, command in {
     "list": list_,
     "status": status,
     "restore": restore,
-}.items():
+}
+for name, command in _COMMANDS.items():
     app.command(name)(command)
 
 

@@ -25,7 +25,9 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
-console = Console(highlight=False, soft_wrap=True)
+# A pipe has no width: rows stay whole for grep.
+_WIDTH = None if sys.stdout.isatty() else 240
+console = Console(highlight=False, soft_wrap=True, width=_WIDTH)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ops_pipelines.cli import output
 from ops_pipelines.cli.progress import shown
-from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.clock import human_size
 from ops_pipelines.config.models import Config
 from ops_pipelines.streams import Progress
-from ops_pipelines.watch.health import SourceHealth, source_health
-from ops_pipelines.workspace import open_workspace
+
+if TYPE_CHECKING:
+    from ops_pipelines.orchestration.launch import RunResult
 
 Chosen = tuple[Sequence[Any], str, Mapping[str, object]]
 """Asset keys, the day, and the run configuration."""
@@ -23,7 +24,6 @@ def run_sources(config: Config, found: Path, choices: Mapping[str, Chosen], *, a
     from ops_pipelines.orchestration.launch import run_assets  # noqa: PLC0415
     from ops_pipelines.orchestration.resources import WATCHER  # noqa: PLC0415
 
-    workspace = open_workspace(config)
     documents, status = [], output.FINE
     with dagster_instance(found.parent) as instance:
         for name, (selection, day, run_config) in choices.items():
@@ -37,7 +37,6 @@ def run_sources(config: Config, found: Path, choices: Mapping[str, Chosen], *, a
                     run_config={**run_config, **({} if verbose else _QUIET)},
                     overrides={WATCHER: _Shown(progress)},
                 )
-            health = source_health(workspace, name)
             if not result.success:
                 status = output.BROKEN
             documents.append(
@@ -45,12 +44,12 @@ def run_sources(config: Config, found: Path, choices: Mapping[str, Chosen], *, a
                     "source": name,
                     "ok": result.success,
                     "run_id": result.run_id,
+                    **{key: result.facts.get(key) for key in ("backup_id", "size_bytes", "verdict", "reason")},
                     "failures": result.failures,
-                    "health": health.model_dump(mode="json"),
                 }
             )
             if not as_json:
-                _tell(name, result.success, result.failures, health)
+                _tell(name, result)
     if as_json:
         output.print_json({"ok": status == output.FINE, "runs": documents})
     return status
@@ -69,12 +68,12 @@ class _Shown:
         return self._progress
 
 
-def _tell(name: str, success: bool, failures: Sequence[str], health: SourceHealth) -> None:
-    if not success:
-        for failure in failures:
+def _tell(name: str, result: "RunResult") -> None:
+    if not result.success:
+        for failure in result.failures:
             output.errors.print("[bold red]✗[/] " + failure.replace("[", r"\["))
         return
-    size = f", {human_size(health.size_bytes)}" if health.size_bytes is not None else ""
-    age = f", {human_duration(health.age)} old" if health.age is not None else ""
-    verdict = health.newest_verdict or "not verified yet"
-    output.say(f"[green]✓[/] {name}: {health.newest} {verdict}{size}{age}")
+    facts = result.facts
+    size = f", {human_size(int(str(facts['size_bytes'])))}" if "size_bytes" in facts else ""
+    verdict = f"{facts['verdict']} from {facts['store']}" if "verdict" in facts else "not verified yet"
+    output.say(f"[green]✓[/] {name}: {facts.get('backup_id')} {verdict}{size}")

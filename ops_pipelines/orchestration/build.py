@@ -1,5 +1,6 @@
 """From a configuration to Dagster definitions. The factories live beside; this puts them together."""
 
+import warnings
 from collections.abc import Mapping
 
 import dagster as dg
@@ -16,6 +17,9 @@ from ops_pipelines.orchestration.resources import WATCHER, WORKSPACE, Watcher
 from ops_pipelines.orchestration.schedules import build_schedules
 from ops_pipelines.orchestration.sensors.rpo import build_rpo_sensor
 from ops_pipelines.workspace import open_workspace
+
+# We use backfill policies knowingly; a warning on every start would only teach people to ignore warnings.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 
 def build_definitions(config: Config, *, overrides: Mapping[str, object] | None = None) -> dg.Definitions:

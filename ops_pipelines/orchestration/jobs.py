@@ -1,10 +1,15 @@
 """The jobs. One shared job for every source: a job each costs seconds of loading per hundred sources."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.partitions import daily
+
+if TYPE_CHECKING:  # not exported by dagster, and only the type is needed
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 
 def chain_selection(config: Config, source: str) -> list[dg.AssetKey]:
@@ -13,7 +18,7 @@ def chain_selection(config: Config, source: str) -> list[dg.AssetKey]:
     return [names.dump_key(source), *copies, names.verified_key(source), names.REPORT_KEY]
 
 
-def build_backup_job(config: Config) -> dg.UnresolvedAssetJobDefinition:  # type: ignore[name-defined]
+def build_backup_job(config: Config) -> "UnresolvedAssetJobDefinition":
     """The job that schedules, the UI and `ops backup` share; each run selects one source's assets."""
     return dg.define_asset_job(
         names.BACKUP_JOB,

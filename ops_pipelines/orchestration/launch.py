@@ -1,6 +1,7 @@
 """Run part of the shared job here and now, recorded in the instance so that the UI shows it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import dagster as dg
 
@@ -9,13 +10,19 @@ from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.build import build_definitions
 
 
+@dataclass(frozen=True)
 class RunResult:
-    """How a run ended: its id, and the first failure in words."""
+    """How a run ended.
 
-    def __init__(self, result: dg.ExecuteInProcessResult) -> None:
-        self.run_id = result.run_id
-        self.success = result.success
-        self.failures = [_sentence(event) for event in result.all_events if event.is_step_failure]
+    Attributes:
+        failures: every failed step, in words.
+        facts: the metadata of its materializations as plain values, later steps last.
+    """
+
+    run_id: str
+    success: bool
+    failures: Sequence[str]
+    facts: Mapping[str, object]
 
 
 def run_assets(
@@ -43,7 +50,11 @@ def run_assets(
         tags={names.SOURCE_TAG: source, "ops/launched_by": "cli"},
         raise_on_error=False,
     )
-    return RunResult(result)
+    facts: dict[str, object] = {}
+    for event in result.get_asset_materialization_events():
+        facts |= {key: entry.value for key, entry in event.step_materialization_data.materialization.metadata.items()}
+    failures = [_sentence(event) for event in result.all_events if event.is_step_failure]
+    return RunResult(result.run_id, result.success, failures, facts)
 
 
 def _sentence(event: dg.DagsterEvent) -> str:

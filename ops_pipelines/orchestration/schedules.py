@@ -1,6 +1,7 @@
 """The schedules: one per distinct cron line, launching one run per source, running by default."""
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -10,8 +11,11 @@ from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.jobs import chain_selection
 from ops_pipelines.orchestration.partitions import day_of
 
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-def build_schedules(config: Config, job: object) -> list[dg.ScheduleDefinition]:
+
+def build_schedules(config: Config, job: "UnresolvedAssetJobDefinition") -> list[dg.ScheduleDefinition]:
     """Every schedule the configuration asks for."""
     by_cron: dict[str, list[str]] = defaultdict(list)
     for name, source in config.sources.items():
@@ -22,10 +26,12 @@ def build_schedules(config: Config, job: object) -> list[dg.ScheduleDefinition]:
     ]
 
 
-def _schedule(config: Config, name: str, cron: str, members: list[str], job: object) -> dg.ScheduleDefinition:
+def _schedule(
+    config: Config, name: str, cron: str, members: list[str], job: "UnresolvedAssetJobDefinition"
+) -> dg.ScheduleDefinition:
     @dg.schedule(
         name=name,
-        job=job,  # type: ignore[arg-type]
+        job=job,
         cron_schedule=cron,
         execution_timezone=config.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,

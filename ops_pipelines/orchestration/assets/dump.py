@@ -29,7 +29,7 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         workspace: dg.ResourceParam[Workspace],
         watcher: dg.ResourceParam[Watcher],
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         with failures_explained():
             if still_now(context.partition_time_window, workspace.clock.now()):
                 manifest = take_backup(workspace, chain.name, progress=watcher.watch(context), run_id=context.run_id)

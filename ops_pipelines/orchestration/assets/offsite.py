@@ -30,7 +30,7 @@ def build_offsite(chain: Chain, store: str) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext,
         workspace: dg.ResourceParam[Workspace],
         watcher: dg.ResourceParam[Watcher],
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         with failures_explained():
             points = points_of(workspace.catalogue(chain.name), context.partition_time_window)
             if not points:

@@ -24,7 +24,7 @@ def build_report_asset(config: Config) -> dg.AssetsDefinition:
         ],
         description="What is protected, how old it is, what was proved: Markdown below `base/reports`.",
     )
-    def backup_report(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:
+    def backup_report(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult[None]:
         with failures_explained():
             path = write_report(workspace)
             states = {health.source: health.state for health in all_health(workspace)}

@@ -40,7 +40,7 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
         config: VerifyConfig,
         workspace: dg.ResourceParam[Workspace],
         watcher: dg.ResourceParam[Watcher],
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[None]:
         with failures_explained():
             point = _chosen(context, config, workspace, chain.name)
             verdict = verify(

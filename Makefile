@@ -1,0 +1,72 @@
+# Two commands for a newcomer: `make demo` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+PORT ?= 3000
+BIN := .venv/bin
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+export OPS_CONFIG ?= $(CURDIR)/$(if $(wildcard ops.yaml),ops.yaml,var/demo/ops.yaml)
+
+LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
+        --no-strip-extras --no-header --extra build
+TEST_PACKAGES := postgresql age zstd openssl chromium
+
+.PHONY: help demo up test lint install install-dev lock schemas clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+demo: install ## a sample CRM, backed up, copied, restored, compared and reported
+	@$(BIN)/python -m demo.servers start
+	@echo "demo: dump, copy, restore, compare, report (a Dagster run)"
+	@OPS_CONFIG=$(CURDIR)/var/demo/ops.yaml $(BIN)/ops backup
+	@echo; OPS_CONFIG=$(CURDIR)/var/demo/ops.yaml $(BIN)/ops status
+	@echo; echo "report    $(CURDIR)/var/demo/backups/reports/latest.md"
+	@echo "restore   OPS_CONFIG=var/demo/ops.yaml $(BIN)/ops restore crm --to crm_restored"
+	@echo "web UI    make up        (then http://127.0.0.1:$(PORT))"
+
+up: install ## Dagster's web UI, daemon and schedules on this ops.yaml, on 127.0.0.1:$(PORT)
+	@if [ "$(OPS_CONFIG)" = "$(CURDIR)/var/demo/ops.yaml" ]; then $(BIN)/python -m demo.servers start; fi
+	@$(BIN)/ops check
+	exec $(BIN)/dagster dev --host 127.0.0.1 --port $(PORT) --workspace workspace.yaml
+
+test: install-dev ## everything installed, every test
+	$(BIN)/python -m pytest
+
+lint: install-dev ## what .ci/run checks beside the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict ops_pipelines
+
+install: .venv/.runtime ## .venv with the locked dependencies
+
+install-dev: .venv/.dev ## the same with what the tests need, Debian packages included
+
+.venv/.created:
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 10), "Python 3.10 or newer is needed"'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq python3-venv; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.runtime: requirements.txt pyproject.toml | .venv/.created
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEST_PACKAGES); }
+	@touch $@
+
+lock: ## compile the lock files from pyproject.toml (needs uv)
+	$(LOCK) pyproject.toml --output-file requirements.txt
+	$(LOCK) --extra dev --constraint requirements.txt pyproject.toml --output-file requirements-dev.txt
+
+schemas: install ## write the committed JSON Schemas anew
+	$(BIN)/ops schema config > docs/reference/ops.schema.json
+	$(BIN)/ops schema manifest > docs/reference/manifest.schema.json
+
+clean: ## remove every trace: the demo's server and data, .venv, caches
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m demo.servers stop || true; fi
+	rm -rf .venv var *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
