@@ -27,12 +27,17 @@ def new_id(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
+def moment_of(identifier: str) -> datetime:
+    """The time an id was made at, to the second. Raises ValueError for what `new_id` did not make."""
+    return datetime.strptime(identifier[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
 def human_duration(duration: timedelta) -> str:
     """`3d 4h`, `2h 05m`, `41s`, `0.4s`: two units at most, for tables and sentences."""
     seconds = duration.total_seconds()
-    if seconds < 60:
-        return f"{seconds:.1f}s" if seconds < 10 else f"{seconds:.0f}s"
-    days, rest = divmod(int(seconds), 86400)
+    if seconds < 59.5:
+        return f"{seconds:.1f}s" if seconds < 9.95 else f"{seconds:.0f}s"
+    days, rest = divmod(round(seconds), 86400)
     hours, rest = divmod(rest, 3600)
     minutes, left = divmod(rest, 60)
     if days:

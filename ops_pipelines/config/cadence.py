@@ -6,21 +6,33 @@ run is allowed as much as the RTO: a restore is its longest step.
 """
 
 from datetime import datetime, timedelta
-from itertools import islice, pairwise
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
+from ops_pipelines.clock import UTC
 from ops_pipelines.config.models import Settings
 
-_TICKS_LOOKED_AT = 400
+_LOOKED_AT = timedelta(days=400)
+_STEP = timedelta(hours=1)
 
 
+@cache
 def longest_interval(cron: str, timezone: str) -> timedelta:
-    """The longest time between two ticks of `cron`, over the next 400 of them from a fixed start."""
-    start = datetime(2026, 1, 1, tzinfo=ZoneInfo(timezone))
-    ticks = [tick.timestamp() for tick in islice(CronSim(cron, start), _TICKS_LOOKED_AT)]
-    return timedelta(seconds=max(after - before for before, after in pairwise(ticks)))
+    """The longest time between two ticks of `cron` in a year and a month from a fixed start.
+
+    Looks at the pause around one moment of every hour: no longer one can slip through, and a cron line
+    of every minute is not walked minute by minute.
+    """
+    zone, moment, longest = ZoneInfo(timezone), datetime(2026, 1, 1, tzinfo=UTC), timedelta(0)
+    end = moment + _LOOKED_AT
+    while moment < end:
+        after = next(CronSim(cron, moment.astimezone(zone)))
+        before = next(CronSim(cron, after, reverse=True))
+        longest = max(longest, after.astimezone(UTC) - before.astimezone(UTC))
+        moment = max(after.astimezone(UTC), moment + _STEP)
+    return longest
 
 
 def cadence_problem(settings: Settings, timezone: str) -> str | None:

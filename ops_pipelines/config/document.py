@@ -11,7 +11,16 @@ import yaml
 from ops_pipelines.config.errors import Mistake
 
 Path = tuple[str | int, ...]
+_DEEPEST = 20
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+
+class Unreadable:
+    """Stands where a value could not be read, which is told already."""
+
+
+class _TooDeep(Exception):
+    """Values nested deeper than any file of ours: line and top-level key."""
 
 
 @dataclass
@@ -41,19 +50,32 @@ def parse(text: str, environ: Mapping[str, str] = os.environ) -> Document:
     except yaml.YAMLError as error:
         document.mistakes.append(Mistake(1, "", f"not valid YAML: {error}"))
         return document
-    document.values = _value(root, (), document, environ) if root is not None else {}
+    try:
+        document.values = _value(root, (), document, environ) if root is not None else {}
+    except _TooDeep as error:
+        line, key = error.args
+        document.mistakes.append(Mistake(line, key, "an alias contains itself, or the nesting is too deep"))
     return document
 
 
 def _value(node: yaml.Node, path: Path, document: Document, environ: Mapping[str, str]) -> Any:
-    document.lines.setdefault(path, node.start_mark.line + 1)
+    line = node.start_mark.line + 1
+    document.lines.setdefault(path, line)
+    if len(path) > _DEEPEST:
+        raise _TooDeep(line, str(path[0]))
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, document, environ)
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*path, index), document, environ) for index, item in enumerate(node.value)]
     if isinstance(node, yaml.ScalarNode) and "${" in node.value:
         return _interpolate(node, path, document, environ)
-    return yaml.SafeLoader("").construct_object(node)
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except yaml.MarkedYAMLError as error:
+        document.mistakes.append(Mistake(line, _dotted(path), f"not valid YAML: {error.problem}"))
+    except ValueError as error:
+        document.mistakes.append(Mistake(line, _dotted(path), str(error)))
+    return Unreadable()
 
 
 def _mapping(node: yaml.MappingNode, path: Path, document: Document, environ: Mapping[str, str]) -> dict[str, Any]:

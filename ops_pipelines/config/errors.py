@@ -1,10 +1,11 @@
 """What is wrong with an `ops.yaml`: every mistake at once, each with its line."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ops_pipelines.errors import OpsError
+from ops_pipelines.redact import redact
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class ConfigError(OpsError):
 
     def __init__(self, path: Path, mistakes: Sequence[Mistake]) -> None:
         self.path = path
-        self.mistakes = sorted(mistakes, key=lambda mistake: mistake.line)
+        shown = (replace(mistake, expected=redact(mistake.expected)) for mistake in mistakes)
+        self.mistakes = sorted(shown, key=lambda mistake: mistake.line)
         lines = "\n".join(f"{path}:{mistake.line}: {mistake}" for mistake in self.mistakes)
         count = f"{len(mistakes)} mistake{'s' if len(mistakes) != 1 else ''}"
         super().__init__(

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ValidationError
 
@@ -53,7 +52,8 @@ def load_config(path: Path | None = None, *, environ: Mapping[str, str] = os.env
         try:
             config = Config.model_validate(values)
         except ValidationError as error:
-            mistakes += _translated(error, parsed)
+            told = {(mistake.line, mistake.field) for mistake in mistakes}
+            mistakes += [each for each in _translated(error, parsed) if (each.line, each.field) not in told]
         else:
             mistakes += _cross_checks(config, parsed)
     if mistakes or config is None:
@@ -72,20 +72,32 @@ def _prepared(values: Any, environ: Mapping[str, str]) -> Any:
     if isinstance(defaults, dict) and isinstance(sources, dict):
         known = {key: value for key, value in defaults.items() if key in Settings.model_fields}
         values["sources"] = {
-            name: {**known, **source} if isinstance(source, dict) else source for name, source in sources.items()
+            name: _inherited(known, source) if isinstance(source, dict) else source for name, source in sources.items()
         }
     return values
+
+
+def _inherited(defaults: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
+    """A source's own keys win; of `limits`, each limit by itself."""
+    merged = {**defaults, **source}
+    ours, theirs = defaults.get("limits"), source.get("limits")
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        merged["limits"] = {**ours, **theirs}
+    return merged
 
 
 def _translated(error: ValidationError, parsed: document.Document) -> Iterator[Mistake]:
     """Pydantic's complaints in our words; one inherited from `defaults` is told once, where it stands."""
     told = set()
     for problem in error.errors(include_url=False, include_context=True):
-        path = tuple(step for step in problem["loc"] if not str(step).startswith("function-"))
-        if path[:1] == ("sources",) and len(path) > 2 and path[:3] not in parsed.lines and path[2:3]:
+        path = tuple(step for step in problem["loc"] if step != "[key]" and not str(step).startswith("function-"))
+        if path[:1] == ("sources",) and len(path) > 2 and problem["type"] not in ("missing", "extra_forbidden"):
             inherited = ("defaults", *path[2:])
-            path = inherited if inherited[:2] in parsed.lines else path
+            own = path if inherited in parsed.lines else path[:3]
+            path = inherited if own not in parsed.lines and inherited[:2] in parsed.lines else path
         mistake = _mistake(path, problem, parsed)
+        if problem["type"] == "too_short" and problem["input"]:
+            continue  # what is in it was refused: that is told by itself
         if (mistake.line, mistake.field, mistake.expected) not in told:
             told.add((mistake.line, mistake.field, mistake.expected))
             yield mistake
@@ -105,6 +117,8 @@ def _mistake(path: document.Path, problem: Any, parsed: document.Document) -> Mi
     given = problem.get("input")
     shown = f", not {given!r}" if isinstance(given, (str, int, float)) and not isinstance(given, bool) else ""
     message = problem["msg"].removeprefix("Value error, ")
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        message = "a mapping of keys to values"
     expected = message if kind == "value_error" else f"{message[0].lower()}{message[1:]}{shown}"
     return Mistake(parsed.line_of(path), field, expected, _example(name))
 
@@ -148,16 +162,6 @@ def _inline(value: Any) -> str:
 
 def _cross_checks(config: Config, parsed: document.Document) -> Iterator[Mistake]:
     """Rules that need more than one field."""
-    try:
-        ZoneInfo(config.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        yield Mistake(
-            parsed.line_of(("timezone",)),
-            "timezone",
-            f"an IANA time zone, not {config.timezone!r}",
-            "timezone: Europe/Prague",
-        )
-        return
     if "local" in config.stores:
         yield Mistake(
             parsed.line_of(("stores", "local")), "stores.local", "the name local is taken by the store below base"

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ops_pipelines.config.secrets import Secret
-from ops_pipelines.config.values import Cron, Duration, Name
+from ops_pipelines.config.values import Cron, Duration, Name, Span, TimeZone
 
 
 class _Model(BaseModel):
@@ -33,9 +33,9 @@ class Encryption(_Model):
 class Limits(_Model):
     """Bounded time for everything that talks to somebody else."""
 
-    connect: Duration = Field(timedelta(seconds=15), description="to reach the server")
-    stall: Duration = Field(timedelta(minutes=10), description="without a byte, a dump is stopped")
-    total: Duration = Field(timedelta(hours=6), description="one dump or one restore, altogether")
+    connect: Span = Field(timedelta(seconds=15), description="to reach the server")
+    stall: Span = Field(timedelta(minutes=10), description="without a byte, a dump is stopped")
+    total: Span = Field(timedelta(hours=6), description="one dump or one restore, altogether")
     lock: Duration = Field(timedelta(minutes=10), description="wait for another run of the same source")
 
 
@@ -121,18 +121,15 @@ class DirectoryStore(_Model):
 class Config(_Model):
     """The whole of `ops.yaml`, paths made absolute, defaults filled in."""
 
-    timezone: str = Field(
+    timezone: TimeZone = Field(
         "UTC", description="IANA name; cron lines and day partitions are in it", examples=["Europe/Prague"]
     )
     base: Path = Field(Path("var/backups"), description="local store, ledger, locks and scratch space, on a local disk")
-    history_from: date = Field(date(2024, 1, 1), description="first day that shows in the partition strip")
+    history_from: date | None = Field(
+        None, description="first day of the partition strip; the oldest restore point's day unless given"
+    )
     bin_dirs: tuple[Path, ...] = Field((), description="where to look for client and server tools first")
     defaults: Settings = Settings()
     stores: dict[Name, DirectoryStore] = {}
     sources: dict[Name, Source] = Field(min_length=1, description="what to protect")
     ledger: Secret | None = Field(None, description="SQLAlchemy URL; SQLite below `base` unless given")
-
-    @property
-    def daily_limit(self) -> timedelta:
-        """How long after midnight a run that started the day before may still dump."""
-        return timedelta(hours=6)

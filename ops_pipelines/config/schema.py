@@ -1,8 +1,14 @@
-"""The JSON Schema of `ops.yaml`, for editors and for the reference page."""
+"""The JSON Schema of `ops.yaml`, for editors and for the reference page.
 
+`python -m ops_pipelines.config.schema` prints it as it is committed in `docs/reference/`.
+"""
+
+import json
+import sys
 from typing import Any
 
 from ops_pipelines.config.models import Config
+from ops_pipelines.config.values import NAME_PATTERN
 
 SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 
@@ -26,8 +32,19 @@ def config_schema() -> dict[str, Any]:
             ),
         ],
     }
+    for key in ("stores", "sources"):
+        schema["properties"][key]["propertyNames"] = {"pattern": NAME_PATTERN}
     return {
         "$schema": SCHEMA_ID,
         "title": "ops.yaml",
         **{key: value for key, value in schema.items() if key != "title"},
     }
+
+
+def render() -> str:
+    """The schema as a file."""
+    return json.dumps(config_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

@@ -54,14 +54,22 @@ class SecretRef(BaseModel):
             return redact.register(value.strip())
         assert self.file is not None
         try:
-            return redact.register(self.file.read_text(encoding="utf-8").strip())
+            value = self.file.read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise SecretMissing(
-                f"{purpose}: {self.file} cannot be read",
-                why=error.strerror or str(error),
-                safe="existing backups are untouched",
-                next=f"put the secret into {self.file} (mode 0600), then run this again",
-            ) from None
+            raise self._file_missing(purpose, "cannot be read", error.strerror or str(error)) from None
+        except UnicodeDecodeError:
+            raise self._file_missing(purpose, "cannot be read", "it is not text") from None
+        if not value:
+            raise self._file_missing(purpose, "is empty", "")
+        return redact.register(value)
+
+    def _file_missing(self, purpose: str, how: str, why: str) -> SecretMissing:
+        return SecretMissing(
+            f"{purpose}: {self.file} {how}",
+            why=why,
+            safe="existing backups are untouched",
+            next=f"put the secret into {self.file} (mode 0600), then run this again",
+        )
 
 
 def _from_text(value: Any) -> Any:

@@ -3,10 +3,12 @@
 import re
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = r"^(\d+(?:\.\d+)?)\s*([smhdw])$"
 
@@ -40,11 +42,27 @@ def _cron(value: str) -> str:
     return value
 
 
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"an IANA time zone, not {value!r}") from None
+    return value
+
+
+def _some_time(value: timedelta) -> timedelta:
+    if value <= timedelta(0):
+        raise ValueError("must be longer than 0s")
+    return value
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": _DURATION, "examples": ["24h", "30m", "35d"]}),
 ]
+Span = Annotated[Duration, AfterValidator(_some_time)]
+TimeZone = Annotated[str, AfterValidator(_zone)]
 Cron = Annotated[str, AfterValidator(_cron), Field(examples=["0 2,8,14,20 * * *"])]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", examples=["crm"])]
+Name = Annotated[str, Field(pattern=NAME_PATTERN, examples=["crm"])]

@@ -13,6 +13,7 @@ from ops_pipelines.orchestration.assets.report import build_report_asset
 from ops_pipelines.orchestration.assets.verified import build_verified
 from ops_pipelines.orchestration.checks.rpo import build_rpo_check
 from ops_pipelines.orchestration.jobs import build_backup_job
+from ops_pipelines.orchestration.partitions import daily
 from ops_pipelines.orchestration.resources import WATCHER, WORKSPACE, Watcher
 from ops_pipelines.orchestration.schedules import build_schedules
 from ops_pipelines.orchestration.sensors.rpo import build_rpo_sensor
@@ -28,11 +29,13 @@ def build_definitions(config: Config, *, overrides: Mapping[str, object] | None 
     Args:
         overrides: resources (`workspace`, `watcher`) to use instead of the real ones, for tests and the CLI.
     """
-    job = build_backup_job(config)
-    resources: dict[str, object] = {WORKSPACE: open_workspace(config), WATCHER: Watcher(), **(overrides or {})}
+    workspace = open_workspace(config)
+    calendar = daily(workspace)
+    job = build_backup_job(calendar)
+    resources: dict[str, object] = {WORKSPACE: workspace, WATCHER: Watcher(), **(overrides or {})}
     return dg.Definitions(
         assets=[
-            *(asset for name in config.sources for asset in _chain(Chain(config, name))),
+            *(asset for name in config.sources for asset in _chain(Chain(config, name, calendar))),
             build_report_asset(config),
         ],
         asset_checks=[build_rpo_check(name) for name in config.sources],

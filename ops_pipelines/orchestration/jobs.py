@@ -6,7 +6,6 @@ import dagster as dg
 
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
-from ops_pipelines.orchestration.partitions import daily
 
 if TYPE_CHECKING:  # not exported by dagster, and only the type is needed
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -18,12 +17,12 @@ def chain_selection(config: Config, source: str) -> list[dg.AssetKey]:
     return [names.dump_key(source), *copies, names.verified_key(source), names.REPORT_KEY]
 
 
-def build_backup_job(config: Config) -> "UnresolvedAssetJobDefinition":
+def build_backup_job(calendar: dg.DailyPartitionsDefinition) -> "UnresolvedAssetJobDefinition":
     """The job that schedules, the UI and `ops backup` share; each run selects one source's assets."""
     return dg.define_asset_job(
         names.BACKUP_JOB,
         selection=dg.AssetSelection.all(),
-        partitions_def=daily(config),
+        partitions_def=calendar,
         description="Dump, copy, restore, compare, report.",
         tags={"dagster/max_runtime": str(6 * 3600)},
     )

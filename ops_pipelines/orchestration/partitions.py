@@ -5,18 +5,27 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from ops_pipelines.clock import moment_of
 from ops_pipelines.config.models import Config
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
+from ops_pipelines.workspace import Workspace
 
 GRACE = timedelta(hours=6)
 """How long after midnight a run that was meant for the day before may still dump."""
 
 
-def daily(config: Config) -> dg.DailyPartitionsDefinition:
-    """One partition a day, today included."""
-    return dg.DailyPartitionsDefinition(
-        start_date=config.history_from.isoformat(), timezone=config.timezone, end_offset=1
-    )
+def daily(workspace: Workspace) -> dg.DailyPartitionsDefinition:
+    """One partition a day, from the oldest restore point's to today's: an empty day is a day without a backup."""
+    config = workspace.config
+    start = config.history_from.isoformat() if config.history_from else _oldest_day(workspace)
+    return dg.DailyPartitionsDefinition(start_date=start, timezone=config.timezone, end_offset=1)
+
+
+def _oldest_day(workspace: Workspace) -> str:
+    """The day of the oldest local restore point, today before there is one; from the ids, which hold their time."""
+    oldest = [workspace.local.ids(name)[:1] for name in workspace.config.sources]
+    moments = [moment_of(ids[0]) for ids in oldest if ids]
+    return day_of(workspace.config, min(moments, default=workspace.clock.now()))
 
 
 def day_of(config: Config, moment: datetime) -> str:

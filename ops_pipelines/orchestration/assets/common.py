@@ -7,7 +7,6 @@ import dagster as dg
 
 from ops_pipelines.config.models import Config, Source
 from ops_pipelines.orchestration import names
-from ops_pipelines.orchestration.partitions import daily
 
 
 class Options(TypedDict):
@@ -27,6 +26,7 @@ class Chain:
 
     config: Config
     name: str
+    calendar: dg.DailyPartitionsDefinition
 
     @property
     def source(self) -> Source:
@@ -45,7 +45,7 @@ class Chain:
             "group_name": self.name,
             "tags": {names.SOURCE_TAG: self.name},
             "owners": ["team:ops"],
-            "partitions_def": daily(self.config),
+            "partitions_def": self.calendar,
             "backfill_policy": dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
             "pool": names.pool(self.name),
         }
