@@ -71,12 +71,33 @@ def owned_directory(path: Path) -> Iterator[Path]:
     try:
         yield path
     finally:
-        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            with _parent_lock(path.parent):
+                shutil.rmtree(path, ignore_errors=True)
+        os.close(descriptor)
+
+
+def hand_over(path: Path, final: Path) -> None:
+    """Give an owned directory its final name, in one step; it is owned no longer."""
+    with _parent_lock(path.parent):
+        (path / _OWNER).unlink()
+        flush(path)
+        path.rename(final)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file or a directory is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
         os.close(descriptor)
 
 
 def sweep(parent: Path, *, before_removal: Callable[[Path], None] = lambda path: None) -> list[Path]:
     """Remove every owned directory below `parent` whose owner is dead; returns what was removed.
+
+    A directory gets its mark and loses it under the parent's lock: one without a mark belongs to nobody.
 
     Args:
         before_removal: called with each dead directory first, for instance to stop its processes.
@@ -85,8 +106,8 @@ def sweep(parent: Path, *, before_removal: Callable[[Path], None] = lambda path:
     if not parent.is_dir():
         return removed
     with _parent_lock(parent):
-        for directory in sorted(path for path in parent.iterdir() if (path / _OWNER).is_file()):
-            descriptor = os.open(directory / _OWNER, os.O_RDWR)
+        for directory in sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink()):
+            descriptor = os.open(directory / _OWNER, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -98,11 +119,6 @@ def sweep(parent: Path, *, before_removal: Callable[[Path], None] = lambda path:
             finally:
                 os.close(descriptor)
     return removed
-
-
-def release(directory: Path) -> None:
-    """Take the mark of ownership off a directory that is about to be published."""
-    (directory / _OWNER).unlink()
 
 
 @contextmanager

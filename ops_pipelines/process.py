@@ -30,6 +30,7 @@ _PASSED_ON = (
     "PGSERVICEFILE", "PGSYSCONFDIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
 _STDERR_KEPT = 64 * 1024
+_LONGEST_WAIT_S = 20 * 86400  # poll(2) counts milliseconds in an int
 _PIPE_BYTES = 1024 * 1024
 
 
@@ -115,7 +116,7 @@ class Running:
         self.kill()
         status = self._process.returncode
         if status not in accept:
-            ended = f"died of {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
+            ended = f"died of {_signal_name(-status)}" if status < 0 else f"exited with status {status}"
             raise CommandFailed(f"{self.name} {ended}", why=self.stderr_tail(), status=status)
         return Completed(stdout=b"", stderr=self.stderr(), status=status)
 
@@ -163,7 +164,7 @@ class Running:
     def _ready(descriptor: int, timeout_s: float) -> bool:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(max(0.0, timeout_s) * 1000))
+        return bool(poll.poll(min(max(0.0, timeout_s), _LONGEST_WAIT_S) * 1000))
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):  # the whole group is gone already: that is what we wanted
@@ -247,6 +248,13 @@ def run(
             completed = command.finish(accept=accept, alive=alive)
         printed.seek(0)
         return Completed(stdout=printed.read(), stderr=completed.stderr, status=completed.status)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"  # a real-time signal has no name
 
 
 @cache

@@ -6,7 +6,7 @@ them. This module never decides whether something is a secret: `config.secrets` 
 """
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 MASK = "•••"
 _SHORTEST = 4  # masking every "a" of a one-letter password would hide the message, not the secret
@@ -22,7 +22,9 @@ _PATTERNS = (
 def register(secret: str) -> str:
     """Remember a secret value so that `redact` hides it from now on; returns it unchanged."""
     if len(secret) >= _SHORTEST:
-        _values.update({secret, quote(secret, safe="")})
+        escaped = quote(secret, safe="")
+        lower = re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), escaped)
+        _values.update({secret, escaped, lower, quote_plus(secret), quote(secret, safe="/")})
     return secret
 
 

@@ -2,13 +2,16 @@
 
 A restore point exists when its `manifest.json` stands under its final name. The format is versioned;
 a reader refuses a version it does not know and ignores keys it does not know.
+`python -m ops_pipelines.vault.manifest` prints its JSON Schema as committed in `docs/reference/`.
 """
 
+import hashlib
+import json
+import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from ops_pipelines.errors import CorruptCopy
 
@@ -29,7 +32,7 @@ class Part(_Facts):
         plain_bytes: its size before compression and encryption.
     """
 
-    name: str
+    name: str = Field(pattern=r"^\w[\w.-]*$")
     role: str
     size_bytes: int
     sha256: str
@@ -59,9 +62,9 @@ class Manifest(_Facts):
     kind: str
     host: str
     product: str
-    started_at: datetime
-    snapshot_at: datetime
-    finished_at: datetime
+    started_at: AwareDatetime
+    snapshot_at: AwareDatetime
+    finished_at: AwareDatetime
     engine: Mapping[str, JsonValue]
     contents: Summary
     recipients: Sequence[str]
@@ -93,6 +96,16 @@ class Manifest(_Facts):
         return (self.model_dump_json(indent=1) + "\n").encode()
 
 
+def checksums(manifest: Manifest, content: bytes) -> bytes:
+    """The content of `SHA256SUMS`, for `sha256sum -c`.
+
+    Args:
+        content: the bytes of the manifest's own file.
+    """
+    lines = [f"{part.sha256}  {part.name}\n" for part in manifest.parts]
+    return "".join([*lines, f"{hashlib.sha256(content).hexdigest()}  {NAME}\n"]).encode()
+
+
 def read_manifest(data: bytes, *, where: str) -> Manifest:
     """Parse a manifest.
 
@@ -114,3 +127,12 @@ def read_manifest(data: bytes, *, where: str) -> Manifest:
 def manifest_schema() -> dict[str, Any]:
     """The JSON Schema of `manifest.json`."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Manifest.model_json_schema()}
+
+
+def render() -> str:
+    """The schema as a file."""
+    return json.dumps(manifest_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

@@ -1,6 +1,5 @@
 """Stage, seal, publish: turn a dump into a restore point that exists whole or not at all."""
 
-import hashlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from typing import BinaryIO
 
 from ops_pipelines.streams import Reader
 from ops_pipelines.vault import codec
-from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, Part
+from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, Part, checksums
 
 
 class Staged:
@@ -58,9 +57,7 @@ class Staged:
         if plain.is_dir():
             shutil.rmtree(plain)
         content = manifest.to_bytes()
-        sums = [f"{part.sha256}  {part.name}\n" for part in manifest.parts]
-        sums.append(f"{hashlib.sha256(content).hexdigest()}  {NAME}\n")
-        for name, data in ((SUMS, "".join(sums).encode()), (NAME, content)):
+        for name, data in ((SUMS, checksums(manifest, content)), (NAME, content)):
             with _create(self.directory / name) as sink:
                 sink.write(data)
 

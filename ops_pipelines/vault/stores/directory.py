@@ -54,14 +54,12 @@ class DirectoryStore:
         """Flush a staged restore point and give it its final name, in one step."""
         with self._errors("written"):
             for path in staged.iterdir():
-                _flush(path)
-            lease.release(staged)
-            _flush(staged)
+                lease.flush(path)
             final = self.directory(manifest.source, manifest.id)
             final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            staged.rename(final)
-            _flush(final.parent)
-            _flush(self.root)
+            lease.hand_over(staged, final)
+            lease.flush(final.parent)
+            lease.flush(self.root)
         return final
 
     def directory(self, source: str, backup_id: str) -> Path:
@@ -137,7 +135,7 @@ class DirectoryStore:
             unfinished = directory / f".{verdict.file_name}"
             unfinished.touch(mode=0o600)
             unfinished.write_text(verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            _flush(unfinished)
+            lease.flush(unfinished)
             unfinished.rename(directory / verdict.file_name)
 
     def verdicts(self, source: str, backup_id: str) -> list[Verdict]:
@@ -180,11 +178,3 @@ def _copy(source: Path, target: Path, copied: Copied) -> str:
             sha256.update(chunk)
             copied(len(chunk))
     return sha256.hexdigest()
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,0 +1,81 @@
+"""Secrets are hidden, times are told, errors speak to a human."""
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops_pipelines import redact
+from ops_pipelines.clock import human_duration, human_size, new_id
+from ops_pipelines.config.values import format_duration, parse_duration
+from ops_pipelines.errors import OpsError, SafetyRefusal
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://user:hunter22@host/db", "mongodb+srv://u:hunter22@h", "password=hunter22", "PASSWORD: hunter22",
+        "password='hunter22 with spaces'", 'sslpassword = "hunter22"', "pwd=hunter22;x=1", "?token=hunter22&x=1",
+        "AGE-SECRET-KEY-1HUNTER22", "postgresql://u:hunter22@evil@host/db",
+    ],
+)  # fmt: skip
+def test_what_looks_like_a_secret_is_hidden_though_nobody_registered_it(text: str) -> None:
+    assert "hunter22" not in redact.redact(text).lower()
+
+
+def test_a_registered_secret_is_hidden_however_it_is_written() -> None:
+    redact.register("p@ss/wörd 9")
+    redact.register("two\nlines-of-key")
+    for spelling in ("p@ss/wörd 9", "p%40ss%2Fw%C3%B6rd%209", "p%40ss%2fw%c3%b6rd%209", "p%40ss%2Fw%C3%B6rd+9"):
+        assert redact.redact(f"<{spelling}>") == f"<{redact.MASK}>"
+    assert "lines-of-key" not in redact.redact("two\nlines-of-key")
+
+
+def test_what_is_no_secret_stays_readable() -> None:
+    for text in (
+        "postgresql://host:5432/db",
+        "see https://example.org/a:b",
+        "10:22:33",
+        "sources.crm.url: is required",
+    ):
+        assert redact.redact(text) == text
+
+
+def test_an_error_hides_secrets_in_each_of_its_sentences() -> None:
+    redact.register("canary-in-an-error")
+    error = OpsError(
+        "a canary-in-an-error", why="b canary-in-an-error", safe="canary-in-an-error", next="canary-in-an-error"
+    )
+    assert "canary" not in f"{error}{error!r}{error.args}{error.as_dict()}"
+    assert str(error).count(redact.MASK) == 4
+
+
+def test_a_refusal_exits_with_three_and_other_errors_with_two() -> None:
+    assert (OpsError("x").exit_status, SafetyRefusal("x").exit_status) == (2, 3)
+
+
+def test_ids_sort_by_time_and_are_in_utc() -> None:
+    prague = datetime(2026, 11, 21, 3, 0, tzinfo=timezone(timedelta(hours=1)))
+    assert new_id(prague).startswith("20261121T020000Z-")
+    assert new_id(prague) < new_id(prague + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.44, "0.4s"), (41, "41s"), (59.7, "1m 00s"), (61, "1m 01s"), (7500, "2h 05m"), (273600, "3d 4h")],
+)
+def test_durations_are_told_in_two_units(seconds: float, text: str) -> None:
+    assert human_duration(timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(7, "7 B"), (319488, "312.0 KiB"), (2**40, "1.0 TiB"), (2**50, "1024.0 TiB")]
+)
+def test_sizes_are_told_in_binary_units(size: int, text: str) -> None:
+    assert human_size(size) == text
+
+
+@given(st.integers(min_value=0, max_value=10**9))
+def test_a_duration_survives_being_written_and_read(seconds: int) -> None:
+    assert parse_duration(format_duration(timedelta(seconds=seconds))) == timedelta(seconds=seconds)
