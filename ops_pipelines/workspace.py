@@ -1,5 +1,6 @@
 """An opened configuration: its stores, its ledger, its locks. What the verbs work in."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from ops_pipelines.engines.base import Engine
 from ops_pipelines.engines.registry import engine_for
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.ledger import Ledger, sqlite_url
-from ops_pipelines.recovery.scratch import sweep_scratch
+from ops_pipelines.scratch import sweep_scratch
 from ops_pipelines.vault.catalogue import Catalogue, read_catalogue
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.stores.directory import DirectoryStore
@@ -22,6 +23,12 @@ from ops_pipelines.vault.stores.registry import local_store, open_stores
 
 class UnknownSource(OpsError):
     """No source of that name is configured."""
+
+
+def open_workspace(config: Config) -> "Workspace":
+    """A workspace on this configuration; from here on, what this process creates is private to its user."""
+    os.umask(0o077)
+    return Workspace(config)
 
 
 @dataclass(frozen=True)

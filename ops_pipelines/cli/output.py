@@ -26,7 +26,7 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 # A pipe has no width: rows stay whole for grep.
-_WIDTH = None if sys.stdout.isatty() else 240
+_WIDTH = None if sys.stdout.isatty() else 1000
 console = Console(highlight=False, soft_wrap=True, width=_WIDTH)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 

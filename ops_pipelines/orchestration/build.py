@@ -31,7 +31,7 @@ def build_definitions(config: Config, *, overrides: Mapping[str, object] | None 
     """
     workspace = open_workspace(config)
     calendar = daily(workspace)
-    job = build_backup_job(calendar)
+    job = build_backup_job()
     resources: dict[str, object] = {WORKSPACE: workspace, WATCHER: Watcher(), **(overrides or {})}
     return dg.Definitions(
         assets=[

@@ -17,12 +17,11 @@ def chain_selection(config: Config, source: str) -> list[dg.AssetKey]:
     return [names.dump_key(source), *copies, names.verified_key(source), names.REPORT_KEY]
 
 
-def build_backup_job(calendar: dg.DailyPartitionsDefinition) -> "UnresolvedAssetJobDefinition":
+def build_backup_job() -> "UnresolvedAssetJobDefinition":
     """The job that schedules, the UI and `ops backup` share; each run selects one source's assets."""
     return dg.define_asset_job(
         names.BACKUP_JOB,
         selection=dg.AssetSelection.all(),
-        partitions_def=calendar,
         description="Dump, copy, restore, compare, report.",
         tags={"dagster/max_runtime": str(6 * 3600)},
     )

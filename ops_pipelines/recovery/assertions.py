@@ -2,6 +2,7 @@
 
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
+from math import isnan
 
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.models import SqlCheck
@@ -35,16 +36,21 @@ def _problem(check: SqlCheck, answer: object, as_of: datetime) -> str | None:
         if age > check.max_age:
             return f"{answer} was {human_duration(age)} old, more than {human_duration(check.max_age)}"
     if check.equals is not None and not _equal(answer, check.equals):
-        return f"{answer}, expected {check.equals}"
+        return f"{answer}, expected {_plain(check.equals)}"
     if check.min is None and check.max is None:
         return None
     if not isinstance(answer, (int, float, Decimal)):
         return f"{answer!r} is not a number"
-    if check.min is not None and answer < check.min:
-        return f"{answer}, expected at least {check.min:g}"
-    if check.max is not None and answer > check.max:
-        return f"{answer}, expected at most {check.max:g}"
+    # NaN is neither: it is not below, not above, and no answer.
+    if check.min is not None and (isnan(answer) or answer < check.min):
+        return f"{answer}, expected at least {_plain(check.min)}"
+    if check.max is not None and (isnan(answer) or answer > check.max):
+        return f"{answer}, expected at most {_plain(check.max)}"
     return None
+
+
+def _plain(number: str | float) -> str:
+    return str(int(number)) if isinstance(number, float) and number.is_integer() else str(number)
 
 
 def _equal(answer: object, expected: str | float | bool) -> bool:

@@ -53,6 +53,8 @@ def _rows(held: Contents, restored: Contents) -> Iterator[str]:
             yield f"{name} is missing ({table.rows} rows)"
         elif found.rows != table.rows:
             yield f"{name} has {found.rows} rows, the source had {table.rows}"
+    for name in sorted(restored.tables.keys() - held.tables.keys()):
+        yield f"{name} was not in the source ({restored.tables[name].rows} rows)"
 
 
 def _content(held: Contents, restored: Contents) -> Iterator[str]:

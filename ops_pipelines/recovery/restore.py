@@ -6,8 +6,8 @@ from ops_pipelines.engines.base import RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError, StoreError
 from ops_pipelines.recovery.assertions import run_check
 from ops_pipelines.recovery.compare import compare
-from ops_pipelines.recovery.scratch import scratch_directory
 from ops_pipelines.recovery.verify import fingerprint_of
+from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.reader import Copy

@@ -10,7 +10,7 @@ from ops_pipelines.engines.base import Contents, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
 from ops_pipelines.recovery.assertions import run_check
 from ops_pipelines.recovery.compare import compare
-from ops_pipelines.recovery.scratch import scratch_directory
+from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault import codec
 from ops_pipelines.vault.catalogue import RestorePoint

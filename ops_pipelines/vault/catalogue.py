@@ -77,6 +77,7 @@ def read_catalogue(stores: Mapping[str, Store], source: str) -> Catalogue:
     held: dict[str, list[str]] = {}
     verdicts: dict[str, dict[str, Verdict]] = {}
     problems: list[str] = []
+    unproved: set[str] = set()
     for store in stores.values():
         try:
             ids = store.ids(source)
@@ -86,7 +87,6 @@ def read_catalogue(stores: Mapping[str, Store], source: str) -> Catalogue:
         for backup_id in ids:
             try:
                 manifest = store.manifest(source, backup_id)
-                found = {verdict.file_name: verdict for verdict in store.verdicts(source, backup_id)}
             except (CorruptCopy, StoreError) as error:
                 problems.append(_line(error))
                 continue
@@ -95,9 +95,18 @@ def read_catalogue(stores: Mapping[str, Store], source: str) -> Catalogue:
                 continue
             manifests.setdefault(backup_id, manifest)
             held.setdefault(backup_id, []).append(store.name)
-            verdicts.setdefault(backup_id, {}).update(found)
+            try:
+                found = {verdict.file_name: verdict for verdict in store.verdicts(source, backup_id)}
+            except (CorruptCopy, StoreError) as error:
+                # Without its verdicts it is a copy like any other, but it proves nothing.
+                problems.append(_line(error))
+                unproved.add(backup_id)
+            else:
+                verdicts.setdefault(backup_id, {}).update(found)
+    for backup_id in unproved:
+        verdicts.pop(backup_id, None)
     points = [
-        RestorePoint(manifest, tuple(held[key]), tuple(verdicts[key][name] for name in sorted(verdicts[key])))
+        RestorePoint(manifest, tuple(held[key]), tuple(verdict for _, verdict in sorted(verdicts.get(key, {}).items())))
         for key, manifest in manifests.items()
     ]
     return Catalogue(tuple(sorted(points, key=lambda point: (point.started_at, point.id))), tuple(problems))

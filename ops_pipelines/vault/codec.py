@@ -44,7 +44,8 @@ class Meter(io.RawIOBase):
         try:
             chunk = self._source.read(len(buffer))
         except BaseException as error:
-            self.error = error  # the libraries between us wrap it; the original is what the caller wants
+            # The libraries between us wrap it, or try again: the first is what the caller wants.
+            self.error = self.error or error
             raise
         self._count(chunk)
         buffer[: len(chunk)] = chunk
@@ -55,7 +56,7 @@ class Meter(io.RawIOBase):
         try:
             self._sink.write(data)
         except BaseException as error:
-            self.error = error
+            self.error = self.error or error
             raise
         self._count(data)
         return len(data)
@@ -106,30 +107,40 @@ def encode(source: Reader, sink: BinaryIO, recipients: Sequence[str], *, compres
         if (cause := plain.error or sealed.error) is not None:
             raise cause from None
         raise
+    if sealed.error is not None:
+        raise sealed.error  # the library loses what fails when it flushes its last bytes
     return plain.size_bytes, sealed.size_bytes, sealed.sha256
 
 
-def decode(source: BinaryIO, sink: BinaryIO, identities: Sequence[str], *, encrypted: bool, compressed: bool) -> None:
+def decode(source: Reader, sink: BinaryIO, identities: Sequence[str], *, encrypted: bool, compressed: bool) -> None:
     """The reverse of `encode`.
 
     Raises:
+        Whatever reading the source or writing the sink raised.
         CorruptCopy: the bytes are not what `encode` writes (check `decrypt` or `decompress`).
         BadKey: an identity cannot be read.
     """
     decompressor = zstandard.ZstdDecompressor()
-    target = cast(BinaryIO, decompressor.stream_writer(sink, closefd=False)) if compressed else sink
+    plain = cast(BinaryIO, decompressor.stream_writer(sink, closefd=False)) if compressed else sink
+    sealed, opened = _Counted(source=source), _Counted(sink=plain)
+    keys = [parse_identity(each) for each in identities] if encrypted else []
     try:
         if encrypted:
-            keys = [parse_identity(each) for each in identities]
-            pyrage.decrypt_io(source, target, keys)
+            pyrage.decrypt_io(io.BufferedReader(sealed, _CHUNK), opened, keys)
         else:
-            while chunk := source.read(_CHUNK):
-                target.write(chunk)
-    except pyrage.DecryptError as error:
-        check = "decompress" if "zstd" in str(error).lower() else "decrypt"
-        raise CorruptCopy(f"a part cannot be {check}ed", check=check, why=str(error)) from None
-    except zstandard.ZstdError as error:
-        raise CorruptCopy("a part cannot be decompressed", check="decompress", why=str(error)) from None
+            while chunk := sealed.read(_CHUNK):
+                opened.write(chunk)
+    except BaseException as error:
+        cause = sealed.error or opened.error
+        if isinstance(cause, zstandard.ZstdError):
+            raise CorruptCopy("a part cannot be decompressed", check="decompress", why=str(cause)) from None
+        if cause is not None:
+            raise cause from None  # the disk or the network, not the bytes
+        if isinstance(error, (pyrage.DecryptError, OSError)):
+            raise CorruptCopy("a part cannot be decrypted", check="decrypt", why=str(error)) from None
+        raise
+    if opened.error is not None:
+        raise opened.error
 
 
 def parse_recipient(text: str) -> "pyrage.x25519.Recipient | pyrage.ssh.Recipient":

@@ -56,7 +56,7 @@ class Copy:
             failure: CorruptCopy | None = None
             try:
                 codec.decode(
-                    io.BufferedReader(hashed, _CHUNK),
+                    hashed,
                     sink,
                     self._identities() if part.encryption == "age" else (),
                     encrypted=part.encryption == "age",

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ops_pipelines.errors import CorruptCopy
 
 Outcome = Literal["verified", "bad", "inconclusive"]
 
@@ -58,3 +60,12 @@ class Verdict(BaseModel):
     def file_name(self) -> str:
         """`verify-20261121T020512-nas.json`: sorts by time."""
         return f"verify-{self.started_at:%Y%m%dT%H%M%S%f}-{self.store}.json"
+
+
+def read_verdict(data: bytes, *, where: str) -> Verdict:
+    """Parse a kept verdict. Raises CorruptCopy (check `verdict`)."""
+    try:
+        return Verdict.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]["msg"]
+        raise CorruptCopy(f"{where}: the verdict cannot be read", check="verdict", why=first) from None

@@ -40,7 +40,7 @@ def build_offsite(chain: Chain, store: str) -> dg.AssetsDefinition:
                 )
             copied = [point.id for point in points if store not in point.stores]
             progress = watcher.watch(context)
-            manifests = [copy_to(workspace, point, store, progress=progress, run_id=context.run_id) for point in points]
+            manifests = [copy_to(workspace, point, store, progress=progress, run_id=context.run.run_id) for point in points]
         newest = manifests[-1]
         location = workspace.stores[store].location(chain.name, newest.id)
         return dg.MaterializeResult(

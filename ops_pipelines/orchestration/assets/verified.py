@@ -44,7 +44,7 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
         with failures_explained():
             point = _chosen(context, config, workspace, chain.name)
             verdict = verify(
-                workspace, point, store=config.store or None, progress=watcher.watch(context), run_id=context.run_id
+                workspace, point, store=config.store or None, progress=watcher.watch(context), run_id=context.run.run_id
             )
         metadata = verdict_metadata(verdict)
         if verdict.outcome == "verified":

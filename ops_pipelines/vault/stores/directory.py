@@ -14,9 +14,9 @@ from typing import BinaryIO
 
 from ops_pipelines import lease
 from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
-from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, read_manifest
+from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, checksums, read_manifest
 from ops_pipelines.vault.stores.base import Copied
-from ops_pipelines.vault.verdict import Verdict
+from ops_pipelines.vault.verdict import Verdict, read_verdict
 
 _CHUNK = 4 * 1024 * 1024
 
@@ -41,7 +41,7 @@ class DirectoryStore:
         """
         with self._errors("written"):
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self.root, os.O_RDONLY))
+            lease.sweep(self.root / ".staging")  # an attempt at the same may have been killed
         try:
             with lease.owned_directory(self.root / ".staging" / backup_id) as directory:
                 yield directory
@@ -69,7 +69,7 @@ class DirectoryStore:
     def sources(self) -> list[str]:
         """The sources that have restore points here."""
         with self._errors("read"):
-            if not self.root.is_dir():
+            if not self.root.exists():
                 return []
             return sorted(path.name for path in self.root.iterdir() if path.is_dir() and not path.name.startswith("."))
 
@@ -77,18 +77,27 @@ class DirectoryStore:
         """Ids of complete restore points, oldest first: ids begin with their time."""
         with self._errors("read"):
             parent = self.root / source
-            return sorted(path.parent.name for path in parent.glob(f"*/{NAME}")) if parent.is_dir() else []
+            if (self.root.is_dir() and not parent.exists()) or not self.root.exists():
+                return []
+            return sorted(path.name for path in parent.iterdir() if (path / NAME).is_file())
 
     def manifest(self, source: str, backup_id: str) -> Manifest:
         """A restore point's manifest. Raises CorruptCopy."""
         path = self.directory(source, backup_id) / NAME
         try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            raise CorruptCopy(f"{path} is missing", check="manifest") from None
+            data, sums = path.read_bytes(), path.with_name(SUMS).read_bytes()
+        except FileNotFoundError as error:
+            raise CorruptCopy(f"{error.filename} is missing", check="manifest") from None
         except OSError as error:
             raise self._error("read", error) from None
-        return read_manifest(data, where=str(path))
+        manifest = read_manifest(data, where=str(path))
+        if sums != checksums(manifest, data):
+            raise CorruptCopy(
+                f"{path} is damaged",
+                check="checksum",
+                why=f"{SUMS} beside it tells of another manifest or of other parts",
+            )
+        return manifest
 
     @contextmanager
     def open_part(self, source: str, backup_id: str, part: str) -> Iterator[BinaryIO]:
@@ -111,21 +120,34 @@ class DirectoryStore:
                 safe="the local copy is untouched; nothing left this machine",
                 next="add encrypt: {age: […]} to the source and back up again",
             )
-        if self.directory(manifest.source, manifest.id).is_dir():
-            return
+        with self._errors("read"):
+            if manifest.id in self.ids(manifest.source):
+                return
+        expected = {part.name: part.sha256 for part in manifest.parts}
         with self.stage(manifest.id) as staged:
-            for part in manifest.parts:
-                found = _copy(published / part.name, staged / part.name, copied)
-                if found != part.sha256:
+            for name in (*expected, SUMS, NAME):
+                try:
+                    found = _copy(published / name, staged / name, copied)
+                except FileNotFoundError:
                     raise CorruptCopy(
-                        f"{published / part.name} is damaged and was not copied to {self.name}",
-                        check="checksum",
-                        why=f"SHA-256 is {found[:16]}…, the manifest says {part.sha256[:16]}…",
+                        f"{published / name} is missing and was not copied to {self.name}",
+                        check="parts",
                         safe="copies in other stores are untouched",
-                    )
-            for name in (SUMS, NAME):
-                _copy(published / name, staged / name, copied)
+                    ) from None
+                if name in expected and found != expected[name]:
+                    raise self._not_copied(published / name, f"SHA-256 is {found[:16]}…, the manifest says otherwise")
+            content = (staged / NAME).read_bytes()
+            if (staged / SUMS).read_bytes() != checksums(manifest, content):
+                raise self._not_copied(published / NAME, f"{SUMS} beside it says otherwise")
             self.publish(staged, manifest)
+
+    def _not_copied(self, path: Path, why: str) -> CorruptCopy:
+        return CorruptCopy(
+            f"{path} is damaged and was not copied to {self.name}",
+            check="checksum",
+            why=why,
+            safe="copies in other stores are untouched",
+        )
 
     def keep_verdict(self, verdict: Verdict) -> None:
         """Keep what a verification found."""
@@ -142,7 +164,7 @@ class DirectoryStore:
         """Every verdict on a restore point, oldest first."""
         with self._errors("read"):
             paths = sorted((self.root / ".verdicts" / source / backup_id).glob("verify-*.json"))
-            return [Verdict.model_validate_json(path.read_bytes()) for path in paths]
+            return [read_verdict(path.read_bytes(), where=str(path)) for path in paths]
 
     def sweep(self) -> list[str]:
         """Remove staging directories whose writer is dead."""

@@ -1,0 +1,91 @@
+"""What Dagster loads: groups, policies, schedules, and the message it shows for a broken file."""
+
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ops_pipelines.config.errors import ConfigError
+from ops_pipelines.config.load import load_config
+from ops_pipelines.config.models import Config
+from ops_pipelines.engines.postgres.connection import Server
+from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.build import build_definitions
+from tests.sample import write_config
+
+NOW = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
+
+
+def test_definitions_load(config: Config) -> None:
+    dg.Definitions.validate_loadable(build_definitions(config))
+
+
+def test_the_rpo_is_the_freshness_policy_of_dump_and_proof(config: Config) -> None:
+    graph = build_definitions(config).resolve_asset_graph()
+    for key in (names.dump_key("crm"), names.verified_key("crm")):
+        policy = graph.get(key).freshness_policy
+        assert isinstance(policy, dg.FreshnessPolicy)
+        assert policy.fail_window.to_timedelta() == timedelta(hours=24)  # type: ignore[attr-defined]
+        assert policy.warn_window.to_timedelta() == timedelta(hours=20)  # type: ignore[attr-defined]
+
+
+def test_every_asset_is_grouped_tagged_owned_and_described(config: Config) -> None:
+    graph = build_definitions(config).resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.group_name in ("crm", "reports")
+        assert node.description and node.owners and node.kinds
+        if node.group_name == "crm":
+            assert node.tags[names.SOURCE_TAG] == "crm"
+            assert node.pools == {"source_crm"}
+
+
+def test_one_schedule_for_each_distinct_cron_running_by_default(tmp_path: Path, crm: Server) -> None:
+    path = write_config(tmp_path, crm)
+    more = """  hotel: {kind: postgres, url: {file: crm.url}, every: "0 */4 * * *"}
+  forge: {kind: postgres, url: {file: crm.url}}
+"""
+    path.write_text(path.read_text("utf-8") + more, encoding="utf-8")
+    definitions = build_definitions(load_config(path))
+    schedules = [each for each in definitions.schedules or [] if each.name.startswith("backup")]
+    assert {each.cron_schedule for each in schedules} == {"0 */4 * * *", "0 2,8,14,20 * * *"}
+    assert all(each.default_status is dg.DefaultScheduleStatus.RUNNING for each in definitions.schedules or [])
+    assert all(each.default_status is dg.DefaultSensorStatus.RUNNING for each in definitions.sensors or [])
+
+
+def _tick(config: Config, at: datetime) -> list[dg.RunRequest]:
+    repository = build_definitions(config).get_repository_def()
+    context = dg.build_schedule_context(scheduled_execution_time=at, repository_def=repository)
+    return list(repository.get_schedule_def("backup_1").evaluate_tick(context).run_requests or [])
+
+
+def test_a_tick_requests_the_whole_chain_of_its_source_for_its_day(config: Config) -> None:
+    (request,) = _tick(config, NOW)
+    assert request.partition_key == f"{NOW:%Y-%m-%d}"
+    assert request.asset_selection == [
+        names.dump_key("crm"), names.copy_key("crm", "nas"), names.verified_key("crm"), names.REPORT_KEY,
+    ]  # fmt: skip
+    assert request.tags[names.SOURCE_TAG] == "crm"
+
+
+def test_a_missed_tick_of_a_past_day_is_skipped(config: Config) -> None:
+    assert _tick(config, NOW - timedelta(days=2)) == []
+
+
+def test_dagster_shows_the_message_that_ops_check_prints(tmp_path: Path, crm: Server) -> None:
+    path = write_config(tmp_path, crm, source="    rpoo: 24h")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import ops_pipelines.definitions"],
+        env={"OPS_CONFIG": str(path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert loaded.returncode != 0
+    assert "unknown key; did you mean 'rpo'?" in loaded.stderr
+    assert str(caught.value) in loaded.stderr
