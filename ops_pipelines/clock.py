@@ -22,9 +22,13 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-def new_id(at: datetime) -> str:
-    """An id that sorts by time and never repeats: `20261121T020000Z-7f3a`."""
-    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+def new_id(at: datetime, *, tail_bytes: int = 2) -> str:
+    """An id that sorts by time: `20261121T020000Z-7f3a`.
+
+    Args:
+        tail_bytes: length of its random tail; longer where many are made in one second.
+    """
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(tail_bytes)}"
 
 
 def moment_of(identifier: str) -> datetime:

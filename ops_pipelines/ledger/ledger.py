@@ -7,7 +7,7 @@ or, when that process died, by the next one that looks.
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,10 @@ class Ledger:
 
     def __init__(self, url: str, *, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._engine = create_engine(url, pool_pre_ping=True)
+        try:
+            self._engine = create_engine(url, pool_pre_ping=True)
+        except SQLAlchemyError as error:
+            raise _translated(error) from None
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _sqlite_defaults)
         try:
@@ -80,7 +83,8 @@ class Ledger:
         entry.backup_id, entry.store = backup_id, store
         started = self._clock.now()
         row = Activity(
-            id=new_id(started), source=source, kind=kind, status=RUNNING, started_at=started, backup_id=backup_id,
+            id=new_id(started, tail_bytes=8),
+            source=source, kind=kind, status=RUNNING, started_at=started, backup_id=backup_id,
             store=store, host=socket.gethostname(), holder=_myself(), run_id=run_id, meta={},
         )  # fmt: skip
         identifier = row.id
@@ -89,7 +93,9 @@ class Ledger:
         try:
             yield entry
         except BaseException as error:
-            self._close(identifier, entry, FAILED, redact(str(error)) or type(error).__name__)
+            # What went wrong is what the caller must hear, even when it cannot be written down.
+            with suppress(LedgerError):
+                self._close(identifier, entry, FAILED, redact(str(error)) or type(error).__name__)
             raise
         self._close(identifier, entry, FAILED if entry.failure else SUCCEEDED, entry.failure)
 
@@ -198,8 +204,9 @@ def _boot_id() -> str:
 
 
 def _birth(pid: int) -> str:
-    """When a process started, in clock ticks since boot (proc(5), stat field 22); empty when it is gone."""
+    """When a process started, in clock ticks since boot (proc(5), stat field 22); empty when it is dead."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()[19]
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
     except OSError:
         return ""
+    return "" if stat[0] in "ZX" else stat[19]

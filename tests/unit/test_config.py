@@ -11,22 +11,18 @@ from ops_pipelines.config.load import find_config, load_config
 from ops_pipelines.config.secrets import SecretMissing
 from tests.unit.conftest import Load, Mistakes
 
-AGE = "age1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3290gq"
-GOOD = (
-    """
+GOOD = """
     base: backups
     defaults:
       rpo: 24h
       copies: [nas]
-      encrypt: {age: [%s], identity: {file: age.key}}
+      encrypt: {age: [age1qyqszqgp], identity: {file: age.key}}
     stores:
       nas: {kind: directory, path: nas}
     sources:
       crm: {kind: postgres, url: {env: URL}}
       forge: {kind: postgres, url: {file: forge.url}, rpo: 48h, copies: []}
 """
-    % AGE
-)  # noqa: UP031
 
 
 def test_defaults_reach_every_source_that_does_not_say_otherwise(load: Load, tmp_path: Path) -> None:
@@ -212,9 +208,9 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(load: Load, tmp_
 
 
 def test_one_bad_default_that_two_sources_inherit_is_told_once_where_it_stands(mistakes: Mistakes) -> None:
-    text = "defaults:\n  {}\nsources:\n  a: {{kind: postgres, url: {{env: X}}}}\n  b: {{kind: postgres, url: {{env: X}}}}\n"
+    sources = "sources:\n  a: {kind: postgres, url: {env: X}}\n  b: {kind: postgres, url: {env: X}}\n"
     for bad in ("rpo: soon", "copies: [moon]", "every: 0 2 * * *", "warn_after: 48h", "encrypt: {age: []}"):
-        found = mistakes(text.format(bad))
+        found = mistakes(f"defaults:\n  {bad}\n{sources}")
         assert [(m.line, m.field.split(".")[:2]) for m in found] == [(2, ["defaults", bad.split(":")[0]])], bad
 
 

@@ -53,9 +53,10 @@ with lease.owned_directory(Path(sys.argv[1])) as directory:
 
 def test_a_lock_that_is_held_names_its_holder(tmp_path: Path) -> None:
     path = tmp_path / "locks" / "crm.lock"
-    with another(HOLD, path), pytest.raises(Busy, match="source crm is busy: dump by the other") as caught:
-        with lease.exclusive(path, holder="us", wait=NOT_AT_ALL, what="source crm"):
-            pytest.fail("both hold it")
+    busy = pytest.raises(Busy, match="source crm is busy: dump by the other")
+    ours = lease.exclusive(path, holder="us", wait=NOT_AT_ALL, what="source crm")
+    with another(HOLD, path), busy as caught, ours:
+        pytest.fail("both hold it")
     assert "nothing was started" in caught.value.safe
 
 
