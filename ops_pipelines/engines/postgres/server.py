@@ -82,7 +82,7 @@ def scratch_server(programs: Programs, directory: Path, *, jobs: int) -> Iterato
     # It may live as long as a whole verification; its limit is the verification's.
     with running(argv, limits=Limits(timedelta(days=7), timedelta(days=7)), stdout=2, stop=signal.SIGQUIT) as process:
         server = Server(
-            f"user={SUPERUSER} dbname=postgres host={where.host} port={where.port} sslmode=disable",
+            f"user={SUPERUSER} dbname=postgres host={where.host} hostaddr='' port={where.port} sslmode=disable",
             connect=timedelta(seconds=5),
         ).at(password=password)
         with _starting():
@@ -128,11 +128,15 @@ def _address(directory: Path) -> _Address:
 
 
 def _memory(jobs: int) -> dict[str, str]:
-    """Buffers for a restore: an eighth of the machine, shared by the workers' index builds."""
+    """Little to cache and much to sort: a restore writes every page once.
+
+    Large shared buffers cost more than they give: the kernel clears each page at its first touch, and
+    has its own cache behind. The workers' index builds share an eighth of the machine.
+    """
     total_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     share = max(128, min(4096, total_mb // 8))
     return {
-        "shared_buffers": f"{share // 2}MB",
+        "shared_buffers": "128MB",
         "maintenance_work_mem": f"{max(64, share // (2 * jobs))}MB",
         "work_mem": "32MB",
         "max_parallel_maintenance_workers": "1",
