@@ -32,14 +32,29 @@ def sweep_scratch(root: Path) -> list[Path]:
 
 def _end(directory: Path) -> None:
     deadline = time.monotonic() + _GONE_WITHIN_S
+    shared: set[Path] = set()
     while (pids := _processes_of(directory)) and time.monotonic() < deadline:
         for pid in pids:
+            shared |= _shared_memory_of(pid)
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
         time.sleep(0.02)
+    for segment in shared:
+        segment.unlink(missing_ok=True)
     reap(directory.name.rsplit("-", 1)[0], directory)
+
+
+def _shared_memory_of(pid: int) -> set[Path]:
+    """Shared memory a process has open by name: a server that is being made keeps some outside its directory."""
+    try:
+        maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return set()
+    return {
+        Path(line.split(maxsplit=5)[5]) for line in maps.splitlines() if " /dev/shm/" in line and "(del" not in line
+    }
 
 
 def _processes_of(directory: Path) -> list[int]:
