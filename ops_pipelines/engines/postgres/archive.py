@@ -54,7 +54,7 @@ def check_custom(ends: Ends, programs: Programs, *, tables: int) -> None:
     """
     if not ends.head.startswith(b"PGDMP"):
         raise _incomplete("it does not start like a custom-format archive", ends.size_bytes)
-    listed = _count_table_data(programs, bytes(ends.head))
+    listed = _count_table_data(programs, head=bytes(ends.head))
     # A table of contents larger than what we keep cannot be listed from its head alone.
     if listed is None and ends.size_bytes <= _HEAD_KEPT:
         raise _incomplete("its table of contents cannot be read", ends.size_bytes)
@@ -67,18 +67,19 @@ def check_custom(ends: Ends, programs: Programs, *, tables: int) -> None:
 
 def check_directory(directory: Path, programs: Programs, *, tables: int) -> None:
     """A directory archive has its table of contents and a file for every table. Raises SourceError."""
-    toc = directory / "toc.dat"
-    if not toc.is_file():
+    if not (directory / "toc.dat").is_file():
         raise _incomplete("toc.dat is missing", 0)
-    listed = _count_table_data(programs, toc.read_bytes()) or 0
+    listed = _count_table_data(programs, directory=directory) or 0
     files = sum(1 for path in directory.iterdir() if path.name[0].isdigit())
     if min(listed, files) < tables:
         raise _incomplete(f"it lists {listed} tables in {files} files, the snapshot has {tables}", 0)
 
 
-def _count_table_data(programs: Programs, archive: bytes) -> int | None:
+def _count_table_data(programs: Programs, *, head: bytes | None = None, directory: Path | None = None) -> int | None:
+    """Tables with data in the table of contents of a directory, or of an archive's first bytes."""
+    argv: list[str | Path] = [programs.path("pg_restore"), "--list", *([directory] if directory else [])]
     try:
-        printed = run([programs.path("pg_restore"), "--list"], stdin=archive, limits=_QUICK).stdout
+        printed = run(argv, stdin=head, limits=_QUICK).stdout
     except CommandFailed:
         return None
     return sum(1 for line in printed.splitlines() if b" TABLE DATA " in line)

@@ -21,8 +21,11 @@ _SECRET_KEYS = ("password", "sslpassword")
 _SESSION = """
 set search_path = ''; set datestyle = iso; set intervalstyle = postgres; set timezone = 'UTC';
 set extra_float_digits = 1; set bytea_output = hex; set lc_monetary = 'C'; set xmloption = content;
-set statement_timeout = 0; set lock_timeout = 0; set idle_in_transaction_session_timeout = 0;
-set row_security = off; set synchronize_seqscans = off; set jit = off
+set row_security = off; set synchronize_seqscans = off; set jit = off;
+-- Our own limits bound every statement; the server's would cut a long snapshot. Not every version has each.
+select set_config(name, '0', false) from pg_settings
+ where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout',
+                'idle_in_transaction_session_timeout')
 """
 
 
@@ -46,6 +49,12 @@ class Server:
         for key in _SECRET_KEYS:
             if parameters.get(key):
                 redact.register(str(parameters[key]))
+        if parameters.get("sslpassword"):
+            raise SourceError(
+                "the PostgreSQL URL has an sslpassword",
+                why="PostgreSQL's programs take it on their command line only, where everybody can read it",
+                next="use a key file without a passphrase, mode 0600, and leave sslpassword out",
+            )
         self._parameters: dict[str, Any] = {**_default_socket(parameters), **parameters}
         self._parameters.setdefault("connect_timeout", str(max(2, int(connect.total_seconds()))))
         self._parameters.setdefault("application_name", "ops_pipelines")
@@ -75,9 +84,10 @@ class Server:
         return make_conninfo("", **{key: value for key, value in self._parameters.items() if key not in _SECRET_KEYS})
 
     def environment(self) -> dict[str, str]:
-        """What goes into a client's environment beside `argument`."""
+        """What goes into a client's environment beside `argument`: the password, and what libpq reads in ours."""
+        inherited = {name: value for name, value in os.environ.items() if name.startswith("PG")}
         password = self._parameters.get("password")
-        return {"PGPASSWORD": str(password)} if password else {}
+        return inherited | ({"PGPASSWORD": str(password)} if password else {})
 
     def __str__(self) -> str:
         host = self._parameters.get("host") or self._parameters.get("service") or "localhost"
@@ -102,6 +112,10 @@ class Session:
         self._connection = connection
         self._limit = limit
         self._aborted = ""
+        # SQL_ASCII means bytes that nobody knows the encoding of: Latin-1 carries them there and back.
+        unknown = connection.info.parameter_status("server_encoding") == "SQL_ASCII"
+        self.codec = "latin-1" if unknown else "utf-8"
+        connection.execute("set client_encoding = SQL_ASCII" if unknown else "set client_encoding = UTF8")
 
     def rows(
         self, sql: str, parameters: Sequence[Any] = (), *, limit: timedelta | None = None
@@ -116,8 +130,9 @@ class Session:
         timer.daemon = True
         timer.start()
         try:
-            cursor = self._connection.execute(sql.encode(), parameters or None)
-            return cursor.fetchall() if cursor.description else []
+            cursor = self._connection.execute(sql.encode(self.codec), parameters or None)
+            rows = cursor.fetchall() if cursor.description else []
+            return rows if self.codec == "utf-8" else [tuple(map(self._text, row)) for row in rows]
         except psycopg.Error as error:
             raise SourceError(
                 "a query failed", why=self._aborted or str(error).strip(), safe="queries of ours only read"
@@ -128,6 +143,9 @@ class Session:
     def value(self, sql: str, parameters: Sequence[Any] = (), *, limit: timedelta | None = None) -> Any:
         """The first column of the first row."""
         return self.rows(sql, parameters, limit=limit)[0][0]
+
+    def _text(self, value: Any) -> Any:
+        return value.decode(self.codec) if isinstance(value, bytes) else value
 
     def abort(self, reason: str) -> None:
         """Wake whoever waits in this session, from any thread; its statement fails with `reason`."""
@@ -143,7 +161,7 @@ class Session:
 def session(
     server: Server, *, limit: timedelta, snapshot: str | None = None, settings: bool = True
 ) -> Iterator[Session]:
-    """A read-only session for the length of the block.
+    """A session for the length of the block.
 
     Args:
         limit: the longest any statement may take, unless it is given its own.
@@ -154,6 +172,7 @@ def session(
     """
     try:
         connection = psycopg.connect(**server.parameters, autocommit=True, prepare_threshold=None)
+        opened = Session(connection, limit)
     except psycopg.Error as error:
         raise SourceError(
             f"PostgreSQL database {server} cannot be opened",
@@ -162,7 +181,6 @@ def session(
             next=_advice(str(error)),
         ) from None
     try:
-        opened = Session(connection, limit)
         if settings:
             opened.rows(_SESSION)
         if snapshot is not None:

@@ -21,12 +21,14 @@ from ops_pipelines.errors import SourceError
 LARGE_OBJECTS = "large objects"
 _LO_CHUNK = 8 * 1024 * 1024
 
+# A standby has the definitions of unlogged tables, not their rows; pg_dump leaves them out there, too.
+_READABLE = "(c.relpersistence = 'p' or c.relpersistence = 'u' and not pg_catalog.pg_is_in_recovery())"
 _TABLES = f"""
 select format('%I.%I', n.nspname, c.relname), pg_relation_size(c.oid),
        (select string_agg(quote_ident(a.attname), ', ' order by a.attname collate "C")
           from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
- where c.relkind = 'r' and c.relpersistence <> 't' and {object_queries.OURS.format(oid="c.oid", catalog="pg_class")}
+ where c.relkind = 'r' and {_READABLE} and {object_queries.OURS.format(oid="c.oid", catalog="pg_class")}
  order by 2 desc
 """
 _COUNTERS = f"""
@@ -34,13 +36,15 @@ select format('%I.%I', n.nspname, c.relname),
        pg_catalog.pg_sequence_last_value(c.oid) * sign(s.seqincrement)
   from pg_catalog.pg_sequence s join pg_catalog.pg_class c on c.oid = s.seqrelid
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
- where not s.seqcycle and {object_queries.OURS.format(oid="c.oid", catalog="pg_class")}
+ where not s.seqcycle and {_READABLE} and {object_queries.OURS.format(oid="c.oid", catalog="pg_class")}
 """
 _LARGE_OBJECTS = f"""
 select count(*), coalesce(sum(hashtextextended(oid || ':' || digest, 0)), 0)::text from (
-  select m.oid, (select string_agg(md5(pg_catalog.lo_get(m.oid, at, {_LO_CHUNK})), ',' order by at)
-     from generate_series(0, lo_lseek64(lo_open(m.oid, 262144), 0, 2), {_LO_CHUNK}) as at) as digest
-  from pg_catalog.pg_largeobject_metadata m) as each
+  select l.oid, (select string_agg(md5(pg_catalog.lo_get(l.oid, at, {_LO_CHUNK})), ',' order by at)
+                   from generate_series(0, l.ends[1], {_LO_CHUNK}) as at) as digest
+    from (select m.oid, array[lo_lseek64(m.fd, 0, 2), lo_close(m.fd)] as ends
+            from (select oid, lo_open(oid, 262144) as fd from pg_catalog.pg_largeobject_metadata offset 0) m offset 0) l
+) as each
 """
 
 

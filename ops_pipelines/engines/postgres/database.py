@@ -11,13 +11,18 @@ from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError
 
 _LIMIT = timedelta(minutes=5)
 # Settings whose stored value is already a quoted list; pg_dump keeps the same list (dumputils.c).
-_QUOTED_LISTS = "('local_preload_libraries','search_path','session_preload_libraries','shared_preload_libraries','temp_tablespaces','unix_socket_directories')"
+_QUOTED_LISTS = (
+    "('local_preload_libraries','search_path','session_preload_libraries','shared_preload_libraries',"
+    "'temp_tablespaces','unix_socket_directories')"
+)
 
 _SETTINGS = f"""
 select format('ALTER %s SET %I TO %s;',
          case when r.rolname is null then 'DATABASE :"db"' else format('ROLE %I IN DATABASE :"db"', r.rolname) end,
          split_part(c, '=', 1),
-         case when split_part(c, '=', 1) in {_QUOTED_LISTS} then substr(c, strpos(c, '=') + 1)
+         case when split_part(c, '=', 1) in {_QUOTED_LISTS}
+              -- An empty element is stored as "", which can be written as a string only.
+              then regexp_replace(substr(c, strpos(c, '=') + 1), '(^|, )""(?=,|$)', '\\1''''', 'g')
               else quote_literal(substr(c, strpos(c, '=') + 1)) end)
   from pg_db_role_setting s cross join unnest(s.setconfig) c left join pg_roles r on r.oid = s.setrole
  where s.setdatabase = (select oid from pg_database where datname = current_database())
@@ -33,6 +38,11 @@ select format('GRANT %s ON DATABASE :"db" TO %s%s;', x.privilege_type,
 _COMMENT = """
 select format('COMMENT ON DATABASE :"db" IS %L;', shobj_description(oid, 'pg_database'))
   from pg_database where datname = current_database() and shobj_description(oid, 'pg_database') is not null
+"""
+# A new database has these; pg_dump does not say when the source had them dropped.
+_DROPPED = """
+select 'DROP SCHEMA IF EXISTS public;' where not exists (select from pg_namespace where nspname = 'public') union all
+select 'DROP EXTENSION IF EXISTS plpgsql;' where not exists (select from pg_extension where extname = 'plpgsql')
 """
 
 
@@ -53,6 +63,7 @@ def describe(opened: Session) -> dict[str, JsonValue]:
         "owner": str(
             opened.value("select pg_get_userbyid(datdba) from pg_database where datname = current_database()")
         ),
+        "bootstrap_user": str(opened.value("select pg_get_userbyid(10)")),
         "unlogged_tables": [
             name
             for (name,) in opened.rows(
@@ -70,14 +81,15 @@ def warnings(facts: Mapping[str, JsonValue]) -> list[str]:
     return []
 
 
-def settings_script(opened: Session) -> str:
+def settings_script(opened: Session) -> bytes:
     """A psql script that puts the database's own settings on the database named by `-v db=…`."""
-    statements = [row[0] for query in (_SETTINGS, _PRIVILEGES, _COMMENT) for row in opened.rows(query)]
+    statements = [row[0] for query in (_DROPPED, _SETTINGS, _PRIVILEGES, _COMMENT) for row in opened.rows(query)]
     granted = [line for line in statements if line.startswith("GRANT")]
     revoked = ['REVOKE ALL ON DATABASE :"db" FROM PUBLIC;'] if granted else []
     others = [line for line in statements if not line.startswith("GRANT")]
     header = "-- Settings, privileges and comment of the database. Run: psql -X -v db=NAME -d NAME -f database.sql"
-    return "\n".join([header, *others, *revoked, *granted]) + "\n"
+    encoding = f"SET client_encoding = '{'UTF8' if opened.codec == 'utf-8' else 'SQL_ASCII'}';"
+    return ("\n".join([header, encoding, *others, *revoked, *granted]) + "\n").encode(opened.codec)
 
 
 def same(one: Server, other: Server) -> bool:
@@ -100,13 +112,15 @@ def same(one: Server, other: Server) -> bool:
 def create(server: Server, name: str, facts: Mapping[str, JsonValue]) -> Server:
     """Create database `name` with the recorded encoding and locale; returns where it is.
 
+    Args:
+        server: any other database of the server, to create it from.
     Raises:
         SafetyRefusal: it exists and is not empty.
         Inconclusive: the server lacks the locale.
     """
     target = server.at(dbname=name)
     try:
-        with session(server.at(dbname="postgres"), limit=_LIMIT) as opened:
+        with session(server, limit=_LIMIT) as opened:
             if opened.rows("select 1 from pg_database where datname = %s", [name]):
                 _refuse_unless_empty(target)
                 return target
@@ -125,7 +139,25 @@ def create(server: Server, name: str, facts: Mapping[str, JsonValue]) -> Server:
 
 def create_if_missing(target: Server, facts: Mapping[str, JsonValue]) -> Server:
     """The database a URL names, created when it is not there; see `create`."""
-    return create(target, target.database, facts)
+    return create(target.at(dbname="postgres"), target.database, facts)
+
+
+def recreate(server: Server, name: str, facts: Mapping[str, JsonValue]) -> Server:
+    """As `create`, on a server of our own, where an empty `postgres` of another encoding may be in the way."""
+    beside = server.at(dbname="template1")
+    with session(beside, limit=_LIMIT) as opened:
+        opened.rows(sql.SQL("drop database if exists {}").format(sql.Identifier(name)).as_string(None))
+    return create(beside, name, facts)
+
+
+def createdb_options(facts: Mapping[str, JsonValue]) -> list[str]:
+    """The options with which `createdb` makes the same kind of database."""
+    options = {"encoding": facts["encoding"], "lc-collate": facts["collate"], "lc-ctype": facts["ctype"]}
+    if facts["locale_provider"] == "i":
+        options |= {"locale-provider": "icu", "icu-locale": facts["locale"]}
+    elif facts["locale_provider"] == "b":
+        options |= {"locale-provider": "builtin", "builtin-locale": facts["locale"]}
+    return [f"--{name}={value}" for name, value in options.items()]
 
 
 def _create_statement(name: str, facts: Mapping[str, JsonValue]) -> str:

@@ -4,6 +4,7 @@ Parts of a restore point: `globals.sql` (roles), `database.sql` (settings, privi
 the database itself), and `dump.pgc`, `dump.tar` (a directory archive) or `dump.sql`.
 """
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from psycopg.conninfo import make_conninfo
 from pydantic import JsonValue
 
 from ops_pipelines import process
@@ -28,7 +30,7 @@ from ops_pipelines.engines.base import (
 from ops_pipelines.engines.postgres import archive, clients, contents, database
 from ops_pipelines.engines.postgres.connection import Server, Session, session
 from ops_pipelines.engines.postgres.restore import load
-from ops_pipelines.engines.postgres.server import forget_shared_memory, scratch_server
+from ops_pipelines.engines.postgres.server import SUPERUSER, forget_shared_memory, scratch_server
 from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError, ToolMissing
 from ops_pipelines.streams import Progress, silent
 
@@ -74,7 +76,7 @@ class PostgresEngine:
             snapshot = str(opened.value("select pg_export_snapshot()"))
             tables = contents.count_tables(opened)
             expected = int(opened.value("select pg_database_size(current_database())"))
-            sink.write("database.sql", "database", database.settings_script(opened).encode())
+            sink.write("database.sql", "database", database.settings_script(opened))
             with self._fingerprint(server, snapshot, counters) as fingerprint:
                 self._dump_globals(sink, server, programs)
                 self._dump_data(sink, server, programs, snapshot, tables, progress, expected)
@@ -110,7 +112,8 @@ class PostgresEngine:
         passwords = [] if self._source.role_passwords else ["--no-role-passwords"]
         argv: list[str | Path] = [programs.path("pg_dumpall"), "--globals-only", *passwords, "--no-password"]
         printed = process.run(
-            [*argv, f"--dbname={server.argument()}", f"--database={server.database}"],
+            # pg_dumpall takes a name with a "=" in it for a connection string: give it one.
+            [*argv, f"--dbname={server.argument()}", f"--database={make_conninfo('', dbname=server.database)}"],
             env=server.environment(),
             limits=self._limits,
         )
@@ -127,9 +130,10 @@ class PostgresEngine:
         expected_bytes: int,
     ) -> None:
         stall_ms = int(self._source.limits.stall.total_seconds() * 1000)
+        form = "plain" if self._source.format == "sql" else self._source.format
         argv = [
-            str(programs.path("pg_dump")), f"--format={'plain' if self._source.format == 'sql' else self._source.format}",
-            f"--snapshot={snapshot}", "--no-password", f"--lock-wait-timeout={stall_ms}", f"--dbname={server.argument()}",
+            str(programs.path("pg_dump")), f"--format={form}", f"--snapshot={snapshot}", "--no-password",
+            f"--lock-wait-timeout={stall_ms}", f"--dbname={server.argument()}",
         ]  # fmt: skip
         part = _DUMP_PART[self._source.format]
         if self._source.format == "directory":
@@ -168,8 +172,9 @@ class PostgresEngine:
             programs = clients.for_server(_major(facts["server_version"]), self._source.bin_dirs)
         except ToolMissing as error:
             raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned", next=error.next) from None
-        with scratch_server(programs, directory, jobs=self._source.jobs) as server:
-            yield database.create(server, self._text(facts, "database"), facts).url()
+        superuser = str(facts.get("bootstrap_user") or SUPERUSER)
+        with scratch_server(programs, directory, jobs=self._source.jobs, superuser=superuser) as server:
+            yield database.recreate(server, self._text(facts, "database"), facts).url()
 
     @staticmethod
     def reap(directory: Path) -> None:
@@ -231,12 +236,15 @@ class PostgresEngine:
     def by_hand(self, facts: Mapping[str, JsonValue]) -> Sequence[str]:
         """Restore commands for the plain parts, after `age -d` and `zstd -d`."""
         name = self._text(facts, "database")
-        settings = f"psql -X -v db={name} -d {name} -f database.sql"
-        first = ["psql -X -d postgres -f globals.sql", f"createdb -T template0 {name}"]
+        # A connection string, because a bare name with a "=" in it would be taken for one.
+        at, quoted = shlex.quote(make_conninfo("", dbname=name)), shlex.quote(name)
+        options = " ".join(shlex.quote(option) for option in database.createdb_options(facts))
+        settings = f"psql -X -v db={quoted} -d {at} -f database.sql"
+        first = ["psql -X -d postgres -f globals.sql", f"createdb -T template0 {options} -- {quoted}"]
         load_commands = {
-            "custom": [f"pg_restore --jobs={self._source.jobs} -d {name} dump.pgc"],
-            "directory": ["tar -xf dump.tar", f"pg_restore --jobs={self._source.jobs} -d {name} dump"],
-            "sql": [f"psql -X -v ON_ERROR_STOP=1 -d {name} -f dump.sql"],
+            "custom": [f"pg_restore --jobs={self._source.jobs} -d {at} dump.pgc"],
+            "directory": ["tar -xf dump.tar", f"pg_restore --jobs={self._source.jobs} -d {at} dump"],
+            "sql": [f"psql -X -d {at} -f dump.sql"],
         }
         return [*first, *load_commands[self._text(facts, "format")], settings]
 

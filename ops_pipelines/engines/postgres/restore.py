@@ -3,7 +3,7 @@
 import re
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ops_pipelines.process import CommandFailed, CommandTimedOut, Limits
 from ops_pipelines.streams import Progress
 
 # A globals script that names a tablespace would make directories on this machine.
-_TABLESPACE = re.compile(r"^(CREATE|ALTER|COMMENT ON|GRANT .* ON) TABLESPACE ", re.MULTILINE)
+_TABLESPACE = re.compile(rb"^(CREATE|ALTER|COMMENT ON|(GRANT|REVOKE) .* ON) TABLESPACE ")
 # Not the backup's fault: the machine that restores lacks something, or the server went away.
 _NOT_THE_BACKUP = (
     "could not open extension control file", "extension .* is not available", "could not access file",
@@ -25,6 +25,13 @@ _NOT_THE_BACKUP = (
     "the database system is shutting down", "terminating connection", "collation .* for encoding .* does not exist",
     "could not create locale", "ICU is not supported", "unsupported LZ4|unsupported XML feature",
 )  # fmt: skip
+# Nothing is lost by these: settings of a newer client's session, and tablespaces, which stay where they are.
+_HARMLESS = (
+    'unrecognized configuration parameter "transaction_timeout"',
+    'invalid value for parameter "default_tablespace"',
+)
+# On a server that is not ours roles and rights may be missing. What did not come back is named by the comparison.
+_ELSEWHERE = ("role .* does not exist", "must be (member|owner|superuser|able)", "permission denied to")
 
 
 def load(
@@ -48,18 +55,18 @@ def load(
     seconds: dict[str, float] = {}
     warnings: list[str] = []
     if globals_too:
-        script = _without_tablespaces(parts.data("globals").decode())
-        warnings += _psql_errors(_psql(programs, target.at(dbname="postgres"), script.encode(), limits))
+        complaints = _psql(programs, target, _adapted(parts.data("globals"), target), limits)
+        warnings += [each for each in complaints if "already exists" not in each]  # a role that is there is wanted
     with _timed(seconds, "decrypt"):
         dump = parts.save("dump", work, progress)
     with _timed(seconds, "load"):
         if form == "sql":
-            _load_sql(dump, target, programs, limits)
+            complaints = _psql(programs, target, dump, limits)
         else:
-            _load_archive(dump, form, target, programs, jobs, limits)
+            complaints = _load_archive(dump, form, target, programs, jobs, limits)
     dump.unlink()
-    settings = parts.data("database")
-    warnings += _psql_errors(_psql(programs, target, settings, limits, f"--set=db={target.database}"))
+    warnings += _judged(complaints, ours=globals_too)
+    warnings += _psql(programs, target, parts.data("database"), limits, f"--set=db={target.database}")
     return Restored(seconds=seconds, warnings=warnings)
 
 
@@ -70,7 +77,8 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     seconds[phase] = round(time.monotonic() - started, 3)
 
 
-def _load_archive(dump: Path, form: str, target: Server, programs: Programs, jobs: int, limits: Limits) -> None:
+def _load_archive(dump: Path, form: str, target: Server, programs: Programs, jobs: int, limits: Limits) -> list[str]:
+    """Everything pg_restore complained about. It goes on after an error, so that all of them are known."""
     archive = dump
     if form == "directory":
         with tarfile.open(dump) as packed:
@@ -79,22 +87,38 @@ def _load_archive(dump: Path, form: str, target: Server, programs: Programs, job
                     raise RestoreFailed(f"dump.tar holds an unexpected entry {member.name!r}")
             packed.extractall(dump.parent)
         archive = dump.parent / "dump"
-    argv = [str(programs.path("pg_restore")), f"--jobs={jobs}", "--no-password", "--no-tablespaces", "--exit-on-error"]
+    argv = [str(programs.path("pg_restore")), f"--jobs={jobs}", "--no-password", "--no-tablespaces"]
     with _translated("pg_restore"):
-        process.run([*argv, f"--dbname={target.argument()}", archive], env=target.environment(), limits=limits)
+        completed = process.run(
+            [*argv, f"--dbname={target.argument()}", archive], env=target.environment(), limits=limits, accept=(0, 1)
+        )
+    complaints = [line for line in completed.stderr.splitlines() if line.startswith("pg_restore: error:")]
+    if completed.status and not complaints:
+        complaints = [completed.stderr]
+    return [line.removeprefix("pg_restore: error: ") for line in complaints]
 
 
-def _load_sql(dump: Path, target: Server, programs: Programs, limits: Limits) -> None:
-    argv: list[str | Path] = [
-        programs.path("psql"),
-        "--no-psqlrc",
-        "--quiet",
-        "--no-password",
-        "--set=ON_ERROR_STOP=1",
-        f"--file={dump}",
-    ]
-    with _translated("psql"):
-        process.run([*argv, f"--dbname={target.argument()}"], env=target.environment(), limits=limits)
+def _judged(complaints: Sequence[str], *, ours: bool) -> list[str]:
+    """Sort complaints: harmless ones are dropped, those a strange server explains are returned.
+
+    Args:
+        ours: the server is a scratch server, which has every role.
+    Raises:
+        Inconclusive, RestoreFailed: there are others.
+    """
+    telling = [each for each in dict.fromkeys(complaints) if not _any(_HARMLESS, each)]
+    serious = telling if ours else [each for each in telling if not _any(_ELSEWHERE, each)]
+    if serious:
+        more = f" … and {len(serious) - 3} more" if len(serious) > 3 else ""
+        why = "; ".join(serious[:3]) + more
+        if _any(_NOT_THE_BACKUP, "\n".join(serious)):
+            raise Inconclusive("the restore could not finish here", why=why, safe="the backup is not condemned")
+        raise RestoreFailed(f"the server refused parts of the backup: {why}")
+    return telling
+
+
+def _any(patterns: Sequence[str], text: str) -> bool:
+    return any(re.search(pattern, text) for pattern in patterns)
 
 
 @contextmanager
@@ -106,31 +130,30 @@ def _translated(program: str) -> Iterator[None]:
         raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned") from None
     except CommandFailed as error:
         died = error.status is not None and error.status < 0
-        if died or any(re.search(pattern, error.why) for pattern in _NOT_THE_BACKUP):
+        if died or _any(_NOT_THE_BACKUP, error.why):
             raise Inconclusive(
                 f"{program} could not finish here", why=error.why, safe="the backup is not condemned"
             ) from None
         raise RestoreFailed(f"{program} refused the backup: {error.why or error.what}") from None
 
 
-def _psql(programs: Programs, target: Server, script: bytes, limits: Limits, *options: str) -> process.Completed:
-    argv: list[str | Path] = [
-        programs.path("psql"),
-        "--no-psqlrc",
-        "--quiet",
-        "--no-password",
-        *options,
-        f"--dbname={target.argument()}",
-    ]
+def _psql(programs: Programs, target: Server, script: bytes | Path, limits: Limits, *options: str) -> list[str]:
+    """Run a script to its end; returns every error it met."""
+    argv = [str(programs.path("psql")), "--no-psqlrc", "--quiet", "--no-password", *options]
+    fed = None if isinstance(script, Path) else script
+    file = script if isinstance(script, Path) else "-"
     with _translated("psql"):
-        return process.run([*argv, "--file=-"], env=target.environment(), stdin=script, limits=limits)
-
-
-def _psql_errors(completed: process.Completed) -> list[str]:
-    """What psql complained about; a role that is there already is what we wanted."""
+        completed = process.run(
+            [*argv, f"--dbname={target.argument()}", f"--file={file}"],
+            env=target.environment(), stdin=fed, limits=limits,
+        )  # fmt: skip
     complaints = (line for line in completed.stderr.splitlines() if "ERROR:" in line)
-    return [line.split("ERROR:", 1)[1].strip() for line in complaints if "already exists" not in line]
+    return [line.split("ERROR:", 1)[1].strip() for line in complaints]
 
 
-def _without_tablespaces(script: str) -> str:
-    return "\n".join(line for line in script.splitlines() if not _TABLESPACE.match(line)) + "\n"
+def _adapted(script: bytes, target: Server) -> bytes:
+    """The globals without what would change this machine, or the role we are logged in as."""
+    user = re.escape(str(target.parameters["user"]).replace('"', '""').encode())
+    ours = re.compile(rb'(CREATE|ALTER) ROLE ("?)' + user + rb"\2[ ;]")
+    kept = (line for line in script.splitlines() if not _TABLESPACE.match(line) and not ours.match(line))
+    return b"\n".join(kept) + b"\n"

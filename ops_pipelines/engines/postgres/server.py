@@ -64,27 +64,28 @@ def initialise(programs: Programs, data: Path, *, superuser: str, password: str)
 
 
 @contextmanager
-def scratch_server(programs: Programs, directory: Path, *, jobs: int) -> Iterator[Server]:
+def scratch_server(programs: Programs, directory: Path, *, jobs: int, superuser: str = SUPERUSER) -> Iterator[Server]:
     """A disposable server in `directory`, reachable by its socket and a random password only.
 
     Args:
         jobs: how many restore workers it is tuned for.
+        superuser: the role that initdb makes; grants made by it in the source can be made by nobody else.
     Raises:
         Inconclusive: it cannot be started; nothing is known about any backup.
     """
     password = redact.register(secrets.token_urlsafe(24))
     data, where = directory / "data", _address(directory)
     with _starting():
-        initialise(programs, data, superuser=SUPERUSER, password=password)
+        initialise(programs, data, superuser=superuser, password=password)
     settings = {**_DISPOSABLE, **_memory(jobs), **where.settings}
     argv: list[str | Path] = [*unprivileged(), programs.path("postgres"), "-D", data]
     argv += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     # It may live as long as a whole verification; its limit is the verification's.
     with running(argv, limits=Limits(timedelta(days=7), timedelta(days=7)), stdout=2, stop=signal.SIGQUIT) as process:
         server = Server(
-            f"user={SUPERUSER} dbname=postgres host={where.host} hostaddr='' port={where.port} sslmode=disable",
+            f"dbname=postgres host={where.host} hostaddr='' port={where.port} sslmode=disable",
             connect=timedelta(seconds=5),
-        ).at(password=password)
+        ).at(user=superuser, password=password)
         with _starting():
             _wait_ready(server, process)
         yield server

@@ -1,0 +1,167 @@
+"""Fixtures that every test may use: real PostgreSQL servers, and workspaces that protect what they hold.
+
+Servers start once per run, on the first request: PostgreSQL 18 from the embedded wheel, and 15 where
+the distribution has it. Each listens on its socket and on loopback, with a password.
+"""
+
+import json
+import secrets
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyrage
+import pytest
+
+from ops_pipelines.config.load import load_config
+from ops_pipelines.engines.postgres import clients
+from ops_pipelines.engines.postgres.clients import Programs
+from ops_pipelines.engines.postgres.connection import Server, session
+from ops_pipelines.engines.postgres.server import initialise, unprivileged
+from ops_pipelines.errors import SourceError, ToolMissing
+from ops_pipelines.process import Limits, running
+from ops_pipelines.workspace import Workspace
+
+PASSWORD = "a 'canary' pass:word@/%"
+_LONG = Limits(stall=timedelta(hours=2), total=timedelta(hours=2))
+_QUICK = {"fsync": "off", "autovacuum": "off", "max_connections": "60", "dynamic_shared_memory_type": "mmap"}
+
+
+@dataclass(frozen=True)
+class TestServer:
+    """A running server of our own: its programs, its address, and a way to ask it things."""
+
+    __test__ = False
+
+    programs: Programs
+    directory: Path
+    port: int
+    superuser: Server
+
+    @property
+    def major(self) -> int:
+        """Its major version."""
+        return self.programs.major
+
+    def sql(self, *statements: str, database: str = "postgres") -> list[tuple[Any, ...]]:
+        """Run statements as superuser, each by itself; the rows of the last."""
+        rows: list[tuple[Any, ...]] = []
+        with session(self.superuser.at(dbname=database), limit=timedelta(minutes=1), settings=False) as opened:
+            for statement in statements:
+                rows = opened.rows(statement)
+        return rows
+
+    def new_database(self, name: str = "", options: str = "") -> str:
+        """Create a database; returns its name."""
+        name = name or f"db_{secrets.token_hex(4)}"
+        self.sql(f'create database "{name}" {options}')
+        return name
+
+    def url(self, database: str, **changes: str) -> str:
+        """The whole connection string of a database, as the superuser through the socket."""
+        return self.superuser.at(dbname=database, **changes).url()
+
+    def psql(self, database: str, *options: str) -> str:
+        """Run psql; returns what it printed."""
+        server = self.superuser.at(dbname=database)
+        argv = [self.programs.path("psql"), "-XqAt", f"--dbname={server.argument()}", *options]
+        done = subprocess.run(argv, env=server.environment(), capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+        return done.stdout.decode(errors="replace")
+
+
+@contextmanager
+def start_server(major: int, directory: Path, settings: Mapping[str, str] | None = None) -> Iterator[TestServer]:
+    """A server of our own for the length of the block; skips the test where the version is missing."""
+    try:
+        programs = clients.for_server(major)
+    except ToolMissing as error:
+        pytest.skip(error.what)
+    initialise(programs, directory / "data", superuser="boss", password=PASSWORD)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    where = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": str(directory)}
+    argv: list[str | Path] = [*unprivileged(), programs.path("postgres"), "-D", directory / "data"]
+    for name, value in {**_QUICK, **where, **(settings or {})}.items():
+        argv += ["-c", f"{name}={value}"]
+    superuser = Server(f"host={directory} port={port} user=boss dbname=postgres", connect=timedelta(seconds=5))
+    server = TestServer(programs, directory, port, superuser.at(password=PASSWORD))
+    with running(argv, limits=_LONG, stdout=2) as process:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                server.sql("select 1")
+                break
+            except SourceError as error:
+                assert not process.exited() and time.monotonic() < deadline, process.stderr_tail() or str(error)
+                time.sleep(0.02)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pg18(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+    """A PostgreSQL 18 server."""
+    with start_server(18, tmp_path_factory.mktemp("pg18")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pg15(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+    """A PostgreSQL 15 server."""
+    with start_server(15, tmp_path_factory.mktemp("pg15")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=[15, 18])
+def pg(request: pytest.FixtureRequest) -> TestServer:
+    """Every server in turn."""
+    server: TestServer = request.getfixturevalue(f"pg{request.param}")
+    return server
+
+
+@dataclass(frozen=True)
+class Made:
+    """A workspace with one source, `crm`, and the directory its `ops.yaml` lies in."""
+
+    workspace: Workspace
+    path: Path
+
+
+MakeWorkspace = Callable[..., Made]
+
+
+@pytest.fixture
+def make_workspace(tmp_path: Path) -> MakeWorkspace:
+    """Write an `ops.yaml` with an age key and a second store; returns the workspace and where it is.
+
+    The made function takes the source's URL and any other key of the source, as in `ops.yaml`.
+    """
+
+    def make(url: str, *, directory: str = "ops", **source: Any) -> Made:
+        path = tmp_path / directory
+        path.mkdir(mode=0o700)
+        identity = pyrage.x25519.Identity.generate()
+        for name, secret in {"age.key": str(identity), "url": url}.items():
+            (path / name).touch(mode=0o600)
+            (path / name).write_text(secret, encoding="utf-8")
+        document = {
+            "base": "base",
+            "defaults": {
+                "encrypt": {"age": [str(identity.to_public())], "identity": {"file": "age.key"}},
+                "copies": ["nas"],
+            },
+            "stores": {"nas": {"kind": "directory", "path": "nas", "offsite": True}},
+            "sources": {"crm": {"kind": "postgres", "url": {"file": "url"}, **source}},
+        }
+        # JSON is YAML.
+        (path / "ops.yaml").write_text(json.dumps(document, indent=1), encoding="utf-8")
+        return Made(Workspace(load_config(path / "ops.yaml", environ={})), path)
+
+    return make
