@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ops_pipelines.config.secrets import Secret
 from ops_pipelines.config.values import Cron, Duration, Name, Span, TimeZone
@@ -39,6 +39,14 @@ class Limits(_Model):
     lock: Duration = Field(timedelta(minutes=10), description="wait for another run of the same source")
 
 
+def _yaml_off(value: object) -> object:
+    """YAML reads a bare `off` as false."""
+    return "off" if value is False else value
+
+
+Fingerprint = Annotated[Literal["off", "counts", "full"], BeforeValidator(_yaml_off)]
+
+
 class Settings(_Model):
     """What every source has; the defaults of all are set once under `defaults:`."""
 
@@ -53,7 +61,7 @@ class Settings(_Model):
     copies: tuple[Name, ...] = Field(
         (), description="stores that get a copy of every restore point", examples=[["nas"]]
     )
-    fingerprint: Literal["off", "counts", "full"] = Field(
+    fingerprint: Fingerprint = Field(
         "full", description="what is recorded of the contents and asserted after the restore"
     )
     limits: Limits = Limits()

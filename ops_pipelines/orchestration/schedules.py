@@ -20,10 +20,23 @@ def build_schedules(config: Config, job: "UnresolvedAssetJobDefinition") -> list
     by_cron: dict[str, list[str]] = defaultdict(list)
     for name, source in config.sources.items():
         by_cron[source.every].append(name)
-    return [
+    backups = [
         _schedule(config, f"backup_{index}", cron, members, job)
         for index, (cron, members) in enumerate(sorted(by_cron.items()), start=1)
     ]
+    return [*backups, _report_schedule(config)]
+
+
+def _report_schedule(config: Config) -> dg.ScheduleDefinition:
+    """A failed run writes no report: this one does, every morning, whatever happened in the night."""
+    return dg.ScheduleDefinition(
+        name="report_daily",
+        target=dg.AssetSelection.assets(names.REPORT_KEY),
+        cron_schedule="0 7 * * *",
+        execution_timezone=config.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Writes the backup report every morning.",
+    )
 
 
 def _schedule(

@@ -105,12 +105,12 @@ def _judge(name: str, source: Source, catalogue: Catalogue, age: timedelta | Non
     back_up = f"ops backup {name}"
     if newest is None:
         return "NEVER", "never backed up", back_up
-    if age is None:
-        return "NEVER", f"{len(catalogue.points)} backups, none of them verified", f"ops verify {name}"
-    if age > source.rpo:
-        return "FAIL", f"the recovery point is {human_duration(age)} old, rpo is {human_duration(source.rpo)}", back_up
     if newest.verdict is not None and newest.verdict.outcome == "bad":
         return "FAIL", f"the newest backup {newest.id} is bad: {newest.verdict.reason}", back_up
+    if age is None:
+        return "NEVER", f"{len(catalogue.points)} backed up, none of them verified", f"ops verify {name}"
+    if age > source.rpo:
+        return "FAIL", f"the recovery point is {human_duration(age)} old, rpo is {human_duration(source.rpo)}", back_up
     if age > source.warn_window:
         return "STALE", f"the recovery point is {human_duration(age)} old", back_up
     behind = [store for store in source.copies if not any(store in point.stores for point in catalogue.points[-2:])]

@@ -52,7 +52,7 @@ def test_a_backup_that_was_not_restored_does_not_count(config: Config) -> None:
     take_backup(Workspace(config, clock), "crm")
     (evaluation,) = tick(config, clock).asset_events
     assert isinstance(evaluation, dg.AssetCheckEvaluation)
-    assert evaluation.metadata["cause"].value == "1 backups, none of them verified"
+    assert evaluation.metadata["cause"].value == "1 backed up, none of them verified"
 
 
 @pytest.mark.parametrize(

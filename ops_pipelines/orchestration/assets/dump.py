@@ -32,7 +32,8 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[None]:
         with failures_explained():
             if still_now(context.partition_time_window, workspace.clock.now()):
-                manifest = take_backup(workspace, chain.name, progress=watcher.watch(context), run_id=context.run.run_id)
+                progress, run_id = watcher.watch(context), context.run.run_id
+                manifest = take_backup(workspace, chain.name, progress=progress, run_id=run_id)
                 adopted = False
             else:
                 manifest, adopted = _adopt(context, workspace, chain.name), True

@@ -39,8 +39,8 @@ def build_offsite(chain: Chain, store: str) -> dg.AssetsDefinition:
                     next=f"materialize {chain.name}/dump first",
                 )
             copied = [point.id for point in points if store not in point.stores]
-            progress = watcher.watch(context)
-            manifests = [copy_to(workspace, point, store, progress=progress, run_id=context.run.run_id) for point in points]
+            progress, run_id = watcher.watch(context), context.run.run_id
+            manifests = [copy_to(workspace, point, store, progress=progress, run_id=run_id) for point in points]
         newest = manifests[-1]
         location = workspace.stores[store].location(chain.name, newest.id)
         return dg.MaterializeResult(

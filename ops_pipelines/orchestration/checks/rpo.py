@@ -14,7 +14,10 @@ def build_rpo_check(source: str) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=names.verified_key(source),
         name=names.RPO_CHECK,
-        description="The age of the newest verified backup, from the start of its dump, is within the RPO.",
+        description=(
+            "The age of the newest verified backup, from the start of its dump, is within the RPO, "
+            "and the newest backup was not proved bad."
+        ),
     )
     def rpo(workspace: dg.ResourceParam[Workspace]) -> dg.AssetCheckResult:
         health = source_health(workspace, source)

@@ -15,7 +15,7 @@ from ops_pipelines.orchestration.describe import health_metadata
 from ops_pipelines.watch.health import SourceHealth, all_health
 from ops_pipelines.workspace import Workspace
 
-_EVERY_S = 60
+_EVERY_S = 30
 
 
 def build_rpo_sensor(config: Config) -> dg.SensorDefinition:

@@ -1,0 +1,41 @@
+"""`make demo` in a fresh copy of the project, twice, and `make clean` after it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.end_to_end.conftest import PROJECT
+
+
+def make(folder: Path, target: str) -> str:
+    """Run a target with this environment's programs, as if they had just been installed."""
+    done = subprocess.run(
+        ["make", "--old-file=install", f"BIN={Path(sys.executable).parent}", target],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_demo_runs_twice_and_clean_removes_every_trace(tmp_path: Path) -> None:
+    folder = tmp_path / "clone"
+    ignored = shutil.ignore_patterns(".git", ".venv", "var", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis")
+    shutil.copytree(PROJECT, folder, ignore=ignored)
+    files = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    try:
+        for verified in ("1/1", "2/2"):
+            printed = make(folder, "demo")
+            assert "verified from nas" in printed
+            assert verified in printed
+            for line in ("report    ", "restore   ", "web UI    make up"):
+                assert line in printed
+        assert (folder / "var/demo/backups/reports/latest.md").is_file()
+    finally:
+        make(folder, "clean")
+    assert {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()} == files
+    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    assert str(folder) not in processes

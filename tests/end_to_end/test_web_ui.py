@@ -1,0 +1,97 @@
+"""Dagster as a user sees it: a run launched by the daemon, a green graph, a red one that says why."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.end_to_end.conftest import Dagster, Shell
+from tests.sample import flip_byte
+
+_FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+_BACKFILL = """
+mutation ($keys: [AssetKeyInput!]!, $days: [String!]!) {
+  launchPartitionBackfill(backfillParams: {assetSelection: $keys, partitionNames: $days}) {
+    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }
+"""
+_RUNS = "{ runsOrError(limit: 5) { ... on Runs { results { runId status } } } }"
+_DAYS = '{ assetNodeOrError(assetKey: {path: ["crm", "dump"]}) { ... on AssetNode { partitionKeys } } }'
+_CHECK = """{ assetCheckExecutions(assetKey: {path: ["crm", "verified"]}, checkName: "rpo", limit: 1) {
+  evaluation { success metadataEntries { label ... on TextMetadataEntry { text } } } } }"""
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page in headless Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(_FLAGS))
+        try:
+            yield browser.new_page(viewport={"width": 1500, "height": 900})
+        finally:
+            browser.close()
+
+
+def materialize(dagster: Dagster, *assets: str) -> str:
+    """Launch an asset backfill of today from the UI's own mutation; returns how its run ended."""
+    before = {run["runId"] for run in dagster.ask(_RUNS)["runsOrError"]["results"]}
+    today = dagster.ask(_DAYS)["assetNodeOrError"]["partitionKeys"][-1]
+    keys = [{"path": ["crm", name]} for name in assets]
+    launched = dagster.ask(_BACKFILL, keys=keys, days=[today])["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+
+    def ended(data: dict[str, dict[str, list[dict[str, str]]]]) -> str | None:
+        new = [run["status"] for run in data["runsOrError"]["results"] if run["runId"] not in before]
+        return new[0] if new and new[0] in ("SUCCESS", "FAILURE", "CANCELED") else None
+
+    return str(dagster.wait(_RUNS, ended))
+
+
+def rpo_says(dagster: Dagster, word: str) -> bool:
+    """Wait until the sensor has written an `rpo` evaluation that says so."""
+
+    def said(data: dict[str, list[dict[str, dict[str, list[dict[str, str]]]]]]) -> bool:
+        rows = data["assetCheckExecutions"]
+        entries = rows[0]["evaluation"]["metadataEntries"] if rows and rows[0]["evaluation"] else []
+        return any(word in entry.get("text", "") for entry in entries)
+
+    return bool(dagster.wait(_CHECK, said))
+
+
+def test_the_graph_is_green_after_a_run_and_red_after_a_flipped_byte(
+    shell: Shell, dagster: Dagster, page: Page
+) -> None:
+    assert rpo_says(dagster, "never backed up"), "the alarm fires before anything ever ran"
+    assert materialize(dagster, "dump", "offsite_nas", "verified") == "SUCCESS"
+    assert rpo_says(dagster, "restored and compared")
+    page.goto(f"{dagster.url}/locations/ops_pipelines/asset-groups/crm/lineage")
+    expect(page.get_by_text("100% filled")).to_have_count(3, timeout=30_000)
+    expect(page.get_by_text("1 / 1 Passed")).to_be_visible(timeout=30_000)
+
+    (part,) = (shell.folder / "nas").glob("crm/*/dump.pgc.zst.age")
+    flip_byte(part)
+    assert materialize(dagster, "verified") == "FAILURE"
+    assert rpo_says(dagster, "is bad: checksum: dump.pgc.zst.age")
+    page.reload()
+    expect(page.get_by_text("0 / 1 Passed")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("0% filled (1 failed)")).to_be_visible(timeout=30_000)
+    page.goto(f"{dagster.url}/assets/crm/verified?view=checks")
+    expect(page.get_by_text("checksum: dump.pgc.zst.age")).to_be_visible(timeout=30_000)
+
+
+def test_a_run_of_the_command_line_shows_in_the_web_ui(shell: Shell, dagster: Dagster) -> None:
+    (run,) = shell.json("backup")["runs"]
+    shown = dagster.ask(_RUNS)["runsOrError"]["results"]
+    assert {"runId": run["run_id"], "status": "SUCCESS"} in shown
+
+
+def test_schedules_and_sensors_run_without_a_hand(dagster: Dagster) -> None:
+    selector = '(repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "ops_pipelines"})'
+    query = f"""{{ schedulesOrError{selector} {{ ... on Schedules {{ results {{ name scheduleState {{ status }} }} }} }}
+                   sensorsOrError{selector} {{ ... on Sensors {{ results {{ name sensorState {{ status }} }} }} }} }}"""
+    data = dagster.wait(query, lambda data: data if data["schedulesOrError"].get("results") else None)
+    schedules, sensors = data["schedulesOrError"]["results"], data["sensorsOrError"]["results"]
+    assert {each["scheduleState"]["status"] for each in schedules} == {"RUNNING"}
+    assert {each["sensorState"]["status"] for each in sensors} == {"RUNNING"}
