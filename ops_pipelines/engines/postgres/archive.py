@@ -4,6 +4,7 @@
 chain; these look at the format itself. The full proof is the restore.
 """
 
+import re
 import struct
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ from ops_pipelines.streams import Reader
 
 _HEAD_KEPT = 16 * 1024 * 1024
 _TAIL_KEPT = 4096
-_SQL_END = b"-- PostgreSQL database dump complete"
+_SQL_END = re.compile(rb"\n--\n-- PostgreSQL database dump complete\n--\n\n(\\unrestrict \w+\n\n)?\Z")
 _QUICK = Limits(stall=timedelta(minutes=2), total=timedelta(minutes=2))
 
 
@@ -40,7 +41,7 @@ class Ends:
 
 def check_sql(ends: Ends) -> None:
     """A plain dump ends with its trailer. Raises SourceError when it does not."""
-    if _SQL_END not in ends.tail:
+    if not _SQL_END.search(ends.tail):
         raise _incomplete("the trailer 'PostgreSQL database dump complete' is missing", ends.size_bytes)
 
 

@@ -25,13 +25,11 @@ _NOT_THE_BACKUP = (
     "the database system is shutting down", "terminating connection", "collation .* for encoding .* does not exist",
     "could not create locale", "ICU is not supported", "unsupported LZ4|unsupported XML feature",
 )  # fmt: skip
-# Nothing is lost by these: settings of a newer client's session, and tablespaces, which stay where they are.
-_HARMLESS = (
-    'unrecognized configuration parameter "transaction_timeout"',
-    'invalid value for parameter "default_tablespace"',
-)
-# On a server that is not ours roles and rights may be missing. What did not come back is named by the comparison.
-_ELSEWHERE = ("role .* does not exist", "must be (member|owner|superuser|able)", "permission denied to")
+_TABLESPACES = 'invalid value for parameter "default_tablespace"'
+# Nothing is lost by these: what a newer client sets for its session, and where a scratch server has its files.
+_HARMLESS = ('unrecognized configuration parameter "transaction_timeout"',)
+# On a server that is not ours roles, rights and tablespaces may be missing. The comparison names what that changed.
+_ELSEWHERE = ("role .* does not exist", "must be (member|owner|superuser|able)", "permission denied to", _TABLESPACES)
 
 
 def load(
@@ -63,7 +61,7 @@ def load(
         if form == "sql":
             complaints = _psql(programs, target, dump, limits)
         else:
-            complaints = _load_archive(dump, form, target, programs, jobs, limits)
+            complaints = _load_archive(dump, form, target, programs, jobs, limits, ours=globals_too)
     dump.unlink()
     warnings += _judged(complaints, ours=globals_too)
     warnings += _psql(programs, target, parts.data("database"), limits, f"--set=db={target.database}")
@@ -77,7 +75,9 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     seconds[phase] = round(time.monotonic() - started, 3)
 
 
-def _load_archive(dump: Path, form: str, target: Server, programs: Programs, jobs: int, limits: Limits) -> list[str]:
+def _load_archive(
+    dump: Path, form: str, target: Server, programs: Programs, jobs: int, limits: Limits, *, ours: bool
+) -> list[str]:
     """Everything pg_restore complained about. It goes on after an error, so that all of them are known."""
     archive = dump
     if form == "directory":
@@ -87,7 +87,12 @@ def _load_archive(dump: Path, form: str, target: Server, programs: Programs, job
                     raise RestoreFailed(f"dump.tar holds an unexpected entry {member.name!r}")
             packed.extractall(dump.parent)
         archive = dump.parent / "dump"
-    argv = [str(programs.path("pg_restore")), f"--jobs={jobs}", "--no-password", "--no-tablespaces"]
+    argv = [
+        str(programs.path("pg_restore")),
+        f"--jobs={jobs}",
+        "--no-password",
+        *(["--no-tablespaces"] if ours else []),
+    ]
     with _translated("pg_restore"):
         completed = process.run(
             [*argv, f"--dbname={target.argument()}", archive], env=target.environment(), limits=limits, accept=(0, 1)
@@ -106,7 +111,8 @@ def _judged(complaints: Sequence[str], *, ours: bool) -> list[str]:
     Raises:
         Inconclusive, RestoreFailed: there are others.
     """
-    telling = [each for each in dict.fromkeys(complaints) if not _any(_HARMLESS, each)]
+    harmless = (*_HARMLESS, _TABLESPACES) if ours else _HARMLESS
+    telling = [each for each in dict.fromkeys(complaints) if not _any(harmless, each)]
     serious = telling if ours else [each for each in telling if not _any(_ELSEWHERE, each)]
     if serious:
         more = f" … and {len(serious) - 3} more" if len(serious) > 3 else ""
