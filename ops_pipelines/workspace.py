@@ -92,7 +92,7 @@ class Workspace:
         wait = self.source(name).limits.lock
         with lease.exclusive(
             self.config.base / "locks" / f"{name}.lock",
-            holder=f"{doing} since {now:%Y-%m-%d %H:%M:%S} UTC",
+            holder=f"{doing}, process {os.getpid()}, since {now:%Y-%m-%d %H:%M:%S} UTC",
             wait=wait,
             what=f"source {name} (waited {human_duration(wait)})",
         ):

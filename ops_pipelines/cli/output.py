@@ -65,7 +65,12 @@ def open_work(path: Path | None) -> Workspace:
 
 def print_json(document: object) -> None:
     """One document on standard output."""
-    sys.stdout.write(redact(json.dumps(document, indent=2, default=str, ensure_ascii=False)) + "\n")
+    write(redact(json.dumps(document, indent=2, default=str, ensure_ascii=False)) + "\n")
+
+
+def write(text: str) -> None:
+    """Text for a machine, as it is."""
+    sys.stdout.write(text)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,10 +1,9 @@
 """The JSON Schema of `ops.yaml`, for editors and for the reference page.
 
-`python -m ops_pipelines.config.schema` prints it as it is committed in `docs/reference/`.
+`ops schema` prints it as it is committed in `docs/reference/`.
 """
 
 import json
-import sys
 from typing import Any
 
 from ops_pipelines.config.models import Config
@@ -44,7 +43,3 @@ def config_schema() -> dict[str, Any]:
 def render() -> str:
     """The schema as a file."""
     return json.dumps(config_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(render())

@@ -2,12 +2,11 @@
 
 A restore point exists when its `manifest.json` stands under its final name. The format is versioned;
 a reader refuses a version it does not know and ignores keys it does not know.
-`python -m ops_pipelines.vault.manifest` prints its JSON Schema as committed in `docs/reference/`.
+`ops schema manifest` prints its JSON Schema as committed in `docs/reference/`.
 """
 
 import hashlib
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -132,7 +131,3 @@ def manifest_schema() -> dict[str, Any]:
 def render() -> str:
     """The schema as a file."""
     return json.dumps(manifest_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(render())

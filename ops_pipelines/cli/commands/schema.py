@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from ops_pipelines.cli import output
-from ops_pipelines.config.schema import config_schema
-from ops_pipelines.vault.manifest import manifest_schema
+from ops_pipelines.config import schema as config_schema
+from ops_pipelines.vault import manifest
 
 
 class Which(str, Enum):
@@ -23,5 +23,5 @@ def schema(which: Annotated[Which, typer.Argument(help="Which format.")] = Which
 
     Example: ops schema > ops.schema.json
     """
-    output.print_json(config_schema() if which is Which.CONFIG else manifest_schema())
+    output.write(config_schema.render() if which is Which.CONFIG else manifest.render())
     return output.FINE
