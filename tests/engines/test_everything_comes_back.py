@@ -53,7 +53,7 @@ def test_pg_dump_itself_finds_no_difference(pg: TestServer, everything: str, mak
     assert [f"{check.name}: {check.detail}" for check in recovered.checks if not check.passed] == []
     there, here = _schema_text(pg, everything), _schema_text(pg, "a restored 'copy'")
     assert "\n".join(difflib.unified_diff(there, here, n=0, lineterm="")) == ""
-    assert pg.sql(f"select datacl is not null from pg_database where datname = 'a restored ''copy'''") == [(True,)]
+    assert pg.sql("select datacl is not null from pg_database where datname = 'a restored ''copy'''") == [(True,)]
 
 
 BARE = {
@@ -110,72 +110,112 @@ def test_a_backup_restores_on_a_server_that_lacks_its_roles(
         assert other.sql("select count(*) from t", database="back") == [(1,)]
     # The data is back; that the owner is not is said, by name.
     assert any('role "somebody" does not exist' in warning for warning in recovered.warnings)
-    failed = [f"{check.name}: {check.detail}" for check in recovered.checks if not check.passed]
-    assert failed == ["schema: relation public.t is defined differently; type public.t is defined differently"] or (
-        failed == ["schema: relation public.t is defined differently"]
-    )
+    [failed] = [check for check in recovered.checks if not check.passed]
+    assert (failed.name, "relation public.t is defined differently" in failed.detail) == ("schema", True)
 
 
 # A change to the source after its dump, and the name that the comparison must give it.
 CHANGES = {
     "index dropped": ("drop index constrained_brin", "index public.constrained_brin is missing"),
-    "index changed": ("drop index constrained_hash; create index constrained_hash on constrained using hash (other)",
-                      "index public.constrained_hash is defined differently"),
-    "constraint dropped": ("alter table constrained drop constraint no_overlap_here", "public.constrained.no_overlap_here"),
-    "constraint validated": ('alter table constrained drop constraint "not valid yet", add constraint "not valid yet"'
-                             " check (other > -99)", '"not valid yet" is defined differently'),
+    "index changed": (
+        "drop index constrained_hash; create index constrained_hash on constrained using hash (other)",
+        "index public.constrained_hash is defined differently",
+    ),
+    "constraint dropped": (
+        "alter table constrained drop constraint no_overlap_here",
+        "public.constrained.no_overlap_here",
+    ),
+    "constraint validated": (
+        'alter table constrained drop constraint "not valid yet", add constraint "not valid yet" check (other > -99)',
+        '"not valid yet" is defined differently',
+    ),
     "domain check dropped": ("alter domain email drop constraint has_at", "email.has_at is missing"),
     "trigger disabled": ('alter table made disable trigger "keep it"', 'trigger public.made."keep it"'),
     "policy changed": ('alter policy "own rows" on secret_rows using (true)', 'policy public.secret_rows."own rows"'),
     "row security off": ("alter table secret_rows no force row level security", "relation public.secret_rows"),
-    "function body": ("create or replace function concat_state(text, text) returns text language sql immutable as $$ select $1 $$",
-                      "function public.concat_state"),
+    "function body": (
+        "create or replace function concat_state(text, text) returns text language sql immutable as $$ select $1 $$",
+        "function public.concat_state",
+    ),
     "default changed": ("alter table child alter name set default 'd'", "column public.child.name"),
     "default dropped": ("alter table child alter name drop default", "column public.child.name"),
-    "comment changed": ("comment on table \"All \"\"Values\"\"\" is 'other'", 'relation public."All ""Values"""'),
-    "comment on index": ("comment on index \"An Expression\" is null", 'index public."An Expression"'),
+    "comment changed": ('comment on table "All ""Values""" is \'other\'', 'relation public."All ""Values"""'),
+    "comment on index": ('comment on index "An Expression" is null', 'index public."An Expression"'),
     "grant revoked": ('revoke select on "All ""Values""" from "wr.iter"', 'relation public."All ""Values"""'),
-    "column grant": ('revoke update ("order") on "All ""Values""" from reader', 'column public."All ""Values"""."order"'),
-    "default privileges": ('alter default privileges in schema "Odd Schema" grant insert on tables to reader', "default privileges"),
-    "row changed": ("alter table duplicates replica identity full; update duplicates set b = 'other' where ctid = (select min(ctid) from duplicates)",
-                    "public.duplicates has other content"),
-    "row swapped for its twin": ("alter table secret_rows replica identity full; update secret_rows set id = 3 - id", "public.secret_rows has other content"),
+    "column grant": (
+        'revoke update ("order") on "All ""Values""" from reader',
+        'column public."All ""Values"""."order"',
+    ),
+    "default privileges": (
+        'alter default privileges in schema "Odd Schema" grant insert on tables to reader',
+        "default privileges",
+    ),
+    "row changed": (
+        "alter table duplicates replica identity full; "
+        "update duplicates set b = 'other' where ctid = (select min(ctid) from duplicates)",
+        "public.duplicates has other content",
+    ),
+    "row swapped for its twin": (
+        "alter table secret_rows replica identity full; update secret_rows set id = 3 - id",
+        "public.secret_rows has other content",
+    ),
     "row added": ("insert into duplicates values (1, 'same')", "public.duplicates has 1011 rows"),
-    "row of a partition": ("delete from events_rest_h1 where id = (select min(id) from events_rest_h1)", "public.events_rest_h1 has"),
-    "NaN for infinity": ("update \"All \"\"Values\"\"\" set f4 = 'NaN' where f4 = 'infinity'", "has other content"),
-    "minus zero": ("update \"All \"\"Values\"\"\" set f8 = 0 where f8 = 0", "has other content"),
-    "trailing zero": ("update \"All \"\"Values\"\"\" set n = 0.1 where n = 0.1", "has other content"),
-    "null for empty": ("update \"All \"\"Values\"\"\" set \"UPPER\" = null where \"UPPER\" = ''", "has other content"),
+    "row of a partition": (
+        "delete from events_rest_h1 where id = (select min(id) from events_rest_h1)",
+        "public.events_rest_h1 has",
+    ),
+    "NaN for infinity": ('update "All ""Values""" set f4 = \'NaN\' where f4 = \'infinity\'', "has other content"),
+    "minus zero": ('update "All ""Values""" set f8 = 0 where f8 = 0', "has other content"),
+    "trailing zero": ('update "All ""Values""" set n = 0.1 where n = 0.1', "has other content"),
+    "null for empty": ('update "All ""Values""" set "UPPER" = null where "UPPER" = \'\'', "has other content"),
     "sequence moved back": ("select setval('events_id_seq', 3)", "public.events_id_seq stands at 3"),
     "descending sequence moved back": ("select setval('going_down', 10)", "public.going_down stands at -10"),
     "sequence redefined": ("alter sequence going_down cache 6", "sequence public.going_down"),
     "enum label": ("alter type mood rename value 'happy' to 'glad'", "type public.mood is defined differently"),
-    "composite type": ('alter type pair rename attribute left_one to other_one', "column public.pair.left_one is missing"),
+    "composite type": (
+        "alter type pair rename attribute left_one to other_one",
+        "column public.pair.left_one is missing",
+    ),
     "view text": ("create or replace view view_2 as select a + 0 as a from view_1", "relation public.view_2"),
     "view option": ('alter view "A View" reset (security_barrier)', 'relation public."A View"'),
     "rule": ("alter table made enable rule also_log", "rule public.made.also_log"),
     "owner": ("alter table duplicates owner to reader", "relation public.duplicates"),
     "column type": ("alter table attachments alter id type bigint", "column public.attachments.id"),
-    "column added": ("alter table no_columns add now_one int", "column public.no_columns.now_one was not in the source"),
+    "column added": (
+        "alter table no_columns add now_one int",
+        "column public.no_columns.now_one was not in the source",
+    ),
     "partition detached": ("alter table event_notes detach partition event_notes_0", "relation public.event_notes_0"),
     "large object changed": ("select lo_put(1002, 8500000, 'x')", "large objects has other content"),
     "large object added": ("select lo_create(2000)", "large objects has 6 rows"),
     "large object granted": ("grant update on large object 1001 to reader", "large object 1001"),
-    "publication": ('alter publication "some" set (publish = \'delete\')', "publication"),
-    "publication filter": ('alter publication "some" set table made, constrained (id, code) where (id > 4)', "publication"),
+    "publication": ("alter publication \"some\" set (publish = 'delete')", "publication"),
+    "publication filter": (
+        'alter publication "some" set table made, constrained (id, code) where (id > 4)',
+        "publication",
+    ),
     "event trigger": ('alter event trigger "watch ddl" disable', "event trigger"),
     "extension dropped": ("drop extension btree_gist cascade", "extension btree_gist is missing"),
     "server option": ("alter server far options (set host 'elsewhere.invalid')", "foreign server far"),
     "foreign table": ("alter foreign table far_table options (set table_name 'U')", "relation public.far_table"),
-    "text search": ('alter text search configuration "my search" drop mapping for asciiword', "text search configuration"),
+    "text search": (
+        'alter text search configuration "my search" drop mapping for asciiword',
+        "text search configuration",
+    ),
     "operator": ("drop operator === (pair, pair)", "operator"),
-    "aggregate": ("create or replace aggregate glue(text) (sfunc = concat_state, stype = text, initcond = 'x')", "function public.glue"),
+    "aggregate": (
+        "create or replace aggregate glue(text) (sfunc = concat_state, stype = text, initcond = 'x')",
+        "function public.glue",
+    ),
     "cast": ("drop cast (mood as int)", "cast"),
-    "operator family": ("alter operator family int_reversed using btree add operator 1 > (int8, int8)", "operator family"),
+    "operator family": (
+        "alter operator family int_reversed using btree add operator 1 > (int8, int8)",
+        "operator family",
+    ),
     "statistics": ('alter statistics "Odd Schema"."my stats" set statistics 51', "statistics"),
     "database setting": ("alter database :db set work_mem = '8MB'", "setting (all).work_mem"),
     "replica identity": ("alter table constrained replica identity default", "relation public.constrained"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ STREAM_LIES = {
 DIRECTORY_LIES = {
     "empty": "exit 0",
     "no_table_of_contents": '"$REAL" "$@"; rm "$FILE/toc.dat"; exit 0',
-    "table_of_contents_cut": '"$REAL" "$@"; head -c 500 "$FILE/toc.dat" > "$FILE/x"; mv "$FILE/x" "$FILE/toc.dat"; exit 0',
+    "table_of_contents_cut": '"$REAL" "$@"; truncate --size=500 "$FILE/toc.dat"; exit 0',
     "a_table_lost": '"$REAL" "$@"; set -- "$FILE"/[0-9]*; rm "$1"; exit 0',
     "killed": '"$REAL" "$@"; kill -KILL $$',
     "failed_after_all": '"$REAL" "$@"; exit 1',

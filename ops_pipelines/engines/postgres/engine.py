@@ -78,7 +78,7 @@ class PostgresEngine:
             expected = int(opened.value("select pg_database_size(current_database())"))
             sink.write("database.sql", "database", database.settings_script(opened))
             with self._fingerprint(server, snapshot, counters) as fingerprint:
-                self._dump_globals(sink, server, programs)
+                self._dump_globals(sink, server, programs, self._text(facts, "database"))
                 self._dump_data(sink, server, programs, snapshot, tables, progress, expected)
                 held = fingerprint()
         return Dumped(snapshot_at=snapshot_at, contents=held, facts=facts, warnings=database.warnings(facts))
@@ -108,12 +108,12 @@ class PostgresEngine:
                     opened.abort("the dump beside it failed")
                 raise
 
-    def _dump_globals(self, sink: PartSink, server: Server, programs: clients.Programs) -> None:
+    def _dump_globals(self, sink: PartSink, server: Server, programs: clients.Programs, name: str) -> None:
         passwords = [] if self._source.role_passwords else ["--no-role-passwords"]
         argv: list[str | Path] = [programs.path("pg_dumpall"), "--globals-only", *passwords, "--no-password"]
         printed = process.run(
             # pg_dumpall takes a name with a "=" in it for a connection string: give it one.
-            [*argv, f"--dbname={server.argument()}", f"--database={make_conninfo('', dbname=server.database)}"],
+            [*argv, f"--dbname={server.argument()}", f"--database={make_conninfo('', dbname=name)}"],
             env=server.environment(),
             limits=self._limits,
         )
