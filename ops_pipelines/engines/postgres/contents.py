@@ -26,9 +26,10 @@ _READABLE = "(c.relpersistence = 'p' or c.relpersistence = 'u' and not pg_catalo
 _TABLES = f"""
 select format('%I.%I', n.nspname, c.relname), pg_relation_size(c.oid),
        (select string_agg(quote_ident(a.attname), ', ' order by a.attname collate "C")
-          from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped)
+          from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
+       {_READABLE}
   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
- where c.relkind = 'r' and {_READABLE} and {object_queries.OURS.format(oid="c.oid", catalog="pg_class")}
+ where c.relkind = 'r' and c.relpersistence <> 't' and {object_queries.OURS.format(oid="c.oid", catalog="pg_class")}
  order by 2 desc
 """
 _COUNTERS = f"""
@@ -50,7 +51,7 @@ select count(*), coalesce(sum(hashtextextended(oid || ':' || digest, 0)), 0)::te
 
 def count_tables(opened: Session) -> int:
     """How many tables with data of their own the database has, extension members aside."""
-    return len(opened.rows(_TABLES))
+    return sum(readable for *_facts, readable in opened.rows(_TABLES))
 
 
 def read_counters(opened: Session) -> dict[str, int]:
@@ -108,10 +109,12 @@ def take(
 def _questions(opened: Session, level: Level) -> "queue.SimpleQueue[tuple[str, str]]":
     """One query per table, largest first, so that the last worker to finish has a small one."""
     work: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
-    for name, _size, columns in opened.rows(_TABLES):
+    for name, _size, columns, readable in opened.rows(_TABLES):
         digest = f'sum(hashtextextended(row({columns})::text collate "C", 0))' if columns else "0"
         wanted = f"coalesce({digest}, 0)::text" if level == "full" else "null"
-        work.put((name, f"select count(*), {wanted} from only {name}"))
+        read = f"select count(*), {wanted} from only {name}"
+        # An unlogged table comes back empty from a standby.
+        work.put((name, read if readable else f"select 0, {'0::text' if level == 'full' else 'null'}"))
     if opened.value("select exists (select from pg_catalog.pg_largeobject_metadata)"):
         work.put(
             (LARGE_OBJECTS, _LARGE_OBJECTS if level == "full" else "select count(*), null from pg_largeobject_metadata")
