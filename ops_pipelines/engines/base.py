@@ -36,11 +36,13 @@ class Contents(BaseModel):
         objects: every schema object by kind and name, with a digest of its definition.
         tables: rows and content digest of everything that holds data.
         counters: sequences and the like; a restored one may be ahead, never behind.
+        dialect: names the way in which definitions were described; only equal ones can be compared.
     """
 
     model_config = ConfigDict(frozen=True)
 
     level: Level
+    dialect: str = ""
     objects: dict[str, str] = {}
     tables: dict[str, TableFacts] = {}
     counters: dict[str, int] = {}

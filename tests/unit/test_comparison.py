@@ -144,3 +144,10 @@ def test_an_answer_that_will_not_do_says_why(answer: object, expectation: dict[s
 
 def test_a_huge_number_is_told_in_full() -> None:
     assert judged(1, min=12345678) == (False, "1, expected at least 12345678")
+
+
+def test_an_upgrade_that_describes_objects_differently_condemns_no_backup() -> None:
+    held = Contents(level="counts", dialect="postgres 1", objects={"table t": "a"})
+    checks = {check.name: check for check in compare(held, Contents(level="counts", dialect="postgres 2"))}
+    assert checks["schema"].passed
+    assert checks["schema"].detail.startswith("not compared: recorded as 'postgres 1'")

@@ -14,7 +14,7 @@ from ops_pipelines.errors import SourceError
 from ops_pipelines.process import CommandFailed, Limits, run
 from ops_pipelines.streams import Reader
 
-_HEAD_KEPT = 16 * 1024 * 1024
+_HEAD_KEPT = 4 * 1024 * 1024  # a table of contents of some 20,000 entries
 _TAIL_KEPT = 4096
 _SQL_END = re.compile(rb"\n--\n-- PostgreSQL database dump complete\n--\n\n(\\unrestrict \w+\n\n)?\Z")
 _QUICK = Limits(stall=timedelta(minutes=2), total=timedelta(minutes=2))

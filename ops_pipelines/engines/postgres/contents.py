@@ -18,6 +18,9 @@ from ops_pipelines.engines.postgres import object_queries
 from ops_pipelines.engines.postgres.connection import Server, Session, session
 from ops_pipelines.errors import SourceError
 
+DIALECT = "postgres 1"
+"""Raise the number with any change to what the object queries return."""
+
 LARGE_OBJECTS = "large objects"
 _LO_CHUNK = 8 * 1024 * 1024
 
@@ -95,7 +98,7 @@ def take(
         SourceError: a query failed.
     """
     if level == "off":
-        return Contents(level="off")
+        return Contents(level="off", dialect=DIALECT)
     with session(server, limit=limit, snapshot=snapshot) as opened:
         register(opened)
         if counters is None:
@@ -103,7 +106,7 @@ def take(
         objects = read_objects(opened)
         work = _questions(opened, level)
     tables = _answer(work, server, jobs=jobs, limit=limit, snapshot=snapshot, register=register)
-    return Contents(level=level, objects=objects, tables=tables, counters=counters)
+    return Contents(level=level, dialect=DIALECT, objects=objects, tables=tables, counters=counters)
 
 
 def _questions(opened: Session, level: Level) -> "queue.SimpleQueue[tuple[str, str]]":

@@ -115,7 +115,7 @@ class PostgresEngine:
             # pg_dumpall takes a name with a "=" in it for a connection string: give it one.
             [*argv, f"--dbname={server.argument()}", f"--database={make_conninfo('', dbname=name)}"],
             env=server.environment(),
-            limits=self._limits,
+            limits=process.Limits(stall=self._limits.stall, total=self._limits.stall),
         )
         sink.write("globals.sql", "globals", printed.stdout)
 
