@@ -243,9 +243,9 @@ def _watched(pid: int, figures: Figures) -> Iterator[None]:
                     continue
                 if (line := next((row for row in status.splitlines() if row.startswith("VmHWM")), None)) is None:
                     continue
-                if name not in {"postgres", "initdb", "bash"}:
-                    who = "ours" if name.startswith(("python", "ops")) else "clients"
-                    peaks[who][each.pid] = int(line.split()[1]) / 1024
+                # A Python child is one of ours that has not become a client yet: its pages are counted already.
+                if each.pid == pid or not name.startswith(("postgres", "initdb", "bash", "python", "ops")):
+                    peaks["ours" if each.pid == pid else "clients"][each.pid] = int(line.split()[1]) / 1024
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

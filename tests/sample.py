@@ -27,7 +27,7 @@ create view customers as select c.name, count(*) from companies c join contacts 
 def crm_server(directory: Path) -> Iterator[Server]:
     """A server with the database `crm`, gone after the block."""
     directory.mkdir(mode=0o700)
-    with scratch_server(clients.for_server(MAJOR), directory, jobs=2) as server:
+    with scratch_server(clients.for_server(MAJOR), directory) as server:
         execute(server, "create database crm")
         crm = server.at(dbname="crm")
         execute(crm, _CRM)

@@ -86,7 +86,7 @@ def source() -> Iterator[Source]:
     """A PostgreSQL server with a database `src` whose dump takes a moment."""
     directory = Path(tempfile.mkdtemp(prefix="ops-faults-"))
     try:
-        with scratch_server(clients.for_server(18), directory, jobs=2) as server:
+        with scratch_server(clients.for_server(18), directory) as server:
             found = Source(server.at(dbname="src"), directory)
             found.run("create database src", database="postgres")
             found.run(*ROWS.split(";"))

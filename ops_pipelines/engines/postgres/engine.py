@@ -173,7 +173,7 @@ class PostgresEngine:
         except ToolMissing as error:
             raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned", next=error.next) from None
         superuser = str(facts.get("bootstrap_user") or SUPERUSER)
-        with scratch_server(programs, directory, jobs=self._source.jobs, superuser=superuser) as server:
+        with scratch_server(programs, directory, superuser=superuser) as server:
             yield database.recreate(server, self._text(facts, "database"), facts).url()
 
     @staticmethod
