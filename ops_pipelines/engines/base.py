@@ -157,6 +157,14 @@ class Engine(Protocol):
         """
         ...
 
+    def locate(self, name_or_url: str) -> str:
+        """The URL of a restore target; a bare name lies beside the source."""
+        ...
+
+    def is_source(self, name_or_url: str) -> bool:
+        """Whether a restore target is this very source, however it is spelled."""
+        ...
+
     def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
         """A new, empty database to restore into, on the source's server or at a URL.
 

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from ops_pipelines.config.secrets import SecretMissing
 from ops_pipelines.engines.base import RestoreFailed
-from ops_pipelines.errors import CorruptCopy, OpsError, StoreError
+from ops_pipelines.errors import CorruptCopy, OpsError, SafetyRefusal, StoreError
 from ops_pipelines.recovery.assertions import run_check
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.verify import fingerprint_of
@@ -79,6 +80,7 @@ def restore_to(
         started = workspace.clock.now()
         manifest = workspace.stores[origin].manifest(name, point.id)
         copy = Copy(workspace.stores[origin], manifest, lambda: workspace.identities(name))
+        unsure = _refuse_sources(workspace, engine.locate(to), to)
         target = engine.create_target(to, manifest.engine)
         try:
             with scratch_directory(workspace.scratch_root, manifest.kind) as work:
@@ -99,6 +101,24 @@ def restore_to(
             run_check(engine, target, check, as_of=manifest.started_at) for check in workspace.source(name).checks
         ]
         seconds = (workspace.clock.now() - started).total_seconds()
-        recovered = Recovered(point.id, origin, to, seconds, checks, list(restored.warnings))
+        recovered = Recovered(point.id, origin, to, seconds, checks, [*unsure, *restored.warnings])
         entry.meta = {"to": to, "seconds": seconds, "good": recovered.good}
     return recovered
+
+
+def _refuse_sources(workspace: Workspace, url: str, to: str) -> list[str]:
+    """Refuse a target that any source lives in; returns the sources that could not be asked."""
+    unsure = []
+    for name in workspace.config.sources:
+        try:
+            taken = workspace.engine(name).is_source(url)
+        except SecretMissing as error:
+            unsure.append(f"it was not checked that {to} is another database than source {name}: {error.what}")
+            continue
+        if taken:
+            raise SafetyRefusal(
+                f"{to} is the source {name}",
+                safe="nothing was changed",
+                next="name a database that is no source; it is created for you",
+            )
+    return unsure

@@ -40,7 +40,18 @@ def test_restoring_onto_the_source_itself_is_refused(shell: Shell, crm: Server) 
     for target in ("crm", crm.url()):
         refused = shell.json("restore", "crm", "--to", target, "--backup", point["id"], expect=3)
         assert refused["error"] == "SafetyRefusal"
-        assert refused["next"] == "restore beside it: ops restore crm --to crm_restored"
+        assert refused["what"].endswith("is the source crm")
+
+
+def test_restoring_onto_another_source_is_refused_even_when_it_is_empty(shell: Shell, crm: Server) -> None:
+    execute(crm.at(dbname="postgres"), "create database hotel")
+    try:
+        write_config(shell.folder, crm, source="  hotel: {kind: postgres, url: {file: hotel.url}}")
+        (shell.folder / "hotel.url").write_text(crm.at(dbname="hotel").url(), encoding="utf-8")
+        shell.ops("backup", "crm")
+        assert "hotel is the source hotel" in shell.ops("restore", "crm", "--to", "hotel", expect=3)
+    finally:
+        execute(crm.at(dbname="postgres"), "drop database hotel")
 
 
 def test_an_unverified_backup_is_not_restored_unless_named(shell: Shell) -> None:

@@ -183,18 +183,29 @@ class PostgresEngine:
 
     def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
         """A new database beside the source, or the one a URL names; see `Engine.create_target`."""
-        source = self.server()
-        is_url = "://" in name_or_url or "=" in name_or_url
-        wanted = Server(name_or_url, connect=self._source.limits.connect) if is_url else source.at(dbname=name_or_url)
-        if database.same(wanted, source):
+        wanted = self._locate(name_or_url)
+        if self.is_source(name_or_url):
             raise SafetyRefusal(
                 f"{wanted} is the source {self._name} itself",
                 safe="nothing was changed",
-                next=f"restore beside it: ops restore {self._name} --to {source.database}_restored",
+                next=f"restore beside it: ops restore {self._name} --to {self.server().database}_restored",
             )
-        if not is_url:
-            return database.create(source, name_or_url, facts).url()
-        return database.create_if_missing(wanted, facts).url()
+        if _is_url(name_or_url):
+            return database.create_if_missing(wanted, facts).url()
+        return database.create(self.server(), name_or_url, facts).url()
+
+    def locate(self, name_or_url: str) -> str:
+        """The URL of a target; a bare name is a database on the source's server."""
+        return self._locate(name_or_url).url()
+
+    def is_source(self, name_or_url: str) -> bool:
+        """Whether a target is this very source, however it is spelled."""
+        return database.same(self._locate(name_or_url), self.server())
+
+    def _locate(self, name_or_url: str) -> Server:
+        if _is_url(name_or_url):
+            return Server(name_or_url, connect=self._source.limits.connect)
+        return self.server().at(dbname=name_or_url)
 
     def restore(
         self,
@@ -273,6 +284,10 @@ def _watched_size(directory: Path, progress: Progress, expected_bytes: int) -> i
     size = sum(path.stat().st_size for path in directory.glob("*")) if directory.is_dir() else 0
     progress("dump", size, expected_bytes)
     return size
+
+
+def _is_url(text: str) -> bool:
+    return "://" in text or "=" in text
 
 
 def _major(version: JsonValue) -> int:
