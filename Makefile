@@ -8,7 +8,8 @@ export OPS_CONFIG ?= $(CURDIR)/$(if $(wildcard ops.yaml),ops.yaml,var/demo/ops.y
 
 LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
         --no-strip-extras --no-header --extra build
-TEST_PACKAGES := postgresql age zstd openssl chromium
+# libatomic1 is what Playwright's own driver needs.
+TEST_PACKAGES := postgresql age zstd openssl chromium libatomic1
 
 .PHONY: help demo up test lint install install-dev lock schemas clean
 
