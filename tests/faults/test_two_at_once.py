@@ -28,7 +28,7 @@ def test_a_run_that_may_not_wait_is_told_who_holds_the_source(house: House) -> N
     with house.worker("backup") as worker:
         wait_until(lambda: child_named("pg_dump", worker.pid) is not None)
         psutil.Process(worker.pid).send_signal(signal.SIGSTOP)
-        with pytest.raises(Busy, match=r"source crm .* is busy: dump since") as caught:
+        with pytest.raises(Busy, match=r"source crm .* is busy: dump, process \d+, since") as caught:
             take_backup(house.workspace(), "crm")
         assert caught.value.exit_status == 2
         assert house.workspace().ledger.recent(kind="dump")[0].status == "failed"
