@@ -8,15 +8,21 @@ export OPS_CONFIG ?= $(CURDIR)/$(if $(wildcard ops.yaml),ops.yaml,var/demo/ops.y
 
 LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
         --no-strip-extras --no-header --extra build
-# libatomic1 is what Playwright's own driver needs.
-TEST_PACKAGES := postgresql age zstd openssl chromium libatomic1
+DEMO_PACKAGES := mariadb-server mariadb-client restic
+# Ceph's gateway enforces object lock for real; libatomic1 is what Playwright's own driver needs.
+TEST_PACKAGES := $(DEMO_PACKAGES) postgresql age zstd openssl chromium libatomic1 ceph-mon ceph-osd radosgw ceph-common
 
-.PHONY: help demo up test lint install install-dev lock schemas clean
+define debian
+@dpkg -s $(1) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && \
+  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1); }
+endef
+
+.PHONY: help demo up test lint install install-demo install-dev lock schemas clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-demo: install ## a sample CRM, backed up, copied, restored, compared and reported
+demo: install-demo ## a sample CRM, backed up, copied, restored, compared and reported
 	@$(BIN)/python -m demo.servers start
 	@echo "demo: dump, copy, restore, compare, report (a Dagster run)"
 	@OPS_CONFIG=$(CURDIR)/var/demo/ops.yaml $(BIN)/ops backup
@@ -40,6 +46,8 @@ lint: install-dev ## what .ci/run checks beside the tests
 
 install: .venv/.runtime ## .venv with the locked dependencies
 
+install-demo: .venv/.demo ## the same with the demo's servers, Debian packages included
+
 install-dev: .venv/.dev ## the same with what the tests need, Debian packages included
 
 .venv/.created:
@@ -53,15 +61,20 @@ install-dev: .venv/.dev ## the same with what the tests need, Debian packages in
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+.venv/.demo: requirements-demo.txt .venv/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-demo.txt
+	$(call debian,$(DEMO_PACKAGES))
+	@touch $@
+
 .venv/.dev: requirements-dev.txt .venv/.runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && \
-	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEST_PACKAGES); }
+	$(call debian,$(TEST_PACKAGES))
 	@touch $@
 
 lock: ## compile the lock files from pyproject.toml (needs uv)
 	$(LOCK) pyproject.toml --output-file requirements.txt
-	$(LOCK) --extra dev --constraint requirements.txt pyproject.toml --output-file requirements-dev.txt
+	$(LOCK) --extra demo --constraint requirements.txt pyproject.toml --output-file requirements-demo.txt
+	$(LOCK) --extra demo --extra dev --constraint requirements-demo.txt pyproject.toml --output-file requirements-dev.txt
 
 schemas: install ## write the committed JSON Schemas anew
 	$(BIN)/ops schema config > docs/reference/ops.schema.json

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ops_pipelines import lease
 from ops_pipelines.clock import Clock, SystemClock, human_duration
-from ops_pipelines.config.models import Config, Source
+from ops_pipelines.config.models import Config
+from ops_pipelines.config.sources import Source
 from ops_pipelines.engines.base import Engine
 from ops_pipelines.engines.registry import engine_for
 from ops_pipelines.errors import OpsError

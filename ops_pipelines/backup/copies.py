@@ -1,5 +1,6 @@
 """Bring restore points from the local store to the others. Dumped once, copied many times."""
 
+from ops_pipelines.engines.base import Carrier
 from ops_pipelines.errors import StoreError
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault.catalogue import RestorePoint
@@ -43,6 +44,11 @@ def copy_to(
     with workspace.ledger.activity(
         "copy", source=manifest.source, backup_id=point.id, store=store_name, run_id=run_id
     ) as entry:
+        engine = workspace.engine(manifest.source)
+        if isinstance(engine, Carrier):
+            # The data first: the restore point exists in the store once its manifest does.
+            origin, target = (each.repository(manifest.source) for each in (workspace.local, store))
+            engine.carry(manifest.engine, origin, target, progress=progress)
         store.receive(manifest, workspace.local.directory(manifest.source, point.id), copied)
         entry.meta = {"size_bytes": manifest.size_bytes}
     return manifest

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from ops_pipelines import __version__
 from ops_pipelines.clock import new_id
-from ops_pipelines.config.models import Source
+from ops_pipelines.config.sources import FilesSource, Source
 from ops_pipelines.engines.base import Contents, Dumped
 from ops_pipelines.errors import OpsError
 from ops_pipelines.streams import Progress, silent
-from ops_pipelines.vault.manifest import Manifest, Summary
+from ops_pipelines.vault.manifest import Manifest, Summary, Tie
 from ops_pipelines.vault.writer import Staged
 from ops_pipelines.workspace import Workspace
 
@@ -51,7 +51,7 @@ def _dump(workspace: Workspace, name: str, source: Source, progress: Progress) -
     backup_id = new_id(started)
     recipients = source.encrypt.age if source.encrypt is not None else ()
     with workspace.local.stage(backup_id) as directory:
-        staged = Staged(directory, recipients)
+        staged = Staged(directory, recipients, workspace.local.repository(name))
         dumped = engine.dump(staged, progress=progress)
         staged.write("contents.json", "contents", dumped.contents.model_dump_json().encode())
         manifest = Manifest(
@@ -63,6 +63,8 @@ def _dump(workspace: Workspace, name: str, source: Source, progress: Progress) -
             started_at=started,
             snapshot_at=dumped.snapshot_at,
             finished_at=workspace.clock.now(),
+            tied_to=_tied_to(workspace, source),
+            data_bytes=dumped.data_bytes,
             engine=dumped.facts,
             contents=_summary(dumped.contents),
             recipients=recipients,
@@ -73,6 +75,14 @@ def _dump(workspace: Workspace, name: str, source: Source, progress: Progress) -
         staged.seal(manifest)
         workspace.local.publish(directory, manifest)
     return manifest
+
+
+def _tied_to(workspace: Workspace, source: Source) -> Tie | None:
+    """The newest restore point of the database these files belong to."""
+    if not isinstance(source, FilesSource) or source.tied_to is None:
+        return None
+    newest = workspace.catalogue(source.tied_to).newest
+    return Tie(source=source.tied_to, backup_id=newest.id) if newest is not None else None
 
 
 def _summary(contents: Contents) -> Summary:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from ops_pipelines.clock import UTC
-from ops_pipelines.config.models import Settings
+from ops_pipelines.config.settings import Settings
 
 _LOOKED_AT = timedelta(days=400)
 _STEP = timedelta(hours=1)

@@ -37,6 +37,18 @@ class Document:
             path = path[:-1]
         return self.lines.get(path, 1)
 
+    def value_at(self, path: Path) -> Any:
+        """The value that stands there, or None."""
+        value = self.values
+        for step in path:
+            if isinstance(value, dict):
+                value = value.get(step)
+            elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+                value = value[step]
+            else:
+                return None
+        return value
+
 
 def parse(text: str, environ: Mapping[str, str] = os.environ) -> Document:
     """Parse YAML, replacing `${VAR}` and `${VAR:-default}` in its values from `environ`."""

@@ -4,18 +4,18 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from ops_pipelines.config import document
-from ops_pipelines.config.cadence import cadence_problem
 from ops_pipelines.config.errors import ConfigError, Mistake
-from ops_pipelines.config.models import Config, DirectoryStore, Encryption, Limits, PostgresSource, Settings, SqlCheck
-from ops_pipelines.config.secrets import SecretRef
+from ops_pipelines.config.models import Config
+from ops_pipelines.config.rules import broken_rules
+from ops_pipelines.config.settings import Settings
 
 DEFAULT_NAME = "ops.yaml"
-_MODELS = (Config, Settings, PostgresSource, DirectoryStore, Encryption, Limits, SqlCheck, SecretRef)
 
 
 def find_config(given: Path | None = None) -> Path:
@@ -55,7 +55,7 @@ def load_config(path: Path | None = None, *, environ: Mapping[str, str] = os.env
             told = {(mistake.line, mistake.field) for mistake in mistakes}
             mistakes += [each for each in _translated(error, parsed) if (each.line, each.field) not in told]
         else:
-            mistakes += _cross_checks(config, parsed)
+            mistakes += broken_rules(config, parsed)
     if mistakes or config is None:
         raise ConfigError(path, mistakes)
     return _absolute(config, path.parent)
@@ -90,7 +90,7 @@ def _translated(error: ValidationError, parsed: document.Document) -> Iterator[M
     """Pydantic's complaints in our words; one inherited from `defaults` is told once, where it stands."""
     told = set()
     for problem in error.errors(include_url=False, include_context=True):
-        path = tuple(step for step in problem["loc"] if step != "[key]" and not str(step).startswith("function-"))
+        path = _place(problem["loc"])
         if path[:1] == ("sources",) and len(path) > 2 and problem["type"] not in ("missing", "extra_forbidden"):
             inherited = ("defaults", *path[2:])
             own = path if inherited in parsed.lines else path[:3]
@@ -103,12 +103,18 @@ def _translated(error: ValidationError, parsed: document.Document) -> Iterator[M
             yield mistake
 
 
+def _place(loc: tuple[int | str, ...]) -> document.Path:
+    """Where a complaint stands in the file: without the steps that pydantic adds for its own machinery."""
+    path = tuple(step for step in loc if step != "[key]" and not str(step).startswith("function-"))
+    return (*path[:2], *path[3:]) if path[:1] in (("sources",), ("stores",)) and len(path) > 2 else path
+
+
 def _mistake(path: document.Path, problem: Any, parsed: document.Document) -> Mistake:
     field = ".".join(str(step) for step in path)
     name = str(path[-1]) if path else ""
     kind = problem["type"]
     if kind == "extra_forbidden":
-        known = _known_keys(path[:-1])
+        known = _known_keys(path[:-1], parsed)
         close = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(sorted(known))}"
         return Mistake(parsed.line_of(path), field, f"unknown key; {hint}", _example(close[0]) if close else "")
@@ -117,33 +123,69 @@ def _mistake(path: document.Path, problem: Any, parsed: document.Document) -> Mi
     given = problem.get("input")
     shown = f", not {given!r}" if isinstance(given, (str, int, float)) and not isinstance(given, bool) else ""
     message = problem["msg"].removeprefix("Value error, ")
+    if kind == "union_tag_not_found":
+        return Mistake(parsed.line_of(path), f"{field}.kind", "is required: it says what this is", "kind: postgres")
+    if kind == "union_tag_invalid":
+        known = problem["ctx"]["expected_tags"].replace("'", "")
+        close = difflib.get_close_matches(problem["ctx"]["tag"], known.split(", "), n=1)
+        hint, example = (f"did you mean {close[0]!r}? ", close[0]) if close else ("", known.split(", ", 1)[0])
+        return Mistake(parsed.line_of((*path, "kind")), f"{field}.kind", f"{hint}one of {known}", f"kind: {example}")
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         message = "a mapping of keys to values"
     expected = message if kind == "value_error" else f"{message[0].lower()}{message[1:]}{shown}"
     return Mistake(parsed.line_of(path), field, expected, _example(name))
 
 
-def _known_keys(parent: document.Path) -> list[str]:
-    """The keys of the models that could stand at `parent`; good enough to suggest a spelling."""
-    if not parent:
-        return list(Config.model_fields)
-    by_place: dict[str, type[BaseModel]] = {"defaults": Settings, "sources": PostgresSource, "stores": DirectoryStore}
-    by_key: dict[str, type[BaseModel]] = {
-        "encrypt": Encryption,
-        "limits": Limits,
-        "checks": SqlCheck,
-        "identity": SecretRef,
-    }
-    key = next((str(step) for step in reversed(parent) if str(step) in by_key), None)
-    model = by_key[key] if key else by_place.get(str(parent[0]), Config)
-    return list(model.model_fields)
+def _known_keys(parent: document.Path, parsed: document.Document) -> list[str]:
+    """The keys that may stand at `parent`, to suggest a spelling from."""
+    return sorted({_key(name, field) for model in _models_at(parent, parsed) for name, field in _fields(model)})
+
+
+def _models_at(path: document.Path, parsed: document.Document) -> list[type[BaseModel]]:
+    """The models of what stands at `path`: more than one where `kind` is still open."""
+    found: list[type[BaseModel]] = [Config]
+    for depth, step in enumerate(path):
+        below = [each for model in found for name, field in _fields(model) if _key(name, field) == step
+                 for each in _models_in(field.annotation)]  # fmt: skip
+        kind = parsed.value_at((*path[: depth + 1], "kind"))
+        fitting = [each for each in below if kind in get_args(each.model_fields.get("kind", _NO_FIELD).annotation)]
+        # A name of the user's own, or an index, is no field: what holds it says what it is.
+        found = fitting or below or [each for each in found if each is not Config]
+    return found
+
+
+_NO_FIELD = FieldInfo(annotation=None)
+
+
+def _fields(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    yield from model.model_fields.items()
+
+
+def _key(name: str, field: FieldInfo) -> str:
+    return field.alias or name
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Every model a type is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
+
+
+def _every_model() -> list[type[BaseModel]]:
+    found: list[type[BaseModel]] = []
+    waiting: list[type[BaseModel]] = [Config]
+    while waiting:
+        model = waiting.pop(0)
+        if model not in found:
+            found.append(model)
+            waiting += [each for _name, field in _fields(model) for each in _models_in(field.annotation)]
+    return found
 
 
 def _example(name: str) -> str:
-    for model in _MODELS:
-        field = model.model_fields.get(name)
-        if field is None:
-            continue
+    for field in (each for model in _every_model() for key, each in _fields(model) if _key(key, each) == name):
         if field.examples:
             return f"{name}: {_inline(field.examples[0])}"
         for extra in field.metadata:
@@ -160,63 +202,24 @@ def _inline(value: Any) -> str:
     return f'"{value}"' if str(value)[:1].isdigit() and " " in str(value) else str(value)
 
 
-def _cross_checks(config: Config, parsed: document.Document) -> Iterator[Mistake]:
-    """Rules that need more than one field."""
-    if "local" in config.stores:
-        yield Mistake(
-            parsed.line_of(("stores", "local")), "stores.local", "the name local is taken by the store below base"
-        )
-    told = set()
-    for name, source in config.sources.items():
-        for mistake in _source_checks(name, source, config, parsed):
-            if mistake not in told:
-                told.add(mistake)
-                yield mistake
-
-
-def _source_checks(name: str, source: Settings, config: Config, parsed: document.Document) -> Iterator[Mistake]:
-    def at(key: str) -> tuple[int, str]:
-        own, inherited = ("sources", name, key), ("defaults", key)
-        path = inherited if own not in parsed.lines and inherited in parsed.lines else own
-        return parsed.line_of(path), ".".join(path)
-
-    if problem := cadence_problem(source, config.timezone):
-        yield Mistake(*at("every" if ("sources", name, "rpo") not in parsed.lines else "rpo"), problem)
-    if source.warn_window >= source.rpo:
-        yield Mistake(*at("warn_after"), "warn_after must be shorter than rpo", "warn_after: 20h")
-    for store in source.copies:
-        if store not in config.stores:
-            known = ", ".join(config.stores) or "none are declared under stores:"
-            yield Mistake(*at("copies"), f"no store is called {store!r} (stores: {known})", "copies: [nas]")
-        elif config.stores[store].offsite and source.encrypt is None:
-            yield Mistake(
-                *at("copies"),
-                f"store {store!r} is offsite and takes encrypted parts only, but source {name!r} has no encrypt",
-                "encrypt: {age: [age1…]}",
-            )
-
-
 def _absolute(config: Config, root: Path) -> Config:
     """Paths in the file are relative to the file, wherever the command is typed."""
+    anchored: Config = _anchored(config, root)
+    sources = {
+        name: source.model_copy(update={"bin_dirs": (*source.bin_dirs, *anchored.bin_dirs)})
+        for name, source in anchored.sources.items()
+    }
+    return anchored.model_copy(update={"sources": sources})
 
-    def secret(ref: SecretRef | None) -> SecretRef | None:
-        return ref.model_copy(update={"file": root / ref.file}) if ref is not None and ref.file is not None else ref
 
-    def source(each: PostgresSource) -> PostgresSource:
-        encrypt = each.encrypt
-        if encrypt is not None:
-            encrypt = encrypt.model_copy(update={"identity": secret(encrypt.identity)})
-        bin_dirs = tuple(root / path for path in (*each.bin_dirs, *config.bin_dirs))
-        return each.model_copy(update={"url": secret(each.url), "encrypt": encrypt, "bin_dirs": bin_dirs})
-
-    return config.model_copy(
-        update={
-            "base": (root / config.base).resolve(),
-            "sources": {name: source(each) for name, each in config.sources.items()},
-            "stores": {
-                name: store.model_copy(update={"path": (root / store.path).resolve()})
-                for name, store in config.stores.items()
-            },
-            "ledger": secret(config.ledger),
-        }
-    )
+def _anchored(value: Any, root: Path) -> Any:
+    """The same value with every path in it below `root`, unless it is absolute."""
+    if isinstance(value, Path):
+        return Path(os.path.normpath(root / value))
+    if isinstance(value, BaseModel):
+        return value.model_copy(
+            update={name: _anchored(getattr(value, name), root) for name in type(value).model_fields}
+        )
+    if isinstance(value, dict):
+        return {key: _anchored(item, root) for key, item in value.items()}
+    return tuple(_anchored(item, root) for item in value) if isinstance(value, tuple) else value

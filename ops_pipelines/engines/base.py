@@ -11,10 +11,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress, Reader, silent
 
 Level = Literal["off", "counts", "full"]
@@ -89,6 +90,10 @@ class PartSink(Protocol):
         """A private directory for a tool that cannot stream; gone before the backup is sealed."""
         ...
 
+    def repository(self) -> Repository:
+        """Where this store keeps the data that a tool manages itself."""
+        ...
+
 
 class PartReader(Protocol):
     """The parts of one copy, checked, decrypted and decompressed while they are read."""
@@ -105,6 +110,10 @@ class PartReader(Protocol):
         """Write a part's plain content into `directory` (0600); returns the file."""
         ...
 
+    def repository(self) -> Repository:
+        """Where this copy's store keeps the data that a tool manages itself."""
+        ...
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -116,12 +125,32 @@ class Probe:
 
 @dataclass(frozen=True)
 class Dumped:
-    """A finished dump: when its snapshot was taken, what it holds, what the restore must know."""
+    """A finished dump: when its snapshot was taken, what it holds, what the restore must know.
+
+    Attributes:
+        data_bytes: size of what went into a `Repository` instead of parts.
+    """
 
     snapshot_at: datetime
     contents: Contents
     facts: Mapping[str, JsonValue]
     warnings: Sequence[str] = ()
+    data_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Legacy:
+    """A backup made by other means, as plain bytes: the stream of one file, or a folder.
+
+    Attributes:
+        name: the file's or folder's own name, for errors and facts.
+        taken_at: when it was taken, as far as anybody knows.
+    """
+
+    name: str
+    taken_at: datetime
+    stream: Reader | None = None
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -193,10 +222,38 @@ class Engine(Protocol):
         """What `target` contains, in the same terms as `Dumped.contents`."""
         ...
 
-    def ask(self, target: str, question: str) -> object:
-        """The one value that a user's question (SQL) yields. Raises SourceError when it fails."""
+    def ask(self, target: str, question: object) -> object:
+        """The one value that a user's question yields: SQL, or what the kind's check model has.
+
+        Raises SourceError when it fails.
+        """
+        ...
+
+    def adopt(self, legacy: Legacy, sink: PartSink) -> Dumped:
+        """Take a backup made by other means into `sink`, in this engine's own part format.
+
+        Raises SourceError when it is not whole, or nothing this engine can restore.
+        """
         ...
 
     def by_hand(self, facts: Mapping[str, JsonValue]) -> Sequence[str]:
         """The commands that restore the plain parts with standard tools only."""
+        ...
+
+
+@runtime_checkable
+class Carrier(Protocol):
+    """An engine whose data lies in a repository of its own, beside the parts (restic)."""
+
+    def carry(
+        self, facts: Mapping[str, JsonValue], origin: Repository, target: Repository, *, progress: Progress = silent
+    ) -> None:
+        """Bring a restore point's data into another store's repository; does nothing twice.
+
+        Raises StoreError when the target cannot be written, CorruptCopy when the origin is damaged.
+        """
+        ...
+
+    def forget(self, facts: Sequence[Mapping[str, JsonValue]], repository: Repository) -> None:
+        """Remove restore points' data from a repository. Raises StoreError."""
         ...

@@ -1,24 +1,33 @@
-"""The engine of each kind of source. A new engine is its own file and one line here."""
+"""The engine of each kind of source. A new engine is its own room and one line here."""
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from ops_pipelines.config.models import Source
+from ops_pipelines.config.sources import Source
 from ops_pipelines.engines.base import Engine
+
+# Imported when first needed: a driver is only loaded by who talks to that kind of server.
+_ENGINES = {
+    "postgres": ("ops_pipelines.engines.postgres.engine", "PostgresEngine"),
+    "mysql": ("ops_pipelines.engines.mysql.engine", "MySQLEngine"),
+    "mongodb": ("ops_pipelines.engines.mongodb.engine", "MongoDBEngine"),
+    "files": ("ops_pipelines.engines.files.engine", "FilesEngine"),
+}
 
 
 def engine_for(name: str, source: Source) -> Engine:
     """The engine that protects this source."""
-    # Imported here: a driver is only loaded by who talks to that kind of server.
-    from ops_pipelines.engines.postgres.engine import PostgresEngine  # noqa: PLC0415
-
-    engines = {"postgres": PostgresEngine}
-    return engines[source.kind](name, source)
+    engine: Engine = _class_of(source.kind)(name, source)
+    return engine
 
 
 def reap(kind: str, directory: Path) -> None:
     """Take back what a killed scratch server of this kind holds outside its directory."""
-    from ops_pipelines.engines.postgres.engine import PostgresEngine  # noqa: PLC0415
+    if kind in _ENGINES:
+        _class_of(kind).reap(directory)
 
-    reapers = {"postgres": PostgresEngine.reap}
-    if kind in reapers:
-        reapers[kind](directory)
+
+def _class_of(kind: str) -> Any:
+    module, name = _ENGINES[kind]
+    return getattr(import_module(module), name)

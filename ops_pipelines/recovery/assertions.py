@@ -5,13 +5,13 @@ from decimal import Decimal
 from math import isnan
 
 from ops_pipelines.clock import human_duration
-from ops_pipelines.config.models import SqlCheck
+from ops_pipelines.config.checks import AggregationCheck, Expectation, SqlCheck
 from ops_pipelines.engines.base import Engine
 from ops_pipelines.errors import SourceError
 from ops_pipelines.vault.verdict import Check
 
 
-def run_check(engine: Engine, target: str, check: SqlCheck, *, as_of: datetime) -> Check:
+def run_check(engine: Engine, target: str, check: SqlCheck | AggregationCheck, *, as_of: datetime) -> Check:
     """Ask the question and judge the answer.
 
     Args:
@@ -19,14 +19,14 @@ def run_check(engine: Engine, target: str, check: SqlCheck, *, as_of: datetime) 
     """
     name = f"check {check.name}"
     try:
-        answer = engine.ask(target, check.sql)
+        answer = engine.ask(target, check.question)
     except SourceError as error:
         return Check(name=name, passed=False, detail=error.why or error.what)
     problem = _problem(check, answer, as_of)
     return Check(name=name, passed=problem is None, detail=problem or f"{answer}")
 
 
-def _problem(check: SqlCheck, answer: object, as_of: datetime) -> str | None:
+def _problem(check: Expectation, answer: object, as_of: datetime) -> str | None:
     if answer is None:
         return "the query returned nothing"
     if check.max_age is not None:

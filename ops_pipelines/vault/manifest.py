@@ -51,8 +51,19 @@ class Summary(_Facts):
     content_digest: str | None
 
 
+class Tie(_Facts):
+    """The restore point of a database that a snapshot of folders belongs to."""
+
+    source: str
+    backup_id: str
+
+
 class Manifest(_Facts):
-    """Everything a restore has to know, and what it must find."""
+    """Everything a restore has to know, and what it must find.
+
+    Attributes:
+        data_bytes: what lies in a repository beside the parts (restic), as it was read.
+    """
 
     format: Literal["ops_pipelines/restore-point"] = "ops_pipelines/restore-point"
     version: Literal[1] = 1
@@ -64,6 +75,8 @@ class Manifest(_Facts):
     started_at: AwareDatetime
     snapshot_at: AwareDatetime
     finished_at: AwareDatetime
+    tied_to: Tie | None = None
+    data_bytes: int = 0
     engine: Mapping[str, JsonValue]
     contents: Summary
     recipients: Sequence[str]
@@ -78,8 +91,8 @@ class Manifest(_Facts):
 
     @property
     def plain_bytes(self) -> int:
-        """Bytes of all parts before compression."""
-        return sum(part.plain_bytes for part in self.parts)
+        """Bytes of what was protected, before compression."""
+        return sum(part.plain_bytes for part in self.parts) + self.data_bytes
 
     @property
     def encrypted(self) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ops_pipelines.errors import CorruptCopy
+from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault import codec
 from ops_pipelines.vault.manifest import Manifest, Part
@@ -43,6 +44,10 @@ class Copy:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as sink:
             self._decode(part, sink, lambda done: progress("fetch", done, part.size_bytes))
         return path
+
+    def repository(self) -> Repository:
+        """Where this copy's store keeps the data that a tool manages itself."""
+        return self.store.repository(self.manifest.source)
 
     def _part(self, role: str) -> Part:
         part = self.manifest.part(role)

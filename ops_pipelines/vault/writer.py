@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Reader
 from ops_pipelines.vault import codec
 from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, Part, checksums
@@ -17,10 +18,12 @@ class Staged:
     Args:
         directory: its private staging directory.
         recipients: age public keys; empty leaves the parts unencrypted.
+        repository: where the store keeps what another tool manages.
     """
 
-    def __init__(self, directory: Path, recipients: Sequence[str]) -> None:
+    def __init__(self, directory: Path, recipients: Sequence[str], repository: Repository) -> None:
         self.directory = directory
+        self._repository = repository
         self.parts: list[Part] = []
         self._recipients = recipients
 
@@ -50,6 +53,10 @@ class Staged:
         directory = self.directory / "plain"
         directory.mkdir(mode=0o700, exist_ok=True)
         return directory
+
+    def repository(self) -> Repository:
+        """Where this store keeps the data that a tool manages itself."""
+        return self._repository
 
     def seal(self, manifest: Manifest) -> None:
         """Write SHA256SUMS and, last, the manifest. Nothing plain remains beside them."""

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.clock import human_duration
-from ops_pipelines.config.models import Source
+from ops_pipelines.config.sources import Source
 from ops_pipelines.config.values import Duration
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.workspace import Workspace

@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 from pydantic import TypeAdapter
 
 from ops_pipelines.backup.take import take_backup
-from ops_pipelines.config.models import PostgresSource
+from ops_pipelines.config.sources import PostgresSource
 from ops_pipelines.engines.postgres import clients
 from ops_pipelines.engines.postgres.connection import Server
 from ops_pipelines.engines.postgres.engine import PostgresEngine

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ops_pipelines.config.models import SqlCheck
+from ops_pipelines.config.checks import SqlCheck
 from ops_pipelines.engines.base import Contents, TableFacts
 from ops_pipelines.errors import SourceError
 from ops_pipelines.recovery.assertions import run_check

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyrage
 
+from ops_pipelines.repository import Repository
 from ops_pipelines.vault.manifest import Manifest, Summary
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.vault.verdict import Check, Outcome, Verdict
@@ -28,7 +29,7 @@ def seal(
     dump: bytes = DUMP,
 ) -> Manifest:
     """Write the parts and the manifest of a restore point into a staging directory."""
-    staged = Staged(directory, recipients)
+    staged = Staged(directory, recipients, Repository(""))
     staged.stream("dump.pgc", "dump", io.BytesIO(dump))
     staged.write("contents.json", "contents", b'{"level": "off"}')
     manifest = Manifest(

@@ -17,10 +17,11 @@ from pydantic import JsonValue
 
 from ops_pipelines import process
 from ops_pipelines.clock import UTC
-from ops_pipelines.config.models import PostgresSource
+from ops_pipelines.config.sources import PostgresSource
 from ops_pipelines.engines.base import (
     Contents,
     Dumped,
+    Legacy,
     Level,
     PartReader,
     PartSink,
@@ -236,13 +237,17 @@ class PostgresEngine:
         server = Server(target, connect=self._source.limits.connect)
         return contents.take(server, level=level, jobs=self._source.jobs, limit=self._source.limits.total)
 
-    def ask(self, target: str, question: str) -> object:
+    def ask(self, target: str, question: object) -> object:
         """The first value a query yields, in a read-only transaction."""
         server = Server(target, connect=self._source.limits.connect)
         with session(server, limit=self._source.limits.total, settings=False) as opened:
             opened.rows("begin read only")
-            rows = opened.rows(question)
+            rows = opened.rows(str(question))
             return rows[0][0] if rows else None
+
+    def adopt(self, legacy: Legacy, sink: PartSink) -> Dumped:
+        """A dump made by pg_dump before us; see `Engine.adopt`."""
+        raise NotImplementedError
 
     def by_hand(self, facts: Mapping[str, JsonValue]) -> Sequence[str]:
         """Restore commands for the plain parts, after `age -d` and `zstd -d`."""

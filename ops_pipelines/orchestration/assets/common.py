@@ -5,7 +5,8 @@ from typing import TypedDict
 
 import dagster as dg
 
-from ops_pipelines.config.models import Config, Source
+from ops_pipelines.config.models import Config
+from ops_pipelines.config.sources import Source
 from ops_pipelines.orchestration import names
 
 

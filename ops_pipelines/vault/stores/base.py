@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from ops_pipelines.repository import Repository
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.verdict import Verdict
 
@@ -51,6 +53,21 @@ class Store(Protocol):
 
     def verdicts(self, source: str, backup_id: str) -> list[Verdict]:
         """Every verdict on a restore point, oldest first."""
+        ...
+
+    def delete(self, source: str, backup_id: str) -> None:
+        """Remove a restore point and its verdicts: first what makes it one, so that no half of it is ever listed.
+
+        Raises SafetyRefusal while it is locked.
+        """
+        ...
+
+    def locked_until(self, source: str, backup_id: str) -> datetime | None:
+        """Until when the store itself refuses to delete it (object lock); None when it does not."""
+        ...
+
+    def repository(self, source: str) -> Repository:
+        """Where a tool that manages its own data (restic) keeps that of a source in this store."""
         ...
 
     def sweep(self) -> list[str]:

@@ -7,13 +7,16 @@ A restore point appears by one rename of a directory whose every byte has been f
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from ops_pipelines import lease
 from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
+from ops_pipelines.repository import Repository
 from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, checksums, read_manifest
 from ops_pipelines.vault.stores.base import Copied
 from ops_pipelines.vault.verdict import Verdict, read_verdict
@@ -165,6 +168,24 @@ class DirectoryStore:
         with self._errors("read"):
             paths = sorted((self.root / ".verdicts" / source / backup_id).glob("verify-*.json"))
             return [read_verdict(path.read_bytes(), where=str(path)) for path in paths]
+
+    def delete(self, source: str, backup_id: str) -> None:
+        """Remove a restore point: out of sight by one rename, then gone."""
+        with self._errors("changed"):
+            doomed = self.root / ".staging" / f"deleted-{backup_id}"
+            doomed.parent.mkdir(mode=0o700, exist_ok=True)
+            with suppress(FileNotFoundError):
+                self.directory(source, backup_id).rename(doomed)
+                shutil.rmtree(doomed)
+            shutil.rmtree(self.root / ".verdicts" / source / backup_id, ignore_errors=True)
+
+    def locked_until(self, source: str, backup_id: str) -> datetime | None:
+        """Never: a directory locks nothing."""
+        return None
+
+    def repository(self, source: str) -> Repository:
+        """A directory of restic's own."""
+        return Repository(str(self.root / ".restic" / source))
 
     def sweep(self) -> list[str]:
         """Remove staging directories whose writer is dead."""

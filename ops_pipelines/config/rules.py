@@ -1,0 +1,60 @@
+"""Rules of `ops.yaml` that need more than one field, each broken one with its line."""
+
+from collections.abc import Iterator
+
+from ops_pipelines.config.cadence import cadence_problem
+from ops_pipelines.config.document import Document
+from ops_pipelines.config.errors import Mistake
+from ops_pipelines.config.models import Config
+from ops_pipelines.config.settings import Settings
+from ops_pipelines.config.sources import FilesSource, MySQLSource, PostgresSource
+
+
+def broken_rules(config: Config, parsed: Document) -> Iterator[Mistake]:
+    """Rules that need more than one field."""
+    if "local" in config.stores:
+        yield Mistake(
+            parsed.line_of(("stores", "local")), "stores.local", "the name local is taken by the store below base"
+        )
+    told = set()
+    for name, source in config.sources.items():
+        for mistake in _source_checks(name, source, config, parsed):
+            if mistake not in told:
+                told.add(mistake)
+                yield mistake
+
+
+def _source_checks(name: str, source: Settings, config: Config, parsed: Document) -> Iterator[Mistake]:
+    def at(key: str) -> tuple[int, str]:
+        own, inherited = ("sources", name, key), ("defaults", key)
+        path = inherited if own not in parsed.lines and inherited in parsed.lines else own
+        return parsed.line_of(path), ".".join(path)
+
+    if problem := cadence_problem(source, config.timezone):
+        yield Mistake(*at("every" if ("sources", name, "rpo") not in parsed.lines else "rpo"), problem)
+    if source.warn_window >= source.rpo:
+        yield Mistake(*at("warn_after"), "warn_after must be shorter than rpo", "warn_after: 20h")
+    for store in source.copies:
+        if store not in config.stores:
+            known = ", ".join(config.stores) or "none are declared under stores:"
+            yield Mistake(*at("copies"), f"no store is called {store!r} (stores: {known})", "copies: [nas]")
+        elif config.stores[store].offsite and source.encrypt is None:
+            yield Mistake(
+                *at("copies"),
+                f"store {store!r} is offsite and takes encrypted parts only, but source {name!r} has no encrypt",
+                "encrypt: {age: [age1…]}",
+            )
+    if isinstance(source, FilesSource) and source.tied_to is not None:
+        yield from _tie_checks(name, source, source.tied_to, config, at("with"))
+
+
+def _tie_checks(name: str, source: FilesSource, other: str, config: Config, at: tuple[int, str]) -> Iterator[Mistake]:
+    database = config.sources.get(other)
+    if database is None:
+        yield Mistake(*at, f"no source is called {other!r} (sources: {', '.join(config.sources)})")
+    elif isinstance(database, FilesSource):
+        yield Mistake(*at, f"{other!r} is a set of folders; name the database these files belong to")
+    elif database.every != source.every:
+        yield Mistake(*at, f"{name!r} is backed up together with {other!r}: give both the same every")
+    elif source.references is not None and not isinstance(database, (PostgresSource, MySQLSource)):
+        yield Mistake(*at, f"references are asked in SQL, which {other!r} does not speak")

@@ -1,0 +1,82 @@
+"""What every source has, and the small models it is made of. The reference for their keys and defaults."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from ops_pipelines.config.secrets import Secret
+from ops_pipelines.config.values import Cron, Duration, Name, Span
+
+
+class Model(BaseModel):
+    """A frozen part of `ops.yaml` that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Encryption(Model):
+    """Who can read the parts. The backup host needs the recipients only; the verifier also the identity."""
+
+    age: tuple[Annotated[str, Field(pattern="^(age1|ssh-)")], ...] = Field(
+        min_length=1,
+        description="age or SSH public keys; any one of their identities opens the backup",
+        examples=[["age1qxyz…"]],
+    )
+    identity: Secret | None = Field(
+        None, description="the private key the verifier restores with", examples=[{"file": "/etc/ops/age.key"}]
+    )
+
+
+class Limits(Model):
+    """Bounded time for everything that talks to somebody else."""
+
+    connect: Span = Field(timedelta(seconds=15), description="to reach the server")
+    stall: Span = Field(timedelta(minutes=10), description="without a byte, a dump is stopped")
+    total: Span = Field(timedelta(hours=6), description="one dump or one restore, altogether")
+    lock: Duration = Field(timedelta(minutes=10), description="wait for another run of the same source")
+
+
+class Keep(Model):
+    """Retention: how many restore points stay in each store. What no rule keeps is deleted."""
+
+    last: int = Field(4, ge=1, description="the newest ones, whenever they were taken")
+    daily: int = Field(14, ge=0, description="the newest of each of the last days that have one")
+    weekly: int = Field(8, ge=0, description="the newest of each of the last ISO weeks")
+    monthly: int = Field(12, ge=0, description="the newest of each of the last months")
+    yearly: int = Field(0, ge=0, description="the newest of each of the last years")
+    min_verified: int = Field(3, ge=1, description="verified ones that always stay, however old")
+
+
+def _yaml_off(value: object) -> object:
+    """YAML reads a bare `off` as false."""
+    return "off" if value is False else value
+
+
+Fingerprint = Annotated[Literal["off", "counts", "full"], BeforeValidator(_yaml_off)]
+
+
+class Settings(Model):
+    """What every source has; the defaults of all are set once under `defaults:`."""
+
+    every: Cron = Field("0 2,8,14,20 * * *", description="when to back up, in `timezone`")
+    rpo: Duration = Field(
+        timedelta(hours=24), description="tolerable loss: age of the newest verified backup", examples=["24h"]
+    )
+    warn_after: Duration | None = Field(None, description="5/6 of `rpo` unless given", examples=["20h"])
+    rto: Duration = Field(timedelta(minutes=30), description="tolerable time to restore", examples=["30m"])
+    accept_risk: bool = Field(False, description="accept a cadence that breaks the RPO after one missed run")
+    encrypt: Encryption | None = Field(None, description="age encryption of every part")
+    copies: tuple[Name, ...] = Field(
+        (), description="stores that get a copy of every restore point", examples=[["nas"]]
+    )
+    keep: Keep | None = Field(None, description="retention; without it nothing is ever deleted", examples=[{"last": 4}])
+    fingerprint: Fingerprint = Field(
+        "full", description="what is recorded of the contents and asserted after the restore"
+    )
+    limits: Limits = Limits()
+
+    @property
+    def warn_window(self) -> timedelta:
+        """Age of the recovery point at which to warn."""
+        return self.warn_after if self.warn_after is not None else self.rpo * 5 / 6

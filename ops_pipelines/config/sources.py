@@ -1,0 +1,117 @@
+"""What can be protected: one model per kind of source."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ops_pipelines.config.checks import AggregationCheck, SqlCheck
+from ops_pipelines.config.secrets import Secret, SecretRef
+from ops_pipelines.config.settings import Model, Settings
+from ops_pipelines.config.values import Name
+
+_BIN_DIRS = "where to look for client tools first"
+
+
+class PostgresSource(Settings):
+    """A PostgreSQL database."""
+
+    kind: Literal["postgres"]
+    url: Secret = Field(
+        description="libpq URI or key=value string (TCP, socket, TLS, service=)", examples=[{"env": "CRM_DATABASE_URL"}]
+    )
+    format: Literal["custom", "directory", "sql"] = Field(
+        "custom", description="custom streams; directory dumps in parallel"
+    )
+    jobs: int = Field(2, ge=1, le=64, description="parallel workers for directory dumps, fingerprints and restores")
+    role_passwords: bool = Field(
+        False, description="keep role password hashes in globals.sql; needs `encrypt` and superuser"
+    )
+    bin_dirs: tuple[Path, ...] = Field((), description=_BIN_DIRS)
+    checks: tuple[SqlCheck, ...] = ()
+
+    @model_validator(mode="after")
+    def _passwords_are_encrypted(self) -> "PostgresSource":
+        if self.role_passwords and self.encrypt is None:
+            raise ValueError("role_passwords needs encrypt: password hashes are not written in the clear")
+        return self
+
+
+class MySQLSource(Settings):
+    """A MySQL or MariaDB database."""
+
+    kind: Literal["mysql"]
+    url: Secret = Field(
+        description="mysql://user:password@host:3306/database; ?socket=/path, ?ssl_ca=/path and so on",
+        examples=[{"env": "CRM_DATABASE_URL"}],
+    )
+    jobs: int = Field(2, ge=1, le=64, description="sessions that fingerprint side by side")
+    accounts: bool = Field(False, description="dump the accounts the database's users log in with; needs `encrypt`")
+    bin_dirs: tuple[Path, ...] = Field((), description=_BIN_DIRS)
+    checks: tuple[SqlCheck, ...] = ()
+
+    @model_validator(mode="after")
+    def _accounts_are_encrypted(self) -> "MySQLSource":
+        if self.accounts and self.encrypt is None:
+            raise ValueError("accounts needs encrypt: password hashes are not written in the clear")
+        return self
+
+
+class MongoDBSource(Settings):
+    """A MongoDB database."""
+
+    kind: Literal["mongodb"]
+    url: Secret = Field(
+        description="mongodb://user:password@host:27017/database", examples=[{"env": "SERVICE_MONGODB_URL"}]
+    )
+    tool: Literal["builtin", "mongodump"] = Field(
+        "builtin", description="mongodump dumps with MongoDB's own tool when it is on PATH"
+    )
+    jobs: int = Field(4, ge=1, le=64, description="collections read side by side")
+    accounts: bool = Field(False, description="dump the database's users and roles; needs `encrypt`")
+    bin_dirs: tuple[Path, ...] = Field((), description=_BIN_DIRS)
+    checks: tuple[AggregationCheck, ...] = ()
+
+    @model_validator(mode="after")
+    def _accounts_are_encrypted(self) -> "MongoDBSource":
+        if self.accounts and self.encrypt is None:
+            raise ValueError("accounts needs encrypt: password hashes are not written in the clear")
+        return self
+
+
+class References(Model):
+    """Files that the restored database names must exist in the restored folders."""
+
+    sql: str = Field(description="returns one path a row", examples=["select path from attachments"])
+    sample: int = Field(200, ge=1, description="how many of them are looked up")
+    below: str = Field("", description="folder the paths are relative to, when they are not absolute")
+
+
+class FilesSource(Settings):
+    """Folders: uploads, documents, logs. Backed up with restic."""
+
+    kind: Literal["files"]
+    paths: tuple[Path, ...] = Field(min_length=1, examples=[["/srv/crm/uploads"]])
+    exclude: tuple[str, ...] = Field((), description="restic's exclude patterns", examples=[["*.tmp"]])
+    password: Secret = Field(
+        SecretRef(env="RESTIC_PASSWORD"),
+        description="of the restic repositories",
+        examples=[{"env": "RESTIC_PASSWORD"}],
+    )
+    tags: tuple[str, ...] = Field((), description="tags of every snapshot", examples=[["uploads"]])
+    tied_to: Name | None = Field(
+        None, alias="with", description="the database these files belong to; backed up right after it"
+    )
+    references: References | None = Field(None, description="asked of the database named by `with`")
+    bin_dirs: tuple[Path, ...] = Field((), description=_BIN_DIRS)
+    checks: tuple[SqlCheck, ...] = Field((), max_length=0, description="folders answer no questions")
+
+    @model_validator(mode="after")
+    def _references_need_a_database(self) -> "FilesSource":
+        if self.references is not None and self.tied_to is None:
+            raise ValueError("references needs with: the database to ask")
+        return self
+
+
+Source = Annotated[PostgresSource | MySQLSource | MongoDBSource | FilesSource, Field(discriminator="kind")]
+"""Any source."""
