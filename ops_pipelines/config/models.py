@@ -31,6 +31,11 @@ class Config(Model):
     sources: dict[Name, Source] = Field(min_length=1, description="what to protect")
     ledger: Secret | None = Field(None, description="SQLAlchemy URL; SQLite below `base` unless given")
 
+    @property
+    def heads(self) -> list[str]:
+        """The sources that are backed up on their own: all but the folders that belong to a database."""
+        return [name for name, each in self.sources.items() if not (isinstance(each, FilesSource) and each.tied_to)]
+
     def group_of(self, name: str) -> list[str]:
         """A source, then those that are tied to it, in the order in which they are backed up."""
         tied = (other for other, each in self.sources.items() if isinstance(each, FilesSource) and each.tied_to == name)

@@ -13,8 +13,18 @@ if TYPE_CHECKING:  # not exported by dagster, and only the type is needed
 
 def chain_selection(config: Config, source: str) -> list[dg.AssetKey]:
     """The assets of one run of a source: dump, copies, proof, report."""
-    copies = [names.copy_key(source, store) for store in config.sources[source].copies]
-    return [names.dump_key(source), *copies, names.verified_key(source), names.REPORT_KEY]
+    return [*_own_assets(config, source), names.REPORT_KEY]
+
+
+def group_selection(config: Config, source: str) -> list[dg.AssetKey]:
+    """The assets of one run of a database with the folders that belong to it: they are taken one after the other."""
+    return [*(key for name in config.group_of(source) for key in _own_assets(config, name)), names.REPORT_KEY]
+
+
+def _own_assets(config: Config, source: str) -> list[dg.AssetKey]:
+    settings = config.sources[source]
+    copies = [names.copy_key(source, store) for store in settings.copies]
+    return [names.dump_key(source, settings.kind), *copies, names.verified_key(source)]
 
 
 def build_backup_job() -> "UnresolvedAssetJobDefinition":

@@ -1,5 +1,7 @@
 """Every name that Dagster sees: asset keys, groups, pools, tags. Decides nothing else."""
 
+from typing import Literal
+
 import dagster as dg
 
 BACKUP_JOB = "backup"
@@ -8,9 +10,9 @@ SOURCE_TAG = "ops/source"
 RPO_CHECK = "rpo"
 
 
-def dump_key(source: str) -> dg.AssetKey:
-    """`crm/dump`."""
-    return dg.AssetKey([source, "dump"])
+def dump_key(source: str, kind: str) -> dg.AssetKey:
+    """`crm/dump`; of folders, `crm_uploads/snapshot`."""
+    return dg.AssetKey([source, "snapshot" if kind == "files" else "dump"])
 
 
 def copy_key(source: str, store: str) -> dg.AssetKey:
@@ -26,3 +28,12 @@ def verified_key(source: str) -> dg.AssetKey:
 def pool(source: str) -> str:
     """The pool that keeps runs of one source from overlapping in Dagster's queue."""
     return f"source_{source}"
+
+
+def order(step: Literal["dump", "snapshot", "copy", "verify"]) -> dict[str, str]:
+    """The tag that puts steps of one run in their order where none needs the other: Dagster runs higher ones first.
+
+    A store that is down must not keep a backup from being proved, nor a database its uploads from being saved, so
+    these are no dependencies: a failed one would skip what comes after it.
+    """
+    return {"dagster/priority": str({"dump": 4, "snapshot": 3, "copy": 2, "verify": 1}[step])}

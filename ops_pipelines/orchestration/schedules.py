@@ -1,4 +1,4 @@
-"""The schedules: one per distinct cron line, launching one run per source, running by default."""
+"""The schedules: one per distinct cron line, one run per source and what belongs to it, running by default."""
 
 from collections import defaultdict
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ import dagster as dg
 from ops_pipelines.clock import SystemClock
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
-from ops_pipelines.orchestration.jobs import chain_selection
+from ops_pipelines.orchestration.jobs import group_selection
 from ops_pipelines.orchestration.partitions import day_of
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def build_schedules(config: Config, job: "UnresolvedAssetJobDefinition") -> list[dg.ScheduleDefinition]:
     """Every schedule the configuration asks for."""
     by_cron: dict[str, list[str]] = defaultdict(list)
-    for name, source in config.sources.items():
-        by_cron[source.every].append(name)
+    for name in config.heads:
+        by_cron[config.sources[name].every].append(name)
     backups = [
         _schedule(config, f"backup_{index}", cron, members, job)
         for index, (cron, members) in enumerate(sorted(by_cron.items()), start=1)
@@ -42,13 +42,15 @@ def _report_schedule(config: Config) -> dg.ScheduleDefinition:
 def _schedule(
     config: Config, name: str, cron: str, members: list[str], job: "UnresolvedAssetJobDefinition"
 ) -> dg.ScheduleDefinition:
+    all_members = [each for member in members for each in config.group_of(member)]
+
     @dg.schedule(
         name=name,
         job=job,
         cron_schedule=cron,
         execution_timezone=config.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Backs up {', '.join(members)} at {cron} ({config.timezone}).",
+        description=f"Backs up {', '.join(all_members)} at {cron} ({config.timezone}).",
     )
     def backup(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         tick = context.scheduled_execution_time
@@ -59,7 +61,7 @@ def _schedule(
             dg.RunRequest(
                 run_key=f"{member}:{tick.isoformat()}",
                 partition_key=day,
-                asset_selection=chain_selection(config, member),
+                asset_selection=group_selection(config, member),
                 tags={names.SOURCE_TAG: member},
             )
             for member in members

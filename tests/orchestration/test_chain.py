@@ -52,7 +52,7 @@ def test_a_run_dumps_copies_restores_compares_and_reports(config: Config, instan
 
 def test_every_materialization_says_what_was_made(config: Config, instance: dg.DagsterInstance) -> None:
     run(config, instance)
-    event = instance.get_latest_materialization_event(names.dump_key("crm"))
+    event = instance.get_latest_materialization_event(names.dump_key("crm", "postgres"))
     assert event is not None and event.asset_materialization is not None
     metadata = {key: entry.value for key, entry in event.asset_materialization.metadata.items()}
     assert metadata["dagster/row_count"] == 2050
@@ -72,11 +72,24 @@ def test_a_flipped_byte_turns_verified_red_and_names_the_reason(config: Config, 
 
 
 def test_a_damaged_local_copy_is_not_copied_off_site(config: Config, instance: dg.DagsterInstance) -> None:
-    assert run(config, instance, names.dump_key("crm")).success
+    assert run(config, instance, names.dump_key("crm", "postgres")).success
     flip_byte(newest(config) / "dump.pgc.zst.age")
     result = run(config, instance, names.copy_key("crm", "nas"))
     assert "is damaged and was not copied to nas" in result.failures[0]
     assert not (config.stores["nas"].path / "crm").exists()
+
+
+def test_a_store_that_is_down_keeps_no_backup_from_being_proved(
+    tmp_path: Path, crm: Server, instance: dg.DagsterInstance
+) -> None:
+    config = load_config(write_config(tmp_path, crm, copies="[nas, usb]"))
+    (tmp_path / "nas").write_text("a file where the share should be", encoding="utf-8")
+    result = run(config, instance)
+    assert not result.success, "a copy that failed must be seen"
+    assert materialized(instance) == {"crm/dump", "crm/offsite_usb", "crm/verified", "backup_report"}
+    assert (result.facts["verdict"], result.facts["store"]) == ("verified", "usb")
+    (failure,) = result.failures
+    assert "store nas" in failure
 
 
 def test_a_past_day_without_a_backup_is_refused(tmp_path: Path, crm: Server, instance: dg.DagsterInstance) -> None:
@@ -91,7 +104,7 @@ def test_a_past_day_without_a_backup_is_refused(tmp_path: Path, crm: Server, ins
 def test_a_past_day_adopts_the_restore_point_it_has(config: Config, instance: dg.DagsterInstance) -> None:
     day_before = YESTERDAY_NOON - timedelta(days=1)
     old = take_backup(Workspace(config, StoppedClock(day_before)), "crm")
-    result = run(config, instance, names.dump_key("crm"), day=f"{day_before:%Y-%m-%d}")
+    result = run(config, instance, names.dump_key("crm", "postgres"), day=f"{day_before:%Y-%m-%d}")
     assert result.success, result.failures
     assert (result.facts["backup_id"], result.facts["adopted"]) == (old.id, True)
 
@@ -113,7 +126,7 @@ def test_a_run_retried_after_midnight_has_six_hours_of_grace(
     midnight = YESTERDAY_NOON.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     take_backup(Workspace(config, StoppedClock(midnight - timedelta(days=2))), "crm")
     workspace = Workspace(config, StoppedClock(midnight + timedelta(hours=hours_late)))
-    result = run(config, instance, names.dump_key("crm"), day=YESTERDAY, overrides={"workspace": workspace})
+    result = run(config, instance, names.dump_key("crm", "postgres"), day=YESTERDAY, overrides={"workspace": workspace})
     assert result.success is taken
 
 

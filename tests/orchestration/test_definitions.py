@@ -25,7 +25,7 @@ def test_definitions_load(config: Config) -> None:
 
 def test_the_rpo_is_the_freshness_policy_of_dump_and_proof(config: Config) -> None:
     graph = build_definitions(config).resolve_asset_graph()
-    for key in (names.dump_key("crm"), names.verified_key("crm")):
+    for key in (names.dump_key("crm", "postgres"), names.verified_key("crm")):
         policy = graph.get(key).freshness_policy
         assert isinstance(policy, dg.FreshnessPolicy)
         assert policy.fail_window.to_timedelta() == timedelta(hours=24)  # type: ignore[attr-defined]
@@ -66,7 +66,7 @@ def test_a_tick_requests_the_whole_chain_of_its_source_for_its_day(config: Confi
     (request,) = _tick(config, NOW)
     assert request.partition_key == f"{NOW:%Y-%m-%d}"
     assert request.asset_selection == [
-        names.dump_key("crm"), names.copy_key("crm", "nas"), names.verified_key("crm"), names.REPORT_KEY,
+        names.dump_key("crm", "postgres"), names.copy_key("crm", "nas"), names.verified_key("crm"), names.REPORT_KEY,
     ]  # fmt: skip
     assert request.tags[names.SOURCE_TAG] == "crm"
 

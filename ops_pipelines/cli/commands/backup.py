@@ -6,6 +6,7 @@ import typer
 
 from ops_pipelines.cli import output
 from ops_pipelines.cli.through_dagster import Chosen, run_sources
+from ops_pipelines.config.models import Config
 from ops_pipelines.workspace import open_workspace
 
 
@@ -27,7 +28,7 @@ def backup(
 
     loaded, found = output.open_config(config)
     workspace = open_workspace(loaded)
-    names = sources or list(loaded.sources)
+    names = _in_order(loaded, sources or list(loaded.sources))
     choices: dict[str, Chosen] = {}
     for name in names:
         workspace.source(name)
@@ -35,3 +36,8 @@ def backup(
         chosen = keys if verify else keys[: keys.index(verified_key(name))]
         choices[name] = (chosen, day_of(loaded, workspace.clock.now()), {})
     return run_sources(loaded, found, choices, as_json=as_json, verbose=verbose)
+
+
+def _in_order(config: Config, names: list[str]) -> list[str]:
+    """Folders after the database they belong to: a file is uploaded before its row is written."""
+    return sorted(names, key=lambda name: name not in config.heads)

@@ -16,7 +16,8 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
     """The first asset of a source's chain."""
 
     @dg.asset(
-        key=names.dump_key(chain.name),
+        key=names.dump_key(chain.name, chain.source.kind),
+        op_tags=names.order("snapshot" if chain.source.kind == "files" else "dump"),
         kinds={chain.source.kind},
         freshness_policy=chain.freshness,
         description=(

@@ -18,7 +18,8 @@ def build_offsite(chain: Chain, store: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=names.copy_key(chain.name, store),
-        deps=[names.dump_key(chain.name)],
+        deps=[names.dump_key(chain.name, chain.source.kind)],
+        op_tags=names.order("copy"),
         kinds={settings.kind},
         description=(
             f"Every restore point of `{chain.name}` of the day, copied unchanged to the store `{store}` "

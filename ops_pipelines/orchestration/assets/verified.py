@@ -22,11 +22,12 @@ class VerifyConfig(dg.Config):
 
 def build_verified(chain: Chain) -> dg.AssetsDefinition:
     """The proof of a source's day."""
-    upstream = [names.copy_key(chain.name, store) for store in chain.source.copies] or [names.dump_key(chain.name)]
 
     @dg.asset(
         key=names.verified_key(chain.name),
-        deps=upstream,
+        # Not on the copies: one store that is down must not keep the others from being proved.
+        deps=[names.dump_key(chain.name, chain.source.kind)],
+        op_tags=names.order("verify"),
         kinds={chain.source.kind},
         freshness_policy=chain.freshness,
         description=(
