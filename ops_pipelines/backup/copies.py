@@ -19,17 +19,20 @@ def copy_to(
 ) -> Manifest:
     """Copy one restore point from the local store into another; does nothing when it is there.
 
+    A copy that was proved damaged is replaced, unless the backup itself was proved bad.
+
     Raises:
         StoreError: the store cannot be written, or the local copy is gone.
         CorruptCopy: the local copy is damaged; it was not copied.
         SafetyRefusal: the store is offsite and the parts are not encrypted.
     """
     manifest = point.manifest
-    if store_name in point.stores:
+    replaced = store_name in point.damaged and point.verified
+    if store_name in point.stores and not replaced:
         return manifest
-    if LOCAL not in point.stores:
+    if LOCAL not in point.stores or LOCAL in point.damaged:
         raise StoreError(
-            f"{point.id} of {manifest.source} cannot be copied to {store_name}: the local copy is gone",
+            f"{point.id} of {manifest.source} cannot be copied to {store_name}: the local copy is gone or damaged",
             why=f"it is in {', '.join(point.stores)}",
             safe="those copies are untouched",
         )
@@ -49,6 +52,8 @@ def copy_to(
             # The data first: the restore point exists in the store once its manifest does.
             origin, target = (each.repository(manifest.source) for each in (workspace.local, store))
             engine.carry(manifest.engine, origin, target, progress=progress)
+        if replaced:
+            store.delete(manifest.source, point.id)
         store.receive(manifest, workspace.local.directory(manifest.source, point.id), copied)
-        entry.meta = {"size_bytes": manifest.size_bytes}
+        entry.meta = {"size_bytes": manifest.size_bytes, "replaced": replaced}
     return manifest

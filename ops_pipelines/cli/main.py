@@ -7,6 +7,7 @@ import typer
 from ops_pipelines import __version__
 from ops_pipelines.cli.commands.backup import backup
 from ops_pipelines.cli.commands.check import check
+from ops_pipelines.cli.commands.copy import copy
 from ops_pipelines.cli.commands.list import list_
 from ops_pipelines.cli.commands.restore import restore
 from ops_pipelines.cli.commands.schema import schema
@@ -29,6 +30,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_,
     "status": status,
     "restore": restore,
+    "copy": copy,
 }
 for name, command in _COMMANDS.items():
     app.command(name)(command)

@@ -70,7 +70,8 @@ def restore_to(
     """
     name = point.manifest.source
     engine = workspace.engine(name)
-    origin = store or point.stores[0]
+    # The nearest copy that is not known to be damaged.
+    origin = store or next((each for each in point.stores if each not in point.damaged), point.stores[0])
     if origin not in point.stores:
         raise StoreError(
             f"{point.id} is not in {origin}", why=f"it is in {', '.join(point.stores)}", next="--from one of them"

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -64,6 +65,7 @@ class _Proof:
         self._checks: list[Check] = []
         self._seconds: dict[str, float] = {}
         self._warnings: list[str] = []
+        self._blames: Literal["copy", "backup"] = "backup"
 
     def run(self) -> Verdict:
         started = self._workspace.clock.now()
@@ -73,6 +75,7 @@ class _Proof:
             backup_id=self._point.id,
             store=self._store.name,
             outcome=outcome,
+            blames=self._blames if outcome == "bad" else None,
             started_at=started,
             finished_at=self._workspace.clock.now(),
             checks=self._checks,
@@ -90,6 +93,7 @@ class _Proof:
                     "key", "none of the identities we were given opens it; encrypt.identity is another key"
                 )
             self._checks.append(Check(name=error.check, passed=False, detail=_sentence(error)))
+            self._blames = "copy"
             return "bad"
         except RestoreFailed as error:
             self._checks.append(Check(name="restore", passed=False, detail=str(error)))

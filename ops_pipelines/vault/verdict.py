@@ -26,6 +26,7 @@ class Verdict(BaseModel):
 
     Attributes:
         store: the store the copy was fetched from.
+        blames: for a bad one, whether the bytes in this store are at fault, or the backup itself, wherever it lies.
         seconds: wall time by phase.
     """
 
@@ -36,6 +37,7 @@ class Verdict(BaseModel):
     backup_id: str
     store: str
     outcome: Outcome
+    blames: Literal["copy", "backup"] | None = None
     started_at: datetime
     finished_at: datetime
     checks: Sequence[Check]

@@ -106,6 +106,10 @@ def _judge(name: str, source: Source, catalogue: Catalogue, age: timedelta | Non
     if newest is None:
         return "NEVER", "never backed up", back_up
     if newest.verdict is not None and newest.verdict.outcome == "bad":
+        if newest.verified:
+            return "FAIL", f"the copy of {newest.id} in {', '.join(newest.damaged)} is bad: {newest.verdict.reason}", (
+                f"ops copy {name} --to {newest.damaged[0]}"
+            )
         return "FAIL", f"the newest backup {newest.id} is bad: {newest.verdict.reason}", back_up
     if age is None:
         return "NEVER", f"{len(catalogue.points)} backed up, none of them verified", f"ops verify {name}"
