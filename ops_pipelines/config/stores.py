@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ops_pipelines.config.secrets import Secret
-from ops_pipelines.config.settings import Model
+from ops_pipelines.config.settings import Keep, Model
 from ops_pipelines.config.values import Span
 
 
@@ -17,6 +17,7 @@ class DirectoryStore(Model):
     path: Path = Field(examples=["/mnt/nas/backups"])
     medium: str = Field("disk", description="what it is stored on, for the 3-2-1 rule", examples=["nas"])
     offsite: bool = Field(False, description="it leaves this building: unencrypted parts are refused")
+    keep: Keep | None = Field(None, description="retention in this store, for sources that have any; else the source's")
     mounted: bool = Field(False, description="`path` lies on a volume of its own; refuse when that is not mounted")
 
 
@@ -45,6 +46,7 @@ class S3Store(Model):
     medium: str = Field("object storage", description="what it is stored on, for the 3-2-1 rule")
     offsite: bool = Field(True, description="it leaves this building: unencrypted parts are refused")
     object_lock: Span | None = Field(None, description="retention in COMPLIANCE mode; the bucket must have it enabled")
+    keep: Keep | None = Field(None, description="retention in this store, for sources that have any; else the source's")
     storage_class: str | None = Field(None, examples=["STANDARD_IA"])
     sse: Literal["AES256", "aws:kms"] | None = Field(None, description="encryption at rest by the server, on top")
     sse_kms_key: str | None = None
