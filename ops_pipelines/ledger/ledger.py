@@ -6,7 +6,7 @@ or, when that process died, by the next one that looks.
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -73,19 +73,22 @@ class Ledger:
         backup_id: str | None = None,
         store: str | None = None,
         run_id: str | None = None,
+        meta: Mapping[str, Any] | None = None,
     ) -> Iterator[Entry]:
         """Record an attempt around the block: a row before it, its end after it, whatever happens.
 
+        Args:
+            meta: what whoever finds the row after a power cut must know to finish the work.
         Raises:
             LedgerError: the row cannot be written; the block is then not entered.
         """
         entry = Entry()
-        entry.backup_id, entry.store = backup_id, store
+        entry.backup_id, entry.store, entry.meta = backup_id, store, dict(meta or {})
         started = self._clock.now()
         row = Activity(
             id=new_id(started, tail_bytes=8),
             source=source, kind=kind, status=RUNNING, started_at=started, backup_id=backup_id,
-            store=store, host=socket.gethostname(), holder=_myself(), run_id=run_id, meta={},
+            store=store, host=socket.gethostname(), holder=_myself(), run_id=run_id, meta=entry.meta,
         )  # fmt: skip
         identifier = row.id
         with self._session() as session:
@@ -119,6 +122,14 @@ class Ledger:
             query = query.where(Activity.kind == kind)
         with self._session() as session:
             rows = list(session.scalars(query))
+            session.expunge_all()
+        return rows
+
+    def running(self, source: str) -> list[Activity]:
+        """What is under way on a source, newest first."""
+        query = select(Activity).where(Activity.status == RUNNING, Activity.source == source)
+        with self._session() as session:
+            rows = list(session.scalars(query.order_by(Activity.started_at.desc())))
             session.expunge_all()
         return rows
 
