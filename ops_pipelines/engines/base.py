@@ -37,6 +37,7 @@ class Contents(BaseModel):
         objects: every schema object by kind and name, with a digest of its definition.
         tables: rows and content digest of everything that holds data.
         counters: sequences and the like; a restored one may be ahead, never behind.
+        migrations: how far the application's own migrations had got, by tool and table.
         dialect: names the way in which definitions were described; only equal ones can be compared.
     """
 
@@ -47,6 +48,7 @@ class Contents(BaseModel):
     objects: dict[str, str] = {}
     tables: dict[str, TableFacts] = {}
     counters: dict[str, int] = {}
+    migrations: dict[str, str] = {}
 
     @property
     def rows(self) -> int:
@@ -161,6 +163,20 @@ class Restored:
     warnings: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Finding:
+    """One assertion of an engine about a restored target.
+
+    Attributes:
+        attention: when it does not hold, a human should look, but the backup is as good as its source was.
+    """
+
+    name: str
+    passed: bool
+    detail: str
+    attention: bool = False
+
+
 class RestoreFailed(Exception):
     """The backup's own data or commands were refused by a healthy server: the backup is bad."""
 
@@ -220,6 +236,17 @@ class Engine(Protocol):
 
     def contents(self, target: str, level: Level) -> Contents:
         """What `target` contains, in the same terms as `Dumped.contents`."""
+        ...
+
+    def assertions(self, target: str, held: Contents) -> Sequence[Finding]:
+        """What this kind of target must satisfy beyond being equal to its source: indexes whole, no orphans, …
+
+        Args:
+            held: the source's fingerprint.
+        Raises:
+            Inconclusive: the verifier lacks what an assertion needs.
+            SourceError: a query failed.
+        """
         ...
 
     def ask(self, target: str, question: object) -> object:

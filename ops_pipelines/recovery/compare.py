@@ -9,7 +9,7 @@ _NAMED = 5
 
 
 def compare(held: Contents, restored: Contents) -> list[Check]:
-    """The assertions `schema`, `rows`, `content` and `counters`; none of them for a fingerprint that is off.
+    """The assertions `schema`, `rows`, `content`, `counters` and `migrations`; none for a fingerprint that is off.
 
     Args:
         held: the fingerprint taken in the dump's snapshot.
@@ -23,6 +23,9 @@ def compare(held: Contents, restored: Contents) -> list[Check]:
         _check("rows", _rows(held, restored), f"{held.rows} rows in {tables}"),
         _check("counters", _counters(held, restored), f"{len(held.counters)} at or past where they stood"),
     ]
+    if held.migrations:
+        heads = ", ".join(f"{tool}: {head}" for tool, head in sorted(held.migrations.items()))
+        checks.append(_check("migrations", _migrations(held, restored), heads))
     if held.level == "full":
         checks.append(_check("content", _content(held, restored), f"{tables} with the same content"))
     return checks
@@ -65,6 +68,13 @@ def _rows(held: Contents, restored: Contents) -> Iterator[str]:
             yield f"{name} has {found.rows} rows, the source had {table.rows}"
     for name in sorted(restored.tables.keys() - held.tables.keys()):
         yield f"{name} was not in the source ({restored.tables[name].rows} rows)"
+
+
+def _migrations(held: Contents, restored: Contents) -> Iterator[str]:
+    for tool, head in sorted(held.migrations.items()):
+        found = restored.migrations.get(tool)
+        if found != head:
+            yield f"{tool} is at {found}, the source was at {head}"
 
 
 def _content(held: Contents, restored: Contents) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from ops_pipelines.engines.base import Contents, RestoreFailed
+from ops_pipelines.engines.base import Contents, Finding, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
 from ops_pipelines.recovery.assertions import run_check
 from ops_pipelines.recovery.compare import compare
@@ -102,7 +102,7 @@ class _Proof:
             return self._blame("verifier", _sentence(error))
         except OSError as error:
             return self._blame("verifier", f"{error.strerror or error} {error.filename or ''}".strip())
-        return "verified" if all(check.passed for check in self._checks) else "bad"
+        return "verified" if all(check.passed or check.attention for check in self._checks) else "bad"
 
     def _blame(self, check: str, detail: str) -> Outcome:
         self._checks.append(Check(name=check, passed=False, detail=detail))
@@ -131,6 +131,8 @@ class _Proof:
             ]
             with self._phase("compare"):
                 self._checks += compare(held, engine.contents(target, held.level))
+            with self._phase("assert"):
+                self._checks += [_as_check(finding) for finding in engine.assertions(target, held)]
             with self._phase("checks"):
                 for check in workspace.source(source).checks:
                     self._checks.append(run_check(engine, target, check, as_of=manifest.started_at))
@@ -147,6 +149,10 @@ class _Proof:
         started = time.monotonic()
         yield
         self._seconds[name] = round(time.monotonic() - started, 3)
+
+
+def _as_check(finding: Finding) -> Check:
+    return Check(name=finding.name, passed=finding.passed, detail=finding.detail, attention=finding.attention)
 
 
 def fingerprint_of(copy: Copy) -> Contents:

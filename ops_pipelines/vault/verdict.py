@@ -12,13 +12,18 @@ Outcome = Literal["verified", "bad", "inconclusive"]
 
 
 class Check(BaseModel):
-    """One assertion: its name, whether it held, and what was found."""
+    """One assertion: its name, whether it held, and what was found.
+
+    Attributes:
+        attention: when it does not hold, a human should look, but the backup is as good as its source was.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     name: str
     passed: bool
     detail: str = ""
+    attention: bool = False
 
 
 class Verdict(BaseModel):
@@ -46,8 +51,13 @@ class Verdict(BaseModel):
 
     @property
     def failed(self) -> list[Check]:
-        """The assertions that did not hold."""
-        return [check for check in self.checks if not check.passed]
+        """The assertions that had to hold and did not."""
+        return [check for check in self.checks if not check.passed and not check.attention]
+
+    @property
+    def notable(self) -> list[Check]:
+        """What a human should look at although the backup is good."""
+        return [check for check in self.checks if not check.passed and check.attention]
 
     @property
     def reason(self) -> str:
@@ -56,7 +66,8 @@ class Verdict(BaseModel):
             first = self.failed[0]
             more = f" (and {len(self.failed) - 1} more)" if len(self.failed) > 1 else ""
             return f"{first.name}: {first.detail}{more}"
-        return f"{len(self.checks)} checks passed"
+        looked = f", {len(self.notable)} need a look" if self.notable else ""
+        return f"{sum(check.passed for check in self.checks)} checks passed{looked}"
 
     @property
     def file_name(self) -> str:

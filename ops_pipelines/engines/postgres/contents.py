@@ -8,15 +8,14 @@ restored) and of foreign tables (they live elsewhere), tablespaces, and constrai
 server makes up for partitions.
 """
 
-import queue
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 
 from ops_pipelines.engines.base import Contents, Level, TableFacts, definition_digest
+from ops_pipelines.engines.migrations import recognised
 from ops_pipelines.engines.postgres import object_queries
 from ops_pipelines.engines.postgres.connection import Server, Session, session
-from ops_pipelines.errors import SourceError
+from ops_pipelines.engines.postgres.side_by_side import ask_all
 
 DIALECT = "postgres 1"
 """Raise the number with any change to what the object queries return."""
@@ -105,57 +104,25 @@ def take(
             counters = read_counters(opened)
         objects = read_objects(opened)
         work = _questions(opened, level)
-    tables = _answer(work, server, jobs=jobs, limit=limit, snapshot=snapshot, register=register)
-    return Contents(level=level, dialect=DIALECT, objects=objects, tables=tables, counters=counters)
+        migrations = {tool: str(opened.value(sql)) for tool, sql in recognised(name for name, _sql in work)}
+    answers = ask_all(work, server, jobs=jobs, limit=limit, snapshot=snapshot, register=register)
+    tables = {name: TableFacts(rows=rows, digest=digest) for name, (rows, digest) in answers.items()}
+    return Contents(
+        level=level, dialect=DIALECT, objects=objects, tables=tables, counters=counters, migrations=migrations
+    )
 
 
-def _questions(opened: Session, level: Level) -> "queue.SimpleQueue[tuple[str, str]]":
+def _questions(opened: Session, level: Level) -> list[tuple[str, str]]:
     """One query per table, largest first, so that the last worker to finish has a small one."""
-    work: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+    work: list[tuple[str, str]] = []
     for name, _size, columns, readable in opened.rows(_TABLES):
         digest = f'sum(hashtextextended(row({columns})::text collate "C", 0))' if columns else "0"
         wanted = f"coalesce({digest}, 0)::text" if level == "full" else "null"
         read = f"select count(*), {wanted} from only {name}"
         # An unlogged table comes back empty from a standby.
-        work.put((name, read if readable else f"select 0, {'0::text' if level == 'full' else 'null'}"))
+        work.append((name, read if readable else f"select 0, {'0::text' if level == 'full' else 'null'}"))
     if opened.value("select exists (select from pg_catalog.pg_largeobject_metadata)"):
-        work.put(
+        work.append(
             (LARGE_OBJECTS, _LARGE_OBJECTS if level == "full" else "select count(*), null from pg_largeobject_metadata")
         )
     return work
-
-
-def _answer(
-    work: "queue.SimpleQueue[tuple[str, str]]",
-    server: Server,
-    *,
-    jobs: int,
-    limit: timedelta,
-    snapshot: str | None,
-    register: Callable[[Session], None],
-) -> dict[str, TableFacts]:
-    tables: dict[str, TableFacts] = {}
-    failures: list[SourceError] = []
-
-    def worker() -> None:
-        try:
-            with session(server, limit=limit, snapshot=snapshot) as opened:
-                register(opened)
-                while not failures:
-                    try:
-                        name, sql = work.get_nowait()
-                    except queue.Empty:
-                        return
-                    rows, digest = opened.rows(sql)[0]
-                    tables[name] = TableFacts(rows=rows, digest=digest)
-        except SourceError as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=worker) for _ in range(max(1, min(jobs, work.qsize())))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return tables

@@ -21,6 +21,7 @@ from ops_pipelines.config.sources import PostgresSource
 from ops_pipelines.engines.base import (
     Contents,
     Dumped,
+    Finding,
     Legacy,
     Level,
     PartReader,
@@ -28,7 +29,7 @@ from ops_pipelines.engines.base import (
     Probe,
     Restored,
 )
-from ops_pipelines.engines.postgres import archive, clients, contents, database
+from ops_pipelines.engines.postgres import archive, assertions, clients, contents, database
 from ops_pipelines.engines.postgres.connection import Server, Session, session
 from ops_pipelines.engines.postgres.restore import load
 from ops_pipelines.engines.postgres.server import SUPERUSER, forget_shared_memory, scratch_server
@@ -236,6 +237,11 @@ class PostgresEngine:
         """The fingerprint of `target`."""
         server = Server(target, connect=self._source.limits.connect)
         return contents.take(server, level=level, jobs=self._source.jobs, limit=self._source.limits.total)
+
+    def assertions(self, target: str, held: Contents) -> Sequence[Finding]:
+        """Sequences, orphans, constraints, indexes; see `Engine.assertions`."""
+        server = Server(target, connect=self._source.limits.connect)
+        return list(assertions.assertions(server, jobs=self._source.jobs, limit=self._source.limits.total))
 
     def ask(self, target: str, question: object) -> object:
         """The first value a query yields, in a read-only transaction."""

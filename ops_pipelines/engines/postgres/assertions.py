@@ -1,0 +1,159 @@
+"""What a restored PostgreSQL database must satisfy beyond being equal to its source.
+
+A defect that the source itself has is told as something to look at: the backup of it is as good as it was.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from ops_pipelines.engines.base import Finding
+from ops_pipelines.engines.postgres.connection import Server, Session, session
+from ops_pipelines.engines.postgres.side_by_side import ask_all
+from ops_pipelines.errors import SourceError
+
+_NAMED = 5
+
+# A sequence that feeds a column: the column's largest value, and where the sequence stands.
+_SEQUENCES = """
+select format('%I.%I.%I', n.nspname, c.relname, a.attname),
+       format('select (select max(%I) from %I.%I), '
+              '(select case when is_called then last_value else last_value - %s end from %I.%I)',
+              a.attname, n.nspname, c.relname, s.seqincrement, sn.nspname, sc.relname)
+  from pg_catalog.pg_depend d
+  join pg_catalog.pg_class sc on sc.oid = d.objid and sc.relkind = 'S'
+  join pg_catalog.pg_namespace sn on sn.oid = sc.relnamespace
+  join pg_catalog.pg_sequence s on s.seqrelid = sc.oid
+  join pg_catalog.pg_class c on c.oid = d.refobjid and c.relkind in ('r', 'p')
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = d.refobjsubid and not a.attisdropped
+ where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+   and s.seqincrement > 0 and not s.seqcycle and a.atttypid in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
+ order by pg_relation_size(c.oid) desc
+"""
+# The server checks a valid foreign key while it loads; only the others can have orphans.
+_UNCHECKED_KEYS = """
+select format('%s on %s', con.conname, con.conrelid::regclass),
+       format('select count(*) from %s c where %s and not exists (select from %s p where %s)',
+              con.conrelid::regclass,
+              (select string_agg(format('c.%I is not null', a.attname), ' and ')
+                 from unnest(con.conkey) k join pg_attribute a on a.attrelid = con.conrelid and a.attnum = k),
+              con.confrelid::regclass,
+              (select string_agg(format('p.%I = c.%I', f.attname, a.attname), ' and ')
+                 from unnest(con.conkey, con.confkey) as k(ours, theirs)
+                 join pg_attribute a on a.attrelid = con.conrelid and a.attnum = k.ours
+                 join pg_attribute f on f.attrelid = con.confrelid and f.attnum = k.theirs))
+  from pg_catalog.pg_constraint con
+ where con.contype = 'f' and not con.convalidated
+"""
+_CONSTRAINTS = """
+select count(*) filter (where contype = 'f'), count(*) filter (where contype <> 'f'),
+       coalesce(string_agg(format('%s on %s', conname, conrelid::regclass), ', ') filter (where not convalidated), '')
+  from pg_catalog.pg_constraint where conrelid <> 0
+"""
+_BROKEN_INDEXES = """
+select indexrelid::regclass::text from pg_catalog.pg_index where not (indisvalid and indisready and indislive)
+"""
+_BTREES = """
+select c.oid::regclass::text, c.oid::int8
+  from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
+  join pg_catalog.pg_am m on m.oid = c.relam
+ where m.amname = 'btree' and c.relkind = 'i' and c.relpersistence = 'p' and i.indisvalid
+   and c.relnamespace not in ('pg_catalog'::regnamespace, 'pg_toast'::regnamespace, 'information_schema'::regnamespace)
+ order by c.relpages desc
+"""
+# Of large tables only columns whose maximum an index has at hand: the newest row is worth a look, not a scan.
+_TIMES = """
+select format('%I.%I.%I', n.nspname, c.relname, a.attname),
+       format('select max(%1$I)::timestamptz::text from %2$I.%3$I where isfinite(%1$I)',
+              a.attname, n.nspname, c.relname)
+  from pg_catalog.pg_attribute a
+  join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind = 'r' and c.relpersistence = 'p'
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+ where not a.attisdropped and a.attnum > 0 and n.nspname not in ('pg_catalog', 'information_schema')
+   and a.atttypid in ('timestamp'::regtype, 'timestamptz'::regtype)
+   and a.attname ~* '(creat|updat|modif|insert|chang|_at$|_on$)'
+   and (pg_relation_size(c.oid) < 8 * 1024 * 1024 or exists (select from pg_catalog.pg_index i
+         where i.indrelid = c.oid and i.indkey[0] = a.attnum and i.indpred is null))
+"""
+
+
+def assertions(server: Server, *, jobs: int, limit: timedelta) -> Iterator[Finding]:
+    """Every assertion on a restored database; see `Engine.assertions`.
+
+    Args:
+        jobs: sessions that work side by side.
+        limit: the longest that one query may take.
+    """
+    with session(server, limit=limit) as opened:
+        yield _invalid_indexes(opened)
+        yield _constraints(opened)
+        sequences, keys, times = (opened.rows(sql) for sql in (_SEQUENCES, _UNCHECKED_KEYS, _TIMES))
+    yield _sequences(ask_all(_named_queries(sequences), server, jobs=jobs, limit=limit))
+    yield _orphans(ask_all(_named_queries(keys), server, jobs=jobs, limit=limit))
+    yield from _newest(ask_all(_named_queries(times), server, jobs=jobs, limit=limit))
+    yield _amcheck(server, jobs=jobs, limit=limit)
+
+
+def _named_queries(rows: Sequence[tuple[object, ...]]) -> list[tuple[str, str]]:
+    return [(str(name), str(sql)) for name, sql in rows]
+
+
+def _invalid_indexes(opened: Session) -> Finding:
+    broken = [name for (name,) in opened.rows(_BROKEN_INDEXES)]
+    return Finding("indexes", not broken, _listed(broken, "not valid") or "every index is valid")
+
+
+def _constraints(opened: Session) -> Finding:
+    keys, others, unchecked = opened.rows(_CONSTRAINTS)[0]
+    detail = f"{keys} foreign keys and {others} other constraints, checked by the server while it loaded"
+    told = f"never checked by the server, here and in the source: {unchecked}" if unchecked else detail
+    return Finding("constraints", not unchecked, told, attention=True)
+
+
+def _sequences(answers: dict[str, tuple[object, ...]]) -> Finding:
+    behind = [
+        f"{column} (at {stands}, the column has {largest})"
+        for column, (largest, stands) in sorted(answers.items())
+        if largest is not None and int(str(stands)) < int(str(largest))
+    ]
+    told = _listed(behind, "behind its column, here and in the source") or f"{len(answers)} at or past their columns"
+    return Finding("sequences", not behind, told, attention=True)
+
+
+def _orphans(answers: dict[str, tuple[object, ...]]) -> Finding:
+    orphans = [f"{name}: {count} rows" for name, (count,) in sorted(answers.items()) if count]
+    told = _listed(orphans, "rows whose other end is missing, here and in the source") or (
+        f"none behind {len(answers)} keys that the server never checked"
+    )
+    return Finding("orphans", not orphans, told, attention=True)
+
+
+def _newest(answers: dict[str, tuple[object, ...]]) -> Iterator[Finding]:
+    newest = max(((str(value), name) for name, (value,) in answers.items() if value is not None), default=None)
+    if newest is not None:
+        yield Finding("newest row", True, f"{newest[0]} in {newest[1]}")
+
+
+def _amcheck(server: Server, *, jobs: int, limit: timedelta) -> Finding:
+    """Every row that the heap has, the B-tree must have, in its order (amcheck, heapallindexed)."""
+    with session(server, limit=limit, settings=False) as opened:
+        if not opened.rows("select 1 from pg_available_extensions where name = 'amcheck'"):
+            return Finding("amcheck", True, "not run: the verifier's PostgreSQL has no amcheck (postgresql-contrib)")
+        opened.rows("create schema if not exists ops_amcheck")
+        opened.rows("create extension if not exists amcheck with schema ops_amcheck")
+        schema = opened.value(
+            "select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = e.extnamespace"
+            " where e.extname = 'amcheck'"
+        )
+        indexes = opened.rows(_BTREES)
+    questions = [(str(name), f"select {schema}.bt_index_check({oid}::oid::regclass, true)") for name, oid in indexes]
+    try:
+        ask_all(questions, server, jobs=jobs, limit=limit)
+    except SourceError as error:
+        return Finding("amcheck", False, error.why)
+    return Finding("amcheck", True, f"{len(questions)} B-trees have every row of their tables")
+
+
+def _listed(found: Sequence[str], how: str) -> str:
+    more = f" … and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"{how}: {', '.join(found[:_NAMED])}{more}" if found else ""

@@ -1,0 +1,113 @@
+"""What a restored database must satisfy beyond equality, on real servers: what is bad, what needs a look."""
+
+from datetime import timedelta
+
+import pytest
+
+from ops_pipelines.backup.take import take_backup
+from ops_pipelines.engines.postgres.assertions import assertions
+from ops_pipelines.engines.postgres.connection import session
+from ops_pipelines.recovery.compare import compare
+from ops_pipelines.recovery.verify import verify
+from ops_pipelines.vault.verdict import Check, Verdict
+from tests.conftest import MakeWorkspace, TestServer
+
+_SHOP = (
+    "create table customers (id serial primary key, name text, created_at timestamptz default now())",
+    "insert into customers (name) select 'c' || i from generate_series(1, 200) i",
+    "create table orders (id bigint generated always as identity primary key, customer_id int, at date)",
+    "insert into orders (customer_id) select 1 + i % 200 from generate_series(1, 500) i",
+    "create table alembic_version (version_num varchar(32) primary key)",
+    "insert into alembic_version values ('9f3c1a')",
+)
+
+
+def proved(server: TestServer, make_workspace: MakeWorkspace, *more: str) -> tuple[str, Verdict]:
+    """Back up a shop, restore it, assert."""
+    name = server.new_database()
+    server.sql(*_SHOP, *more, database=name)
+    workspace = make_workspace(server.url(name), copies=[]).workspace
+    take_backup(workspace, "crm")
+    point = workspace.catalogue("crm").newest
+    assert point is not None
+    return name, verify(workspace, point)
+
+
+def check(verdict: Verdict, name: str) -> Check:
+    return next(each for each in verdict.checks if each.name == name)
+
+
+def test_a_sound_database_satisfies_everything(pg: TestServer, make_workspace: MakeWorkspace) -> None:
+    _name, verdict = proved(pg, make_workspace)
+    assert verdict.outcome == "verified"
+    assert not verdict.notable
+    assert check(verdict, "sequences").detail == "2 at or past their columns"
+    assert check(verdict, "migrations").detail == "alembic public.alembic_version: 9f3c1a"
+    assert check(verdict, "amcheck").detail == "3 B-trees have every row of their tables"
+    assert "public.customers.created_at" in check(verdict, "newest row").detail
+
+
+@pytest.mark.parametrize(
+    ("statements", "name", "said"),
+    [
+        (
+            ["insert into customers (id, name) values (5000, 'by hand')"],
+            "sequences",
+            "public.customers.id (at 200, the column has 5000)",
+        ),
+        (
+            [
+                "insert into orders (customer_id) values (999), (998)",
+                "alter table orders add constraint fk foreign key (customer_id) references customers not valid",
+            ],
+            "orphans",
+            "fk on public.orders: 2 rows",
+        ),
+        (
+            ["alter table orders add constraint positive check (customer_id < 100) not valid"],
+            "constraints",
+            "positive on public.orders",
+        ),
+    ],
+)
+def test_what_the_source_has_wrong_needs_a_look_but_does_not_condemn_the_backup(
+    pg18: TestServer, make_workspace: MakeWorkspace, statements: list[str], name: str, said: str
+) -> None:
+    _name, verdict = proved(pg18, make_workspace, *statements)
+    assert verdict.outcome == "verified"
+    (notable,) = verdict.notable if name != "orphans" else [check(verdict, name)]
+    assert notable.name == name
+    assert said in notable.detail
+    assert "need a look" in verdict.reason
+
+
+def test_a_broken_index_is_found(pg18: TestServer) -> None:
+    name = pg18.new_database()
+    pg18.sql(*_SHOP, database=name)
+    # As a collation upgrade or a lost page would: the heap has a row that the index does not.
+    pg18.sql(
+        "create index names on customers (name)",
+        "update pg_index set indisready = false where indexrelid = 'names'::regclass",
+        "insert into customers (name) values ('not indexed')",
+        "update pg_index set indisready = true where indexrelid = 'names'::regclass",
+        database=name,
+    )
+    server = pg18.superuser.at(dbname=name)
+    found = {each.name: each for each in assertions(server, jobs=2, limit=timedelta(minutes=1))}
+    assert not found["amcheck"].passed
+    assert 'lacks matching index tuple within index "names"' in found["amcheck"].detail
+
+
+def test_a_reverted_migration_is_named(pg18: TestServer) -> None:
+    from ops_pipelines.engines.postgres import contents  # noqa: PLC0415
+
+    name = pg18.new_database()
+    pg18.sql(*_SHOP, database=name)
+    server = pg18.superuser.at(dbname=name)
+    held = contents.take(server, level="counts", jobs=1, limit=timedelta(minutes=1))
+    with session(server, limit=timedelta(minutes=1), settings=False) as opened:
+        opened.rows("update alembic_version set version_num = '1b2c3d'")
+    restored = contents.take(server, level="counts", jobs=1, limit=timedelta(minutes=1))
+    failed = [each for each in compare(held, restored) if not each.passed]
+    assert [each.name for each in failed] == ["migrations"]
+    assert failed[0].detail == "alembic public.alembic_version is at 1b2c3d, the source was at 9f3c1a"
