@@ -9,6 +9,7 @@ from ops_pipelines.cli.commands.backup import backup
 from ops_pipelines.cli.commands.check import check
 from ops_pipelines.cli.commands.copy import copy
 from ops_pipelines.cli.commands.list import list_
+from ops_pipelines.cli.commands.prune import prune_
 from ops_pipelines.cli.commands.restore import restore
 from ops_pipelines.cli.commands.schema import schema
 from ops_pipelines.cli.commands.status import status
@@ -31,6 +32,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "status": status,
     "restore": restore,
     "copy": copy,
+    "prune": prune_,
 }
 for name, command in _COMMANDS.items():
     app.command(name)(command)

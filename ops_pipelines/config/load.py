@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from ops_pipelines.config import document
+from ops_pipelines.config.environment import with_old_names
 from ops_pipelines.config.errors import ConfigError, Mistake
 from ops_pipelines.config.models import Config
 from ops_pipelines.config.rules import broken_rules
@@ -48,7 +49,7 @@ def load_config(path: Path | None = None, *, environ: Mapping[str, str] = os.env
     mistakes = list(parsed.mistakes)
     config = None
     if parsed.values is not None:
-        values = _prepared(parsed.values, environ)
+        values = _prepared(with_old_names(parsed.values, environ, mistakes))
         try:
             config = Config.model_validate(values)
         except ValidationError as error:
@@ -61,13 +62,11 @@ def load_config(path: Path | None = None, *, environ: Mapping[str, str] = os.env
     return _absolute(config, path.parent)
 
 
-def _prepared(values: Any, environ: Mapping[str, str]) -> Any:
-    """Fill each source's unset keys from `defaults`, and let `OPS_BACKUP_BASE` override `base`."""
+def _prepared(values: Any) -> Any:
+    """Fill each source's unset keys from `defaults`."""
     if not isinstance(values, dict):
         return values
     values = dict(values)
-    if override := environ.get("OPS_BACKUP_BASE"):
-        values["base"] = override
     defaults, sources = values.get("defaults"), values.get("sources")
     if isinstance(defaults, dict) and isinstance(sources, dict):
         known = {key: value for key, value in defaults.items() if key in Settings.model_fields}
@@ -78,11 +77,12 @@ def _prepared(values: Any, environ: Mapping[str, str]) -> Any:
 
 
 def _inherited(defaults: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
-    """A source's own keys win; of `limits`, each limit by itself."""
+    """A source's own keys win; of `limits` and `verify`, each key by itself."""
     merged = {**defaults, **source}
-    ours, theirs = defaults.get("limits"), source.get("limits")
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        merged["limits"] = {**ours, **theirs}
+    for key in ("limits", "verify"):
+        ours, theirs = defaults.get(key), source.get(key)
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            merged[key] = {**ours, **theirs}
     return merged
 
 

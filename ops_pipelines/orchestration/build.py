@@ -10,11 +10,14 @@ from ops_pipelines.orchestration.assets.common import Chain
 from ops_pipelines.orchestration.assets.dump import build_dump
 from ops_pipelines.orchestration.assets.offsite import build_offsite
 from ops_pipelines.orchestration.assets.report import build_report_asset
+from ops_pipelines.orchestration.assets.retention import build_retention_asset
 from ops_pipelines.orchestration.assets.verified import build_verified
 from ops_pipelines.orchestration.checks.rpo import build_rpo_check
+from ops_pipelines.orchestration.checks.three_two_one import build_three_two_one_check
 from ops_pipelines.orchestration.jobs import build_backup_job
 from ops_pipelines.orchestration.partitions import daily
 from ops_pipelines.orchestration.resources import WATCHER, WORKSPACE, Watcher
+from ops_pipelines.orchestration.retention_schedule import build_retention_schedule
 from ops_pipelines.orchestration.schedules import build_schedules
 from ops_pipelines.orchestration.sensors.rpo import build_rpo_sensor
 from ops_pipelines.workspace import open_workspace
@@ -37,10 +40,11 @@ def build_definitions(config: Config, *, overrides: Mapping[str, object] | None 
         assets=[
             *(asset for name in config.sources for asset in _chain(Chain(config, name, calendar))),
             build_report_asset(config),
+            build_retention_asset(config),
         ],
-        asset_checks=[build_rpo_check(name) for name in config.sources],
+        asset_checks=[build(name) for name in config.sources for build in (build_rpo_check, build_three_two_one_check)],
         jobs=[job],
-        schedules=build_schedules(config, job),
+        schedules=[*build_schedules(config, job), build_retention_schedule(config)],
         sensors=[build_rpo_sensor(config)],
         resources=resources,
         # In one process a killed run leaves no orphan step, and three assets take 5 s instead of 16.

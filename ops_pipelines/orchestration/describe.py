@@ -47,7 +47,7 @@ def manifest_metadata(manifest: Manifest, location: str) -> Metadata:
         "server_version": dg.MetadataValue.text(str(manifest.engine.get("server_version", ""))),
         "path": dg.MetadataValue.path(location),
         "restore_by_hand": dg.MetadataValue.md("```sh\n" + "\n".join(manifest.restore_by_hand) + "\n```"),
-        **({"warnings": dg.MetadataValue.md(_bullets(manifest.warnings))} if manifest.warnings else {}),
+        **({"warnings": dg.MetadataValue.md(bullets(manifest.warnings))} if manifest.warnings else {}),
     }
 
 
@@ -69,7 +69,7 @@ def verdict_metadata(verdict: Verdict) -> Metadata:
             records=checks,
             schema=dg.TableSchema(columns=[dg.TableColumn("check"), dg.TableColumn("result"), dg.TableColumn("found")]),
         ),
-        **({"warnings": dg.MetadataValue.md(_bullets(verdict.warnings))} if verdict.warnings else {}),
+        **({"warnings": dg.MetadataValue.md(bullets(verdict.warnings))} if verdict.warnings else {}),
     }
 
 
@@ -86,5 +86,6 @@ def health_metadata(health: SourceHealth) -> Mapping[str, dg.MetadataValue]:
     }
 
 
-def _bullets(lines: Iterable[str]) -> str:
+def bullets(lines: Iterable[str]) -> str:
+    """A Markdown list."""
     return "\n".join(f"- {line}" for line in lines)

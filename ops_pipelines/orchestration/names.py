@@ -6,8 +6,12 @@ import dagster as dg
 
 BACKUP_JOB = "backup"
 REPORT_KEY = dg.AssetKey(["backup_report"])
+RETENTION_KEY = dg.AssetKey(["retention"])
 SOURCE_TAG = "ops/source"
 RPO_CHECK = "rpo"
+ROTATION_CHECK = "rotation"
+THREE_TWO_ONE_CHECK = "three_two_one"
+PRUNED_CHECK = "pruned"
 
 
 def dump_key(source: str, kind: str) -> dg.AssetKey:

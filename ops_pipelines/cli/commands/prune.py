@@ -1,0 +1,120 @@
+"""`ops prune`: what retention keeps and deletes, store by store. A dry run until told otherwise."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from ops_pipelines.backup.prune import SourcePruned, StorePruned, prune
+from ops_pipelines.cli import output
+from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.errors import SafetyRefusal
+from ops_pipelines.vault.retention import Decision
+
+
+@output.explained
+def prune_(
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="All unless named.")] = None,
+    store: Annotated[str, typer.Option("--store", help="Only this store; all unless named.")] = "",
+    apply: Annotated[bool, typer.Option("--apply", help="Delete; without it nothing is.")] = False,
+    config: output.ConfigOption = None,
+    as_json: output.JsonOption = False,
+) -> int:
+    """Show what `keep:` keeps and deletes, and why; with --apply, delete it.
+
+    Never the newest verified backup, never after a failed run of the source. Exit status: 0 fine, 1 something was
+    refused or could not be deleted, 3 nothing was deleted because every source was refused. Example: ops prune crm
+    """
+    workspace = output.open_work(config)
+    now = workspace.clock.now()
+    found = prune(workspace, sources or list(workspace.config.sources), store=store or None, apply=apply)
+    status = _status(found, apply)
+    if as_json:
+        documents = [_document(source, apply) for source in found]
+        output.print_json({"ok": status == output.FINE, "applied": apply, "sources": documents})
+        return status
+    rows = [row for source in found for each in source.stores for row in _rows(source, each, apply, now)]
+    if rows:
+        output.print_table(["source", "store", "restore point", "age", "verdict", "size", "decision", "why"], rows)
+    for source in found:
+        if source.keep is None:
+            output.say(f"{source.source}: keep: is not set in ops.yaml, nothing of it is ever deleted")
+        for problem in source.problems:
+            output.errors.print(f"[yellow]![/] {problem}")
+    _tell_the_end(found, apply)
+    return status
+
+
+def _status(found: Sequence[SourcePruned], apply: bool) -> int:
+    with_policy = [source for source in found if source.keep is not None]
+    if apply and with_policy and all(source.refused for source in with_policy):
+        return SafetyRefusal.exit_status
+    return output.ATTENTION if any(source.problems for source in found) else output.FINE
+
+
+def _rows(source: SourcePruned, each: StorePruned, apply: bool, now: datetime) -> list[list[str]]:
+    return [
+        [
+            source.source,
+            each.store,
+            decision.point.id,
+            human_duration(now - decision.point.started_at),
+            output.coloured(decision.standing),
+            human_size(decision.point.manifest.size_bytes),
+            _outcome(each, decision, apply),
+            ", ".join(decision.reasons) or decision.because,
+        ]
+        for decision in each.decisions
+    ]
+
+
+def _outcome(each: StorePruned, decision: Decision, apply: bool) -> str:
+    """In a word: `keep`, `delete` (would), `deleted` (did), or `not deleted`."""
+    if decision.stays:
+        return "keep"
+    if not apply:
+        return "delete"
+    return "deleted" if decision.point.id in each.deleted else "not deleted"
+
+
+def _tell_the_end(found: Sequence[SourcePruned], apply: bool) -> None:
+    if apply:
+        deleted = sum(len(each.deleted) for source in found for each in source.stores)
+        freed = sum(each.freed_bytes for source in found for each in source.stores)
+        output.say(f"{deleted} copies deleted, {human_size(freed)} freed")
+        return
+    allowed = [each for source in found if not source.refused for each in source.stores]
+    doomed = [decision for each in allowed for decision in each.doomed]
+    size = human_size(sum(decision.point.manifest.size_bytes for decision in doomed))
+    output.say(f"dry run: nothing was deleted; {len(doomed)} copies ({size}) would be")
+    if doomed:
+        output.say("to delete them, type: [bold]ops prune --apply[/]")
+
+
+def _document(source: SourcePruned, apply: bool) -> dict[str, object]:
+    return {
+        "source": source.source,
+        "keep": source.keep.model_dump(mode="json") if source.keep is not None else None,
+        "refused": source.refused,
+        "stores": [
+            {
+                "store": each.store,
+                "problems": each.problems,
+                "deleted": each.deleted,
+                "freed_bytes": each.freed_bytes,
+                "restore_points": [
+                    {
+                        "id": decision.point.id,
+                        "started_at": decision.point.started_at,
+                        "size_bytes": decision.point.manifest.size_bytes,
+                        "standing": decision.standing,
+                        "decision": _outcome(each, decision, apply),
+                        "reasons": decision.reasons or [decision.because],
+                    }
+                    for decision in each.decisions
+                ],
+            }
+            for each in source.stores
+        ],
+    }

@@ -1,0 +1,37 @@
+"""The `three_two_one` check: three copies on two media, one off-site, and which is missing. A warning, no error."""
+
+import dagster as dg
+
+from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.describe import bullets
+from ops_pipelines.watch.three_two_one import three_two_one
+from ops_pipelines.workspace import Workspace
+
+
+def build_three_two_one_check(source: str) -> dg.AssetChecksDefinition:
+    """The check on a source's `verified` asset."""
+
+    @dg.asset_check(
+        asset=names.verified_key(source),
+        name=names.THREE_TWO_ONE_CHECK,
+        description=(
+            f"Of `{source}` there are three copies (the live data counts), on two media, one of them off-site. "
+            "Counted are sound copies of the newest verified restore point."
+        ),
+    )
+    def check(workspace: dg.ResourceParam[Workspace]) -> dg.AssetCheckResult:
+        found = three_two_one(workspace, source)
+        return dg.AssetCheckResult(
+            passed=found.holds,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "recovery_point": found.recovery_point or "none",
+                "copies": ", ".join(found.copies),
+                "media": ", ".join(found.media),
+                "offsite": ", ".join(found.offsite) or "none",
+                **({"missing": dg.MetadataValue.md(bullets(found.missing))} if found.missing else {}),
+                **({"next": dg.MetadataValue.md(bullets(found.advice))} if found.advice else {}),
+            },
+        )
+
+    return check

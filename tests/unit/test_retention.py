@@ -1,0 +1,297 @@
+"""What stays and what goes: against a plain model, over random histories, and in the cases one would ask about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from random import Random
+from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops_pipelines.config.settings import Keep
+from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.retention import EVIDENCE, Decision, Held, decide, standing
+from ops_pipelines.vault.verdict import Outcome
+from tests.unit.histories import made
+
+UTC = timezone.utc
+PRAGUE = ZoneInfo("Europe/Prague")
+NOW = datetime(2026, 11, 21, 6, 30, tzinfo=UTC)
+NOTHING_ELSE = Held({}, {})
+SMALL = Keep(last=1, daily=0, weekly=0, monthly=0, yearly=0, min_verified=1)
+_OUTCOMES: list[tuple[Outcome, ...]] = [
+    ("verified",), ("verified",), (), ("inconclusive",), ("bad",), ("verified", "bad"), ("bad", "verified"),
+]  # fmt: skip
+
+
+def ago(**age: float) -> datetime:
+    return NOW - timedelta(**age)
+
+
+@dataclass(frozen=True)
+class History:
+    """What one store holds, and everything that has a say."""
+
+    points: Sequence[RestorePoint]
+    keep: Keep
+    held: Held
+    zone: ZoneInfo
+
+    def decide(self, points: Sequence[RestorePoint] | None = None) -> list[Decision]:
+        chosen = self.points if points is None else points
+        verified = [point for point in self.points if point.verified]
+        newest = max(verified, key=lambda point: point.started_at, default=None)
+        return decide(
+            chosen, "local", self.keep, zone=self.zone, now=NOW,
+            recovery_point=newest.id if newest else None, held=self.held,
+        )  # fmt: skip
+
+    def staying(self, points: Sequence[RestorePoint] | None = None) -> set[str]:
+        return {decision.point.id for decision in self.decide(points) if decision.stays}
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> History:
+    """Up to forty restore points over three years, some of them from the future, with every verdict and every lock."""
+    # Hours cluster: many a day, then none for weeks.
+    hours = st.one_of(st.integers(-400, 100), st.integers(0, 26_000))
+    ages = draw(st.lists(hours, max_size=40, unique=True))
+    stores = st.sampled_from([("local",), ("local", "nas"), ("nas", "local")])
+    points = [
+        made(
+            NOW - timedelta(hours=age, minutes=7), *draw(st.sampled_from(_OUTCOMES)),
+            backup_id=f"{draw(st.integers(0, 10**6)):07}-{index}", stores=draw(stores),
+            blames=draw(st.sampled_from(["copy", "backup"])),
+        )
+        for index, age in enumerate(ages)
+    ]  # fmt: skip
+    some = st.lists(st.sampled_from(points), max_size=3) if points else st.just([])
+    keep = Keep(
+        last=draw(st.integers(1, 6)), daily=draw(st.integers(0, 8)), weekly=draw(st.integers(0, 5)),
+        monthly=draw(st.integers(0, 5)), yearly=draw(st.integers(0, 3)), min_verified=draw(st.integers(1, 5)),
+    )  # fmt: skip
+    held = Held(
+        {point.id: NOW + timedelta(days=draw(st.integers(-3, 3)), minutes=1) for point in draw(some)},
+        {point.id: "tied" for point in draw(some)},
+    )
+    return History(points, keep, held, draw(st.sampled_from([PRAGUE, ZoneInfo("UTC"), ZoneInfo("Asia/Kolkata")])))
+
+
+def stays(history: History, point: RestorePoint) -> bool:
+    """The model: each rule as one sentence about one restore point, by counting the others."""
+    present = [each for each in history.points if each.started_at <= NOW]
+    proved = [each for each in present if standing(each, "local") == "verified"]
+    sound = [each for each in present if standing(each, "local") != "bad"]
+    if point not in present or not proved:
+        return True
+    if point.id in history.held.needed or history.held.locked.get(point.id, NOW) > NOW:
+        return True
+    if standing(point, "local") != "bad" and all(point.started_at > each.started_at for each in proved):
+        return True
+    if standing(point, "local") == "bad":
+        telling = [each for each in point.verdicts if each.outcome == "bad"]
+        recovery = max((each for each in history.points if each.verified), key=lambda each: each.started_at)
+        return telling[-1].finished_at + EVIDENCE > NOW or point == recovery
+    if point == max((each for each in history.points if each.verified), key=lambda each: each.started_at):
+        return True
+    if point in proved and sum(each.started_at > point.started_at for each in proved) < history.keep.min_verified:
+        return True
+    return any(_has_a_place(history, point, among) for among in (proved, sound) if point in among)
+
+
+def _has_a_place(history: History, point: RestorePoint, among: Sequence[RestorePoint]) -> bool:
+    newer = [each for each in among if each.started_at > point.started_at]
+    if len(newer) < history.keep.last:
+        return True
+    for count, length in (
+        (history.keep.daily, 3), (history.keep.weekly, -1), (history.keep.monthly, 2), (history.keep.yearly, 1),
+    ):  # fmt: skip
+
+        def bucket(each: RestorePoint, length: int = length) -> tuple[int, ...]:
+            local = each.started_at.astimezone(history.zone)
+            return tuple(local.isocalendar())[:2] if length < 0 else tuple(local.timetuple())[:length]
+
+        mates = [each for each in among if bucket(each) == bucket(point)]
+        verified = [each for each in mates if standing(each, "local") == "verified"]
+        chosen = max(verified or mates, key=lambda each: each.started_at)
+        if chosen == point and len({bucket(each) for each in among if bucket(each) > bucket(point)}) < count:
+            return True
+    return False
+
+
+@given(histories())
+def test_every_decision_is_that_of_the_plain_model(history: History) -> None:
+    assert history.staying() == {point.id for point in history.points if stays(history, point)}
+
+
+@given(histories())
+def test_every_restore_point_is_decided_once_with_a_reason(history: History) -> None:
+    decisions = history.decide()
+    assert sorted(each.point.id for each in decisions) == sorted(point.id for point in history.points)
+    assert all(bool(each.because) != each.stays for each in decisions)
+
+
+@given(histories())
+def test_the_newest_verified_and_a_minimum_of_them_always_stay(history: History) -> None:
+    verified = [each for each in history.points if standing(each, "local") == "verified"]
+    left = [each for each in verified if each.id in history.staying()]
+    assert len(left) >= min(history.keep.min_verified, len(verified))
+    if verified:
+        assert max(verified, key=lambda each: each.started_at) in left
+
+
+@given(histories())
+def test_without_a_verified_one_nothing_goes(history: History) -> None:
+    unverified = [each for each in history.points if standing(each, "local") != "verified"]
+    assert history.staying(unverified) == {each.id for each in unverified}
+
+
+@given(histories())
+def test_deciding_again_after_the_deletions_deletes_nothing_more(history: History) -> None:
+    staying = history.staying()
+    left = [each for each in history.points if each.id in staying]
+    assert history.staying(left) == staying
+
+
+@given(histories())
+def test_whether_a_verified_one_stays_does_not_depend_on_unverified_ones(history: History) -> None:
+    verified = [each for each in history.points if standing(each, "local") == "verified"]
+    ids = {each.id for each in verified}
+    assert history.staying() & ids == history.staying(verified)
+
+
+@given(histories())
+def test_what_comes_from_the_future_changes_nothing_for_the_others(history: History) -> None:
+    present = [each for each in history.points if each.started_at <= NOW]
+    assert history.staying(present) == history.staying() & {each.id for each in present}
+    assert {each.id for each in history.points} - {each.id for each in present} <= history.staying()
+
+
+@given(histories(), st.randoms())
+def test_names_decide_nothing(history: History, chance: Random) -> None:
+    order = list(range(len(history.points)))
+    chance.shuffle(order)
+    new = {point.id: f"{number:03}" for number, point in zip(order, history.points, strict=True)}
+    renamed = [
+        RestorePoint(point.manifest.model_copy(update={"id": new[point.id]}), point.stores, point.verdicts)
+        for point in history.points
+    ]
+    held = Held(
+        {new[key]: at for key, at in history.held.locked.items()},
+        {new[key]: why for key, why in history.held.needed.items()},
+    )
+    other = History(sorted(renamed, key=lambda point: point.id), history.keep, held, history.zone)
+    assert other.staying() == {new[key] for key in history.staying()}
+
+
+@given(histories(), st.integers(1, 40))
+def test_a_clock_that_jumps_ahead_deletes_nothing_but_what_was_proved_bad(history: History, years: int) -> None:
+    unlocked = History(history.points, history.keep, Held({}, history.held.needed), history.zone)
+    present = [each for each in history.points if each.started_at <= NOW and standing(each, "local") != "bad"]
+    jumped = decide(
+        present, "local", history.keep, zone=history.zone, now=NOW + timedelta(days=365 * years),
+        recovery_point=None, held=unlocked.held,
+    )  # fmt: skip
+    assert {each.point.id for each in jumped if each.stays} >= unlocked.staying(present) - {_recovery(history)}
+
+
+def _recovery(history: History) -> str:
+    verified = [point for point in history.points if point.verified]
+    return max(verified, key=lambda point: point.started_at).id if verified else ""
+
+
+def decisions(points: Sequence[RestorePoint], keep: Keep, store: str = "local", held: Held = NOTHING_ELSE) -> list[str]:
+    """One line for each, newest first."""
+    found = decide(points, store, keep, zone=PRAGUE, now=NOW, recovery_point=None, held=held)
+    return [", ".join(each.reasons) or f"goes: {each.because}" for each in found]
+
+
+def test_a_hundred_unverified_newcomers_do_not_push_a_verified_one_out() -> None:
+    old = [made(ago(days=200 + day), "verified") for day in range(3)]
+    new = [made(ago(hours=hour + 1)) for hour in range(100)]
+    keep = Keep(last=3, daily=3, weekly=0, monthly=0, min_verified=1)
+    said = decisions([*old, *new], keep)
+    assert not [line for line in said if line.startswith("goes")], "newcomers wait for their proof"
+    newcomers_in_between = [made(ago(days=30, hours=hour)) for hour in range(100)]
+    said = decisions([*old, *newcomers_in_between, made(ago(hours=1), "verified")], keep)
+    assert said[-3:-1] == ["last 3, daily 2026-05-05", "last 3, daily 2026-05-04"]
+    assert sum(line.startswith("goes") for line in said) == 97 + 1
+
+
+def test_days_are_those_of_the_configured_time_zone() -> None:
+    # 23:30 and 00:30 in Prague are one day in UTC.
+    late, early = datetime(2026, 11, 18, 22, 30, tzinfo=UTC), datetime(2026, 11, 18, 23, 30, tzinfo=UTC)
+    newest = made(ago(hours=1), "verified")
+    keep = SMALL.model_copy(update={"daily": 3})
+    assert decisions([made(late, "verified"), made(early, "verified"), newest], keep)[1:] == [
+        "daily 2026-11-19", "daily 2026-11-18",
+    ]  # fmt: skip
+
+
+def test_a_week_and_a_year_are_those_of_iso_8601_and_the_calendar() -> None:
+    keep = SMALL.model_copy(update={"weekly": 2, "yearly": 2})
+    turn = made(datetime(2026, 1, 1, 12, tzinfo=UTC), "verified")
+    before = made(datetime(2025, 12, 31, 12, tzinfo=UTC), "verified")
+    found = decide([before, turn], "local", keep, zone=UTC, now=NOW, recovery_point=None, held=NOTHING_ELSE)
+    assert [each.reasons[1:] for each in found] == [
+        ("weekly 2026-W01", "yearly 2026", "newest verified", "min_verified 1"), (),
+    ]  # fmt: skip
+    assert found[1].reasons == ("yearly 2025",)
+
+
+def test_the_verified_one_of_a_day_stays_and_with_it_a_newer_one_only_where_the_last_ones_are_counted() -> None:
+    day = [made(ago(days=2, hours=hour), *(("verified",) if hour == 3 else ())) for hour in range(5)]
+    said = decisions([made(ago(hours=1), "verified"), *day], SMALL.model_copy(update={"daily": 5}))
+    assert [line.startswith("daily") for line in said[1:]] == [False, False, False, True, False]
+
+
+def test_a_bad_one_takes_no_place_and_stays_for_a_week() -> None:
+    points = [made(ago(hours=1), "verified"), made(ago(days=2), "bad"), made(ago(days=9), "bad"), made(ago(days=10))]
+    assert decisions(points, SMALL.model_copy(update={"last": 2})) == [
+        "last 2, newest verified, min_verified 1",
+        "evidence until 2026-11-26",
+        "goes: proved bad more than 7 days ago",
+        "last 2",
+    ]
+
+
+def test_a_copy_that_was_proved_bad_elsewhere_is_not_bad_here() -> None:
+    point = made(ago(days=30), "bad", stores=("nas", "local"), blames="copy")
+    whole = [made(ago(hours=1), "verified", stores=("nas", "local")), point]
+    assert standing(point, "nas") == "bad"
+    assert standing(point, "local") == "unproved"
+    assert standing(made(ago(days=30), "bad", stores=("nas", "local")), "local") == "bad", "the backup is to blame"
+    assert decisions(whole, SMALL.model_copy(update={"last": 2}), store="local")[1] == "last 2"
+    assert decisions(whole, SMALL.model_copy(update={"last": 2}), store="nas")[1].startswith("goes: proved bad")
+
+
+def test_a_lock_keeps_until_its_date_and_no_longer() -> None:
+    points = [made(ago(hours=1), "verified"), made(ago(days=5), "verified"), made(ago(days=6), "verified")]
+    locked = {points[1].id: NOW + timedelta(days=3), points[2].id: NOW - timedelta(seconds=1)}
+    said = decisions(points, SMALL, held=Held(locked, {}))
+    assert said[1:] == ["locked until 2026-11-24 07:30", "goes: no rule of keep needs it"]
+
+
+def test_what_something_else_needs_stays_and_says_for_what() -> None:
+    points = [made(ago(hours=1), "verified"), made(ago(days=5), "verified")]
+    said = decisions(points, SMALL, held=Held({}, {points[1].id: "crm_uploads x is tied to it"}))
+    assert said[1] == "crm_uploads x is tied to it"
+
+
+def test_the_recovery_point_of_the_source_stays_although_this_copy_of_it_is_bad() -> None:
+    point = made(ago(days=30), "bad", stores=("nas", "local"))
+    found = decide(
+        [made(ago(days=40), "verified", stores=("nas",)), point], "nas", SMALL,
+        zone=UTC, now=NOW, recovery_point=point.id, held=NOTHING_ELSE,
+    )  # fmt: skip
+    assert found[0].reasons == ("recovery point of the source",)
+
+
+def test_one_from_the_future_stays_and_takes_no_place() -> None:
+    points = [made(ago(days=-400), "verified"), made(ago(hours=1), "verified"), made(ago(days=1), "verified")]
+    assert decisions(points, SMALL) == [
+        "from the future: was the clock wrong?",
+        "last 1, newest verified, min_verified 1",
+        "goes: no rule of keep needs it",
+    ]
