@@ -79,7 +79,7 @@ def restore_to(
     workspace.sweep()
     with workspace.ledger.activity("restore", source=name, backup_id=point.id, store=origin) as entry:
         started = workspace.clock.now()
-        manifest = workspace.stores[origin].manifest(name, point.id)
+        manifest = workspace.stores[origin].manifest(name, point.id, fresh=True)
         copy = Copy(workspace.stores[origin], manifest, lambda: workspace.identities(name))
         unsure = _refuse_sources(workspace, engine.locate(to), to)
         target = engine.create_target(to, manifest.engine)

@@ -29,8 +29,12 @@ class Store(Protocol):
         """Ids of the complete restore points of a source, oldest first."""
         ...
 
-    def manifest(self, source: str, backup_id: str) -> Manifest:
-        """A restore point's manifest. Raises CorruptCopy."""
+    def manifest(self, source: str, backup_id: str, *, fresh: bool = False) -> Manifest:
+        """A restore point's manifest. Raises CorruptCopy.
+
+        Args:
+            fresh: read it from the store itself; otherwise one that was read before will do, if it has not changed.
+        """
         ...
 
     def open_part(self, source: str, backup_id: str, part: str) -> AbstractContextManager[BinaryIO]:

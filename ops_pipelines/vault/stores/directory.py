@@ -5,6 +5,7 @@ Layout: `<root>/<source>/<id>/` holds the parts, `SHA256SUMS` and `manifest.json
 A restore point appears by one rename of a directory whose every byte has been flushed.
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -15,10 +16,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ops_pipelines import lease
-from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
+from ops_pipelines.errors import CorruptCopy, StoreError
 from ops_pipelines.repository import Repository
 from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, checksums, read_manifest
+from ops_pipelines.vault.stores import incoming
 from ops_pipelines.vault.stores.base import Copied
+from ops_pipelines.vault.stores.volume import Volume
 from ops_pipelines.vault.verdict import Verdict, read_verdict
 
 _CHUNK = 4 * 1024 * 1024
@@ -30,10 +33,13 @@ class DirectoryStore:
     Args:
         name: the store's name in `ops.yaml`, or `local`.
         root: the directory; made when missing.
+        volume: proves that the right disk is there; the local store, below `base`, needs no proof.
     """
 
-    def __init__(self, name: str, root: Path, *, medium: str = "disk", offsite: bool = False) -> None:
-        self.name, self.root, self.medium, self.offsite = name, root, medium, offsite
+    def __init__(
+        self, name: str, root: Path, *, medium: str = "disk", offsite: bool = False, volume: Volume | None = None
+    ) -> None:
+        self.name, self.root, self.medium, self.offsite, self._volume = name, root, medium, offsite, volume
 
     @contextmanager
     def stage(self, backup_id: str) -> Iterator[Path]:
@@ -42,7 +48,7 @@ class DirectoryStore:
         Raises:
             StoreError: the store cannot be written.
         """
-        with self._errors("written"):
+        with self._errors("written", writing=True):
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             lease.sweep(self.root / ".staging")  # an attempt at the same may have been killed
         try:
@@ -84,15 +90,14 @@ class DirectoryStore:
                 return []
             return sorted(path.name for path in parent.iterdir() if (path / NAME).is_file())
 
-    def manifest(self, source: str, backup_id: str) -> Manifest:
-        """A restore point's manifest. Raises CorruptCopy."""
+    def manifest(self, source: str, backup_id: str, *, fresh: bool = False) -> Manifest:
+        """A restore point's manifest, always read from the disk. Raises CorruptCopy."""
         path = self.directory(source, backup_id) / NAME
-        try:
-            data, sums = path.read_bytes(), path.with_name(SUMS).read_bytes()
-        except FileNotFoundError as error:
-            raise CorruptCopy(f"{error.filename} is missing", check="manifest") from None
-        except OSError as error:
-            raise self._error("read", error) from None
+        with self._errors("read"):
+            try:
+                data, sums = path.read_bytes(), path.with_name(SUMS).read_bytes()
+            except FileNotFoundError as error:
+                raise CorruptCopy(f"{error.filename} is missing", check="manifest") from None
         manifest = read_manifest(data, where=str(path))
         if sums != checksums(manifest, data):
             raise CorruptCopy(
@@ -106,23 +111,18 @@ class DirectoryStore:
     def open_part(self, source: str, backup_id: str, part: str) -> Iterator[BinaryIO]:
         """A part's stored bytes. Raises CorruptCopy when it is missing."""
         path = self.directory(source, backup_id) / part
-        try:
-            opened = path.open("rb")
-        except FileNotFoundError:
-            raise CorruptCopy(f"{path} is missing", check="parts", why=f"{part} is not in the copy") from None
-        except OSError as error:
-            raise self._error("read", error) from None
+        with self._errors("read"):
+            try:
+                opened = path.open("rb")
+            except FileNotFoundError:
+                raise CorruptCopy(f"{path} is missing", check="parts", why=f"{part} is not in the copy") from None
         with opened:
             yield opened
 
     def receive(self, manifest: Manifest, published: Path, copied: Copied) -> None:
         """Copy a published restore point in; see `Store.receive`."""
-        if self.offsite and not manifest.encrypted:
-            raise SafetyRefusal(
-                f"store {self.name} is offsite and {manifest.id} of {manifest.source} is not encrypted",
-                safe="the local copy is untouched; nothing left this machine",
-                next="add encrypt: {age: […]} to the source and back up again",
-            )
+        if self.offsite:
+            incoming.refuse_plain(self.name, manifest)
         with self._errors("read"):
             if manifest.id in self.ids(manifest.source):
                 return
@@ -132,29 +132,17 @@ class DirectoryStore:
                 try:
                     found = _copy(published / name, staged / name, copied)
                 except FileNotFoundError:
-                    raise CorruptCopy(
-                        f"{published / name} is missing and was not copied to {self.name}",
-                        check="parts",
-                        safe="copies in other stores are untouched",
-                    ) from None
+                    raise incoming.missing(self.name, published / name) from None
                 if name in expected and found != expected[name]:
-                    raise self._not_copied(published / name, f"SHA-256 is {found[:16]}…, the manifest says otherwise")
+                    raise incoming.damaged(self.name, published / name, incoming.other_sum(found))
             content = (staged / NAME).read_bytes()
             if (staged / SUMS).read_bytes() != checksums(manifest, content):
-                raise self._not_copied(published / NAME, f"{SUMS} beside it says otherwise")
+                raise incoming.damaged(self.name, published / NAME, f"{SUMS} beside it says otherwise")
             self.publish(staged, manifest)
-
-    def _not_copied(self, path: Path, why: str) -> CorruptCopy:
-        return CorruptCopy(
-            f"{path} is damaged and was not copied to {self.name}",
-            check="checksum",
-            why=why,
-            safe="copies in other stores are untouched",
-        )
 
     def keep_verdict(self, verdict: Verdict) -> None:
         """Keep what a verification found."""
-        with self._errors("written"):
+        with self._errors("written", writing=True):
             directory = self.root / ".verdicts" / verdict.source / verdict.backup_id
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             unfinished = directory / f".{verdict.file_name}"
@@ -185,6 +173,8 @@ class DirectoryStore:
 
     def repository(self, source: str) -> Repository:
         """A directory of restic's own."""
+        with self._errors("used", writing=True):
+            pass
         return Repository(str(self.root / ".restic" / source))
 
     def sweep(self) -> list[str]:
@@ -197,18 +187,26 @@ class DirectoryStore:
         return str(self.directory(source, backup_id))
 
     @contextmanager
-    def _errors(self, verb: str) -> Iterator[None]:
+    def _errors(self, verb: str, *, writing: bool = False) -> Iterator[None]:
+        """The volume is proved to be there before the block; what the disk refuses in it is a StoreError."""
         try:
+            if self._volume is not None:
+                self._volume.prove(for_writing=writing)
             yield
         except OSError as error:
             raise self._error(verb, error) from None
 
     def _error(self, verb: str, error: OSError) -> StoreError:
+        unlockable = error.errno in (errno.ENOLCK, errno.EOPNOTSUPP)
         return StoreError(
             f"store {self.name} ({self.root}) cannot be {verb}",
-            why=f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}",
+            why=f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+            + ("; this file system has no locks (flock)" if unlockable else ""),
             safe="what was unfinished was thrown away; published restore points are untouched",
-            next=f"check the disk: df -h {self.root}; ls -ld {self.root}",
+            next="mount NFS as version 4, or version 3 with lockd running; where one machine alone writes, "
+            "-o local_lock=flock will do"
+            if unlockable
+            else f"check the disk: df -h {self.root}; ls -ld {self.root}",
         )
 
 

@@ -1,0 +1,331 @@
+"""Restore points in an S3 bucket.
+
+Layout: `<prefix>/<source>/<id>/` holds the parts, `SHA256SUMS` and `manifest.json`;
+`<prefix>/.verdicts/<source>/<id>/` what verifications found; `<prefix>/.restic/<source>` belongs to restic.
+A restore point appears with its manifest, which is written last and only if there is none.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from botocore.exceptions import ClientError
+
+from ops_pipelines.config.stores import S3Store as Settings
+from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
+from ops_pipelines.repository import Repository
+from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, checksums, read_manifest
+from ops_pipelines.vault.stores import incoming
+from ops_pipelines.vault.stores.base import Copied
+from ops_pipelines.vault.stores.s3 import litter, versions
+from ops_pipelines.vault.stores.s3.cache import Cache
+from ops_pipelines.vault.stores.s3.client import GONE, Connection, code_of
+from ops_pipelines.vault.stores.s3.download import stream
+from ops_pipelines.vault.stores.s3.upload import Throttle, Upload, digest
+from ops_pipelines.vault.verdict import Verdict, read_verdict
+
+_LISTING_HOLDS_S = 10.0
+_EXISTS = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
+_UNCONDITIONAL = frozenset({"NotImplemented", "501"})
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """The small objects of one source, by key, as one listing showed them."""
+
+    etags: Mapping[str, str]
+    seen_at: float
+
+
+class S3Store:
+    """Restore points in a bucket.
+
+    Args:
+        name: the store's name in `ops.yaml`.
+        cache: a private directory for small objects that were fetched before.
+    """
+
+    def __init__(self, name: str, settings: Settings, *, cache: Path) -> None:
+        self.name, self.medium, self.offsite = name, settings.medium, settings.offsite
+        self._settings, self._connection = settings, Connection(name, settings)
+        self._cache = Cache(cache)
+        self._listings: dict[str, _Listing] = {}
+        self._lockable: bool | None = None
+        self._lock = threading.Lock()
+
+    def sources(self) -> list[str]:
+        """The sources that have restore points here."""
+        prefix = self._connection.prefix
+        with self._connection.errors("read"):
+            pages = self._connection.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._connection.bucket, Prefix=prefix, Delimiter="/"
+            )
+            below = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
+        names = (each[len(prefix) :].rstrip("/") for each in below)
+        return sorted(name for name in names if name and not name.startswith("."))
+
+    def ids(self, source: str) -> list[str]:
+        """Ids of complete restore points, oldest first. Asks the bucket anew: two requests for a thousand objects."""
+        listing = self._listed(source, anew=True)
+        start, end = self._key(source, ""), f"/{NAME}"
+        return sorted(
+            key[len(start) : -len(end)] for key in listing.etags if key.startswith(start) and key.endswith(end)
+        )
+
+    def manifest(self, source: str, backup_id: str, *, fresh: bool = False) -> Manifest:
+        """A restore point's manifest. Raises CorruptCopy."""
+        data, sums = (self._small(source, self._key(source, backup_id, name), fresh) for name in (NAME, SUMS))
+        where = self.location(source, backup_id)
+        manifest = read_manifest(data, where=f"{where}/{NAME}")
+        if sums != checksums(manifest, data):
+            raise CorruptCopy(
+                f"{where}/{NAME} is damaged",
+                check="checksum",
+                why=f"{SUMS} beside it tells of another manifest or of other parts",
+            )
+        return manifest
+
+    @contextmanager
+    def open_part(self, source: str, backup_id: str, part: str) -> Iterator[BinaryIO]:
+        """A part's stored bytes, fetched as they are read. Raises CorruptCopy when it is missing."""
+        where = f"{self.location(source, backup_id)}/{part}"
+        with self._connection.errors("read"):
+            try:
+                opened = stream(self._connection, self._key(source, backup_id, part))
+            except ClientError as error:
+                if code_of(error) in GONE:
+                    raise CorruptCopy(f"{where} is missing", check="parts", why=f"{part} is not in the copy") from None
+                raise
+        with closing(opened):
+            yield opened
+
+    def receive(self, manifest: Manifest, published: Path, copied: Copied) -> None:
+        """Copy a published restore point in; see `Store.receive`. Goes on where a broken copy ended."""
+        if self.offsite:
+            incoming.refuse_plain(self.name, manifest)
+        data, sums = (self._published(published / name) for name in (NAME, SUMS))
+        if sums != checksums(manifest, data):
+            raise incoming.damaged(self.name, published / NAME, f"{SUMS} beside it says otherwise")
+        with self._connection.errors("written"):
+            if self._has_manifest(manifest, data):
+                return
+            until = self._retention()
+            throttle = Throttle(self._settings.bandwidth_mib_s and self._settings.bandwidth_mib_s * 1024 * 1024)
+            for part in manifest.parts:
+                Upload(
+                    self._connection,
+                    self._key(manifest.source, manifest.id, part.name),
+                    published / part.name,
+                    part,
+                    options={**self._storage_class(), **self._options(until)},
+                    locked_until=until,
+                    throttle=throttle,
+                    copied=copied,
+                ).send()
+            self._put(self._key(manifest.source, manifest.id, SUMS), sums, until)
+            self._put_manifest(manifest, data, until)
+        self._forget(manifest.source)
+        copied(len(sums) + len(data))
+
+    def keep_verdict(self, verdict: Verdict) -> None:
+        """Keep what a verification found."""
+        content = (verdict.model_dump_json(indent=1) + "\n").encode()
+        with self._connection.errors("written"):
+            self._put(self._key(".verdicts", verdict.source, verdict.backup_id, verdict.file_name), content, None)
+        self._forget(verdict.source)
+
+    def verdicts(self, source: str, backup_id: str) -> list[Verdict]:
+        """Every verdict on a restore point, oldest first."""
+        start = self._key(".verdicts", source, backup_id, "")
+        keys = sorted(key for key in self._listed(source).etags if key.startswith(start))
+        return [
+            read_verdict(self._small(source, key, fresh=False), where=f"s3://{self._connection.bucket}/{key}")
+            for key in keys
+        ]
+
+    def delete(self, source: str, backup_id: str) -> None:
+        """Remove a restore point with every version of it; see `Store.delete`."""
+        prefix, manifest = self._key(source, backup_id, ""), self._key(source, backup_id, NAME)
+        if (until := self.locked_until(source, backup_id)) is not None:
+            raise self._still_locked(source, backup_id, until)
+        with self._connection.errors("changed"):
+            found = list(versions.versions(self._connection, prefix))
+            verdicts = versions.versions(self._connection, self._key(".verdicts", source, backup_id, ""))
+            for version in [*sorted(found, key=lambda each: each.key != manifest), *verdicts]:
+                versions.remove(self._connection, version)
+        self._forget(source)
+
+    def locked_until(self, source: str, backup_id: str) -> datetime | None:
+        """Until when the bucket keeps it; the year 9999 for a legal hold, which has no date."""
+        with self._connection.errors("read"):
+            if not self._bucket_locks():
+                return None
+            found = versions.versions(self._connection, self._key(source, backup_id, ""))
+            dates = [date for each in found if (date := versions.locked_until(self._connection, each)) is not None]
+            now = litter.endpoint_time(self._connection)
+        return max((date for date in dates if date > now), default=None)
+
+    def repository(self, source: str) -> Repository:
+        """Below the prefix, by restic's own S3 client, with our keys."""
+        settings = self._settings
+        endpoint = settings.endpoint or f"https://s3.{settings.region}.amazonaws.com"
+        own = settings.path_style if settings.path_style is not None else settings.endpoint is not None
+        return Repository(
+            f"s3:{endpoint.rstrip('/')}/{self._connection.bucket}/{self._key('.restic', source)}",
+            environment=self._connection.environment(),
+            options=(
+                *(("-o", f"s3.bucket-lookup={'path' if own else 'auto'}")),
+                *(("--cacert", str(settings.ca_file)) if settings.ca_file is not None else ()),
+            ),
+        )
+
+    def sweep(self) -> list[str]:
+        """End uploads and remove parts that were begun over a day ago and never finished.
+
+        Never younger ones: another host may be copying. Locked ones stay until their date.
+        """
+        with self._connection.errors("swept"):
+            return list(litter.sweep(self._connection, self.sources()))
+
+    def location(self, source: str, backup_id: str) -> str:
+        """Its address: `s3://bucket/prefix/source/id`."""
+        return f"s3://{self._connection.bucket}/{self._key(source, backup_id)}"
+
+    def _key(self, *steps: str) -> str:
+        return self._connection.prefix + "/".join(steps)
+
+    def _put(self, key: str, content: bytes, until: datetime | None, **conditions: Any) -> None:
+        self._connection.client.put_object(
+            Bucket=self._connection.bucket,
+            Key=key,
+            Body=content,
+            ContentMD5=digest(content),
+            **self._options(until),
+            **conditions,
+        )
+
+    def _options(self, until: datetime | None) -> dict[str, Any]:
+        """What every object of ours is written with."""
+        options: dict[str, Any] = {}
+        if until is not None:
+            options |= {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": until}
+        if self._settings.sse is not None:
+            options["ServerSideEncryption"] = self._settings.sse
+        if self._settings.sse_kms_key is not None:
+            options["SSEKMSKeyId"] = self._settings.sse_kms_key
+        return options
+
+    def _storage_class(self) -> dict[str, Any]:
+        """Of parts: the small files are read all the time, and the cheap classes charge for that."""
+        return {"StorageClass": self._settings.storage_class} if self._settings.storage_class is not None else {}
+
+    def _put_manifest(self, manifest: Manifest, data: bytes, until: datetime | None) -> None:
+        key = self._key(manifest.source, manifest.id, NAME)
+        try:
+            self._put(key, data, until, IfNoneMatch="*")
+        except ClientError as error:
+            if code_of(error) in _UNCONDITIONAL:
+                self._put(key, data, until)  # `_has_manifest` has looked
+            elif code_of(error) not in _EXISTS or not self._has_manifest(manifest, data):
+                raise
+
+    def _has_manifest(self, manifest: Manifest, data: bytes) -> bool:
+        """Whether this very restore point is here. Raises StoreError when another stands in its place."""
+        try:
+            held = self._fetch(self._key(manifest.source, manifest.id, NAME))
+        except ClientError as error:
+            if code_of(error) in GONE:
+                return False
+            raise
+        if held != data:
+            raise StoreError(
+                f"store {self.name}: {self.location(manifest.source, manifest.id)} is another restore point",
+                why=f"the {NAME} there differs from the one to be copied",
+                safe="nothing was overwritten",
+                next="compare the two; two installations must not share a bucket, a prefix and source names",
+            )
+        return True
+
+    def _published(self, path: Path) -> bytes:
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise incoming.missing(self.name, path) from None
+
+    def _retention(self) -> datetime | None:
+        """The date to lock new objects until. Raises StoreError when the bucket cannot lock."""
+        if self._settings.object_lock is None:
+            return None
+        if not self._bucket_locks():
+            raise StoreError(
+                f"store {self.name} wants object lock, which bucket {self._connection.bucket} has not enabled",
+                why="a bucket gets it when it is made; without it nothing would be locked",
+                safe="nothing was copied there; copies in other stores are untouched",
+                next=f"make a bucket with object lock, or remove stores.{self.name}.object_lock",
+            )
+        return (datetime.now(timezone.utc) + self._settings.object_lock).replace(microsecond=0)
+
+    def _bucket_locks(self) -> bool:
+        if self._lockable is None:
+            self._lockable = versions.lockable(self._connection)
+        return self._lockable
+
+    def _still_locked(self, source: str, backup_id: str, until: datetime) -> SafetyRefusal:
+        when = "under legal hold" if until == versions.FOR_EVER else f"locked until {until:%Y-%m-%d %H:%M} UTC"
+        return SafetyRefusal(
+            f"{backup_id} of {source} in store {self.name} is {when}",
+            why="the bucket's object lock keeps it; nobody can delete it before",
+            safe="nothing was deleted",
+            next="prune again after that date",
+        )
+
+    def _listed(self, source: str, *, anew: bool = False) -> _Listing:
+        """The manifests, sums and verdicts of a source. A catalogue asks once, then for each restore point."""
+        known = self._listings.get(source)
+        if known is not None and not anew and time.monotonic() - known.seen_at < _LISTING_HOLDS_S:
+            return known
+        seen_at = time.monotonic()
+        with self._connection.errors("read"):
+            verdicts = {
+                each["Key"]: each["ETag"]
+                for each in litter.objects(self._connection, self._key(".verdicts", source, ""))
+            }
+            points = {
+                each["Key"]: each["ETag"]
+                for each in litter.objects(self._connection, self._key(source, ""))
+                if each["Key"].endswith((f"/{NAME}", f"/{SUMS}"))
+            }
+        listing = _Listing({**points, **verdicts}, seen_at)
+        self._cache.keep_only(source, listing.etags.items())
+        self._listings[source] = listing
+        return listing
+
+    def _forget(self, source: str) -> None:
+        self._listings.pop(source, None)
+
+    def _small(self, source: str, key: str, fresh: bool) -> bytes:
+        """A manifest or a verdict. Raises CorruptCopy when it is missing."""
+
+        def fetch() -> bytes:
+            with self._connection.errors("read"):
+                try:
+                    return self._fetch(key)
+                except ClientError as error:
+                    if code_of(error) in GONE:
+                        raise CorruptCopy(
+                            f"s3://{self._connection.bucket}/{key} is missing", check="manifest"
+                        ) from None
+                    raise
+
+        etag = None if fresh else self._listed(source).etags.get(key)
+        return fetch() if etag is None else self._cache.get(source, key, etag, fetch)
+
+    def _fetch(self, key: str) -> bytes:
+        answer = self._connection.client.get_object(Bucket=self._connection.bucket, Key=key)
+        with closing(answer["Body"]) as body:
+            return body.read()
