@@ -48,6 +48,27 @@ class Keep(Model):
     min_verified: int = Field(3, ge=1, description="verified ones that always stay, however old")
 
 
+class ScratchServer(Model):
+    """A server that verifications may use where no server programs are installed."""
+
+    url: Secret = Field(description="of a database on it; databases `verify_…` come and go beside it")
+    disposable: Literal[True] = Field(description="say that nothing on this server matters to anybody")
+
+
+class Verification(Model):
+    """How backups are proved, beyond what is compared."""
+
+    retries: int = Field(2, ge=0, description="an inconclusive verification is tried again this often")
+    retry_after: Span = Field(timedelta(minutes=1), description="doubled with each try")
+    reprove_within: Span = Field(
+        timedelta(days=30), description="every retained copy in every store is proved again within this time"
+    )
+    reprove_daily: Duration = Field(timedelta(hours=1), description="time a day for proving older copies again")
+    shrink_percent: int = Field(30, ge=1, le=100, description="smaller than the last verified ones by more: look")
+    grow_percent: int = Field(50, ge=1, description="larger than the last verified ones by more: look")
+    server: ScratchServer | None = Field(None, description="restore there instead of into a server of our own")
+
+
 def _yaml_off(value: object) -> object:
     """YAML reads a bare `off` as false."""
     return "off" if value is False else value
@@ -74,6 +95,7 @@ class Settings(Model):
     fingerprint: Fingerprint = Field(
         "full", description="what is recorded of the contents and asserted after the restore"
     )
+    verify: Verification = Verification()
     limits: Limits = Limits()
 
     @property

@@ -1,7 +1,7 @@
 """Prove a restore point: restore one copy of it into a scratch server and assert what came back."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Literal
 
@@ -11,6 +11,8 @@ from ops_pipelines.engines.base import Contents, Finding, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
 from ops_pipelines.recovery.assertions import run_check
 from ops_pipelines.recovery.compare import compare
+from ops_pipelines.recovery.drift import drift
+from ops_pipelines.recovery.logbook import write_log
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault import codec
@@ -32,11 +34,13 @@ def verify(
     store: str | None = None,
     progress: Progress = silent,
     run_id: str | None = None,
+    again: bool = False,
 ) -> Verdict:
     """Restore a copy into a scratch server, assert, and keep the verdict beside the copies.
 
     Args:
         store: the store to fetch from; the farthest that has a copy unless given.
+        again: this is the rotation's turn, not a new backup's.
     Returns:
         The verdict. A broken verifier is `inconclusive`, never an exception and never `bad`.
     Raises:
@@ -50,7 +54,13 @@ def verify(
         verdict = proof.run()
         for keeper in {workspace.local.name: workspace.local, name: workspace.stores[name]}.values():
             keeper.keep_verdict(verdict)
-        entry.meta = {"outcome": verdict.outcome, "reason": verdict.reason, "seconds": dict(verdict.seconds)}
+        write_log(workspace.config.base / "verify", verdict)
+        entry.meta = {
+            "outcome": verdict.outcome,
+            "reason": verdict.reason,
+            "seconds": dict(verdict.seconds),
+            "again": again,
+        }
         if verdict.outcome != "verified":
             entry.fail(f"{verdict.outcome}: {verdict.reason}")
     return verdict
@@ -111,7 +121,7 @@ class _Proof:
     def _prove(self) -> None:
         workspace, source = self._workspace, self._point.manifest.source
         # The copy's own manifest is proved, not the one of another store.
-        manifest = self._store.manifest(source, self._point.id)
+        manifest = self._store.manifest(source, self._point.id, fresh=True)
         if (manifest.source, manifest.id) != (source, self._point.id):
             raise CorruptCopy(f"the manifest is of {manifest.id} of {manifest.source}", check="manifest")
         copy = Copy(self._store, manifest, lambda: workspace.identities(source))
@@ -123,7 +133,7 @@ class _Proof:
             restored = engine.restore(
                 copy, manifest.engine, target, work=directory, globals_too=True, progress=self._progress
             )
-            self._seconds.update(restored.seconds)
+            self._seconds.update(_without_waiting(restored.seconds, copy.fetch_s))
             self._warnings += restored.warnings
             self._checks += [
                 Check(name="checksum", passed=True, detail=f"{len(manifest.parts)} parts"),
@@ -131,6 +141,7 @@ class _Proof:
             ]
             with self._phase("compare"):
                 self._checks += compare(held, engine.contents(target, held.level))
+            self._checks += drift(manifest, workspace.catalogue(source), workspace.source(source).verify)
             with self._phase("assert"):
                 self._checks += [_as_check(finding) for finding in engine.assertions(target, held)]
             with self._phase("checks"):
@@ -149,6 +160,11 @@ class _Proof:
         started = time.monotonic()
         yield
         self._seconds[name] = round(time.monotonic() - started, 3)
+
+
+def _without_waiting(seconds: Mapping[str, float], fetch_s: float) -> dict[str, float]:
+    """A part is decrypted while it is fetched: the time that went into waiting for the store is told apart."""
+    return {"fetch": round(fetch_s, 3), **seconds, "decrypt": round(max(0.0, seconds.get("decrypt", 0) - fetch_s), 3)}
 
 
 def _as_check(finding: Finding) -> Check:

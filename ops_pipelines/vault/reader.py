@@ -2,6 +2,7 @@
 
 import io
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +27,8 @@ class Copy:
     def __init__(self, store: Store, manifest: Manifest, identities: Callable[[], Sequence[str]]) -> None:
         self.store, self.manifest = store, manifest
         self._identities = identities
+        self.fetch_s = 0.0
+        """Seconds spent waiting for the store so far."""
 
     def has(self, role: str) -> bool:
         """Whether the restore point has a part with this role."""
@@ -57,7 +60,8 @@ class Copy:
 
     def _decode(self, part: Part, sink: BinaryIO, told: Callable[[int], None] = lambda done: None) -> None:
         with self.store.open_part(self.manifest.source, self.manifest.id, part.name) as opened:
-            hashed = codec.Meter(source=_Told(opened, told))
+            fetched = _Fetched(opened, told)
+            hashed = codec.Meter(source=fetched)
             failure: CorruptCopy | None = None
             try:
                 codec.decode(
@@ -72,6 +76,7 @@ class Copy:
             # A flipped byte also breaks the decryption; the checksum is the better name for it.
             while hashed.readinto(memoryview(bytearray(_CHUNK))):
                 pass
+            self.fetch_s += fetched.seconds
         where = f"{part.name} of {self.manifest.id} in {self.store.name}"
         if hashed.sha256 != part.sha256:
             raise CorruptCopy(
@@ -84,12 +89,17 @@ class Copy:
             raise CorruptCopy(f"{where}: {failure.what}", check=failure.check, why=failure.why)
 
 
-class _Told:
+class _Fetched:
+    """Tells how far the reading is, and measures how long it took."""
+
     def __init__(self, source: BinaryIO, told: Callable[[int], None]) -> None:
         self._source, self._told, self._done = source, told, 0
+        self.seconds = 0.0
 
     def read(self, size: int = -1, /) -> bytes:
+        started = time.monotonic()
         chunk = self._source.read(size)
+        self.seconds += time.monotonic() - started
         self._done += len(chunk)
         self._told(self._done)
         return chunk

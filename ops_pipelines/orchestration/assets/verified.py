@@ -5,9 +5,10 @@ import dagster as dg
 from ops_pipelines.errors import StoreError
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
-from ops_pipelines.orchestration.describe import failures_explained, verdict_metadata
-from ops_pipelines.orchestration.partitions import points_of
+from ops_pipelines.orchestration.describe import bullets, failures_explained, verdict_metadata
+from ops_pipelines.orchestration.partitions import points_of, still_now
 from ops_pipelines.orchestration.resources import Watcher
+from ops_pipelines.recovery.rotation import reprove, turns
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.workspace import Workspace
@@ -22,6 +23,7 @@ class VerifyConfig(dg.Config):
 
 def build_verified(chain: Chain) -> dg.AssetsDefinition:
     """The proof of a source's day."""
+    settings = chain.source.verify
 
     @dg.asset(
         key=names.verified_key(chain.name),
@@ -30,6 +32,15 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
         op_tags=names.order("verify"),
         kinds={chain.source.kind},
         freshness_policy=chain.freshness,
+        check_specs=[
+            dg.AssetCheckSpec(names.ROTATION_CHECK, asset=names.verified_key(chain.name), description=_ROTATION)
+        ],
+        # Only an inconclusive verification asks to be tried again; a bad backup never does.
+        retry_policy=dg.RetryPolicy(
+            max_retries=settings.retries,
+            delay=settings.retry_after.total_seconds(),
+            backoff=dg.Backoff.EXPONENTIAL,
+        ),
         description=(
             f"The newest restore point of `{chain.name}` of the day, fetched from the farthest store, restored into a "
             "throwaway server and compared with what the source held. A backup counts only after this."
@@ -41,7 +52,7 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
         config: VerifyConfig,
         workspace: dg.ResourceParam[Workspace],
         watcher: dg.ResourceParam[Watcher],
-    ) -> dg.MaterializeResult[None]:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # dagster takes no parameter beside check_specs
         with failures_explained():
             point = _chosen(context, config, workspace, chain.name)
             verdict = verify(
@@ -49,7 +60,9 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
             )
         metadata = verdict_metadata(verdict)
         if verdict.outcome == "verified":
-            return dg.MaterializeResult(metadata=metadata)
+            return dg.MaterializeResult(
+                metadata=metadata, check_results=[_rotation(context, config, workspace, watcher, chain.name)]
+            )
         raise dg.Failure(
             description=(
                 f"{chain.name}: {point.id} from {verdict.store} is {verdict.outcome.upper()}: {verdict.reason}\n"
@@ -60,6 +73,33 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
         )
 
     return verified
+
+
+_ROTATION = "Old backups are proved again: every retained copy, in every store, within `verify.reprove_within`."
+
+
+def _rotation(
+    context: dg.AssetExecutionContext, config: VerifyConfig, workspace: Workspace, watcher: Watcher, name: str
+) -> dg.AssetCheckResult:
+    """Prove older copies again, when this run is today's."""
+    todays = still_now(context.partition_time_window, workspace.clock.now()) and not config.backup_id
+    with failures_explained():
+        verdicts = list(
+            reprove(workspace, name, progress=watcher.watch(context), run_id=context.run.run_id) if todays else ()
+        )
+        longest_ago = next(iter(turns(workspace, name)), None)
+    return dg.AssetCheckResult(
+        check_name=names.ROTATION_CHECK,
+        passed=all(verdict.outcome == "verified" for verdict in verdicts),
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "proved_again": dg.MetadataValue.md(
+                bullets(f"{each.backup_id} from {each.store}: {each.outcome}, {each.reason}" for each in verdicts)
+                or "nothing was due"
+            ),
+            **({"proved_longest_ago": dg.MetadataValue.timestamp(longest_ago[0])} if longest_ago else {}),
+        },
+    )
 
 
 def _advice(outcome: str, name: str) -> str:

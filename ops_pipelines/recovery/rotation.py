@@ -1,0 +1,57 @@
+"""Old backups are proved again, not only the newest: the copy that was proved longest ago comes first."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from ops_pipelines.recovery.verify import verify
+from ops_pipelines.streams import Progress, silent
+from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.verdict import Verdict
+from ops_pipelines.workspace import Workspace
+
+_DAY = timedelta(days=1)
+_EARLY = 0.8
+"""A copy whose turn is this close to overdue is proved even when another was proved in this run already."""
+
+
+def turns(workspace: Workspace, name: str) -> list[tuple[datetime, RestorePoint, str]]:
+    """Every retained copy that is not known to be bad, the one proved longest ago first.
+
+    Returns:
+        When it was last proved (when it was taken, if never), the restore point, and the store.
+    """
+    found = []
+    for point in workspace.catalogue(name).points:
+        for store in point.stores:
+            proof = point.proof(store)
+            if proof is None or proof.outcome != "bad":
+                proved = proof is not None and proof.outcome == "verified"
+                found.append((proof.started_at if proof and proved else point.started_at, point, store))
+    return sorted(found, key=lambda turn: (turn[0], turn[1].id, turn[2]))
+
+
+def reprove(
+    workspace: Workspace, name: str, *, progress: Progress = silent, run_id: str | None = None
+) -> Iterator[Verdict]:
+    """Prove again the copy that was proved longest ago, and others that are nearly overdue, as far as time allows.
+
+    Nothing that was proved within a day is proved again.
+
+    Raises:
+        LedgerError, StoreError: a verdict cannot be kept.
+    """
+    settings, now = workspace.source(name).verify, workspace.clock.now()
+    left = settings.reprove_daily - _spent_today(workspace, name, now)
+    for number, (proved_at, point, store) in enumerate(turns(workspace, name)):
+        age = now - proved_at
+        due = age > settings.reprove_within * _EARLY if number else age > _DAY
+        if not due or left <= timedelta(0):
+            return
+        verdict = verify(workspace, point, store=store, progress=progress, run_id=run_id, again=True)
+        left -= verdict.finished_at - verdict.started_at
+        yield verdict
+
+
+def _spent_today(workspace: Workspace, name: str, now: datetime) -> timedelta:
+    rows = workspace.ledger.recent(source=name, kind="verify", since=now - _DAY)
+    return timedelta(seconds=sum(row.duration_s or 0 for row in rows if row.meta.get("again")))
