@@ -1,8 +1,9 @@
-"""A process to kill: `python -m tests.faults.worker backup|verify|both OPS_YAML`."""
+"""A process to kill: `python -m tests.faults.worker backup|verify|both|prune OPS_YAML`."""
 
 import sys
 from pathlib import Path
 
+from ops_pipelines.backup.prune import prune
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
 from ops_pipelines.engines.postgres import engine
@@ -18,6 +19,8 @@ def main() -> int:
     assert engine.PostgresEngine  # imported now, so that the work begins when we say so
     print("begun", flush=True)
     try:
+        if verb == "prune":
+            prune(workspace, ["crm"], apply=True)
         if verb in ("backup", "both"):
             print(take_backup(workspace, "crm").id, flush=True)
         if verb in ("verify", "both"):
