@@ -45,6 +45,13 @@ class AggregationCheck(Expectation):
         examples=[[{"$count": "n"}]],
     )
 
+    @model_validator(mode="after")
+    def _only_reads(self) -> "AggregationCheck":
+        writing = {key for stage in self.pipeline for key in stage} & {"$out", "$merge"}
+        if writing:
+            raise ValueError(f"a check only reads: {', '.join(sorted(writing))} would write")
+        return self
+
     @property
     def question(self) -> Mapping[str, object]:
         """What to ask the engine."""

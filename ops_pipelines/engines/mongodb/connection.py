@@ -1,0 +1,258 @@
+"""Talk to a MongoDB server: URLs and their secrets, clients with limits, who a server is. Reads no collections."""
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlencode
+
+from bson.codec_options import CodecOptions, DatetimeConversion
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import (
+    ConfigurationError,
+    InvalidURI,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+
+from ops_pipelines import redact
+from ops_pipelines.errors import SourceError
+
+Document = dict[str, Any]
+Client = MongoClient[Document]
+
+_URL = re.compile(r"(mongodb(?:\+srv)?)://(?:([^@/]*)@)?([^/?@]+)(?:/([^?]*))?(?:\?(.*))?")
+_SECRET_OPTIONS = ("tlscertificatekeyfilepassword", "authmechanismproperties")
+_MESSAGE_KEPT = 300
+_UNAUTHORIZED, _AUTHENTICATION_FAILED = 13, 18
+# Of a database's name, MongoDB's own rule; a name that breaks it would reach another database, or none.
+_NAME = re.compile(r'[^/\\. "$*<>:|?\0]{1,63}')
+
+
+class Server:
+    """One database on one server or replica set, as named by a MongoDB URL.
+
+    Args:
+        url: `mongodb://` or `mongodb+srv://`, with the database as its path; it may hold a password.
+        connect: time allowed to reach the server.
+        stall: time allowed without a byte from it.
+    Raises:
+        SourceError: the URL cannot be read, or names no database.
+    """
+
+    def __init__(self, url: str, *, connect: timedelta, stall: timedelta) -> None:
+        match = _URL.fullmatch(url)
+        if match is None:
+            raise _unreadable("it is not like mongodb://host:27017/database")
+        self._scheme, userinfo, self.hosts, path, query = match.groups()
+        self._userinfo = userinfo or ""
+        self.database = unquote(path or "")
+        if _NAME.fullmatch(self.database) is None:
+            raise _unreadable(f"{self.database!r} is no name of a database" if path else "it names no database")
+        self._options = parse_qsl(query or "", keep_blank_values=True)
+        self._connect, self._stall = connect, stall
+        if ":" in self._userinfo:
+            redact.register(self._userinfo.split(":", 1)[1])
+            redact.register(unquote_plus(self._userinfo.split(":", 1)[1]))
+            # Credentials are looked up in the database of the path unless told otherwise.
+            if not any(key.lower() == "authsource" for key, _value in self._options):
+                self._options.append(("authSource", self.database if self._scheme == "mongodb" else "admin"))
+        for key, value in self._options:
+            if key.lower() in _SECRET_OPTIONS:
+                redact.register(value)
+
+    def at(self, database: str) -> "Server":
+        """Another database of the same server, with the same credentials. Raises SourceError for a bad name."""
+        if _NAME.fullmatch(database) is None:
+            raise _unreadable(f"{database!r} is no name of a database")
+        other = object.__new__(Server)
+        other.__dict__.update(self.__dict__)
+        other.database = database
+        return other
+
+    def url(self, *, database: bool = True) -> str:
+        """The whole URL, secrets included. Never print it.
+
+        Args:
+            database: false leaves the database out, for a program that is told of it otherwise.
+        """
+        user = f"{self._userinfo}@" if self._userinfo else ""
+        query = f"?{urlencode(self._options, quote_via=quote)}" if self._options else ""
+        return f"{self._scheme}://{user}{self.hosts}/{quote(self.database) if database else ''}{query}"
+
+    def open(self, *, stall: timedelta | None = None) -> Client:
+        """A client that waits for nothing longer than the limits; the caller closes it.
+
+        Raises:
+            SourceError: an option of the URL is not one.
+        """
+        try:
+            return MongoClient(
+                self.url(),
+                appname="ops_pipelines",
+                serverSelectionTimeoutMS=_milliseconds(self._connect),
+                connectTimeoutMS=_milliseconds(self._connect),
+                socketTimeoutMS=_milliseconds(stall or self._stall),
+                retryReads=False,  # trying again would double the time a frozen server can hold us
+                tz_aware=True,
+                datetime_conversion=DatetimeConversion.DATETIME_AUTO,  # BSON has years that Python has not
+            )
+        except (InvalidURI, ConfigurationError, ValueError, TypeError) as error:
+            raise _unreadable(str(error)) from None
+        except PyMongoError as error:  # the look-up of mongodb+srv
+            raise translated(error, f"MongoDB database {self}") from None
+
+    def __str__(self) -> str:
+        return f"{self.database} on {self.hosts}"
+
+
+def with_credentials(host: str, port: int, database: str, user: str, password: str) -> str:
+    """The URL of a server of our own, which is asked alone, whatever replica set it says it is in."""
+    return (
+        f"mongodb://{quote_plus(user)}:{quote_plus(password)}@{host}:{port}/{quote(database)}"
+        "?authSource=admin&directConnection=true"
+    )
+
+
+@contextmanager
+def connected(server: Server, *, stall: timedelta | None = None) -> Iterator["Database[Document]"]:
+    """The server's database, reached and ready, for the length of the block.
+
+    Args:
+        stall: wait this long without a byte, instead of the server's own limit.
+    Raises:
+        SourceError: the server cannot be reached or refuses us; or an error of it left the block.
+    """
+    client = server.open(stall=stall)
+    try:
+        client.admin.command("hello")
+        database = client[server.database]
+        # Says whether our credentials are good before anything else does.
+        database.command("listCollections", nameOnly=True, authorizedCollections=True)
+    except PyMongoError as error:
+        client.close()
+        raise translated(error, f"MongoDB database {server} cannot be opened") from None
+    try:
+        yield database
+    except PyMongoError as error:
+        raise translated(error, f"reading {server} failed") from None
+    finally:
+        client.close()
+
+
+def translated(error: PyMongoError, what: str) -> SourceError:
+    """The same error for a human, without the driver's picture of the topology."""
+    return SourceError(
+        what, why=reason(error), safe="nothing was changed; existing backups are untouched", next=_advice(error)
+    )
+
+
+def reason(error: PyMongoError) -> str:
+    """Why the driver or the server failed, in one line."""
+    if isinstance(error, NetworkTimeout):
+        return f"the server sent nothing: {_short(error)}"
+    if isinstance(error, OperationFailure) and error.details:
+        return f"{error.details.get('errmsg') or _short(error)} (code {error.code})"
+    return _short(error)
+
+
+def _short(error: PyMongoError) -> str:
+    text = re.sub(r",? \(?(Timeout: [\d.]+s, )?Topology Description: .*", "", str(error), flags=re.DOTALL)
+    return text if len(text) <= _MESSAGE_KEPT else f"{text[:_MESSAGE_KEPT]}…"
+
+
+def _advice(error: PyMongoError) -> str:
+    code = error.code if isinstance(error, OperationFailure) else None
+    if code == _AUTHENTICATION_FAILED or "uthentication failed" in str(error):
+        return "check user, password and authSource in the source's url, then: ops backup"
+    if code == _UNAUTHORIZED:
+        return "give the user the role read on its database (backup, for users and the oplog), then: ops backup"
+    if isinstance(error, (ServerSelectionTimeoutError, NetworkTimeout)):
+        return "check that the server runs and can be reached from here, then: ops backup"
+    return "correct the cause, then: ops backup"
+
+
+def _unreadable(why: str) -> SourceError:
+    return SourceError(
+        "the MongoDB URL cannot be read", why=why, next="write it like mongodb://user:password@host:27017/database"
+    )
+
+
+def _milliseconds(span: timedelta) -> int:
+    return max(1, int(span.total_seconds() * 1000))
+
+
+RAW_SAFE: CodecOptions[Document] = CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+"""How documents are decoded where we must: no value of BSON is out of range."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who answered: what tells one server or replica set from another, however it was addressed."""
+
+    process: str
+    replica_set: str
+    members: frozenset[str]
+    cluster: str
+    database: str
+
+    def same(self, other: "Identity") -> bool:
+        """Whether both are one database. Members of a replica set are asked for by their own names."""
+        if self.database.lower() != other.database.lower():
+            return False  # names that differ in case only cannot both exist
+        if self.process and self.process == other.process:
+            return True
+        if self.cluster and self.cluster == other.cluster:
+            return True
+        return bool(self.replica_set) and self.replica_set == other.replica_set and bool(self.members & other.members)
+
+
+def identity(server: Server) -> Identity:
+    """Ask a server who it is. Raises SourceError when it does not answer."""
+    with connected(server) as database:
+        hello = database.client.admin.command("hello")
+        cluster = ""
+        if hello.get("msg") == "isdbgrid":  # one router of a sharded cluster knows the cluster by its id
+            version = database.client["config"]["version"].find_one() or {}
+            cluster = str(version.get("clusterId", ""))
+    members = {*hello.get("hosts", ()), *hello.get("passives", ()), *hello.get("arbiters", ())}
+    return Identity(
+        process=str(hello.get("topologyVersion", {}).get("processId", "")),
+        replica_set=str(hello.get("setName", "")),
+        members=frozenset(member.lower() for member in members),
+        cluster=cluster,
+        database=server.database,
+    )
+
+
+def same_database(one: Server, other: Server) -> bool:
+    """Whether two URLs lead to the same database; compared as addresses where one of them does not answer."""
+    try:
+        first, second = identity(one), identity(other)
+    except SourceError:
+        return one.database.lower() == other.database.lower() and bool(_addresses(one) & _addresses(other))
+    if not (first.process or first.replica_set or first.cluster):
+        # A server too old to say who it is.
+        return first.same(replace(second, process="")) or (
+            one.database.lower() == other.database.lower() and bool(_addresses(one) & _addresses(other))
+        )
+    return first.same(second)
+
+
+def _addresses(server: Server) -> set[tuple[str, int]]:
+    """Every address that a URL's hosts resolve to; loopback by any name is one."""
+    found = set()
+    for part in server.hosts.split(","):
+        name, _, port = part.rpartition(":") if re.search(r":\d+$", part) else (part, "", "27017")
+        try:
+            resolved = {str(info[4][0]) for info in socket.getaddrinfo(name.strip("[]"), None)}
+        except OSError:
+            resolved = {name.lower()}
+        found |= {("loopback" if each.startswith("127.") or each == "::1" else each, int(port)) for each in resolved}
+    return found

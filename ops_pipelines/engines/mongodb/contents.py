@@ -1,0 +1,51 @@
+"""The MongoDB fingerprint: every definition, and of every collection its documents' count and digest.
+
+A dump fingerprints what passes through it (`dumper`), which costs no second read; `take` reads a
+database for it, after a restore.
+"""
+
+from datetime import timedelta
+
+from ops_pipelines.engines.base import Contents, Level, TableFacts
+from ops_pipelines.engines.mongodb.connection import Server, connected
+from ops_pipelines.engines.mongodb.documents import Tally
+from ops_pipelines.engines.mongodb.namespaces import Collection, describe, objects
+from ops_pipelines.engines.mongodb.scan import Deadline, raw_batches, side_by_side
+
+DIALECT = "mongodb 1"
+"""Raise the number with any change to what `namespaces.objects` makes of a definition."""
+
+
+def of(level: Level, collections: list[Collection], tables: dict[str, TableFacts]) -> Contents:
+    """The fingerprint of these."""
+    if level == "off":
+        return Contents(level="off", dialect=DIALECT)
+    return Contents(level=level, dialect=DIALECT, objects=objects(collections), tables=tables)
+
+
+def take(server: Server, *, level: Level, jobs: int, limit: timedelta) -> Contents:
+    """Fingerprint a database by reading it.
+
+    Args:
+        level: `counts` counts without digesting, `off` reads nothing.
+        jobs: collections read side by side.
+        limit: the longest it may take altogether.
+    Raises:
+        SourceError: the server failed.
+    """
+    if level == "off":
+        return of("off", [], {})
+    tables: dict[str, TableFacts] = {}
+    with connected(server) as database:
+        deadline = Deadline(limit)
+        collections = describe(database)
+
+        def read(collection: Collection) -> None:
+            assert collection.data is not None
+            tally = Tally(digest=level == "full")
+            for batch in raw_batches(database, collection.data, deadline):
+                tally.add(batch)
+            tables[collection.name] = tally.facts()
+
+        side_by_side([each for each in collections if each.data is not None], jobs, read)
+    return of(level, collections, tables)

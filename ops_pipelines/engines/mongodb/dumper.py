@@ -1,0 +1,308 @@
+"""Our own dump: raw batches of several collections at once, packed as they are finished.
+
+Each collection is read into a file of the private staging directory, because a tar archive wants to know
+a file's size before its content; the file is packed, fingerprinted and gone while others are still read.
+"""
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import bson
+from bson import Timestamp
+from pydantic import JsonValue
+from pymongo.database import Database
+from pymongo.errors import OperationFailure, PyMongoError
+
+from ops_pipelines.clock import UTC
+from ops_pipelines.config.sources import MongoDBSource
+from ops_pipelines.engines.base import Dumped, PartSink, TableFacts
+from ops_pipelines.engines.mongodb import contents, oplog
+from ops_pipelines.engines.mongodb.connection import Document, Server, connected, translated
+from ops_pipelines.engines.mongodb.documents import Tally, TornDocument
+from ops_pipelines.engines.mongodb.layout import (
+    ACCOUNTS,
+    OPLOG,
+    PART,
+    PRELUDE,
+    ROOT,
+    Member,
+    TarStream,
+    member_name,
+    prelude,
+)
+from ops_pipelines.engines.mongodb.namespaces import (
+    DATA,
+    METADATA,
+    Collection,
+    describe,
+    dropped,
+    file_stem,
+    to_metadata,
+)
+from ops_pipelines.engines.mongodb.scan import Deadline, pin_snapshot, raw_batches, session_at, side_by_side
+from ops_pipelines.errors import SourceError
+from ops_pipelines.streams import Progress
+
+_SNAPSHOT_GONE = (239, 246)  # SnapshotTooOld, SnapshotUnavailable
+_NOT_FOUND, _UNAUTHORIZED = 26, 13
+_LOOK_EVERY_S = 0.5
+
+
+@dataclass
+class _Read:
+    """What the readers have found so far."""
+
+    tables: dict[str, TableFacts] = field(default_factory=dict)
+    size_bytes: int = 0
+    torn: list[str] = field(default_factory=list)
+
+
+def dump(server: Server, source: MongoDBSource, sink: PartSink, progress: Progress) -> Dumped:
+    """Dump the database into one part. Raises SourceError."""
+    with connected(server) as database:
+        collections = existing(database)
+        facts = describe_server(database)
+        began = oplog.newest(database)
+        pinned = pin_snapshot(database, collections)
+        snapshot_at = pinned.as_datetime() if pinned is not None else datetime.now(UTC)
+        extra, warnings = _accounts(database, source)
+        run = _Dump(database, collections, pinned, source, sink.plain_directory(), progress)
+        with run:
+            window: dict[str, JsonValue] = {}
+
+            def members() -> Iterator[Member]:
+                name = server.database
+                yield Member(member_name(name, PRELUDE, ""), prelude(str(facts["server_version"])))
+                yield from extra
+                for each in collections:
+                    yield Member(member_name(name, file_stem(each.name), METADATA), to_metadata(each))
+                for each, path in run.finished():
+                    assert each.data is not None
+                    yield Member(member_name(name, file_stem(each.data), DATA), path)
+                _check_still_there(database, collections)
+                if pinned is None or run.read.torn:
+                    yield from _oplog(database, began, sink.plain_directory(), run.deadline, window, warnings)
+
+            sink.stream(PART, "dump", TarStream(members()))
+    facts |= {"database": server.database, "tool": "builtin", "accounts": bool(extra), **window}
+    facts["snapshot"] = None if pinned is None or run.read.torn else oplog.as_fact(pinned)
+    held = contents.of(source.fingerprint, collections, run.read.tables)
+    return Dumped(snapshot_at=snapshot_at, contents=held, facts=facts, warnings=[*warnings, *_torn(run.read, pinned)])
+
+
+def existing(database: "Database[Document]") -> list[Collection]:
+    """What the database consists of. Raises SourceError when there is no such database."""
+    collections = describe(database)
+    if not collections:
+        raise SourceError(
+            f"the database {database.name} does not exist",
+            why="the server lists no collection of it: mongodump would report success and write nothing",
+            safe="earlier backups are untouched",
+            next="check the database's name in the source's url (and the user's rights), then: ops backup",
+        )
+    return collections
+
+
+def describe_server(database: "Database[Document]") -> dict[str, JsonValue]:
+    """What a restore must know about the server that was dumped."""
+    built = database.client.admin.command("buildInfo")
+    ours = built.get("secantusVersion")
+    return {
+        "server": f"SecantusDB {ours}" if ours else "MongoDB",
+        "server_version": str(built["version"]),
+        "format": "mongodump directory",
+    }
+
+
+class _Dump:
+    """Readers at work in the background for the length of its block, and what they have finished."""
+
+    def __init__(
+        self,
+        database: "Database[Document]",
+        collections: list[Collection],
+        pinned: Timestamp | None,
+        source: MongoDBSource,
+        spool: Path,
+        progress: Progress,
+    ) -> None:
+        self._database, self._pinned, self._spool, self._progress = database, pinned, spool, progress
+        self._level, self._jobs = source.fingerprint, source.jobs
+        self._with_data = [each for each in collections if each.data is not None]
+        self._done: queue.SimpleQueue[tuple[Collection, Path]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._failure: BaseException | None = None
+        self._expected = 0
+        self.deadline = Deadline(source.limits.total)
+        self.read = _Read()
+        self._sizes: dict[str, int] = {}
+        self._readers = threading.Thread(target=self._read_all)
+
+    def __enter__(self) -> None:
+        stats = self._database.command("dbStats")
+        self._expected = int(stats.get("dataSize", 0))
+        for each in self._with_data:
+            self._sizes[each.name] = self.count(each) or 0
+        # The largest first, so that the last reader to finish has a small one.
+        self._with_data.sort(key=lambda each: -self._sizes[each.name])
+        self._readers.start()
+
+    def __exit__(self, *_exception: object) -> None:
+        self.deadline.stop()
+        self._readers.join()
+
+    def finished(self) -> Iterator[tuple[Collection, Path]]:
+        """Collections as they are finished, each in a file. Raises what its reader raised."""
+        for _each in self._with_data:
+            while True:
+                try:
+                    yield self._done.get(timeout=_LOOK_EVERY_S)
+                    break
+                except queue.Empty:
+                    if not self._readers.is_alive() and self._failure is not None:
+                        raise self._failure from None
+                    self._progress("dump", self.read.size_bytes, self._expected)
+
+    def count(self, collection: Collection) -> int | None:
+        """How many documents the server thinks it has; None where it will not say."""
+        try:
+            return int(self._database.command("count", collection.data)["n"])
+        except OperationFailure:
+            return None
+
+    def _read_all(self) -> None:
+        try:
+            side_by_side(self._with_data, self._jobs, self._read_one)
+        except BaseException as error:
+            self._failure = error
+
+    def _read_one(self, collection: Collection) -> None:
+        at = self._pinned if self._pinned is not None and collection.name not in self.read.torn else None
+        path = self._spool / f"{self._with_data.index(collection)}{DATA}"
+        try:
+            facts = self._copy(collection, path, at)
+        except OperationFailure as error:
+            if error.code in (_NOT_FOUND, 175):
+                raise dropped(collection.name) from None
+            if at is None or error.code not in _SNAPSHOT_GONE:
+                raise
+            # The server keeps its past for five minutes unless told otherwise: read the present instead.
+            self.read.torn.append(collection.name)
+            at, facts = None, self._copy(collection, path, None)
+        self._check_count(collection, facts.rows, at)
+        with self._lock:
+            self.read.tables[collection.name] = facts
+        self._done.put((collection, path))
+
+    def _copy(self, collection: Collection, path: Path, at: Timestamp | None) -> TableFacts:
+        assert collection.data is not None
+        tally = Tally(digest=self._level == "full")
+        with path.open("wb") as spooled:
+            for batch in raw_batches(self._database, collection.data, self.deadline, at=at):
+                try:
+                    tally.add(batch)
+                except TornDocument as error:
+                    raise SourceError(f"the server sent nonsense for {collection.name}", why=str(error)) from None
+                spooled.write(batch)
+                with self._lock:
+                    self.read.size_bytes += len(batch)
+        return tally.facts()
+
+    def _check_count(self, collection: Collection, rows: int, at: Timestamp | None) -> None:
+        """A cursor that ends early looks like one that is finished: the server's own count tells them apart."""
+        before, after = self._sizes[collection.name], self.count(collection)
+        if after is None or rows in (before, after):
+            return
+        exact = self._exact(collection, at)
+        wrong = rows != exact if at is not None else rows < min(before, after, exact) / 2
+        if wrong:
+            raise SourceError(
+                f"the dump of {collection.name} is incomplete",
+                why=f"the server's cursor ended after {rows} documents, it counts {exact}",
+                safe="it was thrown away; earlier backups are untouched",
+                next="check the server's log (validate the collection), then: ops backup",
+            )
+
+    def _exact(self, collection: Collection, at: Timestamp | None) -> int:
+        assert collection.data is not None
+        with session_at(self._database, at) as session:
+            counted = list(self._database[collection.data].aggregate([{"$count": "n"}], session=session))
+        return int(counted[0]["n"]) if counted else 0
+
+
+def _check_still_there(database: "Database[Document]", collections: list[Collection]) -> None:
+    """Every collection is the one that it was. Raises SourceError."""
+    now = {each.name: each.uuid for each in describe(database)}
+    for each in collections:
+        if each.name not in now or (each.uuid and now[each.name] != each.uuid):
+            raise dropped(each.name)
+
+
+def _oplog(
+    database: "Database[Document]",
+    began: Timestamp | None,
+    spool: Path,
+    deadline: Deadline,
+    window: dict[str, JsonValue],
+    warnings: list[str],
+) -> Iterator[Member]:
+    """What happened while we read, for mongorestore --oplogReplay; facts and warnings say what there is."""
+    if began is None:
+        return
+    try:
+        ended, path = oplog.save(database, began, spool / f"{OPLOG}{DATA}", deadline)
+    except oplog.RolledOver as error:
+        warnings.append(str(error))
+        return
+    window["oplog"] = {"start": oplog.as_fact(began), "end": oplog.as_fact(ended)}
+    yield Member(f"{ROOT}/{OPLOG}{DATA}", path)
+
+
+def _torn(read: _Read, pinned: Timestamp | None) -> list[str]:
+    if pinned is None:
+        return [
+            "the dump is not of one instant: this server has no snapshot reads; each collection is as it was "
+            "while it was read"
+        ]
+    if read.torn:
+        return [
+            f"not of the snapshot's instant: {', '.join(sorted(read.torn))}; the server forgot it "
+            "(raise minSnapshotHistoryWindowInSeconds)"
+        ]
+    return []
+
+
+def _accounts(database: "Database[Document]", source: MongoDBSource) -> tuple[list[Member], list[str]]:
+    """The database's users and roles as mongodump files them; a warning where we may not read them."""
+    if not source.accounts:
+        return [], []
+    try:
+        users = database.command("usersInfo", 1, showCredentials=True)["users"]
+        roles = database.command("rolesInfo", 1, showPrivileges=True)["roles"]
+    except OperationFailure as error:
+        if error.code != _UNAUTHORIZED:
+            raise
+        return [], ["users and roles are not in this backup: the user may not read them (role backup)"]
+    except PyMongoError as error:
+        raise translated(error, "users and roles cannot be read") from None
+    kept_roles = [
+        {
+            "_id": f"{database.name}.{role['role']}",
+            **{
+                key: role[key]
+                for key in ("role", "db", "privileges", "roles", "authenticationRestrictions")
+                if key in role
+            },
+        }
+        for role in roles
+    ]
+    kept_users = [{key: value for key, value in user.items() if key != "mechanisms"} for user in users]
+    written = {"users": kept_users, "roles": kept_roles, "version": [{"_id": "authSchema", "currentVersion": 5}]}
+    return [
+        Member(member_name(database.name, f"{ACCOUNTS}{kind}", DATA), b"".join(map(bson.encode, documents)))
+        for kind, documents in written.items()
+    ], []

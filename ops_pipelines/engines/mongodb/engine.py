@@ -1,0 +1,300 @@
+"""The MongoDB engine: dump through our own reader or mongodump, restore through our own loader or mongorestore.
+
+One part: `dump.tar`, mongodump's directory layout (`layout`).
+"""
+
+import re
+import shlex
+import tarfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+from pymongo.database import Database
+
+from ops_pipelines import process
+from ops_pipelines.clock import UTC
+from ops_pipelines.config.sources import MongoDBSource
+from ops_pipelines.engines.base import (
+    Contents,
+    Dumped,
+    Finding,
+    Legacy,
+    Level,
+    PartReader,
+    PartSink,
+    Probe,
+    Restored,
+    RestoreFailed,
+)
+from ops_pipelines.engines.mongodb import archive, assertions, contents, dumper, folder, server, tools
+from ops_pipelines.engines.mongodb.connection import Document, Server, connected, same_database
+from ops_pipelines.engines.mongodb.documents import TornDocument
+from ops_pipelines.engines.mongodb.layout import PART, ROOT, read_layout
+from ops_pipelines.engines.mongodb.loader import load
+from ops_pipelines.engines.mongodb.namespaces import describe
+from ops_pipelines.engines.mongodb.scan import Deadline
+from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError
+from ops_pipelines.process import CommandFailed, CommandTimedOut
+from ops_pipelines.streams import Progress, silent
+
+_NOT_OURS = ("admin", "config", "local")
+
+
+class MongoDBEngine:
+    """One MongoDB database.
+
+    Args:
+        name: the source's name, for errors.
+        source: its configuration.
+    """
+
+    def __init__(self, name: str, source: MongoDBSource) -> None:
+        self._name = name
+        self._source = source
+        self._limits = process.Limits(stall=source.limits.stall, total=source.limits.total)
+
+    def probe(self) -> Probe:
+        """Reach the source and look. Raises SourceError."""
+        with connected(self.server()) as database:
+            dumper.existing(database)
+            size = int(database.command("dbStats").get("dataSize", 0))
+            return Probe(server_version=str(dumper.describe_server(database)["server_version"]), size_bytes=size)
+
+    def server(self) -> Server:
+        """The source's server; its password is resolved now and not kept."""
+        return self._server(self._source.url.reveal(purpose=f"source {self._name}, url"))
+
+    def dump(self, sink: PartSink, *, progress: Progress = silent) -> Dumped:
+        """Dump and fingerprint the source; see `Engine.dump`."""
+        if self._source.tool == "mongodump":
+            return self._dump_with_mongodump(sink)
+        return dumper.dump(self.server(), self._source, sink, progress)
+
+    def _dump_with_mongodump(self, sink: PartSink) -> Dumped:
+        program, source = tools.require("mongodump", self._source.bin_dirs), self.server()
+        with connected(source) as database:
+            expected = {each.name for each in dumper.existing(database)}
+            facts = dumper.describe_server(database)
+        snapshot_at = datetime.now(UTC)
+        out = sink.plain_directory() / ROOT
+        tools.mongodump(program, source, out, jobs=self._source.jobs, limits=self._limits)
+        if not (out / source.database).is_dir():
+            raise self._incomplete(f"no directory of {source.database}")
+        packed = folder.pack(out, source.database, sink, level=self._source.fingerprint)
+        if lost := sorted(expected - packed.names):
+            raise self._incomplete(f"nothing of {', '.join(lost[:5])}")
+        facts |= {"database": source.database, "tool": "mongodump", "accounts": packed.accounts, "snapshot": None}
+        warning = "the dump is not of one instant: mongodump reads each collection when its turn comes"
+        return Dumped(snapshot_at, packed.contents, facts, warnings=[warning, *packed.warnings])
+
+    @staticmethod
+    def _incomplete(why: str) -> SourceError:
+        return SourceError(
+            "the dump is incomplete",
+            why=f"mongodump wrote {why}, although it reported success",
+            safe="it was thrown away; earlier backups are untouched",
+            next="check the server's log and the disk, then: ops backup",
+        )
+
+    @contextmanager
+    def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
+        """A disposable server inside `directory`; see `Engine.scratch`."""
+        program = server.choose(str(facts.get("server_version") or ""), self._source.bin_dirs)
+        with server.scratch_server(program, directory, database=str(facts["database"])) as url:
+            yield url
+
+    @staticmethod
+    def reap(directory: Path) -> None:
+        """A killed scratch server holds nothing outside its directory."""
+
+    def locate(self, name_or_url: str) -> str:
+        """The URL of a target; a bare name is a database on the source's server."""
+        return self._locate(name_or_url).url()
+
+    def _locate(self, name_or_url: str) -> Server:
+        return self._server(name_or_url) if "://" in name_or_url else self.server().at(name_or_url)
+
+    def _server(self, url: str) -> Server:
+        return Server(url, connect=self._source.limits.connect, stall=self._source.limits.stall)
+
+    def is_source(self, name_or_url: str) -> bool:
+        """Whether a target is this very source, however it is spelled."""
+        if "://" in name_or_url and not name_or_url.startswith("mongodb"):
+            return False  # a database of another kind
+        return same_database(self._locate(name_or_url), self.server())
+
+    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
+        """A database that is not there yet, or is empty; MongoDB makes it with its first collection."""
+        wanted = self._locate(name_or_url)
+        if self.is_source(name_or_url):
+            raise SafetyRefusal(
+                f"{wanted} is the source {self._name} itself",
+                safe="nothing was changed",
+                next=f"restore beside it: ops restore {self._name} --to {self.server().database}_restored",
+            )
+        if wanted.database in _NOT_OURS:
+            raise SafetyRefusal(f"{wanted} belongs to the server", safe="nothing was changed", next="name another one")
+        with connected(wanted) as database:
+            found = sorted(database.list_collection_names())
+        if found:
+            raise SafetyRefusal(
+                f"{wanted} is not empty",
+                why=f"it has {len(found)} collections ({', '.join(found[:3])}…)",
+                safe="nothing was changed",
+                next="name a database that does not exist; it is created for you",
+            )
+        return wanted.url()
+
+    def restore(
+        self,
+        parts: PartReader,
+        facts: Mapping[str, JsonValue],
+        target: str,
+        *,
+        work: Path,
+        globals_too: bool,
+        progress: Progress = silent,
+    ) -> Restored:
+        """Load the part into `target`; see `Engine.restore`. Users and roles are left to mongorestore."""
+        seconds: dict[str, float] = {}
+        began = time.monotonic()
+        saved = parts.save("dump", work, progress)
+        seconds["decrypt"] = round(time.monotonic() - began, 3)
+        name, where = str(facts["database"]), self._server(target)
+        try:
+            layout = read_layout(saved, name)
+        except TornDocument as error:
+            raise RestoreFailed(f"{error.what}: {error.why}") from None
+        program = tools.find("mongorestore", self._source.bin_dirs) if self._source.tool == "mongodump" else None
+        with _reached(where, self._limits) as database:
+            warnings = _differences(database, facts)
+            if program is None:
+                deadline = Deadline(self._limits.total)
+                load(database, layout, jobs=self._source.jobs, deadline=deadline, seconds=seconds)
+            else:
+                self._load_with_mongorestore(program, saved, where, name, seconds)
+        saved.unlink()
+        if layout.accounts:
+            warnings.append("users and roles are in the backup and were not restored: see its restore_by_hand")
+        return Restored(seconds=seconds, warnings=warnings)
+
+    def _load_with_mongorestore(
+        self, program: Path, saved: Path, where: Server, name: str, seconds: dict[str, float]
+    ) -> None:
+        began = time.monotonic()
+        with tarfile.open(saved) as packed:
+            for member in packed:
+                if not member.isfile() or not member.name.startswith(f"{ROOT}/") or ".." in member.name.split("/"):
+                    raise RestoreFailed(f"{PART} holds an unexpected entry {member.name!r}")
+            packed.extractall(saved.parent)
+        try:
+            tools.mongorestore(
+                program, where, saved.parent / ROOT, database=name, jobs=self._source.jobs, limits=self._limits
+            )
+        except CommandTimedOut as error:
+            raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned") from None
+        except CommandFailed as error:
+            if (error.status or 0) < 0 or re.search(_NOT_THE_BACKUP, error.why):
+                raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned") from None
+            raise RestoreFailed(f"mongorestore refused the backup: {error.why or error.what}") from None
+        seconds["load"] = round(time.monotonic() - began, 3)
+
+    def contents(self, target: str, level: Level) -> Contents:
+        """The fingerprint of `target`."""
+        return contents.take(self._server(target), level=level, jobs=self._source.jobs, limit=self._source.limits.total)
+
+    def assertions(self, target: str, held: Contents) -> Sequence[Finding]:
+        """Collections and indexes agree, files are whole; see `Engine.assertions`."""
+        with connected(self._server(target), stall=self._source.limits.total) as database:
+            return assertions.assertions(database, describe(database))
+
+    def ask(self, target: str, question: object) -> object:
+        """The first field of the first document an aggregation yields, `_id` aside; None when it yields none."""
+        assert isinstance(question, Mapping)
+        with connected(self._server(target)) as database:
+            found = database[str(question["collection"])].aggregate([dict(stage) for stage in question["pipeline"]])
+            first: Mapping[str, Any] = next(iter(found), {})
+            return next((_plain(value) for key, value in first.items() if key != "_id"), None)
+
+    def adopt(self, legacy: Legacy, sink: PartSink) -> Dumped:
+        """A dump made by mongodump before us, a folder or an archive; see `Engine.adopt`."""
+        warnings, version = [], ""
+        if legacy.folder is None:
+            assert legacy.stream is not None
+            where = sink.plain_directory() / "archive"
+            where.mkdir(mode=0o700)
+            try:
+                unpacked = archive.unpack(legacy.stream, where)
+            except TornDocument as error:
+                raise SourceError(
+                    f"{legacy.name} is not a whole mongodump archive", why=f"{error.what}: {error.why}",
+                    safe="it was not taken in",
+                ) from None  # fmt: skip
+            warnings, version = unpacked.warnings, unpacked.server_version
+        else:
+            where = legacy.folder
+        packed = folder.pack(where, self.server().database, sink, level=self._source.fingerprint)
+        facts: dict[str, JsonValue] = {
+            "server": "MongoDB",
+            "server_version": version or packed.server_version,
+            "format": "mongodump directory",
+            "database": packed.database,
+            "tool": "mongodump",
+            "accounts": packed.accounts,
+            "snapshot": None,
+        }
+        unsure = "whether it is of one instant is not known"
+        return Dumped(legacy.taken_at, packed.contents, facts, warnings=[unsure, *warnings, *packed.warnings])
+
+    def by_hand(self, facts: Mapping[str, JsonValue]) -> Sequence[str]:
+        """Restore commands for the plain part, after `age -d` and `zstd -d`."""
+        name = str(facts["database"])
+        every = shlex.quote(f"{name}.*")
+        commands = ["tar -xf dump.tar", f"mongorestore --uri=URL --nsInclude={every} {ROOT}"]
+        commands.append(f"# under another name: --nsFrom={every} --nsTo='NEW.*'")
+        if facts.get("oplog"):
+            commands.append(f"# with what happened while the dump ran: mongorestore --uri=URL --oplogReplay {ROOT}")
+        if facts.get("accounts"):
+            commands.append(f"# with users and roles: --restoreDbUsersAndRoles --db={shlex.quote(name)} {ROOT}/{name}")
+        return commands
+
+
+_NOT_THE_BACKUP = "server selection|connection refused|no space|not authorized|authentication|could not connect"
+
+
+@contextmanager
+def _reached(where: Server, limits: process.Limits) -> Iterator["Database[Document]"]:
+    """The target, for a restore: what goes wrong with the server itself says nothing about the backup."""
+    try:
+        # It is silent while it builds an index: only the total limit can be held to.
+        with connected(where, stall=limits.total) as database:
+            yield database
+    except SourceError as error:
+        raise Inconclusive(
+            error.what, why=error.why, safe="the backup is not condemned", next="read the cause above; then try again"
+        ) from None
+
+
+def _differences(database: "Database[Document]", facts: Mapping[str, JsonValue]) -> list[str]:
+    """What a reader of a verdict should know about the server it was given on."""
+    ours = dumper.describe_server(database)
+    if "SecantusDB" in str(ours["server"]):
+        return [
+            f"restored into {ours['server']}, which stands in for MongoDB: documents, options and indexes are proved, "
+            "that a MongoDB server takes them is not"
+        ]
+    dumped, here = str(facts.get("server_version") or "unknown"), str(ours["server_version"])
+    if dumped.split(".", maxsplit=1)[0] != here.split(".", maxsplit=1)[0]:
+        return [f"dumped from MongoDB {dumped}, restored into MongoDB {here}"]
+    return []
+
+
+def _plain(value: object) -> object:
+    """Numbers of BSON as Python's."""
+    to_decimal = getattr(value, "to_decimal", None)
+    return to_decimal() if to_decimal is not None else value

@@ -1,0 +1,143 @@
+"""mongodump's directory layout inside one tar stream: how a dump is packed, and how it is read again.
+
+    dump/DATABASE/COLLECTION.metadata.json    options and indexes, canonical extended JSON
+    dump/DATABASE/COLLECTION.bson             the documents, one after the other
+    dump/DATABASE/prelude.json                versions, as mongodump notes them
+    dump/DATABASE/$admin.system.users.bson    the database's users and roles, where wanted
+    dump/oplog.bson                           what happened while the dump ran, where it is known
+
+`tar -xf dump.tar` makes a folder of it that mongorestore reads.
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ops_pipelines.engines.mongodb.documents import CHUNK, TornDocument, batches
+from ops_pipelines.engines.mongodb.namespaces import DATA, METADATA, Collection, file_stem, from_metadata
+
+PART, ROOT = "dump.tar", "dump"
+OPLOG, PRELUDE, ACCOUNTS = "oplog", "prelude.json", "$admin.system."
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file to be packed; a `Path` is removed once it is packed."""
+
+    name: str
+    content: bytes | Path
+
+
+def member_name(database: str, stem: str, extension: str) -> str:
+    """Where a file of a database lies in the dump."""
+    return f"{ROOT}/{database}/{stem}{extension}"
+
+
+def prelude(server_version: str) -> bytes:
+    """The content of `prelude.json`."""
+    return json.dumps({"ServerVersion": server_version, "ToolVersion": "ops_pipelines"}).encode()
+
+
+class TarStream:
+    """A tar archive (pax) that is made while it is read."""
+
+    def __init__(self, members: Iterator[Member]) -> None:
+        self._chunks = self._packed(members)
+        self._held = memoryview(b"")
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes of the archive."""
+        while not self._held:
+            if (chunk := next(self._chunks, None)) is None:
+                return b""
+            self._held = memoryview(chunk)
+        wanted = len(self._held) if size < 0 else size
+        taken, self._held = self._held[:wanted], self._held[wanted:]
+        return bytes(taken)
+
+    @staticmethod
+    def _packed(members: Iterator[Member]) -> Iterator[bytes]:
+        for member in members:
+            path = member.content if isinstance(member.content, Path) else None
+            with path.open("rb") if path else io.BytesIO(member.content) as opened:  # type: ignore[arg-type]
+                size = opened.seek(0, io.SEEK_END)
+                opened.seek(0)
+                header = tarfile.TarInfo(member.name)
+                header.size, header.mode = size, 0o600
+                yield header.tobuf(tarfile.PAX_FORMAT)
+                while chunk := opened.read(CHUNK):
+                    yield chunk
+                yield bytes(-size % _BLOCK)
+            if path:
+                path.unlink()
+        yield bytes(2 * _BLOCK)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The documents of one collection, inside the archive."""
+
+    archive: Path
+    offset: int
+    size_bytes: int
+
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        with self.archive.open("rb") as opened:
+            opened.seek(self.offset)
+            yield opened
+
+    def batches(self) -> Iterator[bytes]:
+        """Whole documents, some at a time. Raises TornDocument."""
+        with self._opened() as opened:
+            yield from batches(opened, size_bytes=self.size_bytes)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a packed dump holds of its database."""
+
+    collections: list[Collection]
+    data: dict[str, Stored]
+    accounts: bool
+
+
+def read_layout(archive: Path, database: str) -> Layout:
+    """The table of contents of a packed dump.
+
+    Raises:
+        TornDocument: it is not one, or misses the documents of a collection.
+    """
+    metadata: dict[str, bytes] = {}
+    stored: dict[str, Stored] = {}
+    above = f"{ROOT}/{database}/"
+    try:
+        with tarfile.open(archive) as packed:
+            for member in packed:
+                name = member.name.removeprefix(above)
+                if member.name == name or not member.isfile():
+                    continue
+                if name.endswith(METADATA):
+                    opened = packed.extractfile(member)
+                    metadata[name.removesuffix(METADATA)] = opened.read() if opened else b""
+                elif name.endswith(DATA):
+                    stored[name.removesuffix(DATA)] = Stored(archive, member.offset_data, member.size)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise TornDocument(f"{PART} cannot be read", why=str(error)) from None
+    collections = [from_metadata(content, stem, stored) for stem, content in sorted(metadata.items())]
+    data = {}
+    for each in collections:
+        if each.data is None:
+            continue
+        if (found := stored.get(file_stem(each.data))) is None:
+            raise TornDocument(f"{PART} has no documents of {each.name}", why="its .bson file is missing")
+        data[each.name] = found
+    if not collections:
+        raise TornDocument(f"{PART} holds nothing of database {database}")
+    return Layout(collections, data, accounts=any(stem.startswith(ACCOUNTS) for stem in stored))

@@ -1,0 +1,124 @@
+"""Read collections as raw batches, several side by side. What becomes of the batches is the caller's."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import cast
+
+from bson import Timestamp
+from pymongo.client_session import ClientSession
+from pymongo.database import Database
+from pymongo.errors import ConfigurationError, OperationFailure
+
+from ops_pipelines.clock import human_duration
+from ops_pipelines.engines.mongodb.connection import Document
+from ops_pipelines.engines.mongodb.namespaces import Collection
+from ops_pipelines.errors import SourceError
+
+_BATCH_BYTES = 4 * 1024 * 1024
+"""What one answer of the server should hold: large enough for a fast line, small enough for eight in memory."""
+
+
+class Deadline:
+    """The end of a total limit, and a way to end before it."""
+
+    def __init__(self, total: timedelta) -> None:
+        self._total = total
+        self._at = time.monotonic() + total.total_seconds()
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Whoever checks from now on gives up."""
+        self._stopped.set()
+
+    def check(self) -> None:
+        """Raises SourceError when the time is over or somebody else has failed."""
+        if self._stopped.is_set():
+            raise SourceError("reading was given up", why="another collection failed")
+        if time.monotonic() > self._at:
+            raise SourceError("reading the database took too long", why=f"more than {human_duration(self._total)}")
+
+
+def pin_snapshot(database: "Database[Document]", collections: Sequence[Collection]) -> Timestamp | None:
+    """An instant that every later read can look at; None where the server offers none."""
+    if "secantusVersion" in database.client.admin.command("buildInfo"):
+        return None  # it takes the request, answers with a time, and reads the newest data all the same
+    any_data = next((each.data for each in collections if each.data is not None), None)
+    if any_data is None:
+        return None
+    try:
+        with database.client.start_session(snapshot=True) as session:
+            database[any_data].find_one({}, projection={"_id": True}, session=session)
+            at: Timestamp | None = session._snapshot_time
+            return at
+    except (OperationFailure, ConfigurationError):
+        return None  # a standalone, or older than 5.0
+
+
+def raw_batches(
+    database: "Database[Document]", name: str, deadline: Deadline, *, at: Timestamp | None = None
+) -> Iterator[bytes]:
+    """Every document of a collection, in the server's own bytes.
+
+    Args:
+        at: the pinned instant to read at.
+    Raises:
+        SourceError: the total limit has passed.
+        pymongo.errors.PyMongoError: the server failed.
+    """
+    count = _batch_rows(database, name)
+    with (
+        session_at(database, at) as session,
+        database[name].find_raw_batches({}, session=session, batch_size=count) as cursor,
+    ):
+        for batch in cursor:
+            deadline.check()
+            yield cast(bytes, batch)
+
+
+@contextmanager
+def session_at(database: "Database[Document]", at: Timestamp | None) -> Iterator[ClientSession]:
+    """A session whose reads look at a pinned instant; at the present without one."""
+    with database.client.start_session(snapshot=at is not None, causal_consistency=False) as session:
+        if at is not None:
+            # The driver has no public way to share an instant between sessions.
+            session._snapshot_time = at  # type: ignore[assignment]
+        yield session
+
+
+def _batch_rows(database: "Database[Document]", name: str) -> int:
+    """How many documents make a batch of a fitting size."""
+    try:
+        [facts] = database[name].aggregate([{"$collStats": {"storageStats": {}}}])
+        average = int(facts["storageStats"].get("avgObjSize") or 0)
+    except (OperationFailure, ValueError, KeyError):
+        average = 0  # not permitted, or sharded: a middling guess
+    return max(1, _BATCH_BYTES // (average or 4096))
+
+
+def side_by_side(collections: Sequence[Collection], jobs: int, work: Callable[[Collection], None]) -> None:
+    """Do `work` for every collection, at most `jobs` at a time. Raises what the first failure raised."""
+    waiting: queue.SimpleQueue[Collection] = queue.SimpleQueue()
+    for each in collections:
+        waiting.put(each)
+    failures: list[BaseException] = []
+
+    def worker() -> None:
+        while not failures:
+            try:
+                work(waiting.get_nowait())
+            except queue.Empty:
+                return
+            except BaseException as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=worker) for _ in range(max(1, min(jobs, len(collections))))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
