@@ -3,6 +3,7 @@
 * `OPS_BACKUP_BASE` overrides `base`.
 * `RETENTION_DAYS` overrides `keep.daily`, wherever a `keep:` stands: of the defaults, a source, a store. Where there is
   none, nothing is ever deleted, and a variable that is left over from an old script does not change that.
+* `ALERT_SLACK_WEBHOOK` is a channel where the file has no `alerts:`.
 """
 
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ def with_old_names(values: Any, environ: Mapping[str, str], mistakes: list[Mista
         else:
             expected = f"the environment variable must be a whole number of days above 0, not {days!r}"
             mistakes.append(Mistake(1, "RETENTION_DAYS", expected, "export RETENTION_DAYS=14"))
+    if environ.get("ALERT_SLACK_WEBHOOK"):
+        values.setdefault("alerts", {"channels": {"slack": {"env": "ALERT_SLACK_WEBHOOK"}}})
     return values
 
 

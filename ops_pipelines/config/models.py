@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from ops_pipelines.config.alerts import Alerts
 from ops_pipelines.config.secrets import Secret
 from ops_pipelines.config.settings import Model, Settings
 from ops_pipelines.config.sources import FilesSource, Source
@@ -30,6 +31,7 @@ class Config(Model):
     stores: dict[Name, AnyStore] = Field({}, description="where copies go, beside the local store")
     sources: dict[Name, Source] = Field(min_length=1, description="what to protect")
     ledger: Secret | None = Field(None, description="SQLAlchemy URL; SQLite below `base` unless given")
+    alerts: Alerts = Field(Alerts(), description="who is told when something is wrong")
 
     @property
     def heads(self) -> list[str]:

@@ -4,10 +4,10 @@ A row is written before the first byte and always reaches a terminal state: by t
 or, when that process died, by the next one that looks.
 """
 
-import os
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from sqlalchemy.orm import Session
 
 from ops_pipelines.clock import Clock, SystemClock, new_id
 from ops_pipelines.errors import OpsError
+from ops_pipelines.ledger.holder import alive, myself
 from ops_pipelines.ledger.models import FAILED, RUNNING, SUCCEEDED, Activity
 from ops_pipelines.redact import redact
 
-HEAD = "0001"
+HEAD = "0002"
 _MIGRATIONS = Path(__file__).with_name("migrations")
+_MIGRATION_LOCK = 0x6F7073  # any number that is ours
 
 
 class LedgerError(OpsError):
@@ -88,10 +90,10 @@ class Ledger:
         row = Activity(
             id=new_id(started, tail_bytes=8),
             source=source, kind=kind, status=RUNNING, started_at=started, backup_id=backup_id,
-            store=store, host=socket.gethostname(), holder=_myself(), run_id=run_id, meta=entry.meta,
+            store=store, host=socket.gethostname(), holder=myself(), run_id=run_id, meta=entry.meta,
         )  # fmt: skip
         identifier = row.id
-        with self._session() as session:
+        with self.session() as session:
             session.add(row)
         try:
             yield entry
@@ -104,23 +106,31 @@ class Ledger:
 
     def fail_orphans(self) -> list[Activity]:
         """Mark every running activity of a dead process failed; returns them."""
-        with self._session() as session:
+        with self.session() as session:
             running = session.scalars(select(Activity).where(Activity.status == RUNNING)).all()
-            orphans = [row for row in running if row.host == socket.gethostname() and not _alive(row.holder)]
+            orphans = [row for row in running if row.host == socket.gethostname() and not alive(row.holder)]
             for row in orphans:
                 self._end(row, FAILED, "the process that worked on it died (killed, crashed or power cut)")
             session.flush()
             session.expunge_all()
         return orphans
 
-    def recent(self, *, source: str | None = None, kind: str | None = None, limit: int = 50) -> list[Activity]:
-        """The newest activities, newest first."""
+    def recent(
+        self, *, source: str | None = None, kind: str | None = None, since: datetime | None = None, limit: int = 50
+    ) -> list[Activity]:
+        """The newest activities, newest first.
+
+        Args:
+            since: only those that started after it.
+        """
         query = select(Activity).order_by(Activity.started_at.desc(), Activity.id.desc()).limit(limit)
         if source is not None:
             query = query.where(Activity.source == source)
         if kind is not None:
             query = query.where(Activity.kind == kind)
-        with self._session() as session:
+        if since is not None:
+            query = query.where(Activity.started_at > since)
+        with self.session() as session:
             rows = list(session.scalars(query))
             session.expunge_all()
         return rows
@@ -128,13 +138,13 @@ class Ledger:
     def running(self, source: str) -> list[Activity]:
         """What is under way on a source, newest first."""
         query = select(Activity).where(Activity.status == RUNNING, Activity.source == source)
-        with self._session() as session:
+        with self.session() as session:
             rows = list(session.scalars(query.order_by(Activity.started_at.desc())))
             session.expunge_all()
         return rows
 
     def _close(self, identifier: str, entry: Entry, status: str, error: str | None) -> None:
-        with self._session() as session:
+        with self.session() as session:
             row = session.get_one(Activity, identifier)
             row.backup_id, row.store, row.meta = entry.backup_id, entry.store, entry.meta
             self._end(row, status, error)
@@ -144,7 +154,8 @@ class Ledger:
         row.duration_s = (row.finished_at - row.started_at).total_seconds()
 
     @contextmanager
-    def _session(self) -> Iterator[Session]:
+    def session(self) -> Iterator[Session]:
+        """One transaction, for the rooms of the ledger: committed at the end of the block. Raises LedgerError."""
         try:
             with Session(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
@@ -182,6 +193,8 @@ def _migrate(engine: Engine) -> None:
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             connection.exec_driver_sql("begin immediate")  # two first starts at once: one waits
+        elif engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"select pg_advisory_xact_lock({_MIGRATION_LOCK})")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
@@ -199,25 +212,3 @@ def _translated(error: SQLAlchemyError) -> LedgerError:
         safe="nothing was started; existing backups are untouched",
         next="check the disk below base, or the ledger URL in ops.yaml",
     )
-
-
-def _myself() -> str:
-    return f"{_boot_id()}:{os.getpid()}:{_birth(os.getpid())}"
-
-
-def _alive(holder: str) -> bool:
-    boot, pid, birth = holder.split(":")
-    return boot == _boot_id() and birth == _birth(int(pid))
-
-
-def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
-def _birth(pid: int) -> str:
-    """When a process started, in clock ticks since boot (proc(5), stat field 22); empty when it is dead."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
-    except OSError:
-        return ""
-    return "" if stat[0] in "ZX" else stat[19]

@@ -1,12 +1,13 @@
-"""The tables of the ledger: `ops_activities`, one row per attempt at something."""
+"""The tables of the ledger: attempts (`ops_activities`), and what became of telling humans about trouble."""
 
 from datetime import datetime, timezone
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Float, Index, String, Text, TypeDecorator
+from sqlalchemy import JSON, DateTime, Dialect, Float, ForeignKey, Index, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
+WAITING, DELIVERED, SUPPRESSED = "waiting", "delivered", "suppressed"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -57,3 +58,91 @@ class Activity(Base):
     run_id: Mapped[str | None] = mapped_column(String(64))
     error: Mapped[str | None] = mapped_column(Text)
     meta: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class Incident(Base):
+    """One trouble, from the evaluation that first saw it to the one that saw it gone.
+
+    Attributes:
+        key: rule, source and store: what makes two troubles the same.
+        open_key: the key while it is open, else nothing: at most one incident of a key is open.
+        condition: what was last seen of it.
+        told_at: when the last message about it was put into the outbox; nothing while nobody was told.
+        told_severity: how severe that message said it was.
+    """
+
+    __tablename__ = "ops_incidents"
+    __table_args__ = (Index("ix_ops_incidents_key", "key"),)
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255))
+    open_key: Mapped[str | None] = mapped_column(String(255), unique=True)
+    rule: Mapped[str] = mapped_column(String(63))
+    source: Mapped[str] = mapped_column(String(63))
+    store: Mapped[str] = mapped_column(String(63))
+    severity: Mapped[str] = mapped_column(String(16))
+    condition: Mapped[dict[str, Any]] = mapped_column(JSON)
+    opened_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    told_severity: Mapped[str | None] = mapped_column(String(16))
+    acked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    acked_by: Mapped[str | None] = mapped_column(String(255))
+
+
+class Outgoing(Base):
+    """One message about an incident, from the transaction that decided it to the channel that took it.
+
+    Attributes:
+        event: `opened`, `escalated`, `repeated` or `resolved`.
+        status: `waiting`, `delivered`, or `suppressed`: decided and kept, and sent to nobody; `error` says why.
+        accepted: the channels that took it.
+        holder: the process that is sending it, and until when it may be believed to be.
+    """
+
+    __tablename__ = "ops_outbox"
+    __table_args__ = (
+        Index("ix_ops_outbox_status", "status", "next_try_at"),
+        Index("ix_ops_outbox_key_event_created", "key", "event", "created_at"),
+        Index("ix_ops_outbox_incident", "incident_id"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    incident_id: Mapped[str] = mapped_column(ForeignKey("ops_incidents.id"))
+    key: Mapped[str] = mapped_column(String(255))
+    event: Mapped[str] = mapped_column(String(16))
+    severity: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    message: Mapped[dict[str, Any]] = mapped_column(JSON)
+    status: Mapped[str] = mapped_column(String(16))
+    accepted: Mapped[list[str]] = mapped_column(JSON)
+    attempts: Mapped[int]
+    next_try_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    holder: Mapped[str | None] = mapped_column(String(255))
+    holder_host: Mapped[str | None] = mapped_column(String(255))
+    held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class Mute(Base):
+    """Silence with an end: on a source, a rule, both, or everything."""
+
+    __tablename__ = "ops_mutes"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    source: Mapped[str | None] = mapped_column(String(63))
+    rule: Mapped[str | None] = mapped_column(String(63))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[str] = mapped_column(String(255))
+    reason: Mapped[str] = mapped_column(Text)
+
+
+class Evaluation(Base):
+    """When the rules of a part were last evaluated. Its row is the lock by which processes take turns."""
+
+    __tablename__ = "ops_evaluations"
+
+    part: Mapped[str] = mapped_column(String(32), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)

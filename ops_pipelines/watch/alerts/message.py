@@ -1,0 +1,192 @@
+"""What a human reads: one message about one incident, as text and as Slack blocks. Sends nothing.
+
+Every text is redacted when the message is made, before it reaches the ledger.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ops_pipelines.clock import human_duration
+from ops_pipelines.config.alerts import Severity
+from ops_pipelines.redact import redact
+from ops_pipelines.watch.alerts.conditions import Condition
+
+Event = Literal["opened", "escalated", "repeated", "resolved", "test"]
+
+_WORDS: Mapping[Severity, str] = {"warn": "WARN", "error": "FAIL", "critical": "CRITICAL"}
+_SIGNS: Mapping[str, str] = {
+    "WARN": ":warning:",
+    "FAIL": ":red_circle:",
+    "CRITICAL": ":rotating_light:",
+    "OK": ":large_green_circle:",
+    "TEST": ":information_source:",
+}
+_LONGEST_CAUSE = 1500
+_LONGEST_HEADER = 150
+
+
+class Message(BaseModel):
+    """One message.
+
+    Attributes:
+        incident: id of the incident it is about.
+        at: when it was decided.
+        since: when the incident was opened.
+        good: id of the last good restore point, and `good_at` the start of its dump.
+        ended: of a resolved one, why it ended, when it is not that all is well again.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    incident: str
+    event: Event
+    severity: Severity
+    rule: str
+    source: str
+    store: str
+    phase: str
+    title: str
+    cause: str
+    next: str
+    at: datetime
+    since: datetime
+    good: str | None = None
+    good_at: datetime | None = None
+    link: str | None = None
+    ended: str = ""
+
+    @property
+    def word(self) -> str:
+        """How bad it is, in a word."""
+        return {"resolved": "OK", "test": "TEST"}.get(self.event, _WORDS[self.severity])
+
+    @property
+    def subject(self) -> str:
+        """`[ops] FAIL crm: verify failed`."""
+        about = self.source or (f"store {self.store}" if self.store else "this machine")
+        after = {
+            "escalated": ", got worse",
+            "repeated": f", for {human_duration(self.at - self.since)}",
+            "resolved": f": {self.ended or 'recovered'} after {human_duration(self.at - self.since)}",
+        }.get(self.event, "")
+        return " ".join(f"[ops] {self.word} {about}: {self.title}{after}".split())
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What is known, by its name, in the order of its weight."""
+        facts = {
+            "source": self.source,
+            "store": self.store,
+            "phase": self.phase,
+            "cause": self.cause,
+            "since": f"{_moment(self.since)} ({human_duration(self.at - self.since)})",
+            "last good": self._good(),
+            "next": self.next,
+            "run": self.link or "",
+            "incident": f"{self.incident} ({self.rule})",
+        }
+        if self.event == "resolved":
+            facts["until"] = _moment(self.at)
+            facts["next"] = ""
+        if self.event == "test":
+            facts["since"] = facts["last good"] = ""
+        return {name: value for name, value in facts.items() if value}
+
+    @property
+    def text(self) -> str:
+        """The whole message as plain text."""
+        return "\n".join([self.subject, "", *(f"{name + ':':<11}{value}" for name, value in self.facts.items())])
+
+    @property
+    def slack(self) -> dict[str, object]:
+        """The body of a post to a Slack webhook: text for notifications, blocks for the channel."""
+        header = f"{_SIGNS[self.word]} {self.subject}"[:_LONGEST_HEADER]
+        body = "\n".join(f"*{name}:* {_formatted(name, value)}" for name, value in self.facts.items())
+        return {
+            "text": _escaped(self.subject),
+            "blocks": [
+                {"type": "header", "text": {"type": "plain_text", "text": header, "emoji": True}},
+                {"type": "section", "text": {"type": "mrkdwn", "text": body}},
+            ],
+        }
+
+    def _good(self) -> str:
+        if self.good is None or self.good_at is None:
+            return f"nothing of {self.source} has been verified yet" if self.source else ""
+        return f"{self.good}, {human_duration(self.at - self.good_at)} old"
+
+
+def message_about(
+    condition: Condition, *, incident: str, event: Event, since: datetime, at: datetime, dagster_url: str | None
+) -> Message:
+    """The message about a condition at a moment of its incident.
+
+    Args:
+        dagster_url: where the web UI is, for the link to the run.
+    """
+    linked = dagster_url is not None and condition.run_id is not None
+    return Message(
+        incident=incident,
+        event=event,
+        severity=condition.severity,
+        rule=condition.rule,
+        source=condition.source,
+        store=condition.store,
+        phase=condition.phase,
+        title=redact(condition.title),
+        cause=_shortened(redact(condition.cause)),
+        next=redact(condition.next),
+        at=at,
+        since=since,
+        good=condition.good.id if condition.good else None,
+        good_at=condition.good.at if condition.good else None,
+        link=f"{str(dagster_url).rstrip('/')}/runs/{condition.run_id}" if linked else None,
+    )
+
+
+def resolution(told: Message, *, at: datetime, ended: str = "") -> Message:
+    """The message that the trouble is over.
+
+    Args:
+        told: what was last known of it.
+        ended: why, when it is not that all is well again.
+    """
+    return told.model_copy(update={"event": "resolved", "at": at, "ended": ended})
+
+
+def trial(at: datetime, channel: str) -> Message:
+    """The message of `ops alerts test`."""
+    return Message(
+        incident="none",
+        event="test",
+        severity="warn",
+        rule="test",
+        source="",
+        store="",
+        phase="alerts",
+        title=f"test of channel {channel}",
+        cause="somebody typed ops alerts test; nothing is wrong",
+        next="nothing: when you read this, the channel works",
+        at=at,
+        since=at,
+    )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_CAUSE else f"{text[:_LONGEST_CAUSE]}…"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _escaped(text: str) -> str:
+    """The three characters that mean something to Slack."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _formatted(name: str, value: str) -> str:
+    return f"`{_escaped(value)}`" if name == "next" else _escaped(value)
