@@ -58,7 +58,7 @@ class Held:
     """What else is known about copies of a store, by restore point id.
 
     Attributes:
-        locked: until when the store itself refuses to delete it.
+        locked: until when the store itself refuses to delete it, by its own clock.
         needed: what else needs it, in words: a restore point tied to it, a restore under way.
     """
 
@@ -97,8 +97,8 @@ def decide(
             because.append("recovery point of the source")
         if standings[point.id] == "bad" and (until := _evidence_until(point, store)) > now:
             because.append(f"evidence until {until.astimezone(zone):%Y-%m-%d}")
-        if (locked := held.locked.get(point.id)) is not None and locked > now:
-            because.append(f"locked until {locked.astimezone(zone):%Y-%m-%d %H:%M}")
+        if (until_at := held.locked.get(point.id)) is not None:
+            because.append(_locked(until_at, zone))
         if point.id in held.needed:
             because.append(held.needed[point.id])
     return [_decision(point, standings[point.id], reasons[point.id]) for point in ordered]
@@ -158,6 +158,12 @@ def _floor(
     for point in present:
         if _age_order(point) > _age_order(newest) and standings[point.id] != "bad":
             yield point, "newer than the newest verified"
+
+
+def _locked(until: datetime, zone: tzinfo) -> str:
+    if until.year == datetime.max.year:
+        return "locked without an end"
+    return f"locked until {until.astimezone(zone):%Y-%m-%d %H:%M}"
 
 
 def _evidence_until(point: RestorePoint, store: str) -> datetime:

@@ -72,7 +72,7 @@ def histories(draw: st.DrawFn) -> History:
         monthly=draw(st.integers(0, 5)), yearly=draw(st.integers(0, 3)), min_verified=draw(st.integers(1, 5)),
     )  # fmt: skip
     held = Held(
-        {point.id: NOW + timedelta(days=draw(st.integers(-3, 3)), minutes=1) for point in draw(some)},
+        {point.id: NOW + timedelta(days=draw(st.integers(0, 3)), minutes=1) for point in draw(some)},
         {point.id: "tied" for point in draw(some)},
     )
     return History(points, keep, held, draw(st.sampled_from([PRAGUE, ZoneInfo("UTC"), ZoneInfo("Asia/Kolkata")])))
@@ -85,7 +85,7 @@ def stays(history: History, point: RestorePoint) -> bool:
     sound = [each for each in present if standing(each, "local") != "bad"]
     if point not in present or not proved:
         return True
-    if point.id in history.held.needed or history.held.locked.get(point.id, NOW) > NOW:
+    if point.id in history.held.needed or point.id in history.held.locked:
         return True
     if standing(point, "local") != "bad" and all(point.started_at > each.started_at for each in proved):
         return True
@@ -266,11 +266,11 @@ def test_a_copy_that_was_proved_bad_elsewhere_is_not_bad_here() -> None:
     assert decisions(whole, SMALL.model_copy(update={"last": 2}), store="nas")[1].startswith("goes: proved bad")
 
 
-def test_a_lock_keeps_until_its_date_and_no_longer() -> None:
-    points = [made(ago(hours=1), "verified"), made(ago(days=5), "verified"), made(ago(days=6), "verified")]
-    locked = {points[1].id: NOW + timedelta(days=3), points[2].id: NOW - timedelta(seconds=1)}
-    said = decisions(points, SMALL, held=Held(locked, {}))
-    assert said[1:] == ["locked until 2026-11-24 07:30", "goes: no rule of keep needs it"]
+def test_what_the_store_locks_stays_and_says_until_when() -> None:
+    points = [made(ago(hours=1), "verified"), *(made(ago(days=day), "verified") for day in (5, 6, 7))]
+    for_ever = datetime.max.replace(tzinfo=UTC)
+    said = decisions(points, SMALL, held=Held({points[1].id: NOW + timedelta(days=3), points[2].id: for_ever}, {}))
+    assert said[1:] == ["locked until 2026-11-24 07:30", "locked without an end", "goes: no rule of keep needs it"]
 
 
 def test_what_something_else_needs_stays_and_says_for_what() -> None:
