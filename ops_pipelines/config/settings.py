@@ -60,6 +60,7 @@ class Verification(Model):
 
     retries: int = Field(2, ge=0, description="an inconclusive verification is tried again this often")
     retry_after: Span = Field(timedelta(minutes=1), description="doubled with each try")
+    overdue_after: Duration | None = Field(None, description="time without a good proof; `rpo` unless given")
     reprove_within: Span = Field(
         timedelta(days=30), description="every retained copy in every store is proved again within this time"
     )

@@ -6,7 +6,6 @@ the answer does not depend on Dagster, its schedules or the ledger being alive.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,10 +13,10 @@ from ops_pipelines.clock import human_duration
 from ops_pipelines.config.sources import Source
 from ops_pipelines.config.values import Duration
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
+from ops_pipelines.watch.phases import PhaseHealth, State, phases_of
 from ops_pipelines.workspace import Workspace
 
-State = Literal["OK", "STALE", "FAIL", "NEVER"]
-EXIT_STATUS: Mapping[State, int] = {"OK": 0, "STALE": 1, "FAIL": 2, "NEVER": 2}
+EXIT_STATUS: Mapping[State, int] = {"OK": 0, "STALE": 1, "UNKNOWN": 1, "OVERDUE": 2, "FAIL": 2, "NEVER": 2}
 
 
 class CopyHealth(BaseModel):
@@ -37,6 +36,7 @@ class SourceHealth(BaseModel):
         recovery_point: id of the newest verified restore point.
         age: of the recovery point, from the start of its dump.
         newest: id of the newest restore point, verified or not.
+        phases: the same, step by step and store by store.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,6 +58,7 @@ class SourceHealth(BaseModel):
     size_bytes: int | None
     restore_s: float | None
     copies: Sequence[CopyHealth]
+    phases: Sequence[PhaseHealth]
     problems: Sequence[str]
 
     @property
@@ -71,7 +72,8 @@ def source_health(workspace: Workspace, name: str) -> SourceHealth:
     source, catalogue, now = workspace.source(name), workspace.catalogue(name), workspace.clock.now()
     point, newest = catalogue.recovery_point, catalogue.newest
     age = now - point.started_at if point is not None else None
-    state, cause, advice = _judge(name, source, catalogue, age)
+    phases = phases_of(workspace, name, catalogue, now)
+    state, cause, advice = _judge(name, source, catalogue, age, phases)
     return SourceHealth(
         source=name,
         kind=source.kind,
@@ -90,6 +92,7 @@ def source_health(workspace: Workspace, name: str) -> SourceHealth:
         size_bytes=newest.manifest.size_bytes if newest else None,
         restore_s=_restore_seconds(point),
         copies=[_copy(store, catalogue, now) for store in (workspace.local.name, *source.copies)],
+        phases=phases,
         problems=catalogue.problems,
     )
 
@@ -99,27 +102,31 @@ def all_health(workspace: Workspace) -> list[SourceHealth]:
     return [source_health(workspace, name) for name in workspace.config.sources]
 
 
-def _judge(name: str, source: Source, catalogue: Catalogue, age: timedelta | None) -> tuple[State, str, str]:
-    """The state, its cause, and the next command."""
-    newest = catalogue.newest
-    back_up = f"ops backup {name}"
+def _judge(
+    name: str, source: Source, catalogue: Catalogue, age: timedelta | None, phases: Sequence[PhaseHealth]
+) -> tuple[State, str, str]:
+    """The state, its cause, and the next command: the recovery point first, then the worst step."""
+    newest, back_up = catalogue.newest, f"ops backup {name}"
     if newest is None:
         return "NEVER", "never backed up", back_up
-    if newest.verdict is not None and newest.verdict.outcome == "bad":
-        if newest.verified:
-            return "FAIL", f"the copy of {newest.id} in {', '.join(newest.damaged)} is bad: {newest.verdict.reason}", (
-                f"ops copy {name} --to {newest.damaged[0]}"
-            )
+    if newest.verdict is not None and newest.verdict.outcome == "bad" and not newest.verified:
         return "FAIL", f"the newest backup {newest.id} is bad: {newest.verdict.reason}", back_up
     if age is None:
         return "NEVER", f"{len(catalogue.points)} backed up, none of them verified", f"ops verify {name}"
     if age > source.rpo:
         return "FAIL", f"the recovery point is {human_duration(age)} old, rpo is {human_duration(source.rpo)}", back_up
+    damaged = next((point for point in reversed(catalogue.points) if point.damaged), None)
+    if damaged is not None and damaged.verdict is not None:
+        stores = ", ".join(damaged.damaged)
+        advice = f"ops copy {name} --to {damaged.damaged[0]}"
+        return "FAIL", f"the copy of {damaged.id} in {stores} is bad: {damaged.verdict.reason}", advice
     if age > source.warn_window:
         return "STALE", f"the recovery point is {human_duration(age)} old", back_up
-    behind = [store for store in source.copies if not any(store in point.stores for point in catalogue.points[-2:])]
-    if behind:
-        return "STALE", f"the newest two backups are not in {', '.join(behind)}", back_up
+    worst = max(phases, key=lambda phase: EXIT_STATUS[phase.state])
+    if EXIT_STATUS[worst.state]:
+        # The recovery point is young enough: whatever is wrong now is not a loss yet.
+        where = f"{worst.phase}{f' to {worst.store}' if worst.store else ''}"
+        return "STALE", f"{where}: {worst.cause}", worst.next
     if catalogue.problems:
         return "STALE", catalogue.problems[0], "ops list"
     return "OK", f"restored and compared; {human_duration(age)} old", ""

@@ -1,0 +1,155 @@
+"""Health, step by step and store by store, from what lies in the stores and what the ledger remembers."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ops_pipelines.config.load import load_config
+from ops_pipelines.errors import SourceError
+from ops_pipelines.vault.stores.directory import DirectoryStore
+from ops_pipelines.vault.verdict import Verdict
+from ops_pipelines.watch.health import SourceHealth, source_health
+from ops_pipelines.watch.phases import PhaseHealth
+from ops_pipelines.workspace import Workspace
+from tests.sample import StoppedClock
+from tests.unit.vaults import AT, publish, verdict
+
+FIRST = "20261121T020000Z-0001"
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A source with a store, and nothing in either; an hour after `AT`."""
+    (tmp_path / "ops.yaml").write_text(
+        """
+base: base
+stores: {nas: {kind: directory, path: nas}}
+sources: {crm: {kind: postgres, url: postgresql://nowhere/crm, copies: [nas], keep: {last: 1}}}
+""",
+        encoding="utf-8",
+    )
+    return Workspace(load_config(tmp_path / "ops.yaml", environ={}), StoppedClock(AT + HOUR))
+
+
+def copied(workspace: Workspace) -> None:
+    """One restore point, in both stores."""
+    store = workspace.stores["nas"]
+    assert isinstance(store, DirectoryStore)
+    manifest = publish(workspace.local, FIRST)
+    store.receive(manifest, workspace.local.directory("crm", FIRST), lambda size: None)
+
+
+def proved(workspace: Workspace, outcome: str = "verified", *, at: datetime = AT, store: str = "nas") -> Verdict:
+    kept = verdict(FIRST, outcome, at=at, store=store)  # type: ignore[arg-type]
+    workspace.local.keep_verdict(kept)
+    return kept
+
+
+def phase(health: SourceHealth, name: str) -> PhaseHealth:
+    return next(each for each in health.phases if each.phase == name)
+
+
+def later(workspace: Workspace, hours: float) -> SourceHealth:
+    assert isinstance(workspace.clock, StoppedClock)
+    workspace.clock.at = AT + hours * HOUR
+    return source_health(workspace, "crm")
+
+
+def test_everything_well(workspace: Workspace) -> None:
+    copied(workspace)
+    proved(workspace)
+    health = source_health(workspace, "crm")
+    assert health.state == "OK"
+    assert {each.phase: each.state for each in health.phases} == dict.fromkeys(
+        ("dump", "copy", "verify", "retention"), "OK"
+    )
+    assert phase(health, "dump").age == HOUR
+
+
+def test_nothing_was_ever_done(workspace: Workspace) -> None:
+    health = source_health(workspace, "crm")
+    assert health.state == "NEVER"
+    assert (phase(health, "dump").state, phase(health, "dump").next) == ("NEVER", "ops backup crm")
+    assert (phase(health, "copy").store, phase(health, "copy").state) == ("nas", "NEVER")
+    assert phase(health, "verify").state == "NEVER"
+
+
+def test_a_failed_attempt_is_told_while_the_recovery_point_still_holds(workspace: Workspace) -> None:
+    copied(workspace)
+    proved(workspace)
+    with pytest.raises(SourceError), workspace.ledger.activity("dump", source="crm"):
+        raise SourceError("the server is gone")
+    health = source_health(workspace, "crm")
+    assert (phase(health, "dump").state, phase(health, "dump").cause) == (
+        "FAIL", "the last attempt failed: the server is gone",
+    )  # fmt: skip
+    assert (health.state, health.cause) == ("STALE", "dump: the last attempt failed: the server is gone")
+
+
+@pytest.mark.parametrize(("hours", "state"), [(19.9, "OK"), (20.1, "STALE"), (23.99, "STALE"), (24.01, "FAIL")])
+def test_the_age_of_a_dump_decides(workspace: Workspace, hours: float, state: str) -> None:
+    copied(workspace)
+    proved(workspace, at=AT + 10 * HOUR)
+    health = later(workspace, hours)
+    assert phase(health, "dump").state == state
+    assert phase(health, "copy").state == state
+    assert phase(health, "verify").state == "OK", "it was proved ten hours later"
+
+
+def test_without_a_proof_in_time_verification_is_overdue(workspace: Workspace) -> None:
+    copied(workspace)
+    proved(workspace)
+    health = later(workspace, 25)
+    assert phase(health, "verify").state == "OVERDUE"
+    assert phase(health, "verify").next == "ops verify crm"
+
+
+def test_an_inconclusive_proof_needs_a_look_and_a_bad_one_is_a_failure(workspace: Workspace) -> None:
+    copied(workspace)
+    proved(workspace, "inconclusive")
+    assert phase(source_health(workspace, "crm"), "verify").state == "NEVER"
+    proved(workspace, "bad", at=AT + timedelta(minutes=1))
+    health = source_health(workspace, "crm")
+    assert (phase(health, "verify").state, health.state) == ("FAIL", "FAIL")
+
+
+def test_a_store_that_cannot_be_read_is_unknown_not_fine(workspace: Workspace, tmp_path: Path) -> None:
+    copied(workspace)
+    proved(workspace)
+    (tmp_path / "nas").rename(tmp_path / "away")
+    (tmp_path / "nas").write_text("not a directory", encoding="utf-8")
+    health = source_health(workspace, "crm")
+    assert phase(health, "copy").state == "UNKNOWN"
+    assert health.state == "STALE"
+
+
+def test_two_backups_behind_is_stale(workspace: Workspace) -> None:
+    publish(workspace.local, FIRST)
+    publish(workspace.local, "20261121T020001Z-0002")
+    proved(workspace, store="local")
+    health = source_health(workspace, "crm")
+    assert (phase(health, "copy").state, phase(health, "copy").next) == ("NEVER", "ops copy crm --to nas")
+
+
+def test_a_failed_prune_needs_a_look(workspace: Workspace) -> None:
+    copied(workspace)
+    proved(workspace)
+    with workspace.ledger.activity("prune", source="crm") as entry:
+        entry.fail("refused: the newest dump failed")
+    health = source_health(workspace, "crm")
+    assert phase(health, "retention").cause == "refused: the newest dump failed"
+    assert health.state == "STALE"
+
+
+def test_health_needs_no_ledger(workspace: Workspace) -> None:
+    copied(workspace)
+    proved(workspace)
+    ledger = workspace.config.base / "ledger.sqlite"
+    ledger.parent.mkdir(exist_ok=True)
+    ledger.write_text("this is no database", encoding="utf-8")
+    health = source_health(workspace, "crm")
+    assert phase(health, "retention").state == "UNKNOWN"
+    assert phase(health, "dump").state == "OK"
+    assert health.recovery_point == FIRST
