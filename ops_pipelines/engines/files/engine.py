@@ -1,0 +1,545 @@
+"""The folders engine: restic snapshots, with a fingerprint of our own taken beside them.
+
+The data of a restore point lies in a restic repository per source and store; its parts are `restic.json` (the snapshot)
+and the fingerprint. Every snapshot carries a tag of its own, by which it is found again in other stores' repositories,
+where `restic copy` gives it another id.
+
+What is read before and after the snapshot tells what changed meanwhile: such paths are named in a warning, and only
+their existence is compared. A file that vanished meanwhile is a warning; one that cannot be read fails the backup.
+"""
+
+import errno
+import json
+import secrets
+import shlex
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+
+from pydantic import JsonValue, ValidationError
+
+from ops_pipelines import process
+from ops_pipelines.clock import UTC
+from ops_pipelines.config.sources import FilesSource
+from ops_pipelines.engines.base import (
+    EXISTS,
+    Contents,
+    Dumped,
+    Finding,
+    Legacy,
+    Level,
+    PartReader,
+    PartSink,
+    Probe,
+    Restored,
+)
+from ops_pipelines.engines.files import folders, listing, restic, restore
+from ops_pipelines.engines.files.digests import Memory
+from ops_pipelines.engines.files.listing import Entry, Root, as_restic_says, inside, written
+from ops_pipelines.engines.files.restic import Restic, ResticFailed, Summary
+from ops_pipelines.engines.files.restore import Restoration
+from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SafetyRefusal, SourceError, StoreError
+from ops_pipelines.repository import Repository
+from ops_pipelines.streams import Progress, Reader, silent
+
+_NAMED = 10
+_CHUNK = 1024 * 1024
+_ROOM_PER_FILE = 4096
+
+
+class FilesEngine:
+    """Some folders of this machine.
+
+    Args:
+        name: the source's name.
+        source: its configuration.
+    """
+
+    def __init__(self, name: str, source: FilesSource) -> None:
+        self._name, self._source = name, source
+        self._limits = process.Limits(stall=source.limits.stall, total=source.limits.total)
+        self._scratch: str | None = None
+        self._restored: dict[str, Restoration] = {}
+
+    def probe(self) -> Probe:
+        """Find restic and the folders, and add up their sizes. Raises SourceError, ToolMissing."""
+        version = restic.version(restic.find(self._source.bin_dirs))
+        size = sum(entry.size for entry in listing.walk(self._roots()).values() if entry.kind == "file")
+        return Probe(server_version=f"restic {version}", size_bytes=size)
+
+    def dump(self, sink: PartSink, *, progress: Progress = silent) -> Dumped:
+        """Snapshot the folders and fingerprint them; see `Engine.dump`.
+
+        Raises:
+            SourceError: a folder is missing or suddenly empty, or files cannot be read; they are named.
+            ToolMissing, process.CommandFailed.
+        """
+        roots, memory = self._roots(), Memory(sink.repository())
+        snapshot_at = datetime.now(UTC)
+        before = listing.walk(roots)
+        counted = _files_by_root(before, roots)
+        self._refuse_emptied(counted, memory)
+        tool = self._restic(sink.repository(), cache=sink.plain_directory() / "cache")
+        snapshot = _Snapshot(self._name, self._source, tool, roots)
+        facts = snapshot.facts()
+        digests = snapshot.take(before, memory, facts, progress)
+        try:
+            held, warnings = snapshot.fingerprint(before, digests, memory)
+            facts |= snapshot.outcome()
+            sink.write("restic.json", "snapshot", json.dumps(facts, indent=1).encode())
+        except BaseException:
+            snapshot.forget()
+            raise
+        memory.keep(before, digests, counted)
+        return Dumped(
+            snapshot_at=snapshot_at,
+            contents=held,
+            facts=facts,
+            warnings=warnings,
+            data_bytes=snapshot.summary.size_bytes,
+        )
+
+    def _roots(self) -> list[Root]:
+        """The folders as they are now. Raises SourceError when one is not there."""
+        found = []
+        for path, real in folders.distinct(self._source.paths):
+            try:
+                real.stat()
+            except OSError as error:
+                raise SourceError(
+                    f"{path} of source {self._name} cannot be read",
+                    why=error.strerror or str(error),
+                    next=f"is its volume mounted? ls -ld {path}",
+                ) from None
+            found.append(Root(str(real), str(real)))
+        return found
+
+    def _refuse_emptied(self, counted: Mapping[str, int], memory: Memory) -> None:
+        """An empty mount point must not look like a good backup."""
+        for path, files in counted.items():
+            if files == 0 and memory.files.get(path, 0) > 0 and not self._source.allow_empty:
+                raise SourceError(
+                    f"{path} of source {self._name} is empty, and had {memory.files[path]} files at the last backup",
+                    why="perhaps its volume is not mounted",
+                    next="mount it; or, if it is empty on purpose, set allow_empty: true on the source",
+                )
+
+    def _restic(self, repository: Repository, *, cache: Path | None = None) -> Restic:
+        return Restic(
+            program=restic.find(self._source.bin_dirs),
+            repository=repository,
+            password=self._source.password.reveal(purpose=f"source {self._name}, password"),
+            limits=self._limits,
+            cache=cache,
+        )
+
+    @contextmanager
+    def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
+        """An empty folder with enough room around it; see `Engine.scratch`."""
+        size = min(int(str(facts["bytes"])), self._source.verify_all_below)
+        needed, free = size + int(str(facts["files"])) * _ROOM_PER_FILE, shutil.disk_usage(directory).free
+        if free < needed:
+            raise Inconclusive(
+                f"a restore of {self._name} needs {needed} bytes in {directory.parent}, and {free} are free",
+                safe="the backup is not condemned",
+                next="make room, or lower verify_all_below",
+            )
+        folder = directory / "restored"
+        folder.mkdir(mode=0o700)
+        self._scratch = folders.url_of(folder)
+        try:
+            yield self._scratch
+        finally:
+            self._scratch = None
+            folders.make_removable(folder)
+
+    @staticmethod
+    def reap(directory: Path) -> None:
+        """Make what a killed restore left removable."""
+        folders.make_removable(directory)
+
+    def locate(self, name_or_url: str) -> str:
+        """The `file://` URL of a target; a bare name lies beside the first of the source's folders."""
+        if "/" in name_or_url:
+            return folders.url_of(folders.folder_of(name_or_url))
+        return folders.url_of(self._source.paths[0].resolve().parent / name_or_url)
+
+    def is_source(self, name_or_url: str) -> bool:
+        """Whether a folder is, holds or lies in one of the source's. What names no folder is none of them."""
+        if not name_or_url.startswith(("/", "file://")):
+            return False
+        return folders.overlaps(folders.folder_of(name_or_url), self._source.paths)
+
+    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
+        """A new or empty folder; see `Engine.create_target`."""
+        wanted = self.locate(name_or_url)
+        if self.is_source(wanted):
+            raise SafetyRefusal(
+                f"{folders.folder_of(wanted)} is, holds or lies in a folder of the source {self._name}",
+                safe="nothing was changed",
+                next="name a folder elsewhere",
+            )
+        folders.make_empty(folders.folder_of(wanted))
+        return wanted
+
+    def restore(
+        self,
+        parts: PartReader,
+        facts: Mapping[str, JsonValue],
+        target: str,
+        *,
+        work: Path,
+        globals_too: bool,
+        progress: Progress = silent,
+        only: Sequence[str] = (),
+    ) -> Restored:
+        """Restore the snapshot below `target`, each folder under its whole path; see `Engine.restore`.
+
+        Args:
+            only: restore nothing but these files and folders.
+        Raises:
+            SourceError: one of `only` is not in the snapshot.
+        """
+        with tempfile.TemporaryDirectory(dir=work, prefix="cache-") as cache:
+            tool = self._restic(parts.repository(), cache=Path(cache))
+            folder = folders.folder_of(target)
+            if only:
+                held = _fingerprint_in(parts)
+                picked = restore.pick_only(held, facts, only)
+                seconds = restore.load(tool, facts, folder, picked, progress)
+                known = restore.others(tool, facts, held, picked)
+                done, finished = Restoration(restore.roots_of(facts), picked, known), Restored(seconds=seconds)
+            elif target == self._scratch and int(str(facts["bytes"])) > self._source.verify_all_below:
+                limit = self._source.verify_all_below
+                done, finished = restore.sampled(tool, facts, _fingerprint_in(parts), folder, limit, progress)
+            else:
+                finished = Restored(seconds=restore.load(tool, facts, folder, None, progress))
+                done = Restoration(restore.roots_of(facts))
+        self._restored[target] = done
+        return finished
+
+    def contents(self, target: str, level: Level) -> Contents:
+        """The fingerprint of a folder that was restored into."""
+        if level == "off":
+            return Contents(level="off", dialect=listing.DIALECT)
+        done = self._restored.get(target) or Restoration(
+            [str(real) for _, real in folders.distinct(self._source.paths)]
+        )
+        at = folders.folder_of(target)
+        found = listing.walk(Root(str(at) if root == "/" else f"{at}{root}", root) for root in done.roots)
+        if done.picked is not None:
+            found = {path: entry for path, entry in found.items() if any(inside(path, each) for each in done.picked)}
+        unknown = Memory(Repository(""))
+        digests = unknown.digests(found, Event()) if level == "full" else {}
+        objects = listing.describe(found, digests, level)
+        return listing.as_contents({**done.others, **objects}, done.roots, level)
+
+    def assertions(self, target: str, held: Contents) -> Sequence[Finding]:
+        """For a sample, what it consisted of."""
+        done = self._restored.get(target)
+        return [Finding("sample", passed=True, detail=done.said)] if done is not None and done.said else []
+
+    def ask(self, target: str, question: object) -> object:
+        """Refused: folders answer no questions. Raises SourceError."""
+        raise SourceError(f"source {self._name} is a set of folders, which answer no questions")
+
+    def adopt(self, legacy: Legacy, sink: PartSink) -> Dumped:
+        """Take a folder of files, or a tar of one, as a snapshot of its time; see `Engine.adopt`."""
+        work = sink.plain_directory()
+        folder = legacy.folder if legacy.folder is not None else self._unpack(legacy, work)
+        roots, memory = [Root(str(folder.resolve()), "/")], Memory(Repository(""))
+        before = listing.walk(roots)
+        if not _files_by_root(before, roots)["/"]:
+            raise SourceError(f"{legacy.name} holds no files")
+        tool = self._restic(sink.repository(), cache=work / "cache")
+        snapshot = _Snapshot(self._name, self._source, tool, roots, taken_at=legacy.taken_at)
+        facts = snapshot.facts()
+        digests = snapshot.take(before, memory, facts, silent)
+        held, warnings = snapshot.fingerprint(before, digests, memory)
+        facts |= snapshot.outcome()
+        sink.write("restic.json", "snapshot", json.dumps(facts, indent=1).encode())
+        return Dumped(
+            snapshot_at=legacy.taken_at,
+            contents=held,
+            facts=facts,
+            warnings=warnings,
+            data_bytes=snapshot.summary.size_bytes,
+        )
+
+    def _unpack(self, legacy: Legacy, work: Path) -> Path:
+        if legacy.stream is None:
+            raise SourceError(f"{legacy.name} is neither a folder nor a tar")
+        packed, folder = work / "legacy.tar", work / "legacy"
+        _save(legacy.stream, packed)
+        folder.mkdir(mode=0o700)
+        try:
+            process.run(["tar", "--extract", f"--file={packed}", f"--directory={folder}"], limits=self._limits)
+        except process.CommandFailed as error:
+            raise SourceError(f"{legacy.name} is no whole tar", why=error.why) from None
+        packed.unlink()
+        return folder
+
+    def carry(
+        self, facts: Mapping[str, JsonValue], origin: Repository, target: Repository, *, progress: Progress = silent
+    ) -> None:
+        """Copy a snapshot into another store's repository, making that when it is missing; see `Carrier`."""
+        there = self._restic(target)
+        reading = {"RESTIC_FROM_REPOSITORY": origin.address, "RESTIC_FROM_PASSWORD": there.password}
+        snapshot, expected = str(facts["snapshot"]), int(str(facts["bytes"]))
+
+        def copy() -> None:
+            there.run(
+                "copy",
+                snapshot,
+                env={**origin.environment, **target.environment, **reading},
+                moved=lambda done: progress("copy files", min(done, expected), expected),
+            )
+
+        try:
+            try:
+                copy()
+            except ResticFailed as error:
+                if error.kind != "missing" or _names(error, origin):
+                    raise
+                # The same chunk boundaries: what is copied twice is stored once.
+                there.run("init", "--copy-chunker-params", env={**origin.environment, **reading})
+                copy()
+            if not there.snapshots("--tag", str(facts["tag"])):
+                raise StoreError(f"{target.address} did not receive the snapshot {snapshot[:8]}")
+        except ResticFailed as error:
+            raise self._not_carried(error, snapshot, origin, target) from None
+
+    def _not_carried(
+        self, error: ResticFailed, snapshot: str, origin: Repository, target: Repository
+    ) -> CorruptCopy | StoreError:
+        if error.kind in ("damaged", "snapshot") or (error.kind == "missing" and _names(error, origin)):
+            return CorruptCopy(
+                f"the snapshot {snapshot[:8]} of {self._name} cannot be read from {origin.address}",
+                check={"snapshot": "snapshot", "missing": "repository"}.get(error.kind, "packs"),
+                why=f"{error.what}: {error.why}",
+                safe="copies in other stores are untouched",
+            )
+        return StoreError(
+            f"the snapshot {snapshot[:8]} of {self._name} cannot be copied to {target.address}",
+            why=f"{error.what}: {error.why}",
+            safe="the local copy is untouched",
+        )
+
+    def forget(self, facts: Sequence[Mapping[str, JsonValue]], repository: Repository) -> None:
+        """Remove snapshots and what only they needed; see `Carrier`."""
+        doomed = {str(each["tag"]) for each in facts}
+        there = self._restic(repository)
+        try:
+            ids = [each["id"] for each in there.snapshots() if doomed & set(each.get("tags") or ())]
+            if ids:
+                there.run("forget", "--prune", *ids, moved=lambda done: None)
+        except ResticFailed as error:
+            if error.kind == "missing":
+                return  # what is gone altogether needs no removal
+            raise StoreError(
+                f"{len(doomed)} snapshots of {self._name} cannot be removed from {repository.address}",
+                why=f"{error.what}: {error.why}",
+                safe="the others are untouched",
+                next="where the repository is append-only, let its own host do it: "
+                f"restic forget --keep-within 90d --tag {self._name} --prune",
+            ) from None
+
+    def by_hand(self, facts: Mapping[str, JsonValue]) -> Sequence[str]:
+        """The restic commands that bring the files back, with RESTIC_PASSWORD in the environment."""
+        return [
+            "export RESTIC_REPOSITORY=…   # of this store; RESTIC_PASSWORD is asked for",
+            f"restic snapshots --tag {shlex.quote(str(facts['tag']))}   # {str(facts['snapshot'])[:8]} in local",
+            f"restic restore latest --tag {shlex.quote(str(facts['tag']))} --target restored",
+        ]
+
+
+class _Snapshot:
+    """One snapshot in the making, and what is found out beside it."""
+
+    def __init__(
+        self, name: str, source: FilesSource, tool: Restic, roots: Sequence[Root], taken_at: datetime | None = None
+    ) -> None:
+        self._name, self._source, self._tool, self._roots = name, source, tool, roots
+        self._taken_at = taken_at
+        self._tag = f"ops-{secrets.token_hex(8)}"
+        self.summary = Summary("", 0, 0)
+
+    def facts(self) -> dict[str, JsonValue]:
+        """What is known before."""
+        configured = {str(real): str(path) for path, real in folders.distinct(self._source.paths)}
+        return {
+            "source": self._name,
+            "tag": self._tag,
+            "restic": restic.version(self._tool.program),
+            "roots": [
+                {"path": written(configured.get(root.listed, root.listed)), "listed": written(root.listed)}
+                for root in self._roots
+            ],
+        }
+
+    def outcome(self) -> dict[str, JsonValue]:
+        """What is known afterwards."""
+        return {
+            "snapshot": self.summary.snapshot,
+            "repository": self._tool.repository_id(),
+            "files": self.summary.files,
+            "bytes": self.summary.size_bytes,
+        }
+
+    def take(
+        self, before: Mapping[str, Entry], memory: Memory, facts: Mapping[str, JsonValue], progress: Progress
+    ) -> dict[str, str]:
+        """Let restic read, and read beside it; returns the digests.
+
+        With exclude patterns only restic knows what belongs to it: the digests follow later.
+
+        Raises:
+            SourceError: files cannot be read; the incomplete snapshot is gone.
+        """
+        stop = Event()
+        wanted = before if self._source.fingerprint == "full" and not self._source.exclude else {}
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            reading = beside.submit(memory.digests, wanted, stop)
+            try:
+                self.summary = self._backup(progress)
+            except BaseException:
+                stop.set()
+                raise
+            self._refuse_unread()
+            return reading.result()
+
+    def _backup(self, progress: Progress) -> Summary:
+        adopted = self._roots[0].listed == "/"
+        words = [word for tag in (self._name, *self._source.tags, self._tag) for word in ("--tag", tag)]
+        words += [word for pattern in self._source.exclude for word in ("--exclude", pattern)]
+        words += ["--host", socket.gethostname()]
+        words += ["--time", f"{self._taken_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"] if self._taken_at else []
+        words += ["--", *(["."] if adopted else [root.at for root in self._roots])]
+        cwd = Path(self._roots[0].at) if adopted else None
+        try:
+            return self._tool.backup(words, progress, cwd)
+        except ResticFailed as error:
+            if error.kind != "missing":
+                raise
+            self._make_repository()
+            return self._tool.backup(words, progress, cwd)
+
+    def _make_repository(self) -> None:
+        address = self._tool.repository.address
+        if address.startswith("/") and Path(address).is_dir() and any(Path(address).iterdir()):
+            raise StoreError(
+                f"{address} is no restic repository any more",
+                why="it is not empty, but its config is gone",
+                safe="nothing was written",
+                next=f"repair it, or move it away: mv {address} {address}.broken",
+            )
+        if address.startswith("/"):
+            Path(address).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._tool.run("init")
+
+    def _refuse_unread(self) -> None:
+        unread = [written(path) for path, number in self.summary.unread if number != errno.ENOENT]
+        if not unread:
+            return
+        self.forget()
+        more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
+        raise SourceError(
+            f"{len(unread)} files of source {self._name} cannot be read: {', '.join(unread[:_NAMED])}{more}",
+            why="a backup that leaves files out is none; the incomplete snapshot was removed",
+            next="let this user read them, or leave them out with exclude",
+        )
+
+    def forget(self) -> None:
+        """Take the snapshot back."""
+        with suppress(OpsError):  # what stays is listed nowhere, and the error at hand is the one that matters
+            self._tool.run("forget", self.summary.snapshot)
+
+    def fingerprint(
+        self, before: Mapping[str, Entry], digests: dict[str, str], memory: Memory
+    ) -> tuple[Contents, list[str]]:
+        """What the snapshot holds, and what a human should know about it."""
+        level = self._source.fingerprint
+        if level == "off":
+            return Contents(level="off", dialect=listing.DIALECT), []
+        after = listing.walk(self._roots)
+        moving = {path for path in before.keys() | after.keys() if not _same(before.get(path), after.get(path))}
+        held = dict(before)
+        only_exist: dict[str, str] = {}
+        if moving or self._source.exclude or self.summary.unread:
+            held, only_exist = self._as_restic_saw(before, moving)
+        if self._source.exclude and level == "full":
+            digests.update(memory.digests(held, Event()))
+        described = listing.describe(held, digests, level)
+        roots = [root.listed for root in self._roots]
+        return (
+            listing.as_contents({**described, **only_exist}, roots, level),
+            _warnings(before, moving & {listing.read_back(path) for path in only_exist}, self.summary),
+        )
+
+    def _as_restic_saw(self, before: Mapping[str, Entry], moving: set[str]) -> tuple[dict[str, Entry], dict[str, str]]:
+        """What stood still and is in the snapshot, and what else is in it."""
+        nodes = self._tool.ls(self.summary.snapshot)
+        names = {path: as_restic_says(path) for path in before}
+        still = {path: before[path] for path in before if path not in moving and names[path] in nodes}
+        spoken_for = {names[path] for path in still}
+        exist = {
+            written(path): f"{EXISTS} {nodes[names.get(path, as_restic_says(path))]['type']}"
+            for path in moving
+            if as_restic_says(path) in nodes
+        }
+        spoken_for |= {as_restic_says(path) for path in moving}
+        for said, node in nodes.items():
+            if said not in spoken_for and any(inside(said, as_restic_says(root.listed)) for root in self._roots):
+                exist[written(said)] = f"{EXISTS} {node['type']}"
+        return still, exist
+
+
+def _same(before: Entry | None, after: Entry | None) -> bool:
+    return before is not None and after is not None and before.stamp == after.stamp
+
+
+def _warnings(before: Mapping[str, Entry], moved: set[str], summary: Summary) -> list[str]:
+    told = []
+    if moved:
+        told.append(f"changed while being read, compared by existence only: {_some(moved)}")
+    if summary.unread:
+        told.append(f"vanished while being read: {_some({path for path, _ in summary.unread})}")
+    if sockets := {path for path, entry in before.items() if entry.kind == "socket"}:
+        told.append(f"sockets are not backed up: {_some(sockets)}")
+    if not any(entry.kind == "file" for entry in before.values()):
+        told.append("there are no files in it")
+    return told
+
+
+def _some(paths: set[str]) -> str:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return ", ".join(written(path) for path in sorted(paths)[:_NAMED]) + more
+
+
+def _files_by_root(entries: Mapping[str, Entry], roots: Sequence[Root]) -> dict[str, int]:
+    files = [path for path, entry in entries.items() if entry.kind == "file"]
+    return {written(root.listed): sum(inside(path, root.listed) for path in files) for root in roots}
+
+
+def _fingerprint_in(parts: PartReader) -> Contents:
+    try:
+        return Contents.model_validate_json(parts.data("contents"))
+    except ValidationError as error:
+        raise CorruptCopy("the fingerprint cannot be read", check="contents", why=str(error)) from None
+
+
+def _names(error: ResticFailed, repository: Repository) -> bool:
+    """Whether restic named this repository as the one it did not find."""
+    return repository.address in (line.strip() for line in error.why.splitlines())
+
+
+def _save(stream: Reader, path: Path) -> None:
+    with path.open("xb") as sink:
+        while chunk := stream.read(_CHUNK):
+            sink.write(chunk)

@@ -1,0 +1,100 @@
+"""Folders on this machine: those of a source, those to restore into, and whether one is the other."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from ops_pipelines.engines.files.listing import inside
+from ops_pipelines.errors import SafetyRefusal, SourceError
+
+
+def url_of(folder: Path) -> str:
+    """A folder as a URL."""
+    return folder.as_uri()
+
+
+def folder_of(url: str) -> Path:
+    """The folder a `file://` URL or a path names. Raises SourceError."""
+    if "://" not in url:
+        return Path(url).absolute()
+    split = urlsplit(url)
+    if split.scheme != "file" or split.netloc not in ("", "localhost"):
+        raise SourceError(
+            f"{url} is no folder of this machine", next="name a folder: --to /srv/restored or --to file:///srv/restored"
+        )
+    return Path(os.fsdecode(unquote_to_bytes(url.split("://", 1)[1].removeprefix("localhost"))))
+
+
+def distinct(paths: Iterable[Path]) -> list[tuple[Path, Path]]:
+    """Each configured path and the folder it resolves to; one that lies in another is left to that one.
+
+    A path that is a symbolic link is followed: what it points to is what a user means.
+    """
+    resolved = [(path, path.resolve()) for path in dict.fromkeys(paths)]
+    kept: list[tuple[Path, Path]] = []
+    for path, real in resolved:
+        within = any(other != real and inside(str(real), str(other)) for _path, other in resolved)
+        if not within and real not in (other for _path, other in kept):
+            kept.append((path, real))
+    return kept
+
+
+def overlaps(folder: Path, paths: Sequence[Path]) -> bool:
+    """Whether a folder is one of the paths, lies in one or holds one, under whatever name (links, bind mounts)."""
+    above = _identities(folder)
+    for path in paths:
+        over = _identities(path)
+        # The first is the folder itself, unless it does not exist yet: then nothing can lie in it.
+        if path.exists() and over[0] in above:
+            return True
+        if folder.exists() and above[0] in over:
+            return True
+        real, other = os.path.realpath(folder), os.path.realpath(path)
+        if inside(real, other) or inside(other, real):
+            return True
+    return False
+
+
+def _identities(path: Path) -> list[tuple[int, int]]:
+    """Device and inode of what exists of a path, from itself up to the root."""
+    real = path.resolve()
+    found = []
+    for each in (real, *real.parents):
+        try:
+            seen = each.stat()
+        except OSError:
+            continue
+        found.append((seen.st_dev, seen.st_ino))
+    return found
+
+
+def make_empty(folder: Path) -> None:
+    """A folder to restore into. Raises SafetyRefusal when there is something already."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        occupied = any(folder.iterdir())
+    except (FileExistsError, NotADirectoryError):
+        raise SafetyRefusal(
+            f"{folder} is no folder", safe="nothing was changed", next="name a new or an empty folder"
+        ) from None
+    except OSError as error:
+        raise SourceError(f"{folder} cannot be made", why=error.strerror or str(error)) from None
+    if occupied:
+        raise SafetyRefusal(
+            f"{folder} is not empty",
+            why="a restore beside or over other files could not be told from them",
+            safe="nothing was changed",
+            next="name a new or an empty folder",
+        )
+
+
+def make_removable(folder: Path) -> None:
+    """Let us remove what was restored: a folder without write permission does not let go of its files."""
+    if os.geteuid() == 0:
+        return
+    for at, names, _files in os.walk(folder):
+        for name in names:
+            each = Path(at, name)
+            if not each.is_symlink():
+                each.chmod(0o700)

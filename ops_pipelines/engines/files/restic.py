@@ -1,0 +1,280 @@
+"""Run restic: where it is found, what it is told, and what its failures mean.
+
+restic 0.14 exits with 1 for a missing repository, a wrong password and a damaged pack alike: what happened is read from
+what it says. Passwords and addresses travel by environment, since an address may hold credentials.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from ops_pipelines.errors import ToolMissing
+from ops_pipelines.process import CommandFailed, CommandTimedOut, Completed, Limits, Running, run, running
+from ops_pipelines.repository import Repository
+from ops_pipelines.streams import Progress
+
+Kind = Literal["full", "password", "missing", "locked", "snapshot", "damaged", "other"]
+
+# The first that matches counts: a full disk also leaves short files, a wrong password also opens no config.
+_SAID: Sequence[tuple[Kind, str]] = (
+    ("full", r"no space left on device|disk quota exceeded"),
+    ("password", r"wrong password or no key found"),
+    ("missing", r"Is there a repository at the following location"),
+    ("locked", r"already locked"),
+    ("damaged", r"Error loading snapshot|load <|Load\(<|ReadFull\(<|StreamPack"),
+    ("snapshot", r"no snapshot found|no matching ID found"),
+    ("damaged", r"ciphertext verification failed|invalid data returned|not found in repository|is damaged"),
+    ("damaged", r"does not match|contains errors|not referenced in any index|tree .* not found|unexpected EOF"),
+)
+_INCOMPLETE = 3
+_RETRIED_IN_VAIN = re.compile(r"Load\(<data/.*(no such file or directory|does not exist)")
+_OLDEST = (0, 14)
+_TICK = 64 * 1024
+
+
+class ResticFailed(CommandFailed):
+    """restic refused or broke off; `kind` says why, as far as it told."""
+
+    def __init__(self, what: str, *, kind: Kind, why: str, status: int | None) -> None:
+        super().__init__(what, why=why, status=status)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `restic backup` said at its end.
+
+    Attributes:
+        unread: the paths it could not read, with the error number (errno) of each.
+    """
+
+    snapshot: str
+    files: int
+    size_bytes: int
+    unread: Sequence[tuple[str, int]] = ()
+
+
+@dataclass(frozen=True)
+class Restic:
+    """restic on one repository.
+
+    Args:
+        password: of the repository.
+        cache: a private directory for its cache, gone when the caller is done; None works without.
+    """
+
+    program: Path
+    repository: Repository
+    password: str = field(repr=False)
+    limits: Limits
+    cache: Path | None = None
+
+    def run(
+        self,
+        *words: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        moved: Callable[[int], None] | None = None,
+    ) -> Completed:
+        """Run a command to its end; a lock left by a dead process is removed, and it is tried again.
+
+        Args:
+            moved: told how many bytes it has read and written; then it may also be long without an end.
+        Raises:
+            ResticFailed, CommandTimedOut.
+        """
+        try:
+            return self._run(words, env or {}, cwd, moved)
+        except ResticFailed as error:
+            if error.kind != "locked":
+                raise
+        # Without --remove-all this removes only locks whose process is dead, or that nobody renewed for half an hour.
+        self._run(("unlock",), env or {}, None, None)
+        return self._run(words, env or {}, cwd, moved)
+
+    def _run(
+        self,
+        words: Sequence[str],
+        env: Mapping[str, str],
+        cwd: Path | None,
+        moved: Callable[[int], None] | None,
+    ) -> Completed:
+        answers = "--json" in words
+        with running(
+            self._argv(words),
+            limits=self.limits,
+            env={**self._environment(), **env},
+            cwd=cwd,
+            stdout=subprocess.PIPE if answers else subprocess.DEVNULL,
+        ) as command:
+            printed = b"".join(iter(command.read, b"")) if answers else b""
+            done = command.finish(accept=(0, 1, _INCOMPLETE), alive=None if answers else lambda: _pulse(command, moved))
+        if done.status != 0 or "no matching ID found" in done.stderr:
+            raise failure(words[0], done.stderr, done.status)
+        return Completed(stdout=printed, stderr=done.stderr, status=0)
+
+    def backup(self, words: Sequence[str], progress: Progress, cwd: Path | None = None) -> Summary:
+        """`restic backup`, its progress told; an incomplete snapshot is returned with what could not be read.
+
+        Raises:
+            ResticFailed, CommandTimedOut: there is no snapshot.
+        """
+        argv = self._argv(("backup", "--json", *words))
+        summary: dict[str, Any] | None = None
+        with running(argv, limits=self.limits, env=self._environment(), cwd=cwd) as command:
+            for message in _messages(command, self.limits.stall.total_seconds()):
+                if message.get("message_type") == "summary":
+                    summary = message
+                elif message.get("message_type") == "status":
+                    progress("snapshot", message.get("bytes_done", 0), message.get("total_bytes"))
+            done = command.finish(accept=(0, 1, _INCOMPLETE))
+        if done.status == 1 or summary is None:
+            raise failure("backup", done.stderr, done.status)
+        unread = tuple(_unread(done.stderr))
+        if done.status == _INCOMPLETE and not unread:
+            unread = (("(restic did not say which)", 0),)
+        return Summary(
+            snapshot=self._full_id(str(summary["snapshot_id"])),
+            files=int(summary["total_files_processed"]),
+            size_bytes=int(summary["total_bytes_processed"]),
+            unread=unread,
+        )
+
+    def snapshots(self, *words: str) -> list[dict[str, Any]]:
+        """The repository's snapshots. Raises ResticFailed."""
+        found: list[dict[str, Any]] | None = json.loads(self.run("snapshots", "--json", *words).stdout)
+        return found or []
+
+    def ls(self, snapshot: str) -> dict[str, dict[str, Any]]:
+        """What a snapshot holds by path; bytes that are not UTF-8 are U+FFFD. Raises ResticFailed."""
+        lines = self.run("ls", "--json", snapshot).stdout.splitlines()
+        nodes = (json.loads(line) for line in lines)
+        return {node["path"]: node for node in nodes if node.get("struct_type") == "node"}
+
+    def repository_id(self) -> str:
+        """The repository's id, once a command has filled the cache: restic names a directory there after it."""
+        assert self.cache is not None
+        return next((each.name for each in self.cache.iterdir() if re.fullmatch("[0-9a-f]{64}", each.name)), "")
+
+    def _full_id(self, short: str) -> str:
+        """The whole id of a snapshot just made: its file lies in the cache, and asking would cost another second."""
+        found = self.cache.glob(f"*/snapshots/*/{short}*") if self.cache is not None else ()
+        return next((path.name for path in found), short)
+
+    def _argv(self, words: Sequence[str]) -> list[str | Path]:
+        options = [] if self.cache is not None else ["--no-cache"]
+        return [self.program, *self.repository.options, *options, *words]
+
+    def _environment(self) -> dict[str, str]:
+        cached = {"RESTIC_CACHE_DIR": str(self.cache)} if self.cache is not None else {}
+        return {
+            **self.repository.environment,
+            **cached,
+            "RESTIC_REPOSITORY": self.repository.address,
+            "RESTIC_PASSWORD": self.password,
+            "RESTIC_PROGRESS_FPS": "4",
+            "TZ": "UTC",
+        }
+
+
+def find(bin_dirs: Sequence[Path]) -> Path:
+    """The restic program. Raises ToolMissing."""
+    where = os.pathsep.join([*map(str, bin_dirs), os.environ.get("PATH", os.defpath)])
+    found = shutil.which("restic", path=where)
+    if found is None:
+        raise ToolMissing(
+            "restic is not installed",
+            why=f"looked in {where}",
+            safe="existing backups are untouched",
+            next="install restic 0.14 or newer (Debian: apt-get install restic), or name its folder in bin_dirs",
+        )
+    if _numbers(version(Path(found))) < _OLDEST:
+        raise ToolMissing(
+            f"{found} is restic {version(Path(found))}, which cannot copy between repositories as it has to",
+            next="install restic 0.14 or newer",
+        )
+    return Path(found)
+
+
+@cache
+def version(program: Path) -> str:
+    """Its version, as it says itself."""
+    limit = timedelta(seconds=30)
+    words = run([program, "version"], limits=Limits(stall=limit, total=limit)).stdout.decode(errors="replace").split()
+    return words[1] if len(words) > 1 else ""
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
+
+
+def failure(verb: str, said: str, status: int | None) -> ResticFailed:
+    """The failure that restic's words mean."""
+    kind: Kind = next((kind for kind, pattern in _SAID if re.search(pattern, said)), "other")
+    lines = [line for line in said.splitlines() if line.strip()]
+    return ResticFailed(f"restic {verb}: {_MEANS[kind]}", kind=kind, why="\n".join(lines[-4:]), status=status)
+
+
+_MEANS: Mapping[Kind, str] = {
+    "full": "the disk is full",
+    "password": "the password does not open the repository",
+    "missing": "there is no repository",
+    "locked": "the repository is locked by another process",
+    "snapshot": "the snapshot is not in the repository",
+    "damaged": "the repository is damaged",
+    "other": "it failed",
+}
+
+
+def _messages(command: Running, stall_s: float) -> Iterator[dict[str, Any]]:
+    """restic's JSON lines. It prints its status even while a dead mount holds it: progress is what counts."""
+    rest, seen, changed_at = b"", (-1, -1), time.monotonic()
+    while chunk := command.read():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            with suppress(ValueError):
+                message = json.loads(line)
+                if message.get("message_type") == "status":
+                    now_at = (message.get("bytes_done", 0), message.get("files_done", 0))
+                    if now_at != seen:
+                        seen, changed_at = now_at, time.monotonic()
+                yield message
+        if time.monotonic() - changed_at > stall_s:
+            command.kill()
+            raise CommandTimedOut(f"restic read nothing for {stall_s:.0f} s and was stopped", why=command.stderr_tail())
+
+
+def _unread(said: str) -> Iterator[tuple[str, int]]:
+    for line in said.splitlines():
+        with suppress(ValueError, AttributeError):
+            message = json.loads(line)
+            if message.get("message_type") == "error":
+                error = message.get("error")
+                number = error.get("Err", 0) if isinstance(error, dict) else 0
+                yield str(message.get("item", "")), number if isinstance(number, int) else 0
+
+
+def _pulse(command: Running, moved: Callable[[int], None] | None) -> int:
+    """A number that changes while restic moves data.
+
+    A pack that is gone is tried again for a minute each; that it is gone will not change.
+    """
+    if len(_RETRIED_IN_VAIN.findall(command.stderr())) > 1:
+        raise failure("restore", command.stderr(), None)
+    done = 0
+    with suppress(OSError, ValueError):
+        counted = dict(line.split(": ") for line in Path(f"/proc/{command.pid}/io").read_text("ascii").splitlines())
+        if moved is not None:
+            moved(int(counted["wchar"]))
+        done = int(counted["rchar"]) + int(counted["wchar"])
+    return done // _TICK

@@ -1,0 +1,127 @@
+"""A backup that is not whole is none; what moves while it is read is said."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from ops_pipelines.errors import OpsError, SourceError, StoreError
+from tests.engines.files.conftest import PASSWORD, House
+
+NOT_ROOT = "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+def snapshots(house: House, store: str = "local") -> int:
+    return len(list((house.repository(store) / "snapshots").glob("*")))
+
+
+def test_a_missing_folder_fails_the_backup(house: House) -> None:
+    house.configure(paths=["uploads", "elsewhere"])
+    with pytest.raises(SourceError, match=r"elsewhere .*cannot be read"):
+        house.backup()
+    assert not house.workspace.catalogue("files").points
+
+
+def test_a_folder_that_is_suddenly_empty_looks_unmounted(house: House) -> None:
+    house.backup()
+    house.uploads.rename(house.path / "aside")
+    house.uploads.mkdir()
+    with pytest.raises(SourceError, match="is empty, and had 3 files"):
+        house.backup()
+    house.configure(allow_empty=True)
+    assert house.backup().contents.rows == 0
+    assert house.verify().outcome == "verified"
+
+
+def test_files_that_cannot_be_read_fail_the_backup_and_are_listed(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read everything, so restic gives its rights away first, as a program would that is not root."""
+    house.backup()
+    house.uploads.joinpath("secret 1.txt").touch(mode=0o000)
+    house.uploads.joinpath("secret 2.txt").touch(mode=0o000)
+    if os.geteuid() == 0:
+        restic = tmp_path / "bin" / "restic"
+        restic.parent.mkdir()
+        # The capabilities that let root read everything are dropped from what restic may have.
+        restic.write_text(
+            "#!/bin/sh\nexec setpriv --bounding-set -dac_override,-dac_read_search --inh-caps -dac_override,-dac_read_search "
+            '/usr/bin/restic "$@"\n',
+            encoding="utf-8",
+        )
+        restic.chmod(0o755)
+        house.configure(bin_dirs=[str(restic.parent)])
+    before = snapshots(house)
+    with pytest.raises(SourceError, match=r"2 files .* cannot be read: .*secret 1\.txt.*secret 2\.txt"):
+        house.backup()
+    assert snapshots(house) == before
+    assert len(house.workspace.catalogue("files").points) == 1
+
+
+def test_files_that_change_or_come_and_go_while_they_are_read_are_named_and_compared_by_existence(house: House) -> None:
+    moving = house.uploads / "moving.log"
+    moving.write_bytes(b"0")
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            with moving.open("ab") as log:
+                log.write(b"another line\n")
+            (house.uploads / f"temporary {number}").write_bytes(b"x")
+            (house.uploads / f"temporary {number - 1}").unlink(missing_ok=True)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        manifest = house.backup()
+    finally:
+        stop.set()
+        writer.join()
+    assert any("changed while being read" in told and "moving.log" in told for told in manifest.warnings)
+    verdict = house.verify()
+    assert verdict.outcome == "verified", verdict.reason
+    schema = next(check for check in verdict.checks if check.name == "schema")
+    content = next(check for check in verdict.checks if check.name == "content")
+    assert "only known to exist" in schema.detail
+    assert content.detail.startswith("0 of 1 tables")
+
+
+def test_a_full_disk_fails_the_backup_and_leaves_no_restore_point(house: House, tmp_path: Path) -> None:
+    """restic stands on a limit of the size of files, which is what a full disk is to it."""
+    house.backup()
+    (house.uploads / "big").write_bytes(os.urandom(40_000_000))
+    limited = tmp_path / "bin" / "restic"
+    limited.parent.mkdir()
+    limited.write_text('#!/bin/sh\nulimit -f 1000\nexec /usr/bin/restic "$@"\n', encoding="utf-8")
+    limited.chmod(0o755)
+    house.configure(bin_dirs=[str(limited.parent)])
+    with pytest.raises(OpsError, match="restic"):
+        house.backup()
+    assert len(house.workspace.catalogue("files").points) == 1
+    house.configure()
+    house.backup()
+    assert house.verify().outcome == "verified"
+
+
+def test_a_repository_that_lost_its_config_is_not_made_anew(house: House) -> None:
+    house.backup()
+    (house.repository() / "config").unlink()
+    with pytest.raises(StoreError, match="no restic repository any more"):
+        house.backup()
+
+
+def test_a_wrong_password_fails_the_backup_and_is_shown_nowhere(house: House) -> None:
+    house.backup()
+    (house.path / "password").write_text("another secret", encoding="utf-8")
+    with pytest.raises(OpsError, match="password does not open") as caught:
+        house.backup()
+    assert PASSWORD not in str(caught.value)
+    assert "another secret" not in str(caught.value)
+
+
+def test_questions_to_folders_are_refused(house: House) -> None:
+    with pytest.raises(SourceError, match="answer no questions"):
+        house.engine.ask("file:///", "select 1")

@@ -1,0 +1,152 @@
+"""A damaged copy is bad, with the name of what is wrong; a verifier that cannot look leaves it open."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ops_pipelines.backup.copies import copy_to
+from ops_pipelines.errors import CorruptCopy
+from tests.engines.files.conftest import House, MakeHouse, flip
+
+
+def failed(house: House, store: str = "local") -> tuple[str, list[str]]:
+    verdict = house.verify(store)
+    return verdict.outcome, [check.name for check in verdict.failed]
+
+
+def test_a_flipped_bit_in_any_pack_is_found(house: House) -> None:
+    house.backup()
+    for pack in house.packs():
+        whole = pack.read_bytes()
+        flip(pack)
+        assert failed(house) == ("bad", ["packs"])
+        pack.write_bytes(whole)
+    assert house.verify().outcome == "verified"
+
+
+def test_a_missing_pack_is_found(house: House) -> None:
+    house.backup()
+    house.packs()[0].unlink()
+    assert failed(house) == ("bad", ["packs"])
+
+
+def test_a_missing_snapshot_is_found(house: House) -> None:
+    house.backup()
+    house.backup()
+    newest = house.point().manifest.engine["snapshot"]
+    (house.repository() / "snapshots" / str(newest)).unlink()
+    assert failed(house) == ("bad", ["snapshot"])
+
+
+def test_a_repository_that_is_gone_or_lost_its_config_is_found(house: House) -> None:
+    house.backup()
+    (house.repository() / "config").unlink()
+    assert failed(house) == ("bad", ["repository"])
+    shutil.rmtree(house.repository())
+    assert failed(house) == ("bad", ["repository"])
+
+
+def test_a_repository_that_was_swapped_for_another_source_s_is_found(house: House) -> None:
+    (house.path / "other").mkdir()
+    (house.path / "other" / "file").touch()
+    other = {"kind": "files", "paths": ["other"], "password": {"file": "password"}}
+    house.configure(sources={"other": other})
+    from ops_pipelines.backup.take import take_backup
+
+    house.backup()
+    take_backup(house.workspace, "other")
+    theirs = Path(house.workspace.local.repository("other").address)
+    shutil.rmtree(house.repository())
+    theirs.rename(house.repository())
+    assert failed(house) == ("bad", ["repository"])
+
+
+def test_a_wrong_password_condemns_no_copy(house: House) -> None:
+    house.backup()
+    (house.path / "password").write_text("another", encoding="utf-8")
+    outcome, checks = failed(house)
+    assert (outcome, checks) == ("inconclusive", ["verifier"])
+
+
+def test_a_snapshot_of_other_files_is_not_what_was_recorded(house: House) -> None:
+    """The fingerprint speaks for the source, not for restic: a file that was altered unseen is found."""
+    house.backup()
+    altered = house.uploads / "invoices" / "1.pdf"
+    seen = altered.stat()
+    altered.write_bytes(b"two " * 1000)
+    import os
+
+    os.utime(altered, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    house.backup()
+    first, second = house.workspace.catalogue("files").points[:2]
+    ids = {str(point.manifest.engine["snapshot"]): point for point in (first, second)}
+    assert len(ids) == 2
+    from ops_pipelines.vault.reader import Copy
+
+    workspace, engine = house.workspace, house.engine
+    copy = Copy(workspace.local, first.manifest, lambda: workspace.identities("files"))
+    from ops_pipelines.recovery.compare import compare
+    from ops_pipelines.recovery.verify import fingerprint_of
+
+    target = house.path / "mixed"
+    target.mkdir()
+    swapped = {**first.manifest.engine, "snapshot": second.manifest.engine["snapshot"]}
+    engine.restore(copy, swapped, target.as_uri(), work=house.path, globals_too=False)
+    checks = compare(fingerprint_of(copy), engine.contents(target.as_uri(), "full"))
+    assert {check.name for check in checks if not check.passed} == {"schema", "content"}
+
+
+def test_a_large_snapshot_is_proved_by_a_sample_that_says_what_it_was(make_house: MakeHouse) -> None:
+    house = make_house(verify_all_below="20kB")
+    for number in range(200):
+        (house.uploads / f"{number} [*].txt").write_bytes(b"%d" % number * 300)
+    import os
+
+    os.link(house.uploads / "0 [*].txt", house.uploads / "zero")
+    house.backup()
+    verdict = house.verify()
+    assert verdict.outcome == "verified", verdict.reason
+    sample = next(check for check in verdict.checks if check.name == "sample")
+    restored = int(sample.detail.split()[0])
+    assert 0 < restored < 100
+    assert "/14 of the repository's packs read" in sample.detail
+    schema = next(check for check in verdict.checks if check.name == "schema")
+    assert schema.detail.startswith(f"{restored} objects as they were, ")
+    content = next(check for check in verdict.checks if check.name == "content")
+    assert content.detail.startswith("0 of 1 tables")
+
+
+def test_a_copy_is_verified_in_its_own_store_whatever_became_of_the_first(house: House) -> None:
+    house.backup()
+    house.copy()
+    house.copy()
+    shutil.rmtree(house.repository())
+    assert house.verify("nas").outcome == "verified"
+    flip(house.packs("nas")[0])
+    assert failed(house, "nas") == ("bad", ["packs"])
+
+
+def test_a_damaged_origin_is_not_copied(house: House) -> None:
+    house.backup()
+    flip(house.packs()[0])
+    with pytest.raises(CorruptCopy) as caught:
+        copy_to(house.workspace, house.point(), "nas")
+    assert caught.value.check == "packs"
+    assert house.workspace.stores["nas"].ids("files") == []
+
+
+def test_what_is_forgotten_is_gone_and_the_others_are_intact(house: House) -> None:
+    first = house.backup()
+    house.copy()
+    (house.uploads / "logo.png").unlink()
+    second = house.backup()
+    house.copy()
+    for store in ("local", "nas"):
+        size = sum(pack.stat().st_size for pack in house.packs(store))
+        house.engine.forget([first.engine], house.workspace.stores[store].repository("files"))
+        assert sum(pack.stat().st_size for pack in house.packs(store)) < size - 2_000_000
+        assert house.verify(store, second.id).outcome == "verified"
+        gone = house.verify(store, first.id)
+        assert (gone.outcome, gone.failed[0].name) == ("bad", "snapshot")
+        house.engine.forget([first.engine], house.workspace.stores[store].repository("files"))
