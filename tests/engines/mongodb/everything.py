@@ -40,7 +40,8 @@ VALUES: Sequence[Any] = (
     float("-inf"), 5e-324, Decimal128("1.10"), Decimal128("NaN"), Decimal128("-0E-6176"), "", "text", "nul\0inside",
     "😀 \u202e", b"ytes", Binary(b"", 0), Binary(b"x", 128), Binary(uuid.UUID(int=7).bytes, 4),
     ObjectId(b"twelve bytes"), AT, datetime.datetime(1, 1, 1), datetime.datetime(9999, 12, 31), Regex("^a.*b$", "imsx"),
-    Code("function(){}"), Code("x", {"y": 1}), Timestamp(1, 2), MinKey(), MaxKey(), DBRef("other", 1, "db"), [], {}, [[], {}, [None]],
+    Code("function(){}"), Code("x", {"y": 1}), Timestamp(1, 2), MinKey(), MaxKey(), DBRef("other", 1, "db"),
+    [], {}, [[], {}, [None]],
     {"a.b": 1, "$x": {"$gt": 2}, "": 3, "ž": [1, 2.0, Int64(3)]},
 )  # fmt: skip
 

@@ -143,8 +143,13 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no documents": (lambda crm: (crm / "people.bson").unlink(), "people has no .bson"),
     "no metadata": (lambda crm: (crm / "people.metadata.json").unlink(), "documents without a metadata.json"),
     "broken metadata": (lambda crm: (crm / "people.metadata.json").write_text("{"), "people.metadata.json cannot"),
-    "nothing at all": (lambda crm: [path.unlink() for path in crm.iterdir()], "no collection"),
+    "nothing at all": (lambda crm: _emptied(crm), "no collection"),
 }
+
+
+def _emptied(directory: Path) -> None:
+    shutil.rmtree(directory)
+    directory.mkdir()
 
 
 def _rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:

@@ -11,6 +11,17 @@ from ops_pipelines.engines.mongodb.engine import MongoDBEngine
 from ops_pipelines.recovery.compare import compare
 from tests.engines.mongodb.conftest import Mongo, TestServer
 
+
+def _no_longer_unique(database: Mongo) -> None:
+    database["a"].drop_index("v_1")
+    database["a"].create_index("v")
+
+
+def _another_view(database: Mongo) -> None:
+    database["odd"].drop()
+    database.command("create", "odd", viewOn="a", pipeline=[])
+
+
 MUTATIONS: dict[str, tuple[Callable[[Mongo], object], str, str]] = {
     "changed document": (
         lambda db: db["a"].update_one({"_id": 3}, {"$set": {"w": 0}}), "content", "a has other content",
@@ -30,7 +41,7 @@ MUTATIONS: dict[str, tuple[Callable[[Mongo], object], str, str]] = {
     "extra collection": (lambda db: db.create_collection("new"), "schema", "collection new was not in the source"),
     "dropped index": (lambda db: db["a"].drop_index("v_1"), "schema", "index a.v_1 is missing"),
     "index that is no longer unique": (
-        lambda db: (db["a"].drop_index("v_1"), db["a"].create_index("v")), "schema",
+        _no_longer_unique, "schema",
         "index a.v_1 is defined differently",
     ),
     "dropped validator": (
@@ -39,7 +50,7 @@ MUTATIONS: dict[str, tuple[Callable[[Mongo], object], str, str]] = {
     ),
     "dropped view": (lambda db: db["odd"].drop(), "schema", "view odd is missing"),
     "changed view": (
-        lambda db: (db["odd"].drop(), db.command("create", "odd", viewOn="a", pipeline=[])), "schema",
+        _another_view, "schema",
         "view odd is defined differently",
     ),
 }  # fmt: skip
