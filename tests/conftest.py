@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyrage
@@ -27,6 +28,7 @@ from ops_pipelines.engines.postgres.server import initialise, unprivileged
 from ops_pipelines.errors import SourceError, ToolMissing
 from ops_pipelines.process import Limits, running
 from ops_pipelines.workspace import Workspace
+from tests.servers.ceph import Ceph, start_ceph
 
 PASSWORD = "a 'canary' pass:word@/%"
 _LONG = Limits(stall=timedelta(hours=2), total=timedelta(hours=2))
@@ -124,6 +126,13 @@ def pg(request: pytest.FixtureRequest) -> TestServer:
     """Every server in turn."""
     server: TestServer = request.getfixturevalue(f"pg{request.param}")
     return server
+
+
+@pytest.fixture(scope="session")
+def ceph() -> Iterator[Ceph]:
+    """A Ceph gateway, for what only a real S3 server does. Sockets want a short path: not below pytest's."""
+    with TemporaryDirectory(prefix="ceph-") as directory, start_ceph(Path(directory)) as started:
+        yield started
 
 
 @dataclass(frozen=True)

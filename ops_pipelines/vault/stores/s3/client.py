@@ -49,7 +49,7 @@ class Connection:
         own = settings.path_style if settings.path_style is not None else settings.endpoint is not None
         config = Config(
             signature_version="s3v4",
-            connect_timeout=_CONNECT_S,
+            connect_timeout=min(_CONNECT_S, settings.timeout.total_seconds()),
             read_timeout=settings.timeout.total_seconds(),
             retries={"mode": "standard", "total_max_attempts": settings.retries + 1},
             max_pool_connections=settings.concurrency + 2,

@@ -52,7 +52,7 @@ class S3Store:
 
     def __init__(self, name: str, settings: Settings, *, cache: Path) -> None:
         self.name, self.medium, self.offsite = name, settings.medium, settings.offsite
-        self._settings, self._connection = settings, Connection(name, settings)
+        self._settings, self.connection = settings, Connection(name, settings)
         self._cache = Cache(cache)
         self._listings: dict[str, _Listing] = {}
         self._lockable: bool | None = None
@@ -60,10 +60,10 @@ class S3Store:
 
     def sources(self) -> list[str]:
         """The sources that have restore points here."""
-        prefix = self._connection.prefix
-        with self._connection.errors("read"):
-            pages = self._connection.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._connection.bucket, Prefix=prefix, Delimiter="/"
+        prefix = self.connection.prefix
+        with self.connection.errors("read"):
+            pages = self.connection.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.connection.bucket, Prefix=prefix, Delimiter="/"
             )
             below = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
         names = (each[len(prefix) :].rstrip("/") for each in below)
@@ -94,9 +94,9 @@ class S3Store:
     def open_part(self, source: str, backup_id: str, part: str) -> Iterator[BinaryIO]:
         """A part's stored bytes, fetched as they are read. Raises CorruptCopy when it is missing."""
         where = f"{self.location(source, backup_id)}/{part}"
-        with self._connection.errors("read"):
+        with self.connection.errors("read"):
             try:
-                opened = stream(self._connection, self._key(source, backup_id, part))
+                opened = stream(self.connection, self._key(source, backup_id, part))
             except ClientError as error:
                 if code_of(error) in GONE:
                     raise CorruptCopy(f"{where} is missing", check="parts", why=f"{part} is not in the copy") from None
@@ -111,14 +111,14 @@ class S3Store:
         data, sums = (self._published(published / name) for name in (NAME, SUMS))
         if sums != checksums(manifest, data):
             raise incoming.damaged(self.name, published / NAME, f"{SUMS} beside it says otherwise")
-        with self._connection.errors("written"):
+        with self.connection.errors("written"):
             if self._has_manifest(manifest, data):
                 return
             until = self._retention()
             throttle = Throttle(self._settings.bandwidth_mib_s and self._settings.bandwidth_mib_s * 1024 * 1024)
             for part in manifest.parts:
                 Upload(
-                    self._connection,
+                    self.connection,
                     self._key(manifest.source, manifest.id, part.name),
                     published / part.name,
                     part,
@@ -135,7 +135,7 @@ class S3Store:
     def keep_verdict(self, verdict: Verdict) -> None:
         """Keep what a verification found."""
         content = (verdict.model_dump_json(indent=1) + "\n").encode()
-        with self._connection.errors("written"):
+        with self.connection.errors("written"):
             self._put(self._key(".verdicts", verdict.source, verdict.backup_id, verdict.file_name), content, None)
         self._forget(verdict.source)
 
@@ -144,7 +144,7 @@ class S3Store:
         start = self._key(".verdicts", source, backup_id, "")
         keys = sorted(key for key in self._listed(source).etags if key.startswith(start))
         return [
-            read_verdict(self._small(source, key, fresh=False), where=f"s3://{self._connection.bucket}/{key}")
+            read_verdict(self._small(source, key, fresh=False), where=f"s3://{self.connection.bucket}/{key}")
             for key in keys
         ]
 
@@ -153,21 +153,21 @@ class S3Store:
         prefix, manifest = self._key(source, backup_id, ""), self._key(source, backup_id, NAME)
         if (until := self.locked_until(source, backup_id)) is not None:
             raise self._still_locked(source, backup_id, until)
-        with self._connection.errors("changed"):
-            found = list(versions.versions(self._connection, prefix))
-            verdicts = versions.versions(self._connection, self._key(".verdicts", source, backup_id, ""))
+        with self.connection.errors("changed"):
+            found = list(versions.versions(self.connection, prefix))
+            verdicts = versions.versions(self.connection, self._key(".verdicts", source, backup_id, ""))
             for version in [*sorted(found, key=lambda each: each.key != manifest), *verdicts]:
-                versions.remove(self._connection, version)
+                versions.remove(self.connection, version)
         self._forget(source)
 
     def locked_until(self, source: str, backup_id: str) -> datetime | None:
         """Until when the bucket keeps it; the year 9999 for a legal hold, which has no date."""
-        with self._connection.errors("read"):
+        with self.connection.errors("read"):
             if not self._bucket_locks():
                 return None
-            found = versions.versions(self._connection, self._key(source, backup_id, ""))
-            dates = [date for each in found if (date := versions.locked_until(self._connection, each)) is not None]
-            now = litter.endpoint_time(self._connection)
+            found = versions.versions(self.connection, self._key(source, backup_id, ""))
+            dates = [date for each in found if (date := versions.locked_until(self.connection, each)) is not None]
+            now = litter.endpoint_time(self.connection)
         return max((date for date in dates if date > now), default=None)
 
     def repository(self, source: str) -> Repository:
@@ -176,8 +176,8 @@ class S3Store:
         endpoint = settings.endpoint or f"https://s3.{settings.region}.amazonaws.com"
         own = settings.path_style if settings.path_style is not None else settings.endpoint is not None
         return Repository(
-            f"s3:{endpoint.rstrip('/')}/{self._connection.bucket}/{self._key('.restic', source)}",
-            environment=self._connection.environment(),
+            f"s3:{endpoint.rstrip('/')}/{self.connection.bucket}/{self._key('.restic', source)}",
+            environment=self.connection.environment(),
             options=(
                 *(("-o", f"s3.bucket-lookup={'path' if own else 'auto'}")),
                 *(("--cacert", str(settings.ca_file)) if settings.ca_file is not None else ()),
@@ -189,19 +189,19 @@ class S3Store:
 
         Never younger ones: another host may be copying. Locked ones stay until their date.
         """
-        with self._connection.errors("swept"):
-            return list(litter.sweep(self._connection, self.sources()))
+        with self.connection.errors("swept"):
+            return list(litter.sweep(self.connection, self.sources()))
 
     def location(self, source: str, backup_id: str) -> str:
         """Its address: `s3://bucket/prefix/source/id`."""
-        return f"s3://{self._connection.bucket}/{self._key(source, backup_id)}"
+        return f"s3://{self.connection.bucket}/{self._key(source, backup_id)}"
 
     def _key(self, *steps: str) -> str:
-        return self._connection.prefix + "/".join(steps)
+        return self.connection.prefix + "/".join(steps)
 
     def _put(self, key: str, content: bytes, until: datetime | None, **conditions: Any) -> None:
-        self._connection.client.put_object(
-            Bucket=self._connection.bucket,
+        self.connection.client.put_object(
+            Bucket=self.connection.bucket,
             Key=key,
             Body=content,
             ContentMD5=digest(content),
@@ -263,7 +263,7 @@ class S3Store:
             return None
         if not self._bucket_locks():
             raise StoreError(
-                f"store {self.name} wants object lock, which bucket {self._connection.bucket} has not enabled",
+                f"store {self.name} wants object lock, which bucket {self.connection.bucket} has not enabled",
                 why="a bucket gets it when it is made; without it nothing would be locked",
                 safe="nothing was copied there; copies in other stores are untouched",
                 next=f"make a bucket with object lock, or remove stores.{self.name}.object_lock",
@@ -272,7 +272,7 @@ class S3Store:
 
     def _bucket_locks(self) -> bool:
         if self._lockable is None:
-            self._lockable = versions.lockable(self._connection)
+            self._lockable = versions.lockable(self.connection)
         return self._lockable
 
     def _still_locked(self, source: str, backup_id: str, until: datetime) -> SafetyRefusal:
@@ -290,14 +290,14 @@ class S3Store:
         if known is not None and not anew and time.monotonic() - known.seen_at < _LISTING_HOLDS_S:
             return known
         seen_at = time.monotonic()
-        with self._connection.errors("read"):
+        with self.connection.errors("read"):
             verdicts = {
                 each["Key"]: each["ETag"]
-                for each in litter.objects(self._connection, self._key(".verdicts", source, ""))
+                for each in litter.objects(self.connection, self._key(".verdicts", source, ""))
             }
             points = {
                 each["Key"]: each["ETag"]
-                for each in litter.objects(self._connection, self._key(source, ""))
+                for each in litter.objects(self.connection, self._key(source, ""))
                 if each["Key"].endswith((f"/{NAME}", f"/{SUMS}"))
             }
         listing = _Listing({**points, **verdicts}, seen_at)
@@ -312,20 +312,18 @@ class S3Store:
         """A manifest or a verdict. Raises CorruptCopy when it is missing."""
 
         def fetch() -> bytes:
-            with self._connection.errors("read"):
+            with self.connection.errors("read"):
                 try:
                     return self._fetch(key)
                 except ClientError as error:
                     if code_of(error) in GONE:
-                        raise CorruptCopy(
-                            f"s3://{self._connection.bucket}/{key} is missing", check="manifest"
-                        ) from None
+                        raise CorruptCopy(f"s3://{self.connection.bucket}/{key} is missing", check="manifest") from None
                     raise
 
         etag = None if fresh else self._listed(source).etags.get(key)
         return fetch() if etag is None else self._cache.get(source, key, etag, fetch)
 
     def _fetch(self, key: str) -> bytes:
-        answer = self._connection.client.get_object(Bucket=self._connection.bucket, Key=key)
+        answer = self.connection.client.get_object(Bucket=self.connection.bucket, Key=key)
         with closing(answer["Body"]) as body:
             return body.read()

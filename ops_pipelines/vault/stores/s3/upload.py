@@ -37,7 +37,8 @@ from ops_pipelines.vault.stores.s3.client import GONE, Connection, code_of
 
 _MIB = 1024 * 1024
 _MOST_PARTS = 10_000
-_BLOCK = 256 * 1024
+_BLOCK = 128 * 1024
+_CANNOT_BE_FINISHED = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall"})
 _CLOCKS_DIFFER = timedelta(seconds=2)
 in_progress: set[str] = set()
 """Ids of the uploads that this process works on: not litter, however old."""
@@ -179,12 +180,13 @@ class Upload:
             self._client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})  # type: ignore[typeddict-item]
         except ClientError as error:
             # Somebody else finished it, with the same bytes or with others: `_check` tells.
+            if code_of(error) in _CANNOT_BE_FINISHED:
+                self._abandon(upload)
             if code_of(error) != "NoSuchUpload" or self._head() is None:
                 raise
             etag = self._pieces(lambda number, md5, content: None)
         except CorruptCopy:
-            with suppress(ClientError):
-                self._client.abort_multipart_upload(**upload)
+            self._abandon(upload)
             raise
         finally:
             in_progress.discard(sent.upload_id)
@@ -206,15 +208,21 @@ class Upload:
         for _ in range(threads + 1):
             buffers.put(bytearray(size))
         md5s: dict[int, bytes] = {}
+        failed = threading.Event()
 
         def work(number: int, buffer: bytearray, length: int) -> None:
             try:
+                if failed.is_set():
+                    return
                 with memoryview(buffer) as whole, whole[:length] as content:
                     md5s[number] = hashlib.md5(content, usedforsecurity=False).digest()
                     deliver(number, md5s[number], content)
                 if told:
                     with self._told:
                         self._copied(length)
+            except BaseException:
+                failed.set()
+                raise
             finally:
                 buffers.put(buffer)
 
@@ -259,10 +267,18 @@ class Upload:
         found = [each for page in pages for each in page.get("Uploads", []) if each["Key"] == self._key]
         if not found:
             return None
-        upload_id = max(found, key=lambda each: each["Initiated"])["UploadId"]
-        parts = self._client.get_paginator("list_parts").paginate(**self._where, UploadId=upload_id)
+        upload: dict[str, Any] = {**self._where, "UploadId": max(found, key=lambda each: each["Initiated"])["UploadId"]}
+        parts = self._client.get_paginator("list_parts").paginate(**upload)
         etags = {each["PartNumber"]: _plain(each["ETag"]) for page in parts for each in page.get("Parts", [])}
-        return _Sent(upload_id, etags)
+        if max(etags, default=0) > math.ceil(self._part.size_bytes / self._piece_bytes):
+            # Of smaller pieces, or of another file: not every endpoint lets the surplus go when it is finished.
+            self._abandon(upload)
+            return None
+        return _Sent(upload["UploadId"], etags)
+
+    def _abandon(self, upload: dict[str, Any]) -> None:
+        with suppress(ClientError):
+            self._client.abort_multipart_upload(**upload)
 
     def _head(self) -> Any:
         try:
