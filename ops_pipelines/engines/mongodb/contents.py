@@ -7,6 +7,7 @@ database for it, after a restore.
 from datetime import timedelta
 
 from ops_pipelines.engines.base import Contents, Level, TableFacts
+from ops_pipelines.engines.mongodb import expiry
 from ops_pipelines.engines.mongodb.connection import Server, connected
 from ops_pipelines.engines.mongodb.documents import Tally
 from ops_pipelines.engines.mongodb.namespaces import Collection, describe, objects
@@ -48,4 +49,6 @@ def take(server: Server, *, level: Level, jobs: int, limit: timedelta) -> Conten
             tables[collection.name] = tally.facts()
 
         side_by_side([each for each in collections if each.data is not None], jobs, read)
+        with expiry.made(database):
+            collections = describe(database)
     return of(level, collections, tables)

@@ -175,7 +175,14 @@ class MongoDBEngine:
             warnings = _differences(database, facts)
             if program is None:
                 deadline = Deadline(self._limits.total)
-                load(database, layout, jobs=self._source.jobs, deadline=deadline, seconds=seconds)
+                load(
+                    database,
+                    layout,
+                    jobs=self._source.jobs,
+                    deadline=deadline,
+                    disposable=globals_too,
+                    seconds=seconds,
+                )
             else:
                 self._load_with_mongorestore(program, saved, where, name, seconds)
         saved.unlink()

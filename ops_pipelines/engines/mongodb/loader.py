@@ -14,6 +14,7 @@ from pymongo.database import Database
 from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure, PyMongoError
 
 from ops_pipelines.engines.base import RestoreFailed
+from ops_pipelines.engines.mongodb import expiry
 from ops_pipelines.engines.mongodb.connection import Document, reason
 from ops_pipelines.engines.mongodb.documents import TornDocument, end_of
 from ops_pipelines.engines.mongodb.layout import Layout, Stored
@@ -31,17 +32,24 @@ _UNKNOWN_OPTIONS = ("uuid", "flags", "autoIndexId")
 
 
 def load(
-    database: "Database[Document]", layout: Layout, *, jobs: int, deadline: Deadline, seconds: dict[str, float]
+    database: "Database[Document]",
+    layout: Layout,
+    *,
+    jobs: int,
+    deadline: Deadline,
+    disposable: bool,
+    seconds: dict[str, float],
 ) -> None:
     """Load everything but accounts.
 
     Args:
+        disposable: the server is a scratch server, which is there to be compared.
         seconds: how long each phase took is added here.
     Raises:
         RestoreFailed: the backup is at fault.
         Inconclusive: the server is.
     """
-    server = _Judge("secantusVersion" in database.client.admin.command("buildInfo"))
+    server = _Judge("secantusVersion" in database.client.admin.command("buildInfo"), disposable)
     stored = [each for each in layout.collections if each.data is not None]
     with _timed(seconds, "load"):
         for each in stored:
@@ -71,8 +79,9 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
 class _Judge:
     """Decides who is to blame for what a server refuses."""
 
-    def __init__(self, stand_in: bool) -> None:
+    def __init__(self, stand_in: bool, disposable: bool) -> None:
         self._stand_in = stand_in
+        self.keeps_back = stand_in and disposable
 
     @contextmanager
     def judging(self, what: str) -> Iterator[None]:
@@ -149,7 +158,10 @@ def _index(database: "Database[Document]", collection: Collection, server: _Judg
     for index in collection.own_indexes:
         with server.judging(f"the {_kind_of(index)} {index['name']} of {collection.name}"):
             definition: dict[str, Any] = {key: value for key, value in index.items() if key != "ns"}
-            database.command({"createIndexes": collection.name, "indexes": [definition]})
+            if "expireAfterSeconds" in definition and server.keeps_back:
+                expiry.keep_back(database, collection.name, definition)
+            else:
+                database.command({"createIndexes": collection.name, "indexes": [definition]})
 
 
 def _kind_of(index: Document) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
 from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines.base import Dumped, Legacy, RestoreFailed
@@ -137,19 +138,19 @@ def test_an_archive_with_a_flipped_bit_in_a_document_is_refused(sink: Sink) -> N
     assert "checksum of people.bson" in caught.value.why
 
 
+def _emptied(directory: Path) -> None:
+    shutil.rmtree(directory)
+    directory.mkdir()
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut": (lambda crm: _rewrite(crm / "people.bson", lambda data: data[:-7]), "people.bson is not whole"),
     "a flipped length": (lambda crm: _rewrite(crm / "people.bson", lambda data: b"\x7f" + data[1:]), "people.bson"),
     "no documents": (lambda crm: (crm / "people.bson").unlink(), "people has no .bson"),
     "no metadata": (lambda crm: (crm / "people.metadata.json").unlink(), "documents without a metadata.json"),
     "broken metadata": (lambda crm: (crm / "people.metadata.json").write_text("{"), "people.metadata.json cannot"),
-    "nothing at all": (lambda crm: _emptied(crm), "no collection"),
+    "nothing at all": (_emptied, "no collection"),
 }
-
-
-def _emptied(directory: Path) -> None:
-    shutil.rmtree(directory)
-    directory.mkdir()
 
 
 def _rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:
@@ -213,3 +214,19 @@ def test_an_older_mongod_proves_nothing_and_a_newer_one_does(tmp_path: Path) -> 
     assert server.choose("6.0.1", [tmp_path]).path == mongod
     assert server.choose("", [tmp_path]).path == mongod
     assert server.choose("8.0.1", [tmp_path]).path.name == "secantusd-py"
+
+
+def test_what_has_expired_since_is_still_there_to_be_compared(sink: Sink, tmp_path: Path) -> None:
+    index = {"key": {"at": 1}, "name": "expires", "expireAfterSeconds": 60, "v": 2}
+    dump = {"sessions": ({"indexes": [ID_INDEX, index]}, [{"_id": i, "at": AT} for i in range(20)])}
+    dumped = adopt(sink, folder=write_folder(tmp_path / "dump", dump))
+    assert "index sessions.expires" in dumped.contents.objects
+    engine = MongoDBEngine("crm", MongoDBSource.model_validate({"kind": "mongodb", "url": "mongodb://127.0.0.1:1/crm"}))
+    work = tmp_path / "scratch"
+    work.mkdir()
+    with engine.scratch(work, dumped.facts) as target:
+        engine.restore(sink, dumped.facts, target, work=work, globals_too=True)
+        with MongoClient[dict[str, Any]](target) as client:
+            made = list(client["crm"]["sessions"].list_indexes())
+            assert not any("expireAfterSeconds" in each for each in made)  # nothing would sweep them away
+        assert all(each.passed for each in compare(dumped.contents, engine.contents(target, "full")))

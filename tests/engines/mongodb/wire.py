@@ -1,0 +1,146 @@
+"""A scripted server at MongoDB's wire: answers with the documents it is told to. For what the test server lacks."""
+
+# ruff: noqa: N802, N815 -- methods are named after the commands they answer
+
+import socketserver
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import bson
+from bson import Int64, Timestamp
+
+Document = dict[str, Any]
+NOW = Timestamp(1_800_000_000, 7)
+_OP_MSG = 2013
+
+
+@dataclass
+class Script:
+    """A MongoDB 7 with one database, as far as a dump looks.
+
+    Attributes:
+        collections: documents by collection.
+        fails: an error in place of the first answer of a command on a collection, by `command collection`.
+        snapshots: whether it takes reads of level snapshot, as a replica set does.
+        loses: collections whose cursor ends after the first batch, without a word.
+        heard: every command it was sent.
+    """
+
+    collections: dict[str, list[Document]]
+    fails: dict[str, Document] = field(default_factory=dict)
+    snapshots: bool = True
+    loses: frozenset[str] = frozenset()
+    heard: list[Document] = field(default_factory=list)
+    options: dict[str, Document] = field(default_factory=dict)
+    answers: dict[str, Document] = field(default_factory=dict)
+
+    def answer(self, command: Document) -> Document:
+        """The reply to a command."""
+        self.heard.append(command)
+        name = next(iter(command))
+        target = str(command.get("collection") or command[name])
+        if (failure := self.fails.pop(f"{name} {target}", None)) is not None:
+            return {"ok": 0.0, **failure}
+        if name in self.answers:
+            return {"ok": 1.0, **self.answers[name]}
+        method: Callable[[Document, str], Document] | None = getattr(self, f"_{name}", None)
+        if method is None:
+            return {"ok": 0.0, "code": 59, "errmsg": f"no such command: {name}"}
+        return {"ok": 1.0, **method(command, target)}
+
+    def _hello(self, _command: Document, _target: str) -> Document:
+        return {"isWritablePrimary": True, "maxWireVersion": 21, "minWireVersion": 0, "maxBsonObjectSize": 16777216,
+                "maxMessageSizeBytes": 48000000, "maxWriteBatchSize": 100000, "logicalSessionTimeoutMinutes": 30,
+                "setName": "rs0", "hosts": ["scripted:27017"], "me": "scripted:27017", "secondary": False}  # fmt: skip
+
+    _ismaster = _isMaster = _hello
+
+    def _ping(self, _command: Document, _target: str) -> Document:
+        return {}
+
+    _endSessions = _killCursors = _ping
+
+    def _buildInfo(self, _command: Document, _target: str) -> Document:
+        return {"version": "7.0.5"}
+
+    def _dbStats(self, _command: Document, _target: str) -> Document:
+        return {"dataSize": 1000.0}
+
+    def _listCollections(self, _command: Document, _target: str) -> Document:
+        listed = [
+            {"name": name, "type": "timeseries" if "timeseries" in self.options.get(name, {}) else "collection",
+             "options": self.options.get(name, {}), "info": {"uuid": bson.Binary(name.encode().ljust(16)[:16], 4)}}
+            for name in [*self.collections, *(self.options.keys() - self.collections.keys())]
+        ]  # fmt: skip
+        return self._cursor("$cmd.listCollections", listed)
+
+    def _listIndexes(self, _command: Document, target: str) -> Document:
+        return self._cursor(target, [{"v": 2, "key": {"_id": 1}, "name": "_id_"}])
+
+    def _count(self, _command: Document, target: str) -> Document:
+        return {"n": len(self.collections[target])}
+
+    def _aggregate(self, command: Document, target: str) -> Document:
+        if "$collStats" in command["pipeline"][0]:
+            return self._cursor(target, [{"storageStats": {"avgObjSize": 4 * 1024 * 1024}}])
+        return self._cursor(target, [{"n": len(self.collections[target])}])
+
+    def _find(self, command: Document, target: str) -> Document:
+        if target == "oplog.rs":
+            return self._cursor(target, [{"ts": NOW, "op": "n", "ns": ""}])
+        if command.get("readConcern", {}).get("level") == "snapshot" and not self.snapshots:
+            return {"ok": 0.0, "code": 246, "errmsg": "no snapshots here"}
+        documents = self.collections[target]
+        batch = int(command.get("limit") or command.get("batchSize") or len(documents))
+        rest = len(documents) > batch and target not in self.loses and not command.get("singleBatch")
+        reply = self._cursor(target, documents[:batch], number=self._number(target) if rest else 0)
+        if command.get("readConcern", {}).get("level") == "snapshot":
+            reply["cursor"]["atClusterTime"] = NOW
+        return reply
+
+    def _getMore(self, _command: Document, target: str) -> Document:
+        return self._cursor(target, self.collections[target][1:], more=True)
+
+    def _number(self, target: str) -> int:
+        return 1000 + list(self.collections).index(target)
+
+    @staticmethod
+    def _cursor(target: str, documents: list[Document], *, number: int = 0, more: bool = False) -> Document:
+        return {
+            "cursor": {"id": Int64(number), "ns": f"crm.{target}", "nextBatch" if more else "firstBatch": documents}
+        }
+
+
+@contextmanager
+def serving(script: Script) -> Iterator[str]:
+    """A server that plays the script; yields the URL of its database `crm`."""
+
+    class Conversation(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while head := self.rfile.read(16):
+                length, request, _answered, code = struct.unpack("<iiii", head)
+                body = self.rfile.read(length - 16)
+                if code == _OP_MSG:
+                    reply = struct.pack("<IB", 0, 0) + bson.encode(script.answer(bson.decode(body[5:])))
+                    answer_code = _OP_MSG
+                else:  # OP_QUERY, the first greeting of old
+                    name_end = body.index(b"\0", 4)
+                    query = bson.decode(body[name_end + 9 :])
+                    reply = struct.pack("<iqii", 8, 0, 0, 1) + bson.encode(script.answer(query))
+                    answer_code = 1
+                self.wfile.write(struct.pack("<iiii", 16 + len(reply), 1, request, answer_code) + reply)
+
+    class Listening(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        block_on_close = False
+
+    with Listening(("127.0.0.1", 0), Conversation) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"mongodb://127.0.0.1:{server.server_address[1]}/crm?directConnection=true"
+        finally:
+            server.shutdown()
