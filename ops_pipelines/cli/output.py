@@ -42,7 +42,7 @@ def explained(command: Callable[P, int]) -> Callable[P, None]:
             if kwargs.get("as_json"):
                 print_json({"ok": False, **error.as_dict()})
             else:
-                errors.print(f"[bold red]✗[/] {_escaped(str(error))}")
+                errors.print(f"[bold red]✗[/] {escaped(str(error))}")
             raise typer.Exit(error.exit_status) from None
         except KeyboardInterrupt:
             errors.print("stopped; what was unfinished was thrown away")
@@ -85,7 +85,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def coloured(state: str) -> str:
     """A state in the colour of its urgency."""
-    colours = {"OK": "green", "verified": "green", "STALE": "yellow", "inconclusive": "yellow"}
+    colours = {"OK": "green", "verified": "green", "STALE": "yellow", "inconclusive": "yellow", "warn": "yellow"}
     return f"[{colours.get(state, 'red')}]{state}[/]"
 
 
@@ -94,5 +94,6 @@ def say(text: str) -> None:
     console.print(text)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text that is shown as it is, brackets and all."""
     return text.replace("[", r"\[")

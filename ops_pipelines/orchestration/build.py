@@ -19,6 +19,7 @@ from ops_pipelines.orchestration.partitions import daily
 from ops_pipelines.orchestration.resources import WATCHER, WORKSPACE, Watcher
 from ops_pipelines.orchestration.retention_schedule import build_retention_schedule
 from ops_pipelines.orchestration.schedules import build_schedules
+from ops_pipelines.orchestration.sensors.alerts import build_alert_sensor
 from ops_pipelines.orchestration.sensors.rpo import build_rpo_sensor
 from ops_pipelines.workspace import open_workspace
 
@@ -45,7 +46,7 @@ def build_definitions(config: Config, *, overrides: Mapping[str, object] | None 
         asset_checks=[build(name) for name in config.sources for build in (build_rpo_check, build_three_two_one_check)],
         jobs=[job],
         schedules=[*build_schedules(config, job), build_retention_schedule(config)],
-        sensors=[build_rpo_sensor(config)],
+        sensors=[build_rpo_sensor(config), build_alert_sensor(config)],
         resources=resources,
         # In one process a killed run leaves no orphan step, and three assets take 5 s instead of 16.
         executor=dg.in_process_executor,

@@ -37,25 +37,28 @@ class Channel(Protocol):
 
 
 def bounded(send: Callable[[], str]) -> str:
-    """The result of `send`, or NotDelivered after `TIMEOUT_S`, however slowly the other side drips its answer.
+    """The result of `send`, or NotDelivered: after `TIMEOUT_S`, however slowly the other side drips its answer.
 
     A socket's own timeout counts from the last byte. The thread that is left behind ends with its socket.
     """
-    answers: queue.SimpleQueue[str | BaseException] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[str | NotDelivered] = queue.SimpleQueue()
 
     def run() -> None:
         try:
             answers.put(send())
-        except BaseException as error:
+        except NotDelivered as error:
             answers.put(error)
+        except Exception as error:
+            # One message that a library chokes on must not hold up the others for ever.
+            answers.put(NotDelivered(f"{type(error).__name__}: {error}", again=False))
 
     threading.Thread(target=run, daemon=True, name="alert-channel").start()
     try:
         answer = answers.get(timeout=TIMEOUT_S)
     except queue.Empty:
         raise NotDelivered(f"no answer within {TIMEOUT_S:.0f} s", again=False) from None
-    if isinstance(answer, BaseException):
-        raise answer from None
+    if isinstance(answer, NotDelivered):
+        raise answer
     return answer
 
 

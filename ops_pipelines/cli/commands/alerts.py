@@ -1,0 +1,246 @@
+"""`ops alerts`: what is open, who was told, and whether the channels work. Works when Dagster is gone."""
+
+import getpass
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from ops_pipelines.cli import output
+from ops_pipelines.clock import human_duration
+from ops_pipelines.config.values import parse_duration
+from ops_pipelines.errors import OpsError
+from ops_pipelines.ledger.alerts import AlertLedger
+from ops_pipelines.ledger.models import WAITING, Incident, Mute
+from ops_pipelines.watch.alerts.channels.registry import NoSuchChannel, open_channel
+from ops_pipelines.watch.alerts.delivery import send
+from ops_pipelines.watch.alerts.message import trial
+from ops_pipelines.watch.alerts.watch import watch_once
+from ops_pipelines.workspace import Workspace
+
+alerts = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What is wrong, and who was told.")
+
+
+class NothingMatches(OpsError):
+    """What was named is not open, or not muted."""
+
+
+@alerts.command("list")
+@output.explained
+def list_(config: output.ConfigOption = None, as_json: output.JsonOption = False) -> int:
+    """Show open incidents, mutes, and how many messages wait in the outbox.
+
+    Exit status: 0 nothing is open, 1 warnings, 2 something is broken or cannot be delivered. Example: ops alerts list
+    """
+    workspace = output.open_work(config)
+    book, now = AlertLedger(workspace.ledger), workspace.clock.now()
+    incidents, mutes, depth = book.open_incidents(), book.mutes(now), book.depth()
+    waiting = [row for row in book.outbox() if row.status == WAITING]
+    stuck = [row for row in waiting if row.error]
+    worst = _status(incidents, bool(stuck))
+    if as_json:
+        output.print_json(
+            {
+                "ok": worst == output.FINE,
+                "open": [_incident(row) for row in incidents],
+                "mutes": [_mute(row) for row in mutes],
+                "outbox": {"depth": depth, "last_error": stuck[0].error if stuck else None},
+            }
+        )
+        return worst
+    if incidents:
+        output.print_table(
+            ["incident", "severity", "source", "what", "since", "told"],
+            [_row(row, now, {each.incident_id for each in waiting}) for row in incidents],
+        )
+    else:
+        output.say("no incident is open")
+    for mute in mutes:
+        output.say(f"muted {_scope(mute)} until {mute.ends_at:%Y-%m-%d %H:%M} UTC by {mute.created_by} {mute.reason}")
+    output.say(f"outbox: {depth} waiting{f' ({stuck[0].error})' if stuck else ''}")
+    return worst
+
+
+@alerts.command("run")
+@output.explained
+def run(config: output.ConfigOption = None, as_json: output.JsonOption = False) -> int:
+    """Evaluate every rule and deliver what there is to tell, once: for cron, where no Dagster runs.
+
+    Exit status as of ops alerts list. Example, in a crontab: * * * * * ops alerts run >/dev/null
+    """
+    workspace = output.open_work(config)
+    done = watch_once(workspace, within=timedelta(minutes=2))
+    status = _status(AlertLedger(workspace.ledger).open_incidents(), bool(done.failed))
+    if as_json:
+        document = {"ok": status == output.FINE, "open": done.open_incidents, "depth": done.depth}
+        output.print_json({**document, "sent": done.sent, "failed": done.failed})
+        return status
+    for subject, channel in done.sent:
+        output.say(f"[green]✓[/] {channel}: {output.escaped(subject)}")
+    for subject, said in done.failed:
+        output.errors.print(f"[bold red]✗[/] {output.escaped(f'{subject}: {said}')}")
+    output.say(f"{done.open_incidents} open, {len(done.sent)} sent, {done.depth} waiting")
+    return status
+
+
+@alerts.command("test")
+@output.explained
+def test(
+    channel: Annotated[str, typer.Option("--channel", help="Only this one; all unless named.")] = "",
+    config: output.ConfigOption = None,
+    as_json: output.JsonOption = False,
+) -> int:
+    """Send a message through every channel and say what came back.
+
+    Exit status: 0 every channel took it, 2 one did not, or there is none. Example: ops alerts test --channel mail
+    """
+    workspace = output.open_work(config)
+    channels = workspace.config.alerts.channels
+    if not channels or (channel and channel not in channels):
+        raise NoSuchChannel(
+            f"no channel is called {channel!r}" if channel else "no channel is configured: nobody is told anything",
+            why=f"ops.yaml has: {', '.join(channels) or 'none'}",
+            next="add alerts: {channels: {slack: {env: ALERT_SLACK_WEBHOOK}}} to ops.yaml",
+        )
+    results = [_tried(workspace, name) for name in channels if channel in ("", name)]
+    worked = all(ok for _, ok, _ in results)
+    if as_json:
+        listed = [{"channel": name, "ok": ok, "answer": answer} for name, ok, answer in results]
+        output.print_json({"ok": worked, "channels": listed})
+    else:
+        for name, ok, answer in results:
+            output.say(f"{'[green]✓[/]' if ok else '[bold red]✗[/]'} {name}: {output.escaped(answer)}")
+    return output.FINE if worked else output.BROKEN
+
+
+@alerts.command("ack")
+@output.explained
+def ack(
+    what: Annotated[str, typer.Argument(metavar="INCIDENT|SOURCE", help="An incident's id, or a source.")],
+    config: output.ConfigOption = None,
+    as_json: output.JsonOption = False,
+) -> int:
+    """Stop the repeats of an incident until it ends or its severity changes. Example: ops alerts ack crm"""
+    workspace = output.open_work(config)
+    book = AlertLedger(workspace.ledger)
+    meant = [row for row in book.open_incidents() if what in (row.id, row.source)]
+    if not meant:
+        raise NothingMatches(f"no open incident is called {what!r}, or is of a source {what!r}", next="ops alerts list")
+    book.acknowledge([row.id for row in meant], by=getpass.getuser(), at=workspace.clock.now())
+    _tell_done("acknowledged", [row.id for row in meant], as_json)
+    return output.FINE
+
+
+@alerts.command("mute")
+@output.explained
+def mute(
+    source: Annotated[str, typer.Argument(metavar="[SOURCE]", help="Only this one; all sources unless named.")] = "",
+    length: Annotated[str, typer.Option("--for", help="How long: 30m, 4h, 2d.")] = "1h",
+    rule: Annotated[str, typer.Option("--rule", help="Only this rule, as ops alerts list names it.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="For the others.")] = "",
+    config: output.ConfigOption = None,
+    as_json: output.JsonOption = False,
+) -> int:
+    """Tell nobody of new troubles for a while; what still holds afterwards is told then.
+
+    Example: ops alerts mute crm --for 4h --reason "server moves"
+    """
+    workspace = output.open_work(config)
+    if source:
+        workspace.source(source)
+    now = workspace.clock.now()
+    row = AlertLedger(workspace.ledger).mute(
+        source=source or None,
+        rule=rule or None,
+        until=now + _length(length),
+        by=getpass.getuser(),
+        reason=reason,
+        at=now,
+    )
+    if as_json:
+        output.print_json({"ok": True, "mute": _mute(row)})
+    else:
+        output.say(f"{_scope(row)} muted until {row.ends_at:%Y-%m-%d %H:%M} UTC; to end it: ops alerts unmute {row.id}")
+    return output.FINE
+
+
+@alerts.command("unmute")
+@output.explained
+def unmute(
+    what: Annotated[str, typer.Argument(metavar="MUTE|SOURCE|all", help="A mute's id, a source, or all.")],
+    config: output.ConfigOption = None,
+    as_json: output.JsonOption = False,
+) -> int:
+    """End a mute now. Example: ops alerts unmute crm"""
+    workspace = output.open_work(config)
+    book, now = AlertLedger(workspace.ledger), workspace.clock.now()
+    meant = [row.id for row in book.mutes(now) if what in (row.id, row.source, "all")]
+    if not meant:
+        raise NothingMatches(f"nothing is muted under {what!r}", next="ops alerts list")
+    book.unmute(meant, at=now)
+    _tell_done("unmuted", meant, as_json)
+    return output.FINE
+
+
+def _tried(workspace: Workspace, name: str) -> tuple[str, bool, str]:
+    try:
+        channel = open_channel(name, workspace.config.alerts.channels[name])
+        return name, True, send(channel, trial(workspace.clock.now(), name))
+    except OpsError as error:
+        return name, False, "; ".join(text for text in (error.what, error.why, error.next) if text)
+
+
+def _length(given: str) -> timedelta:
+    try:
+        length = parse_duration(given)
+    except ValueError as error:
+        raise NothingMatches(f"--for {given!r}: {error}") from None
+    assert isinstance(length, timedelta)
+    return length
+
+
+def _status(incidents: Sequence[Incident], stuck: bool) -> int:
+    if stuck or any(row.severity != "warn" for row in incidents):
+        return output.BROKEN
+    return output.ATTENTION if incidents else output.FINE
+
+
+def _tell_done(done: str, identifiers: Sequence[str], as_json: bool) -> None:
+    if as_json:
+        output.print_json({"ok": True, done: identifiers})
+    else:
+        output.say(f"{done}: {', '.join(identifiers)}")
+
+
+def _row(row: Incident, now: datetime, waiting: Collection[str]) -> list[str]:
+    told = f"{human_duration(now - row.told_at)} ago" if row.told_at is not None else "nobody"
+    told = "not yet delivered" if row.id in waiting else told
+    acked = f", acknowledged by {row.acked_by}" if row.acked_at is not None else ""
+    return [
+        row.id,
+        output.coloured(row.severity),
+        row.source or f"store {row.store}",
+        f"{row.condition['title']} ({row.rule}): {row.condition['cause']}",
+        human_duration(now - row.opened_at),
+        f"{told}{acked}",
+    ]
+
+
+def _scope(mute: Mute) -> str:
+    return f"{mute.source or 'everything'}{f' ({mute.rule})' if mute.rule else ''}"
+
+
+def _incident(row: Incident) -> dict[str, object]:
+    return {
+        "id": row.id, "rule": row.rule, "source": row.source, "store": row.store, "severity": row.severity,
+        "title": row.condition["title"], "cause": row.condition["cause"], "next": row.condition["next"],
+        "opened_at": row.opened_at, "told_at": row.told_at, "acked_at": row.acked_at, "acked_by": row.acked_by,
+    }  # fmt: skip
+
+
+def _mute(row: Mute) -> dict[str, object]:
+    return {
+        "id": row.id, "source": row.source, "rule": row.rule, "ends_at": row.ends_at, "by": row.created_by,
+        "reason": row.reason,
+    }  # fmt: skip

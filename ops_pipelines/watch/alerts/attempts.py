@@ -1,0 +1,169 @@
+"""Rules about attempts: what failed, how often in a row, what was found. They ask the ledger and touch nothing else.
+
+So they are quick, and they speak when every store is out of reach. A rule holds from the attempt that failed to the
+next one that went well; one that is under way changes nothing yet.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import takewhile
+
+from ops_pipelines.clock import human_duration, moment_of
+from ops_pipelines.config.cadence import longest_interval
+from ops_pipelines.config.sources import Source
+from ops_pipelines.ledger.models import FAILED, RUNNING, Activity
+from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint
+from ops_pipelines.workspace import Workspace
+
+RULES = frozenset(
+    (
+        "dump_failed",
+        "copy_failed",
+        "verify_failed",
+        "verify_inconclusive",
+        "needs_a_look",
+        "restore_failed",
+        "retention_refused",
+    )
+)
+_LOOKED_BACK = 40
+# Who typed a restore saw it fail; the others learn of it, and need not until somebody restores again.
+_RESTORE_FORGOTTEN = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class _History:
+    """What was attempted with one source, newest first, the unfinished left out."""
+
+    name: str
+    source: Source
+    workspace: Workspace
+    now: datetime
+
+    def of(self, kind: str) -> list[Activity]:
+        rows = self.workspace.ledger.recent(source=self.name, kind=kind, limit=_LOOKED_BACK)
+        return [row for row in rows if row.status != RUNNING]
+
+    @property
+    def stores(self) -> Sequence[str]:
+        return (self.workspace.local.name, *self.source.copies)
+
+
+def attempts(workspace: Workspace, name: str, now: datetime) -> list[Condition]:
+    """What is wrong with the attempts at one source. Raises LedgerError."""
+    history = _History(name, workspace.source(name), workspace, now)
+    proofs = history.of("verify")
+    found = [
+        *_dump(history),
+        *_copies(history),
+        *_proofs(history, proofs),
+        *_restore(history),
+        *_retention(history),
+    ]
+    if not found:
+        return []
+    good = _good(proofs)
+    return [replace(each, good=good) for each in found]
+
+
+def _dump(history: _History) -> Iterator[Condition]:
+    failed = _streak(history.of("dump"), _has_failed)
+    if failed:
+        phase = "snapshot" if history.source.kind == "files" else "dump"
+        yield _failure("dump_failed", phase, history, failed, f"ops backup {history.name}")
+
+
+def _copies(history: _History) -> Iterator[Condition]:
+    rows = history.of("copy")
+    for store in history.source.copies:
+        failed = _streak([row for row in rows if row.store == store], _has_failed)
+        if failed:
+            yield _failure("copy_failed", "copy", history, failed, f"ops copy {history.name} --to {store}", store)
+
+
+def _proofs(history: _History, rows: Sequence[Activity]) -> Iterator[Condition]:
+    """A broken verifier condemns no backup: it is told of when it stays broken."""
+    patience = longest_interval(history.source.every, history.workspace.config.timezone)
+    for store in history.stores:
+        here = [row for row in rows if row.store == store]
+        conclusive = [row for row in here if _outcome(row) != "inconclusive"]
+        if bad := _streak(conclusive, lambda row: _outcome(row) == "bad"):
+            yield _failure("verify_failed", "verify", history, bad, f"ops backup {history.name}", store)
+        elif conclusive and (notable := conclusive[0].meta.get("notable")):
+            yield Condition(
+                "needs_a_look", "warn", history.name, "verify", "the backup is good, but needs a look",
+                f"{conclusive[0].backup_id}: {'; '.join(notable)}", f"ops list {history.name}", store,
+                run_id=conclusive[0].run_id,
+            )  # fmt: skip
+        unsure = _streak(here, lambda row: _outcome(row) == "inconclusive")
+        if unsure and history.now - unsure[-1].started_at > patience:
+            yield _inconclusive(history, unsure, store)
+
+
+def _inconclusive(history: _History, unsure: Sequence[Activity], store: str) -> Condition:
+    lasts = human_duration(history.now - unsure[-1].started_at)
+    cause, _ = _told(unsure[0])
+    return Condition(
+        "verify_inconclusive", "warn", history.name, "verify", f"verify inconclusive for {lasts}", cause,
+        f"mend the verifier, then: ops verify {history.name}", store, run_id=unsure[0].run_id,
+    )  # fmt: skip
+
+
+def _restore(history: _History) -> Iterator[Condition]:
+    failed = _streak(history.of("restore"), _has_failed)
+    if failed and history.now - failed[0].started_at < _RESTORE_FORGOTTEN:
+        yield _failure("restore_failed", "restore", history, failed, f"ops list {history.name}")
+
+
+def _retention(history: _History) -> Iterator[Condition]:
+    failed = _streak(history.of("prune"), _has_failed)
+    if failed:
+        cause, advice = _told(failed[0])
+        yield Condition(
+            "retention_refused", "warn", history.name, "retention", "nothing is deleted any more", cause,
+            advice or f"ops prune {history.name}", run_id=failed[0].run_id,
+        )  # fmt: skip
+
+
+def _failure(
+    rule: str, phase: str, history: _History, failed: Sequence[Activity], advice: str, store: str = ""
+) -> Condition:
+    """A failure; critical from the second in a row."""
+    cause, better = _told(failed[0])
+    again = f", {'twice' if len(failed) == 2 else f'{len(failed)} times'} in a row" if len(failed) > 1 else ""
+    return Condition(
+        rule, "critical" if again else "error", history.name, phase, f"{phase} failed{again}", cause,
+        better or advice, store, run_id=failed[0].run_id,
+    )  # fmt: skip
+
+
+def _streak(rows: Sequence[Activity], so: Callable[[Activity], bool]) -> list[Activity]:
+    """The newest rows of which something holds, up to the first of which it does not."""
+    return list(takewhile(so, rows))
+
+
+def _has_failed(row: Activity) -> bool:
+    return row.status == FAILED
+
+
+def _outcome(row: Activity) -> str:
+    """Of a verification; one that was killed or broke found out nothing."""
+    return str(row.meta.get("outcome", "inconclusive"))
+
+
+def _told(row: Activity) -> tuple[str, str]:
+    """The cause of a failure and the next command, from the sentences that were recorded."""
+    what, *lines = (row.error or "no reason was recorded").splitlines()
+    labelled = {label: text for label, _, text in (line.strip().partition(": ") for line in lines)}
+    return (f"{what}: {labelled['why']}" if "why" in labelled else what), labelled.get("next", "")
+
+
+def _good(proofs: Sequence[Activity]) -> GoodPoint | None:
+    """The newest restore point whose latest proof is good, as far as the ledger knows."""
+    latest: dict[str, str] = {}
+    for row in proofs:
+        if row.backup_id and _outcome(row) != "inconclusive":
+            latest.setdefault(row.backup_id, _outcome(row))
+    verified = [backup_id for backup_id, outcome in latest.items() if outcome == "verified"]
+    return GoodPoint(max(verified), moment_of(max(verified))) if verified else None

@@ -1,0 +1,170 @@
+"""Rules about how things stand: ages against what was promised, copies, room on the disks. They read the stores.
+
+Ages and states come from `watch.health`; what is taken from it is taken here. Where an attempt failed, `attempts` tells
+it: these rules speak when nothing was attempted at all, or when what is there has grown too old.
+
+Not here, since nobody gathers the facts yet: object locks, certificates and credentials about to end, a source that is
+slow or down, a daemon that is silent (nobody on this machine can tell that: a heartbeat elsewhere must).
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ops_pipelines.clock import human_duration, human_size, moment_of
+from ops_pipelines.config.alerts import Severity
+from ops_pipelines.config.cadence import longest_interval
+from ops_pipelines.config.settings import Settings
+from ops_pipelines.vault.stores.directory import DirectoryStore
+from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint
+from ops_pipelines.watch.health import SourceHealth
+from ops_pipelines.watch.phases import PhaseHealth
+from ops_pipelines.workspace import Workspace
+
+RULES = frozenset(
+    (
+        "rpo",
+        "rto_over_target",
+        "dump_stale",
+        "copy_behind",
+        "copy_damaged",
+        "store_unreadable",
+        "verify_overdue",
+        "drill_overdue",
+        "disk_filling",
+    )
+)
+_MISSING = timedelta(hours=24)
+_RUNS_AHEAD = 3
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """One source, judged."""
+
+    health: SourceHealth
+    settings: Settings
+    interval: timedelta
+    now: datetime
+
+    @property
+    def newest_age(self) -> timedelta | None:
+        return self.now - moment_of(self.health.newest) if self.health.newest is not None else None
+
+
+def standing(workspace: Workspace, health: SourceHealth, now: datetime) -> list[Condition]:
+    """What is wrong with how one source stands."""
+    settings = workspace.source(health.source)
+    this = _Standing(health, settings, longest_interval(settings.every, workspace.config.timezone), now)
+    return [*_rpo(this), *_rto(this), *_dump(this), *_phases(this)]
+
+
+def disks(workspace: Workspace, found: Sequence[SourceHealth]) -> list[Condition]:
+    """Stores in directories that will be full before the next runs are done, if these are as large as the last."""
+    conditions = []
+    for store in workspace.stores.values():
+        here = [each for each in found if store.name in {copy.store for copy in each.copies}]
+        each_run = sum(health.size_bytes or 0 for health in here)
+        if isinstance(store, DirectoryStore) and store.root.is_dir() and each_run:
+            system = os.statvfs(store.root)
+            free = system.f_bavail * system.f_frsize
+            if free < _RUNS_AHEAD * each_run:
+                conditions.append(_filling(store, free, each_run, len(here)))
+    return conditions
+
+
+def _filling(store: DirectoryStore, free: int, each_run: int, sources: int) -> Condition:
+    return Condition(
+        rule="disk_filling",
+        severity="error" if free < each_run else "warn",
+        source="",
+        phase="health",
+        title=f"the disk will be full after {free // each_run} more runs",
+        cause=f"{human_size(free)} free on {store.root}; a run of its {sources} sources writes {human_size(each_run)}",
+        next=f"df -h {store.root}; ops prune",
+        store=store.name,
+    )
+
+
+def unjudged(name: str, why: str) -> Condition:
+    """Nothing is known of a source, which is not good news."""
+    return Condition(
+        "store_unreadable", "error", name, "health", "its state cannot be told", why, f"ops status; ops list {name}"
+    )
+
+
+def _rpo(this: _Standing) -> Iterator[Condition]:
+    health = this.health
+    if health.age is None:
+        what = f"{health.restore_points} backed up, none of them verified" if health.newest else "never backed up"
+        advice = f"ops verify {health.source}" if health.newest else f"ops backup {health.source}"
+        yield _condition(this, "rpo", "error", "health", "RPO broken", what, advice)
+    elif health.age > health.warn_after:
+        cause = f"the recovery point is {human_duration(health.age)} old, rpo is {human_duration(health.rpo)}"
+        advice = f"ops backup {health.source}"
+        if health.age > health.rpo:
+            yield _condition(this, "rpo", "critical", "health", "RPO broken", cause, advice)
+        else:
+            yield _condition(this, "rpo", "warn", "health", "RPO at risk", cause, advice)
+
+
+def _rto(this: _Standing) -> Iterator[Condition]:
+    took = timedelta(seconds=this.health.restore_s or 0)
+    if took > this.settings.rto:
+        cause = f"the last restore took {human_duration(took)}, rto is {human_duration(this.settings.rto)}"
+        advice = f"ops list {this.health.source}"
+        yield _condition(this, "rto_over_target", "warn", "verify", "RTO over target", cause, advice)
+
+
+def _dump(this: _Standing) -> Iterator[Condition]:
+    """A scheduled run did not come. With no backup at all, the RPO rule speaks."""
+    due, age = this.interval + this.settings.rto, this.newest_age
+    if age is None or age <= due:
+        return
+    phase = "snapshot" if this.health.kind == "files" else "dump"
+    cause = f"the newest backup is {human_duration(age)} old; one is due every {human_duration(this.interval)}"
+    advice = f"ops backup {this.health.source}"
+    if age > max(_MISSING, due):
+        yield _condition(this, "dump_stale", "error", phase, f"no {phase} for {human_duration(age)}", cause, advice)
+    else:
+        yield _condition(this, "dump_stale", "warn", phase, f"{phase} stale", cause, advice)
+
+
+def _phases(this: _Standing) -> Iterator[Condition]:
+    for phase in this.health.phases:
+        if phase.phase == "copy":
+            yield from _copy(this, phase)
+        elif phase.phase == "verify" and phase.state == "OVERDUE" and this.health.newest_verdict != "verified":
+            # With the newest proved, it is the dumps that do not come.
+            yield _condition(this, "verify_overdue", "error", "verify", "verify overdue", phase.cause, phase.next)
+        elif phase.phase == "drill" and phase.state in _DRILL:
+            yield _condition(this, "drill_overdue", _DRILL[phase.state], "drill", "drill overdue or failed",
+                             phase.cause, phase.next)  # fmt: skip
+
+
+_DRILL: Mapping[str, Severity] = {"OVERDUE": "warn", "NEVER": "warn", "FAIL": "error"}
+
+
+def _copy(this: _Standing, phase: PhaseHealth) -> Iterator[Condition]:
+    store, age, newest = phase.store or "", phase.age, this.newest_age
+    fill = phase.next or f"ops copy {this.health.source} --to {store}"
+    if phase.state == "UNKNOWN":
+        title = f"store {store} cannot be read"
+        yield _condition(this, "store_unreadable", "error", "copy", title, phase.cause, phase.next, store)
+    elif newest is None:
+        return  # nothing to copy: others tell it
+    elif phase.state == "FAIL" and age is not None and age <= this.settings.rpo:
+        # It is young enough, so it is not its age that is wrong.
+        yield _condition(this, "copy_damaged", "error", "copy", f"damaged copy in {store}", phase.cause, fill, store)
+    elif age - newest > 1.5 * this.interval if age is not None else this.health.restore_points > 1:
+        # One behind is on its way, two are not: a distance does not change while nothing happens, an age does.
+        yield _condition(this, "copy_behind", "warn", "copy", f"copy in {store} behind", phase.cause, fill, store)
+
+
+def _condition(
+    this: _Standing, rule: str, severity: Severity, phase: str, title: str, cause: str, advice: str, store: str = ""
+) -> Condition:
+    point, at = this.health.recovery_point, this.health.recovery_point_at
+    good = GoodPoint(point, at) if point is not None and at is not None else None
+    return Condition(rule, severity, this.health.source, phase, title, cause, advice, store, good)
