@@ -5,9 +5,11 @@ from collections.abc import Callable
 import typer
 
 from ops_pipelines import __version__
+from ops_pipelines.cli.commands.alerts import alerts
 from ops_pipelines.cli.commands.backup import backup
 from ops_pipelines.cli.commands.check import check
 from ops_pipelines.cli.commands.copy import copy
+from ops_pipelines.cli.commands.kit import kit
 from ops_pipelines.cli.commands.list import list_
 from ops_pipelines.cli.commands.prune import prune_
 from ops_pipelines.cli.commands.restore import restore
@@ -33,9 +35,11 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "restore": restore,
     "copy": copy,
     "prune": prune_,
+    "kit": kit,
 }
 for name, command in _COMMANDS.items():
     app.command(name)(command)
+app.add_typer(alerts, name="alerts")
 
 
 @app.callback(invoke_without_command=True)

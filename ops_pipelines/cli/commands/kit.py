@@ -1,0 +1,124 @@
+"""`ops kit`: what is needed to recover on a clean machine, written down before it is needed."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops_pipelines import redact
+from ops_pipelines.cli import output
+from ops_pipelines.errors import OpsError, SafetyRefusal
+from ops_pipelines.recovery.kit.check import check_kit
+from ops_pipelines.recovery.kit.kit import Made, Sealing, make_kit
+from ops_pipelines.workspace import open_workspace
+
+
+@output.explained
+def kit(
+    to: Annotated[
+        Path | None, typer.Option("--to", help="The directory to write; a kit in it is written anew.")
+    ] = None,
+    check: Annotated[
+        Path | None, typer.Option("--check", help="Does the kit in this directory still open the newest backups?")
+    ] = None,
+    passphrase_env: Annotated[str, typer.Option(help="The variable that holds the passphrase.")] = "",
+    passphrase_file: Annotated[Path | None, typer.Option(help="The file that holds the passphrase.")] = None,
+    recipient: Annotated[list[str] | None, typer.Option(help="Seal for this age or SSH public key.")] = None,
+    identity_file: Annotated[
+        Path | None, typer.Option(help="With --check: opens a kit sealed for a recipient.")
+    ] = None,
+    new_identity: Annotated[
+        bool, typer.Option("--new-identity", help="A fresh age identity, in the kit and nowhere else.")
+    ] = False,
+    unsealed: Annotated[bool, typer.Option("--unsealed", help="Leave the identities in the clear.")] = False,
+    config: output.ConfigOption = None,
+    as_json: output.JsonOption = False,
+) -> int:
+    """Write the recovery kit: configuration, sealed keys, a runbook, and a script that needs no Python.
+
+    Keep it in two places, one off-site. Exit status of --check: 0 it opens everything, 1 ops.yaml has changed since,
+    2 it does not. Example: ops kit --to /media/usb/kit
+    """
+    if (to is None) == (check is None):
+        raise OpsError("say what to do with which directory", next="ops kit --to DIR, or: ops kit --check DIR")
+    passphrase = _given_passphrase(passphrase_env, passphrase_file)
+    if check is not None:
+        identity = _read(identity_file) if identity_file is not None else ""
+        return _check(config, check, passphrase, identity, as_json=as_json)
+    assert to is not None
+    if not (passphrase or recipient or unsealed):
+        if not sys.stdin.isatty() or as_json:
+            raise SafetyRefusal(
+                "the keys in a kit are not written unsealed",
+                why="no passphrase and no recipient was given",
+                safe="nothing was written",
+                next="--passphrase-env NAME, --passphrase-file FILE, --recipient age1…, or --unsealed if you must",
+            )
+        passphrase = redact.register(typer.prompt("passphrase of the kit", hide_input=True, confirmation_prompt=True))
+    loaded, path = output.open_config(config)
+    sealing = Sealing(passphrase, tuple(recipient or ()))
+    made = make_kit(open_workspace(loaded), path, to, sealing, new_identity=new_identity)
+    if as_json:
+        document = {"directory": str(to), "files": made.files, "warnings": made.warnings}
+        output.print_json({"ok": True, **document, **made.index.model_dump(mode="json")})
+    else:
+        _tell(made, to)
+    return output.ATTENTION if made.warnings else output.FINE
+
+
+def _tell(made: Made, to: Path) -> None:
+    sealed = " and ".join(made.index.sealed)
+    output.say(f"[green]✓[/] {to}: {', '.join(made.files)}")
+    output.say(f"sealed: {f'with a {sealed}' if sealed else 'NO'}; opens backups for {', '.join(made.index.opens_for)}")
+    if made.index.second is not None:
+        output.say(f"second identity, in this kit only; add to encrypt.age in ops.yaml: {made.index.second}")
+    for warning in made.warnings:
+        output.errors.print(f"[yellow]![/] {warning}")
+    output.say("keep it in two places, one of them off-site, and the passphrase somewhere else; read its RUNBOOK.md")
+    output.say(f"a drill proves it; whether it still opens the newest backups: ops kit --check {to}")
+
+
+def _check(config: Path | None, directory: Path, passphrase: str, identity: str, *, as_json: bool) -> int:
+    loaded, path = output.open_config(config)
+    found = check_kit(open_workspace(loaded), path, directory, passphrase=passphrase, identity=identity)
+    if as_json:
+        checks = [each.model_dump() for each in found.checks]
+        made_at = found.index.made_at.isoformat()
+        output.print_json({"ok": found.opens, "proved": found.proved, "made_at": made_at, "checks": checks})
+    else:
+        words = {True: "ok", False: "FAILED"}
+        rows = [[each.name, "look" if each.attention and not each.passed else words[each.passed], each.detail]
+                for each in found.checks]  # fmt: skip
+        output.print_table(["check", "result", "found"], rows)
+        if not found.proved:
+            output.say("only public keys were compared; to open the backups for real, give the passphrase")
+        if not found.current:
+            output.say(f"next: ops kit --to {directory}")
+    if not found.opens:
+        return output.BROKEN
+    return output.FINE if found.current else output.ATTENTION
+
+
+def _given_passphrase(name: str, file: Path | None) -> str:
+    if name and file is not None:
+        raise OpsError("the passphrase comes from one place", next="--passphrase-env or --passphrase-file")
+    if name:
+        if not os.environ.get(name):
+            raise OpsError(f"the environment variable {name} is not set", next=f"export {name}=…")
+        return redact.register(os.environ[name])
+    if file is not None:
+        # The first line, as recover.sh reads it.
+        lines = _read(file).splitlines()
+        if not lines or not lines[0]:
+            raise OpsError(f"{file} is empty", next="put the passphrase on its first line")
+        return redact.register(lines[0])
+    return ""
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OpsError(f"{path} cannot be read", why=str(error)) from None

@@ -1,0 +1,168 @@
+"""The printed runbook of a kit: the exact commands for each source, and what to expect of them."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.config.sources import FilesSource, Source
+from ops_pipelines.config.stores import AnyStore, S3Store
+from ops_pipelines.recovery.kit.secrets import SECOND, VALUES, Carried, restic_variable, store_variable
+from ops_pipelines.recovery.verify import farthest_store
+from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.verdict import Verdict
+from ops_pipelines.workspace import Workspace
+
+_CLIENTS = {
+    "postgres": "PostgreSQL's client (Debian: `apt-get install postgresql-client`)",
+    "mysql": "MariaDB's or MySQL's client (Debian: `apt-get install mariadb-client`)",
+    "mongodb": "MongoDB Database Tools (`mongorestore`)",
+    "files": "restic (Debian: `apt-get install restic`)",
+}
+_HEAD = """# Recovery runbook
+
+Written {made_at} UTC. Everything below works on a clean machine, without Python, ops_pipelines or Dagster.
+
+## Before anything else
+
+1. **Do not hurry, and do not touch what is left of the old machine.** Every command here reads backups and writes into
+   new databases and folders only. It refuses a database or folder that is not empty.
+2. Take a machine with Linux and install: `age`, `zstd`, `openssl` (Debian: `apt-get install age zstd openssl`),
+{clients}
+3. Copy this folder (the kit) onto it, go into it, and see that it is whole: `sha256sum -c SHA256SUMS`
+4. Open its sealed part:
+
+{opening}
+
+   This makes the folder `opened`: the identities that open the backups in `opened/keys`, passwords and keys of stores
+   in `opened/{values}`. Destroy it when you are done: `rm -rf opened`
+5. Recover the sources below **in the order in which they stand**.
+
+If a command ends with status 0, all is as it was. 1: the data is there, read what was printed. 2: it failed; try the
+next older restore point (`--backup ID`) or another store, into a new database. 3: refused, nothing was changed.
+"""
+_SEALED = {
+    "passphrase": """       sh recover.sh open opened            # asks for the passphrase
+
+   By hand, the same in two steps (openssl opens the kit's own key, age opens the rest with it):
+
+       export KIT_PASSPHRASE='...'
+       openssl enc -d -aes-256-cbc -md sha256 -pbkdf2 -iter 600000 -pass env:KIT_PASSPHRASE < kit.key.enc > kit.key
+       mkdir -m 700 opened && age -d -i kit.key secrets.tar.age | tar -xf - -C opened; rm kit.key""",
+    "recipient": """       sh recover.sh open opened -i IDENTITY     # the age identity or SSH key it was sealed for
+
+   By hand: `mkdir -m 700 opened && age -d -i IDENTITY secrets.tar.age | tar -xf - -C opened`""",
+}
+_OPEN = "       sh recover.sh open opened            # this kit is NOT sealed: guard it like a key"
+_KEEPING = """## Where this kit belongs
+
+In two places, one of them in another building, and not only where the backups are: on a USB stick in a safe, with a
+second person. The passphrase belongs somewhere else than the kit. A kit that was never tried is a hope: `ops drill`
+proves it, and `ops kit --check DIR` says whether it still opens the newest backups. Write it anew after every change of
+`ops.yaml` and of keys: `ops kit --to DIR`. Print this file.
+"""
+
+
+def write_runbook(workspace: Workspace, carried: Carried, sealed: Sequence[str], *, made_at: datetime) -> str:
+    """The whole of `RUNBOOK.md`."""
+    kinds = sorted({source.kind for source in workspace.config.sources.values()})
+    opening = "\n\n   or\n\n".join(_SEALED[way] for way in sealed) or _OPEN
+    head = _HEAD.format(
+        made_at=_minutes(made_at),
+        clients="\n".join(f"   and for {kind}: {_CLIENTS[kind]}." for kind in kinds),
+        opening=opening,
+        values=VALUES,
+    )
+    notes = []
+    if SECOND in carried.identities:
+        notes.append(f"`opened/{SECOND}` exists in this kit only: it opens backups when every other key is lost.")
+    notes += [f"**Not in this kit:** {each}" for each in carried.missing]
+    order = [name for head_name in workspace.config.heads for name in workspace.config.group_of(head_name)]
+    chapters = [_chapter(workspace, name) for name in order]
+    return "\n".join([head, *(f"- {note}" for note in notes), "", *chapters, _KEEPING])
+
+
+def _chapter(workspace: Workspace, name: str) -> str:
+    source, point = workspace.source(name), workspace.catalogue(name).recovery_point
+    lines = [f"## {name} ({source.kind})", ""]
+    if point is None:
+        lines += ["Nothing of it was verified when this was written.", ""]
+        stores = ["local", *source.copies]
+    else:
+        lines += [*_expectations(source, point), ""]
+        farthest = farthest_store(workspace, point)
+        stores = [farthest, *(each for each in point.stores if each != farthest)]
+    for store in stores:
+        lines += _commands(workspace, name, source, store, point)
+    if point is not None:
+        lines += ["By hand, without the script, in a copy of the restore point's directory:", ""]
+        lines += [f"    {command}" for command in point.manifest.restore_by_hand] + [""]
+    return "\n".join(lines)
+
+
+def _expectations(source: Source, point: RestorePoint) -> Iterator[str]:
+    manifest, verdict = point.manifest, point.verdict
+    yield f"- Newest verified restore point at that time: `{point.id}`, taken {_minutes(point.started_at)} UTC."
+    yield (
+        f"- Expect {human_size(manifest.size_bytes)} to fetch and {human_size(manifest.plain_bytes)} on the disk; "
+        f"{manifest.contents.rows} rows in {manifest.contents.tables} tables."
+    )
+    took = f"its last restore and proof took {_took(verdict)}; " if verdict is not None else ""
+    yield f"- Time: {took}at most {human_duration(source.rto)} is tolerable."
+    if manifest.tied_to is not None:
+        yield f"- Belongs to restore point `{manifest.tied_to.backup_id}` of {manifest.tied_to.source}."
+    for warning in manifest.warnings:
+        yield f"- Note: {warning}"
+
+
+def _commands(workspace: Workspace, name: str, source: Source, store: str, point: RestorePoint | None) -> Iterator[str]:
+    settings = workspace.config.stores.get(store)
+    where = _where(workspace, settings)
+    yield f"### From {store}" + (" (off-site)" if workspace.stores[store].offsite else "")
+    yield ""
+    if isinstance(settings, S3Store):
+        yield f"    . ./opened/{VALUES}"
+        for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+            yield f'    export {key}="${{{store_variable(store, key)}:-}}"'
+        yield f"    export AWS_DEFAULT_REGION={shlex.quote(settings.region)}"
+        if settings.endpoint:
+            yield f"    export AWS_ENDPOINT_URL={shlex.quote(settings.endpoint)}"
+    yield f"    sh recover.sh list {where} {name}"
+    for line in _target(name, source):
+        yield f"    {line}"
+    options = {"postgres": " -i opened/keys --with-roles", "files": ""}.get(
+        source.kind, " -i opened/keys --login login.cnf"
+    )
+    target = f"./{name}_restored" if isinstance(source, FilesSource) else f"{name}_restored"
+    # The files that belong to a database, not just the newest.
+    chosen = f" --backup {point.id}" if point is not None and point.manifest.tied_to is not None else ""
+    yield f"    sh recover.sh restore {where} {name} --to {target}{options}{chosen}"
+    yield ""
+
+
+def _target(name: str, source: Source) -> Iterator[str]:
+    """How the script learns where to restore to: never an argument with a password in it."""
+    if source.kind == "postgres":
+        yield "export PGHOST=NEW_SERVER PGPORT=5432 PGUSER=postgres  # and PGPASSWORD; a new server"
+    elif source.kind == "mysql":
+        yield "(umask 077; printf '[client]\\nhost=NEW_SERVER\\nuser=root\\npassword=...\\n' > login.cnf)"
+    elif source.kind == "mongodb":
+        yield "(umask 077; printf 'uri: mongodb://USER:PASSWORD@NEW_SERVER:27017/\\n' > login.cnf)"
+    else:
+        yield f'. ./opened/{VALUES}; export RESTIC_PASSWORD="${restic_variable(name)}"'
+
+
+def _where(workspace: Workspace, settings: AnyStore | None) -> str:
+    if settings is None:
+        return shlex.quote(str(workspace.local.root))
+    if isinstance(settings, S3Store):
+        return shlex.quote(f"s3://{'/'.join(filter(None, (settings.bucket, settings.prefix.strip('/'))))}")
+    return shlex.quote(str(settings.path))
+
+
+def _took(verdict: Verdict) -> str:
+    return human_duration(verdict.finished_at - verdict.started_at)
+
+
+def _minutes(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,85 @@
+"""What a kit must carry so that backups can be read elsewhere: identities, restic's passwords, keys of stores.
+
+URLs of sources stay out on purpose: who recovers needs a new server, and a kit that is lost must not open production.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ops_pipelines.config.sources import FilesSource
+from ops_pipelines.errors import OpsError
+from ops_pipelines.vault import codec
+from ops_pipelines.workspace import Workspace
+
+SECOND = "keys/second.key"
+"""The identity that exists in the kit only."""
+VALUES = "secrets.env"
+
+
+@dataclass
+class Carried:
+    """The files of a kit's secret half.
+
+    Attributes:
+        identities: private keys by their path in the kit.
+        values: other secrets by the name of the variable that they are exported as.
+        missing: what could not be resolved on this machine, in words.
+    """
+
+    identities: dict[str, str] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def files(self) -> dict[str, bytes]:
+        """What goes into the sealed half."""
+        exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self.values.items())
+        keys = {path: f"{text.strip()}\n".encode() for path, text in self.identities.items()}
+        return {**keys, VALUES: f"# Read by a shell: . ./{VALUES}\n{exports}".encode()}
+
+
+def gather(workspace: Workspace) -> Carried:
+    """Resolve everything that recovery needs; what cannot be is named, not an error."""
+    carried = Carried()
+    for name, source in workspace.config.sources.items():
+        try:
+            for identity in workspace.identities(name):
+                if identity not in carried.identities.values():
+                    carried.identities[f"keys/{name}.key"] = identity
+        except OpsError as error:
+            carried.missing.append(error.what)
+        if isinstance(source, FilesSource):
+            try:
+                password = source.password.reveal(purpose=f"source {name}, password")
+                carried.values[restic_variable(name)] = password
+            except OpsError as error:
+                carried.missing.append(error.what)
+    for name, store in workspace.config.stores.items():
+        if store.kind == "s3":
+            try:
+                keys = workspace.stores[name].repository(next(iter(workspace.config.sources))).environment
+            except OpsError as error:
+                carried.missing.append(f"store {name}: {error.what}")
+            else:
+                carried.values |= {store_variable(name, key): value for key, value in keys.items()}
+    return carried
+
+
+def restic_variable(source: str) -> str:
+    """The variable with the restic password of a source."""
+    return f"RESTIC_PASSWORD_{source.upper()}"
+
+
+def store_variable(store: str, key: str) -> str:
+    """The variable with one of a store's keys: `OFFSITE_AWS_ACCESS_KEY_ID`."""
+    return f"{store.upper()}_{key}"
+
+
+def public_keys(identities: Sequence[str]) -> list[str]:
+    """The recipients that these identities open for; SSH keys do not tell."""
+    return sorted({codec.public_key(identity) for identity in identities} - {""})
+
+
+def identities_in(files: Mapping[str, bytes]) -> dict[str, str]:
+    """The private keys of an opened kit, by path."""
+    return {path: data.decode() for path, data in files.items() if path.startswith("keys/")}
