@@ -4,6 +4,7 @@ import socket
 from datetime import datetime
 
 from ops_pipelines import __version__
+from ops_pipelines.backup.marker import write_marker
 from ops_pipelines.clock import new_id
 from ops_pipelines.config.sources import FilesSource, Source
 from ops_pipelines.engines.base import Contents, Dumped
@@ -74,6 +75,8 @@ def _dump(workspace: Workspace, name: str, source: Source, progress: Progress) -
         )
         staged.seal(manifest)
         workspace.local.publish(directory, manifest)
+    if isinstance(source, FilesSource):
+        write_marker(workspace.config.base, manifest)
     return manifest
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from ops_pipelines.config.checks import AggregationCheck, SqlCheck
 from ops_pipelines.config.secrets import Secret, SecretRef
 from ops_pipelines.config.settings import Model, Settings
-from ops_pipelines.config.values import Name
+from ops_pipelines.config.values import Name, Size
 
 _BIN_DIRS = "where to look for client tools first"
 
@@ -101,6 +101,14 @@ class FilesSource(Settings):
     tags: tuple[str, ...] = Field((), description="tags of every snapshot", examples=[["uploads"]])
     tied_to: Name | None = Field(
         None, alias="with", description="the database these files belong to; backed up right after it"
+    )
+    verify_all_below: Size = Field(
+        10 * 1024**3,
+        description="a verification restores everything up to this size; of more a sample of that size, while the "
+        "repository's packs are read in rotation",
+    )
+    allow_empty: bool = Field(
+        False, description="a folder that had files and has none any more is backed up nonetheless"
     )
     references: References | None = Field(None, description="asked of the database named by `with`")
     bin_dirs: tuple[Path, ...] = Field((), description=_BIN_DIRS)

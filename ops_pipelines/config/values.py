@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Wi
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SIZE = r"^(\d+(?:\.\d+)?)\s*([KkMGT]?)(i?)B?$"
 _DURATION = r"^(\d+(?:\.\d+)?)\s*([smhdw])$"
 
 
@@ -23,6 +24,17 @@ def parse_duration(value: Any) -> Any:
     if match is None:
         raise ValueError(f"a duration such as 24h, 30m or 35d, not {value!r}")
     return timedelta(**{_UNITS[match[2]]: float(match[1])})
+
+
+def parse_size(value: Any) -> Any:
+    """`10GiB`, `500 MB` or `0` as bytes; anything that is not text passes through."""
+    if not isinstance(value, str):
+        return value
+    match = re.match(_SIZE, value.strip())
+    if match is None:
+        raise ValueError(f"a size such as 10GiB or 500MB, not {value!r}")
+    power = " KMGT".index(match[2].upper() or " ")
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
 
 
 def format_duration(value: timedelta) -> str:
@@ -61,6 +73,12 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": _DURATION, "examples": ["24h", "30m", "35d"]}),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": _SIZE}]}),
+    Field(ge=0),
 ]
 Span = Annotated[Duration, AfterValidator(_some_time)]
 TimeZone = Annotated[str, AfterValidator(_zone)]

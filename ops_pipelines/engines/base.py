@@ -19,6 +19,8 @@ from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress, Reader, silent
 
 Level = Literal["off", "counts", "full"]
+EXISTS = "exists"
+"""Begins the description of an object, or is the digest of a table, that is known to exist and not compared further."""
 
 
 class TableFacts(BaseModel):
@@ -38,6 +40,7 @@ class Contents(BaseModel):
         tables: rows and content digest of everything that holds data.
         counters: sequences and the like; a restored one may be ahead, never behind.
         migrations: how far the application's own migrations had got, by tool and table.
+        unsteady: tables no snapshot covers that were written to during the dump; their rows cannot be compared.
         dialect: names the way in which definitions were described; only equal ones can be compared.
     """
 
@@ -49,6 +52,7 @@ class Contents(BaseModel):
     tables: dict[str, TableFacts] = {}
     counters: dict[str, int] = {}
     migrations: dict[str, str] = {}
+    unsteady: list[str] = []
 
     @property
     def rows(self) -> int:
@@ -157,10 +161,15 @@ class Legacy:
 
 @dataclass(frozen=True)
 class Restored:
-    """A finished restore: seconds by phase, and what a human should know about it."""
+    """A finished restore: seconds by phase, and what a human should know about it.
+
+    Attributes:
+        detail: what was restored, when it was not everything.
+    """
 
     seconds: Mapping[str, float]
     warnings: Sequence[str] = ()
+    detail: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from ops_pipelines.engines.base import Contents
+from ops_pipelines.engines.base import EXISTS, Contents
 from ops_pipelines.vault.verdict import Check
 
 _NAMED = 5
@@ -27,8 +27,20 @@ def compare(held: Contents, restored: Contents) -> list[Check]:
         heads = ", ".join(f"{tool}: {head}" for tool, head in sorted(held.migrations.items()))
         checks.append(_check("migrations", _migrations(held, restored), heads))
     if held.level == "full":
-        checks.append(_check("content", _content(held, restored), f"{tables} with the same content"))
+        checks.append(_check("content", _content(held, restored), _compared(held, restored)))
     return checks
+
+
+def _compared(held: Contents, restored: Contents) -> str:
+    """What is said when no content differs: never more than was compared."""
+    whole = [
+        name
+        for name, table in held.tables.items()
+        if name in restored.tables and not _only_exists(table.digest, restored.tables[name].digest)
+    ]
+    if len(whole) == len(held.tables):
+        return f"{len(whole)} tables with the same content"
+    return f"{len(whole)} of {len(held.tables)} tables with the same content, the others only as far as schema says"
 
 
 def _check_schema(held: Contents, restored: Contents) -> Check:
@@ -38,7 +50,14 @@ def _check_schema(held: Contents, restored: Contents) -> Check:
             f"not compared: recorded as {held.dialect or 'an older dialect'!r}, described here as {restored.dialect!r}"
         )
         return Check(name="schema", passed=True, detail=detail)
-    return _check("schema", _schema(held, restored), f"{len(held.objects)} objects as they were")
+    exist = sum(_only_exists(described, restored.objects.get(name)) for name, described in held.objects.items())
+    well = f"{len(held.objects) - exist} objects as they were"
+    return _check("schema", _schema(held, restored), f"{well}, {exist} only known to exist" if exist else well)
+
+
+def _only_exists(held: str | None, found: str | None) -> bool:
+    """Whether one of two descriptions or digests tells of existence alone."""
+    return any(each is not None and each.startswith(EXISTS) for each in (held, found))
 
 
 def _check(name: str, differences: Iterable[str], well: str) -> Check:
@@ -53,7 +72,7 @@ def _schema(held: Contents, restored: Contents) -> Iterator[str]:
     for name, digest in sorted(held.objects.items()):
         if name not in restored.objects:
             yield f"{name} is missing"
-        elif restored.objects[name] != digest:
+        elif restored.objects[name] != digest and not _only_exists(digest, restored.objects[name]):
             yield f"{name} is defined differently"
     for name in sorted(restored.objects.keys() - held.objects.keys()):
         yield f"{name} was not in the source"
@@ -64,7 +83,7 @@ def _rows(held: Contents, restored: Contents) -> Iterator[str]:
         found = restored.tables.get(name)
         if found is None:
             yield f"{name} is missing ({table.rows} rows)"
-        elif found.rows != table.rows:
+        elif found.rows != table.rows and name not in held.unsteady:
             yield f"{name} has {found.rows} rows, the source had {table.rows}"
     for name in sorted(restored.tables.keys() - held.tables.keys()):
         yield f"{name} was not in the source ({restored.tables[name].rows} rows)"
@@ -80,7 +99,8 @@ def _migrations(held: Contents, restored: Contents) -> Iterator[str]:
 def _content(held: Contents, restored: Contents) -> Iterator[str]:
     for name, table in sorted(held.tables.items()):
         found = restored.tables.get(name)
-        if found is not None and found.rows == table.rows and found.digest != table.digest:
+        known = found is not None and name not in held.unsteady and not _only_exists(table.digest, found.digest)
+        if found is not None and known and found.rows == table.rows and found.digest != table.digest:
             yield f"{name} has other content in its {table.rows} rows"
 
 

@@ -21,7 +21,7 @@ _NAMED = 10
 # One value, since that is what an engine answers; in an order that looks random and is the same each time.
 _SAMPLE = """with named(path) as ({sql}) select {collect}(path) from (
   select path from named where path is not null group by path
-  order by md5(concat('{seed}', path)) limit {count}) as some"""
+  order by md5(concat('{seed}', path)) limit {count}) as sample"""
 _COLLECT = {"postgres": "json_agg", "mysql": "json_arrayagg"}
 
 
@@ -81,10 +81,12 @@ def _named(workspace: Workspace, point: RestorePoint, store: str, references: Re
     sql = _SAMPLE.format(
         sql=references.sql.strip().rstrip(";"), collect=_COLLECT[manifest.kind], seed=seed, count=references.sample
     )
-    with scratch_directory(workspace.scratch_root, manifest.kind) as directory:
-        with engine.scratch(directory, manifest.engine) as target:
-            engine.restore(copy, manifest.engine, target, work=directory, globals_too=True)
-            answer = engine.ask(target, sql)
+    with (
+        scratch_directory(workspace.scratch_root, manifest.kind) as directory,
+        engine.scratch(directory, manifest.engine) as target,
+    ):
+        engine.restore(copy, manifest.engine, target, work=directory, globals_too=True)
+        answer = engine.ask(target, sql)
     found = json.loads(answer) if isinstance(answer, (str, bytes)) else answer
     if found is not None and not isinstance(found, list):
         raise SourceError(f"the references of {name} are no list of paths", why=repr(found)[:200])

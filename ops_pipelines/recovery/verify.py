@@ -7,16 +7,19 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.base import Contents, Finding, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
 from ops_pipelines.recovery.assertions import run_check
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.drift import drift
 from ops_pipelines.recovery.logbook import write_log
+from ops_pipelines.recovery.references import check_references
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault import codec
 from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.reader import Copy
 from ops_pipelines.vault.verdict import Check, Outcome, Verdict
 from ops_pipelines.workspace import Workspace
@@ -137,18 +140,29 @@ class _Proof:
             self._warnings += restored.warnings
             self._checks += [
                 Check(name="checksum", passed=True, detail=f"{len(manifest.parts)} parts"),
-                Check(name="restore", passed=True, detail=f"{manifest.plain_bytes} bytes loaded"),
+                Check(name="restore", passed=True, detail=restored.detail or f"{manifest.plain_bytes} bytes loaded"),
             ]
             with self._phase("compare"):
-                self._checks += compare(held, engine.contents(target, held.level))
+                found = engine.contents(target, held.level)
+                self._checks += compare(held, found)
             self._checks += drift(manifest, workspace.catalogue(source), workspace.source(source).verify)
             with self._phase("assert"):
                 self._checks += [_as_check(finding) for finding in engine.assertions(target, held)]
             with self._phase("checks"):
                 for check in workspace.source(source).checks:
                     self._checks.append(run_check(engine, target, check, as_of=manifest.started_at))
+            self._check_references(manifest, found if held.level != "off" else engine.contents(target, "counts"))
             with self._phase("drop"):
                 server.close()
+
+    def _check_references(self, manifest: Manifest, found: Contents) -> None:
+        """Ask the database what files it names; what is bad already needs no second opinion."""
+        source = self._workspace.source(manifest.source)
+        if not isinstance(source, FilesSource) or source.references is None:
+            return
+        if all(check.passed or check.attention for check in self._checks):
+            with self._phase("references"):
+                self._checks.append(check_references(self._workspace, manifest, source, found, farthest_store))
 
     def _have_the_key(self) -> bool:
         source = self._point.manifest.source

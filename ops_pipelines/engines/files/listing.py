@@ -199,11 +199,13 @@ def as_contents(objects: Mapping[str, str], roots: Sequence[str], level: Level) 
         name = written(root)
         below = {path: what for path, what in objects.items() if inside(path, name)}
         # What changed while it was read has no content to speak of, and neither has the whole then.
-        known = level == "full" and not any(what.startswith(EXISTS) for what in below.values())
-        contents = sorted((path, what.split()[2]) for path, what in below.items() if known and what[:5] == "file ")
+        known = not any(what.startswith(EXISTS) for what in below.values())
+        contents = sorted(
+            (path, what.split()[2]) for path, what in below.items() if level == "full" and what[:5] == "file "
+        )
+        whole = hashlib.sha256(repr(contents).encode()).hexdigest() if known else EXISTS
         tables[name] = TableFacts(
-            rows=sum("file" in what.split()[:2] for what in below.values()),
-            digest=hashlib.sha256(repr(contents).encode()).hexdigest() if known else None,
+            rows=sum("file" in what.split()[:2] for what in below.values()), digest=whole if level == "full" else None
         )
     return Contents(level=level, dialect=DIALECT, objects=dict(objects), tables=tables)
 

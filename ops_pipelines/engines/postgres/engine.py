@@ -201,7 +201,9 @@ class PostgresEngine:
         return self._locate(name_or_url).url()
 
     def is_source(self, name_or_url: str) -> bool:
-        """Whether a target is this very source, however it is spelled."""
+        """Whether a target is this very source, however it is spelled; what is of another kind is not."""
+        if "://" in name_or_url and not name_or_url.startswith(("postgres://", "postgresql://")):
+            return False
         return database.same(self._locate(name_or_url), self.server())
 
     def _locate(self, name_or_url: str) -> Server:

@@ -9,8 +9,6 @@ import pytest
 from ops_pipelines.errors import OpsError, SourceError, StoreError
 from tests.engines.files.conftest import PASSWORD, House
 
-NOT_ROOT = "import os, sys; os.setgroups([]); os.setgid(65534); os.setuid(65534); os.execv(sys.argv[1], sys.argv[1:])"
-
 
 def snapshots(house: House, store: str = "local") -> int:
     return len(list((house.repository(store) / "snapshots").glob("*")))
@@ -34,9 +32,7 @@ def test_a_folder_that_is_suddenly_empty_looks_unmounted(house: House) -> None:
     assert house.verify().outcome == "verified"
 
 
-def test_files_that_cannot_be_read_fail_the_backup_and_are_listed(
-    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_that_cannot_be_read_fail_the_backup_and_are_listed(house: House, tmp_path: Path) -> None:
     """Root may read everything, so restic gives its rights away first, as a program would that is not root."""
     house.backup()
     house.uploads.joinpath("secret 1.txt").touch(mode=0o000)
@@ -45,9 +41,9 @@ def test_files_that_cannot_be_read_fail_the_backup_and_are_listed(
         restic = tmp_path / "bin" / "restic"
         restic.parent.mkdir()
         # The capabilities that let root read everything are dropped from what restic may have.
+        without = "-dac_override,-dac_read_search"
         restic.write_text(
-            "#!/bin/sh\nexec setpriv --bounding-set -dac_override,-dac_read_search --inh-caps -dac_override,-dac_read_search "
-            '/usr/bin/restic "$@"\n',
+            f'#!/bin/sh\nexec setpriv --bounding-set {without} --inh-caps {without} /usr/bin/restic "$@"\n',
             encoding="utf-8",
         )
         restic.chmod(0o755)

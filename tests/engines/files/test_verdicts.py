@@ -1,12 +1,17 @@
 """A damaged copy is bad, with the name of what is wrong; a verifier that cannot look leaves it open."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from ops_pipelines.backup.copies import copy_to
+from ops_pipelines.backup.take import take_backup
 from ops_pipelines.errors import CorruptCopy
+from ops_pipelines.recovery.compare import compare
+from ops_pipelines.recovery.verify import fingerprint_of
+from ops_pipelines.vault.reader import Copy
 from tests.engines.files.conftest import House, MakeHouse, flip
 
 
@@ -52,8 +57,6 @@ def test_a_repository_that_was_swapped_for_another_source_s_is_found(house: Hous
     (house.path / "other" / "file").touch()
     other = {"kind": "files", "paths": ["other"], "password": {"file": "password"}}
     house.configure(sources={"other": other})
-    from ops_pipelines.backup.take import take_backup
-
     house.backup()
     take_backup(house.workspace, "other")
     theirs = Path(house.workspace.local.repository("other").address)
@@ -75,20 +78,13 @@ def test_a_snapshot_of_other_files_is_not_what_was_recorded(house: House) -> Non
     altered = house.uploads / "invoices" / "1.pdf"
     seen = altered.stat()
     altered.write_bytes(b"two " * 1000)
-    import os
-
     os.utime(altered, ns=(seen.st_atime_ns, seen.st_mtime_ns))
     house.backup()
     first, second = house.workspace.catalogue("files").points[:2]
     ids = {str(point.manifest.engine["snapshot"]): point for point in (first, second)}
     assert len(ids) == 2
-    from ops_pipelines.vault.reader import Copy
-
     workspace, engine = house.workspace, house.engine
     copy = Copy(workspace.local, first.manifest, lambda: workspace.identities("files"))
-    from ops_pipelines.recovery.compare import compare
-    from ops_pipelines.recovery.verify import fingerprint_of
-
     target = house.path / "mixed"
     target.mkdir()
     swapped = {**first.manifest.engine, "snapshot": second.manifest.engine["snapshot"]}
@@ -101,8 +97,6 @@ def test_a_large_snapshot_is_proved_by_a_sample_that_says_what_it_was(make_house
     house = make_house(verify_all_below="20kB")
     for number in range(200):
         (house.uploads / f"{number} [*].txt").write_bytes(b"%d" % number * 300)
-    import os
-
     os.link(house.uploads / "0 [*].txt", house.uploads / "zero")
     house.backup()
     verdict = house.verify()
