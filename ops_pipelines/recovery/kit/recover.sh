@@ -454,7 +454,8 @@ restore_mysql() {
   [ "$held" = 0 ] || refuse "the database $to exists and holds $held tables" "name a new database: --to NAME"
   check_room "$work"
   unpack "$work" dump
-  charset=$(fact charset); collation=$(fact collation)
+  charset=$(fact charset)
+  collation=$(fact collation)
   for each in "$charset" "$collation"; do
     case $each in *[!A-Za-z0-9_]*) fail "not the name of a character set: $each" ;; esac
   done
@@ -462,12 +463,23 @@ restore_mysql() {
     fail "the database $to cannot be created"
   say "loading into $to"
   complaints=0
-  "$client" "--defaults-extra-file=$login" --default-character-set=utf8mb4 --binary-mode "--database=$to" \
-    <"$work/dump.sql" || fail "$client refused the dump" "look at its message above; $to is incomplete"
+  mysql_here <"$work/dump.sql" >"$work/here.sql"
+  rm -f "$work/dump.sql"
+  "$client" "--defaults-extra-file=$login" --default-character-set=utf8mb4 --binary-mode --max-allowed-packet=1G \
+    "--database=$to" <"$work/here.sql" || fail "$client refused the dump" "look at its message above; $to is incomplete"
   rows=$(mysql_ask "select concat('select count(*) from \`', replace(table_name, '\`', '\`\`'), '\`;')
-    from information_schema.tables where table_schema = '$to' and table_type in ('BASE TABLE', 'SYSTEM VERSIONED')" |
+      from information_schema.tables where table_schema = '$to' and table_type in ('BASE TABLE', 'SYSTEM VERSIONED')
+    union all
+    select concat('select count(*) from \`', replace(table_name, '\`', '\`\`'), '\` for system_time all;')
+      from information_schema.tables where table_schema = '$to' and table_type = 'SYSTEM VERSIONED'" |
     "$client" "--defaults-extra-file=$login" -N -B "--database=$to" | awk '{ sum += $1 } END { printf "%d", sum }')
   conclude "$rows" rows "$(summary rows)"
+}
+
+# A dump may name the database it came from: it must not change that one, should it be on this server.
+mysql_here() {
+  # shellcheck disable=SC2016  # backquotes are MySQL's here
+  sed -E -e 's/^ALTER DATABASE `([^`]|``)*`/ALTER DATABASE/' -e '/^(USE `|CREATE DATABASE )/d'
 }
 
 mysql_ask() { printf '%s\n' "$1" | "$client" "--defaults-extra-file=$login" --default-character-set=utf8mb4 -r -N -B; }

@@ -1,0 +1,366 @@
+"""The recovery kit, used as on the bad day: a clean machine, standard tools, no Python and no `ops`."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from ops_pipelines.backup.copies import copy_to
+from ops_pipelines.backup.take import take_backup
+from ops_pipelines.config.load import load_config
+from ops_pipelines.engines.postgres import clients
+from ops_pipelines.engines.postgres.connection import Server
+from ops_pipelines.recovery.verify import verify
+from ops_pipelines.workspace import Workspace
+from tests.conftest import PASSWORD, TestServer, start_server
+from tests.end_to_end.conftest import Shell
+from tests.engines.mysql.conftest import TestServer as MariaServer
+from tests.engines.mysql.conftest import mariadb  # noqa: F401
+from tests.sample import MAJOR, flip_byte, write_config
+
+PASSPHRASE = "correct horse 'battery' $taple"
+_STANDARD = (
+    "age", "awk", "cat", "cp", "df", "dirname", "grep", "id", "ls", "mkdir", "mktemp", "openssl", "rm", "sed", "sh",
+    "sha256sum", "sort", "tar", "tr", "wc", "zstd",
+)  # fmt: skip
+
+
+@dataclass
+class CleanMachine:
+    """A folder, a PATH with standard tools only, and a database server that holds nothing."""
+
+    folder: Path
+    server: TestServer
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """All that there is."""
+        where = {"PGHOST": str(self.server.directory), "PGPORT": str(self.server.port)}
+        return {
+            "PATH": str(self.folder / "bin"), "TMPDIR": str(self.folder / "tmp"), "PGUSER": "boss",
+            "PGPASSWORD": PASSWORD, **where,
+        }  # fmt: skip
+
+    def sh(self, script: Path, *words: str | Path, expect: int = 0, without: str = "", **more: str) -> str:
+        """Run a kit's script; returns all it printed."""
+        environment = {key: value for key, value in {**self.environment, **more}.items() if key != without}
+        done = subprocess.run(
+            ["sh", script / "recover.sh", *words],
+            executable=shutil.which("sh"), cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == expect, done.stdout + done.stderr
+        assert list((self.folder / "tmp").iterdir()) == []  # nothing decrypted stays behind
+        return done.stdout + done.stderr
+
+    def databases(self) -> set[str]:
+        """The databases of its server, beside those every server has."""
+        rows = self.server.sql("select datname from pg_database where datname not in ('postgres', 'template0')")
+        return {name for (name,) in rows} - {"template1"}
+
+
+@pytest.fixture(scope="session")
+def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+    """The server that is recovered into."""
+    with start_server(MAJOR, tmp_path_factory.mktemp("new_server")) as server:
+        yield server
+
+
+@pytest.fixture
+def clean(tmp_path_factory: pytest.TempPathFactory, new_server: TestServer) -> Iterator[CleanMachine]:
+    """A clean machine; its databases are dropped afterwards."""
+    folder = tmp_path_factory.mktemp("clean")
+    (folder / "bin").mkdir()
+    (folder / "tmp").mkdir()
+    for name in _STANDARD:
+        found = shutil.which(name)
+        assert found is not None, name
+        (folder / "bin" / name).symlink_to(found)
+    for name in ("psql", "pg_restore", "createdb"):
+        (folder / "bin" / name).symlink_to(new_server.programs.path(name))
+    machine = CleanMachine(folder, new_server)
+    yield machine
+    for name in machine.databases():
+        new_server.sql(f'drop database "{name}"')
+
+
+@pytest.fixture
+def backed_up(shell: Shell) -> Shell:
+    """A verified backup, local and on the NAS."""
+    back_up(shell)
+    (shell.folder / "passphrase").write_text(PASSPHRASE + "\n", encoding="utf-8")
+    return shell
+
+
+def back_up(shell: Shell, name: str = "crm", *, proved: bool = True) -> None:
+    """Take, copy and, unless told otherwise, verify a backup: as `ops backup` does, without starting Dagster."""
+    workspace = Workspace(load_config(shell.folder / "ops.yaml", environ={}))
+    manifest = take_backup(workspace, name)
+    point = workspace.catalogue(name).find(manifest.id)
+    assert point is not None
+    copy_to(workspace, point, "nas")
+    if proved:
+        assert verify(workspace, point, store="nas").outcome == "verified"
+
+
+def make_kit(shell: Shell, *words: str, expect: int = 0) -> Path:
+    """The kit, in the folder `kit`."""
+    shell.ops("kit", "--to", "kit", "--passphrase-file", "passphrase", *words, expect=expect)
+    return shell.folder / "kit"
+
+
+def text_of(server: Server) -> str:
+    """What pg_dump prints of a database, without the key that differs with each run."""
+    programs = clients.for_dump(MAJOR)
+    argv = [programs.path("pg_dump"), f"--dbname={server.argument()}"]
+    printed = subprocess.run(argv, env=server.environment(), capture_output=True, text=True, check=True).stdout
+    return "\n".join(line for line in printed.splitlines() if not line.startswith(("\\restrict", "\\unrestrict")))
+
+
+@pytest.mark.parametrize("form", ["custom", "directory", "sql"])
+def test_a_lost_machine_comes_back_with_the_kit_and_standard_tools_alone(
+    shell: Shell, crm: Server, clean: CleanMachine, form: str
+) -> None:
+    write_config(shell.folder, crm, source=f"    format: {form}")
+    back_up(shell)
+    (shell.folder / "passphrase").write_text(PASSPHRASE, encoding="utf-8")
+    kit = shutil.copytree(make_kit(shell), clean.folder / "kit")
+    nas = shutil.copytree(shell.folder / "nas", clean.folder / "nas")
+    held = text_of(crm)
+    for path in shell.folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    assert "opened" in clean.sh(kit, "open", "opened", KIT_PASSPHRASE=PASSPHRASE)
+    assert "verified" in clean.sh(kit, "list", nas)
+    printed = clean.sh(kit, "restore", nas, "crm", "--to", "it's = back", "-i", "opened/keys", "--with-roles")
+
+    assert "restored: 2050 rows in it's = back, as many as the source held" in printed
+    restored = clean.server.superuser.at(dbname="it's = back")
+    assert text_of(restored) == held
+    assert "exists and holds" in clean.sh(kit, "restore", nas, "crm", "--to", "it's = back", expect=3)
+
+
+def test_a_target_is_never_guessed_and_never_overwritten(backed_up: Shell, clean: CleanMachine) -> None:
+    kit, nas = make_kit(backed_up), backed_up.folder / "nas"
+    key = backed_up.folder / "age.key"
+    clean.server.new_database("busy")
+    clean.server.sql("create table precious ()", database="busy")
+
+    assert "refused: the database busy" in clean.sh(kit, "restore", nas, "crm", "--to", "busy", "-i", key, expect=3)
+    assert "no default target" in clean.sh(kit, "restore", nas, "crm", "-i", key, expect=3)
+    printed = clean.sh(kit, "restore", nas, "crm", "--to", "new", "-i", key, expect=3, without="PGHOST")
+    assert "PGHOST is not set" in printed and "nothing was changed" in printed
+    assert clean.databases() == {"busy"}
+
+
+def test_a_damaged_part_stops_it_before_anything_is_made_and_is_named(backed_up: Shell, clean: CleanMachine) -> None:
+    kit, nas = make_kit(backed_up), backed_up.folder / "nas"
+    (part,) = nas.glob("crm/*/dump.pgc.zst.age")
+    flip_byte(part)
+    for words in (["check", nas, "crm"], ["restore", nas, "crm", "--to", "new", "-i", backed_up.folder / "age.key"]):
+        assert "damaged in" in (printed := clean.sh(kit, *words, expect=2))
+        assert "dump.pgc.zst.age" in printed
+    part.unlink()
+    assert "dump.pgc.zst.age is missing" in clean.sh(kit, "check", nas, "crm", expect=2)
+    assert clean.databases() == set()
+
+
+def test_a_wrong_identity_is_called_one(backed_up: Shell, clean: CleanMachine) -> None:
+    kit, nas = make_kit(backed_up), backed_up.folder / "nas"
+    other = clean.folder / "other.key"
+    other.write_text(str(pyrage.x25519.Identity.generate()) + "\n", encoding="utf-8")
+    for words in ([], ["-i", other]):
+        printed = clean.sh(kit, "restore", nas, "crm", "--to", "new", *words, expect=2)
+        assert "none of the given identities opens" in printed and "it is encrypted for: age1" in printed
+    assert "the passphrase is wrong" in clean.sh(kit, "open", "opened", expect=2, KIT_PASSPHRASE="something else")
+    assert not (clean.folder / "opened").exists()
+    assert clean.databases() == set()
+
+
+def test_the_second_identity_recovers_when_every_other_key_is_lost(backed_up: Shell, clean: CleanMachine) -> None:
+    kit = make_kit(backed_up, "--new-identity", expect=1)  # attention: no backup is encrypted for it yet
+    second = backed_up.json("kit", "--to", "kit", "--passphrase-file", "passphrase", expect=1)["second"]
+    config = backed_up.folder / "ops.yaml"
+    config.write_text(config.read_text("utf-8").replace('age: ["', f'age: ["{second}", "'), encoding="utf-8")
+    back_up(backed_up)
+    make_kit(backed_up)
+
+    refused = backed_up.ops("kit", "--to", "kit", "--recipient", second, expect=3)
+    assert "what only this kit has would be lost" in refused
+    (backed_up.folder / "other").write_text("another long passphrase", encoding="utf-8")
+    backed_up.ops("kit", "--to", "kit", "--passphrase-file", "other", expect=3)
+
+    clean.sh(kit, "open", "opened", "--passphrase-file", backed_up.folder / "passphrase")
+    key = clean.folder / "opened" / "keys" / "second.key"
+    assert str(pyrage.x25519.Identity.from_str(key.read_text("utf-8").strip()).to_public()) == second
+    printed = clean.sh(kit, "restore", backed_up.folder / "nas", "crm", "--to", "new", "-i", key)
+    assert "as many as the source held" in printed
+
+
+def test_a_kit_opens_by_hand_as_its_runbook_says(backed_up: Shell, clean: CleanMachine) -> None:
+    kit = make_kit(backed_up)
+    lines = (kit / "RUNBOOK.md").read_text("utf-8").splitlines()
+    by_hand = [line for line in lines if line.startswith(("       openssl enc", "       mkdir -m 700 opened"))]
+    assert len(by_hand) == 2
+    argv = [shutil.which("sh") or "", "-ec", "\n".join(by_hand)]
+    subprocess.run(argv, cwd=kit, env={**clean.environment, "KIT_PASSPHRASE": PASSPHRASE}, check=True)
+    assert (kit / "opened" / "keys" / "crm.key").read_text("utf-8").strip() == (backed_up.folder / "age.key").read_text(
+        "utf-8"
+    ).strip()
+    assert (kit / "opened" / "ops.yaml").read_bytes() == (backed_up.folder / "ops.yaml").read_bytes()
+
+
+def test_the_runbook_has_the_commands_and_what_to_expect(backed_up: Shell, clean: CleanMachine) -> None:
+    kit = make_kit(backed_up)
+    runbook = (kit / "RUNBOOK.md").read_text("utf-8")
+    (point,) = backed_up.json("list", "crm")["crm"]["restore_points"]
+    assert f"`{point['id']}`" in runbook and "2050 rows in 2 tables" in runbook
+    (command, *_) = [line.strip() for line in runbook.splitlines() if "recover.sh restore" in line]
+    assert f"{backed_up.folder}/nas crm" in command  # the off-site copy first
+    clean.sh(kit, "open", "opened", KIT_PASSPHRASE=PASSPHRASE)
+    _sh, _script, *words = command.split()
+    assert "as many as the source held" in clean.sh(kit, *words)
+
+
+def test_a_kit_is_private_and_its_keys_are_never_written_open_by_accident(backed_up: Shell) -> None:
+    refused = backed_up.ops("kit", "--to", "kit", expect=3)
+    assert "not written unsealed" in refused and not (backed_up.folder / "kit").exists()
+    kit = make_kit(backed_up)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (kit, *kit.iterdir())}
+    assert {name: mode for name, mode in modes.items() if mode != 0o600} == {"kit": 0o700, "recover.sh": 0o700}
+    everything = b"".join(path.read_bytes() for path in kit.iterdir())
+    assert (backed_up.folder / "age.key").read_bytes().strip() not in everything
+    assert PASSPHRASE.encode() not in everything
+    assert "not sealed" in backed_up.ops("kit", "--to", "open", "--unsealed", expect=1)
+    (backed_up.folder / "full").mkdir()
+    (backed_up.folder / "full" / "thesis.txt").touch()
+    backed_up.ops("kit", "--to", "full", "--passphrase-file", "passphrase", expect=3)
+
+
+def test_a_kit_sealed_for_an_ssh_key_opens_with_it(backed_up: Shell, clean: CleanMachine) -> None:
+    from cryptography.hazmat.primitives import serialization as form  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).decode()
+    private = clean.folder / "id_ed25519"
+    private.write_bytes(key.private_bytes(form.Encoding.PEM, form.PrivateFormat.OpenSSH, form.NoEncryption()))
+    backed_up.ops("kit", "--to", "kit", "--recipient", public)
+    kit = backed_up.folder / "kit"
+    assert "sealed for a recipient" in clean.sh(kit, "open", "opened", expect=2)
+    clean.sh(kit, "open", "opened", "-i", private)
+    assert (clean.folder / "opened" / "keys" / "crm.key").is_file()
+    assert backed_up.json("kit", "--check", "kit", "--identity-file", str(private))["proved"]
+
+
+def test_checking_a_kit_opens_the_newest_backups_and_tells_what_has_changed(backed_up: Shell) -> None:
+    kit, proof = make_kit(backed_up), ("--check", "kit", "--passphrase-file", "passphrase")
+    assert "opened" in backed_up.ops("kit", *proof)
+    assert "only public keys were compared" in backed_up.ops("kit", "--check", "kit")
+
+    config = backed_up.folder / "ops.yaml"
+    config.write_text(config.read_text("utf-8") + "# a change\n", encoding="utf-8")
+    assert "changed since" in backed_up.ops("kit", *proof, expect=1)
+
+    key = pyrage.x25519.Identity.generate()
+    old = (backed_up.folder / "age.key").read_text("utf-8")
+    public = str(pyrage.x25519.Identity.from_str(old).to_public())
+    (backed_up.folder / "age.key").write_text(str(key), encoding="utf-8")
+    config.write_text(config.read_text("utf-8").replace(public, str(key.to_public())), encoding="utf-8")
+    assert "the next backup of crm will not open" in backed_up.ops("kit", *proof, expect=2)
+    back_up(backed_up)
+    for words in (proof, proof[:2]):
+        checks = backed_up.json("kit", *words, expect=2)["checks"]
+        assert {check["name"] for check in checks if not check["passed"]} == {"crm", "ops.yaml", "keys"}
+
+    make_kit(backed_up)
+    backed_up.ops("kit", *proof)
+    flip_byte(kit / "recover.sh")
+    assert "damaged: recover.sh" in backed_up.ops("kit", *proof, expect=2)
+
+
+def test_the_newest_verified_is_taken_and_a_bad_one_only_when_it_is_named(
+    backed_up: Shell, clean: CleanMachine
+) -> None:
+    kit, nas = make_kit(backed_up), backed_up.folder / "nas"
+    back_up(backed_up, proved=False)
+    older, newer = sorted(point["id"] for point in backed_up.json("list", "crm")["crm"]["restore_points"])
+    assert f"crm: {older}, taken" in clean.sh(kit, "check", nas, "crm")
+    shutil.rmtree(nas / ".verdicts")
+    printed = clean.sh(kit, "check", nas, "crm")
+    assert f"crm: {newer}, taken" in printed and "known to be verified" in printed
+    assert f"crm: {older}, taken" in clean.sh(kit, "check", nas, "crm", "--backup", older)
+    assert "holds no restore point nonsense" in clean.sh(kit, "check", nas, "crm", "--backup", "nonsense", expect=2)
+    (kept,) = (backed_up.folder / "base" / "restore-points" / ".verdicts" / "crm" / older).iterdir()
+    (nas / ".verdicts" / "crm" / newer).mkdir(parents=True)
+    (nas / ".verdicts" / "crm" / newer / kept.name).write_text(
+        kept.read_text("utf-8").replace('"verified"', '"bad"'), encoding="utf-8"
+    )
+    assert f"crm: {older}, taken" in clean.sh(kit, "check", nas, "crm")  # unproved is better than bad
+    assert "bad" in clean.sh(kit, "check", nas, "crm", "--backup", newer)
+
+
+def test_a_kit_names_the_files_of_a_bucket_where_no_tool_can_fetch_them(backed_up: Shell, clean: CleanMachine) -> None:
+    printed = clean.sh(make_kit(backed_up), "list", "s3://acme/ops", expect=2)
+    assert "fetch the files by hand" in printed and "from s3://acme/ops" in printed
+
+
+def test_folders_come_back_with_restic_alone(shell: Shell, crm: Server, clean: CleanMachine) -> None:
+    if (restic := shutil.which("restic")) is None:
+        pytest.skip("restic is not installed")
+    (clean.folder / "bin" / "restic").symlink_to(restic)
+    (clean.folder / "bin" / "find").symlink_to(shutil.which("find") or "")
+    uploads = shell.folder / "uploads"
+    uploads.mkdir()
+    (uploads / "über.txt").write_text("offer", encoding="utf-8")
+    (shell.folder / "restic").write_text("a 'secret' word", encoding="utf-8")
+    (shell.folder / "passphrase").write_text(PASSPHRASE, encoding="utf-8")
+    source = "  files: {kind: files, paths: [uploads], password: {file: restic}}"
+    write_config(shell.folder, crm, source=source)
+    back_up(shell, "files")
+    kit = make_kit(shell)
+    clean.sh(kit, "open", "opened", KIT_PASSPHRASE=PASSPHRASE)
+    values = (clean.folder / "opened" / "secrets.env").read_text("utf-8")
+    told = subprocess.run(
+        ["sh", "-c", f'{values}\nprintf %s "$RESTIC_PASSWORD_FILES"'], capture_output=True, text=True, check=True
+    )
+    nas = shell.folder / "nas"
+    (clean.folder / "busy").mkdir()
+    (clean.folder / "busy" / "precious").touch()
+    password = {"RESTIC_PASSWORD": told.stdout}
+    clean.sh(kit, "restore", nas, "files", "--to", "./busy", expect=3, **password)
+    assert "1 files in ./back" in clean.sh(kit, "restore", nas, "files", "--to", "./back", **password)
+    restored = clean.folder / "back" / uploads.relative_to("/") / "über.txt"
+    assert restored.read_text("utf-8") == "offer"
+
+
+def test_mariadb_comes_back_with_its_client_alone(
+    shell: Shell,
+    crm: Server,
+    clean: CleanMachine,
+    mariadb: MariaServer,  # noqa: F811
+) -> None:
+    source = mariadb.new_database("shop")
+    mariadb.sql("create table t (id int primary key auto_increment, word text, at blob)", database=source)
+    mariadb.sql("insert into t (word, at) values ('žluť 🐎', x'00ff'), ('USE `x`', null)", database=source)
+    mariadb.sql("create view v as select word from t", database=source)
+    (clean.folder / "bin" / "mariadb").symlink_to(shutil.which("mariadb") or "")
+    (shell.folder / "passphrase").write_text(PASSPHRASE, encoding="utf-8")
+    (shell.folder / "shop.url").write_text(mariadb.url(source), encoding="utf-8")
+    write_config(shell.folder, crm, source="  shop: {kind: mysql, url: {file: shop.url}}")
+    back_up(shell, "shop")
+    kit, nas, key = make_kit(shell), shell.folder / "nas", shell.folder / "age.key"
+    login = clean.folder / "login.cnf"
+    login.write_text(mariadb.root.option_file(), encoding="utf-8")
+    words = ("restore", nas, "shop", "-i", key, "--to")
+    assert "--login is not given" in clean.sh(kit, *words, "back", expect=3)
+    assert "exists and holds" in clean.sh(kit, *words, source, "--login", login, expect=3)
+    printed = clean.sh(kit, *words, "back", "--login", login)
+    assert "restored: 2 rows in back, as many as the source held" in printed
+    everything = "select id, word, at from {}.t order by id"
+    assert mariadb.sql(everything.format("back")) == mariadb.sql(everything.format(source))
+    assert mariadb.sql("select count(*) from back.v") == [(2,)]
