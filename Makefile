@@ -8,9 +8,9 @@ export OPS_CONFIG ?= $(CURDIR)/$(if $(wildcard ops.yaml),ops.yaml,var/demo/ops.y
 
 LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
         --no-strip-extras --no-header --extra build
-DEMO_PACKAGES := mariadb-server mariadb-client restic
+DEMO_PACKAGES := mariadb-server mariadb-client postgresql restic
 # Ceph's gateway enforces object lock for real; libatomic1 is what Playwright's own driver needs.
-TEST_PACKAGES := $(DEMO_PACKAGES) postgresql age zstd openssl chromium libatomic1 ceph-mon ceph-osd radosgw ceph-common
+TEST_PACKAGES := $(DEMO_PACKAGES) age zstd openssl chromium libatomic1 ceph-mon ceph-osd radosgw ceph-common
 
 define debian
 @dpkg -s $(1) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && \
@@ -22,13 +22,13 @@ endef
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-demo: install-demo ## a sample CRM, backed up, copied, restored, compared and reported
+demo: install-demo ## four sample applications, backed up, copied, restored, compared and reported
 	@$(BIN)/python -m demo.servers start
 	@echo "demo: dump, copy, restore, compare, report (a Dagster run)"
 	@OPS_CONFIG=$(CURDIR)/var/demo/ops.yaml $(BIN)/ops backup
 	@echo; OPS_CONFIG=$(CURDIR)/var/demo/ops.yaml $(BIN)/ops status
 	@echo; echo "report    $(CURDIR)/var/demo/backups/reports/latest.md"
-	@echo "restore   OPS_CONFIG=var/demo/ops.yaml $(BIN)/ops restore crm --to crm_restored"
+	@echo "restore   OPS_CONFIG=var/demo/ops.yaml $(BIN)/ops restore forge --to forge_restored"
 	@echo "web UI    make up        (then http://127.0.0.1:$(PORT))"
 
 up: install ## Dagster's web UI, daemon and schedules on this ops.yaml, on 127.0.0.1:$(PORT)

@@ -1,4 +1,4 @@
--- A small CRM, made up inside the server: about 260,000 rows in a few seconds, no real person in it.
+-- The back office of Forge, made up inside the server: about 260,000 rows in a few seconds, no real person in it.
 --
 -- It has one of most things a PostgreSQL database can hold, so that a restore has something to prove:
 -- identity columns and a plain sequence, foreign keys, an enum, a domain, a generated column, jsonb with
