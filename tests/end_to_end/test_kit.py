@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +15,18 @@ from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
 from ops_pipelines.engines.postgres import clients
 from ops_pipelines.engines.postgres.connection import Server
+from ops_pipelines.recovery import kit as kit_package
 from ops_pipelines.recovery.verify import verify
+from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.workspace import Workspace
 from tests.conftest import PASSWORD, TestServer, start_server
 from tests.end_to_end.conftest import Shell
 from tests.engines.mysql.conftest import TestServer as MariaServer
 from tests.engines.mysql.conftest import mariadb  # noqa: F401
 from tests.sample import MAJOR, flip_byte, write_config
+from tests.unit.vaults import DUMP, IDENTITY, publish, verdict
 
+SCRIPT = Path(kit_package.__file__).with_name("recover.sh")
 PASSPHRASE = "correct horse 'battery' $taple"
 _STANDARD = (
     "age", "awk", "cat", "cp", "df", "dirname", "grep", "id", "ls", "mkdir", "mktemp", "openssl", "rm", "sed", "sh",
@@ -307,6 +312,45 @@ def test_the_newest_verified_is_taken_and_a_bad_one_only_when_it_is_named(
 def test_a_kit_names_the_files_of_a_bucket_where_no_tool_can_fetch_them(backed_up: Shell, clean: CleanMachine) -> None:
     printed = clean.sh(make_kit(backed_up), "list", "s3://acme/ops", expect=2)
     assert "fetch the files by hand" in printed and "from s3://acme/ops" in printed
+
+
+@pytest.mark.parametrize("tool", ["rclone", "aws"])
+def test_a_bucket_is_read_with_whichever_tool_is_there(tmp_path: Path, tool: str) -> None:
+    import boto3
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415
+
+    beside = Path(sys.executable).with_name(tool)
+    program = str(beside) if beside.exists() else shutil.which(tool, path="/usr/bin:/usr/local/bin")
+    if program is None:
+        pytest.skip(f"{tool} is not installed")
+    store = DirectoryStore("far", tmp_path / "far")
+    for backup_id in ("20261121T020000Z-aaaa", "20261121T030000Z-bbbb"):
+        publish(store, backup_id)
+    store.keep_verdict(verdict("20261121T020000Z-aaaa", "verified", store="far"))
+    (tmp_path / "key").write_text(IDENTITY + "\n", encoding="utf-8")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / tool).symlink_to(program)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        endpoint = "http://{}:{}".format(*server.get_host_and_port())
+        keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+        client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="x",
+                              aws_secret_access_key="y")  # fmt: skip
+        bucket = f"acme-{tool}"
+        client.create_bucket(Bucket=bucket)
+        for path in (each for each in store.root.rglob("*") if each.is_file()):
+            client.upload_file(str(path), bucket, f"ops/{path.relative_to(store.root)}")
+        done = subprocess.run(
+            ["sh", SCRIPT, "unpack", f"s3://{bucket}/ops", "crm", "--to", tmp_path / "plain", "-i", tmp_path / "key"],
+            env={**keys, "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "HOME": str(tmp_path), "AWS_ENDPOINT_URL": endpoint},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    finally:
+        server.stop()
+    assert done.returncode == 0, done.stderr
+    assert "20261121T020000Z-aaaa, taken" in done.stdout and "verified" in done.stdout
+    assert (tmp_path / "plain" / "dump.pgc").read_bytes() == DUMP
 
 
 def test_folders_come_back_with_restic_alone(shell: Shell, crm: Server, clean: CleanMachine) -> None:

@@ -174,7 +174,7 @@ open_bucket() {
   make_work
   store=$work/store
   mkdir "$store"
-  fetch '*/manifest.json' '.verdicts/*' || fail "the list of restore points cannot be fetched from $bucket" \
+  fetch '*/manifest.json' '.verdicts/**' || fail "the list of restore points cannot be fetched from $bucket" \
     "look at the message above: credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), AWS_ENDPOINT_URL, region?"
 }
 
