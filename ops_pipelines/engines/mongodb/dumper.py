@@ -43,7 +43,7 @@ from ops_pipelines.engines.mongodb.namespaces import (
     file_stem,
     to_metadata,
 )
-from ops_pipelines.engines.mongodb.scan import Deadline, pin_snapshot, raw_batches, session_at, side_by_side
+from ops_pipelines.engines.mongodb.scan import Deadline, pin_snapshot, raw_batches, session_at, side_by_side, size_of
 from ops_pipelines.errors import SourceError
 from ops_pipelines.streams import Progress
 
@@ -139,16 +139,18 @@ class _Dump:
         self._expected = 0
         self.deadline = Deadline(source.limits.total)
         self.read = _Read()
-        self._sizes: dict[str, int] = {}
+        self._rows: dict[str, int] = {}
         self._readers = threading.Thread(target=self._read_all)
 
     def __enter__(self) -> None:
-        stats = self._database.command("dbStats")
-        self._expected = int(stats.get("dataSize", 0))
+        sizes = {}
         for each in self._with_data:
-            self._sizes[each.name] = self.count(each) or 0
+            assert each.data is not None
+            sizes[each.name], _average = size_of(self._database, each.data)
+            self._rows[each.name] = self.count(each) or 0
+        self._expected = sum(sizes.values())
         # The largest first, so that the last reader to finish has a small one.
-        self._with_data.sort(key=lambda each: -self._sizes[each.name])
+        self._with_data.sort(key=lambda each: -sizes[each.name])
         self._readers.start()
 
     def __exit__(self, *_exception: object) -> None:
@@ -214,7 +216,7 @@ class _Dump:
 
     def _check_count(self, collection: Collection, rows: int, at: Timestamp | None) -> None:
         """A cursor that ends early looks like one that is finished: the server's own count tells them apart."""
-        before, after = self._sizes[collection.name], self.count(collection)
+        before, after = self._rows[collection.name], self.count(collection)
         if after is None or rows in (before, after):
             return
         exact = self._exact(collection, at)
@@ -250,15 +252,18 @@ def _oplog(
     window: dict[str, JsonValue],
     warnings: list[str],
 ) -> Iterator[Member]:
-    """What happened while we read, for mongorestore --oplogReplay; facts and warnings say what there is."""
-    if began is None:
+    """What was written while we read, for mongorestore --oplogReplay; facts and warnings say what there is."""
+    ended = oplog.newest(database)
+    if began is None or ended is None:
+        return
+    window["oplog"] = {"start": oplog.as_fact(began), "end": oplog.as_fact(ended)}
+    if began == ended:
         return
     try:
-        ended, path = oplog.save(database, began, spool / f"{OPLOG}{DATA}", deadline)
+        path = oplog.save(database, began, ended, spool / f"{OPLOG}{DATA}", deadline)
     except oplog.RolledOver as error:
         warnings.append(str(error))
         return
-    window["oplog"] = {"start": oplog.as_fact(began), "end": oplog.as_fact(ended)}
     yield Member(f"{ROOT}/{OPLOG}{DATA}", path)
 
 

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from ops_pipelines.engines.mongodb.connection import Document
+from ops_pipelines.engines.mongodb.connection import Document, reason
 from ops_pipelines.engines.mongodb.documents import Tally
 from ops_pipelines.engines.mongodb.scan import Deadline
 
@@ -17,12 +17,13 @@ _TRANSACTIONS = "admin.$cmd"
 
 
 class RolledOver(Exception):
-    """The oplog no longer has the beginning of the window."""
+    """The oplog does not have the window, or does not show it."""
 
 
 def newest(database: "Database[Document]") -> Timestamp | None:
-    """The time of the newest entry; None without an oplog, or without the right to read it."""
-    return _end(database, -1)
+    """The time of the newest entry; None on a server that is in no replica set."""
+    at: Timestamp | None = database.client.admin.command("hello").get("lastWrite", {}).get("opTime", {}).get("ts")
+    return at
 
 
 def as_fact(at: Timestamp) -> JsonValue:
@@ -30,32 +31,27 @@ def as_fact(at: Timestamp) -> JsonValue:
     return {"t": at.time, "i": at.inc}
 
 
-def save(database: "Database[Document]", began: Timestamp, path: Path, deadline: Deadline) -> tuple[Timestamp, Path]:
-    """Write every entry since `began` that concerns the database; returns the last time and the file.
+def save(database: "Database[Document]", began: Timestamp, ended: Timestamp, path: Path, deadline: Deadline) -> Path:
+    """Write every entry between two times that concerns the database into a file.
 
     Raises:
-        RolledOver: entries of the window are gone already.
-        pymongo.errors.PyMongoError, SourceError: it cannot be read.
+        RolledOver: entries of the window are gone already, or may not be read.
+        pymongo.errors.PyMongoError, SourceError: the server failed.
     """
-    oldest, ended = _end(database, 1), newest(database)
-    if oldest is None or ended is None or oldest > began:
+    try:
+        oldest = database.client["local"]["oplog.rs"].find_one({}, {"ts": True})
+    except OperationFailure as error:
+        raise RolledOver(f"what was written while the dump ran is not in this backup: {reason(error)}") from None
+    if oldest is None or oldest["ts"] > began:
         raise RolledOver(
-            "the oplog of the dump's time is not in this backup: the server keeps less of it than the dump took"
+            "what was written while the dump ran is not in this backup: the server's oplog is shorter than the dump was"
         )
     ours = {"$or": [{"ns": {"$regex": f"^{re.escape(database.name)}\\."}}, {"ns": _TRANSACTIONS}]}
     wanted = {"ts": {"$gte": began, "$lte": ended}, **ours}
     tally = Tally(digest=False)
     with path.open("wb") as spooled:
-        for batch in database.client["local"]["oplog.rs"].find_raw_batches(wanted, sort=[("$natural", 1)]):
+        for batch in database.client["local"]["oplog.rs"].find_raw_batches(wanted):
             deadline.check()
             tally.add(cast(bytes, batch))
             spooled.write(cast(bytes, batch))
-    return ended, path
-
-
-def _end(database: "Database[Document]", direction: int) -> Timestamp | None:
-    try:
-        entries = database.client["local"]["oplog.rs"].find({}, {"ts": True}).sort("$natural", direction).limit(1)
-        return next((entry["ts"] for entry in entries), None)
-    except OperationFailure:
-        return None
+    return path

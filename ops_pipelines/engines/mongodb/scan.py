@@ -89,13 +89,18 @@ def session_at(database: "Database[Document]", at: Timestamp | None) -> Iterator
         yield session
 
 
-def _batch_rows(database: "Database[Document]", name: str) -> int:
-    """How many documents make a batch of a fitting size."""
+def size_of(database: "Database[Document]", name: str) -> tuple[int, int]:
+    """The bytes of all documents of a collection, and of the average one; 0 where the server will not say."""
     try:
         [facts] = database[name].aggregate([{"$collStats": {"storageStats": {}}}])
-        average = int(facts["storageStats"].get("avgObjSize") or 0)
+        return int(facts["storageStats"].get("size") or 0), int(facts["storageStats"].get("avgObjSize") or 0)
     except (OperationFailure, ValueError, KeyError):
-        average = 0  # not permitted, or sharded: a middling guess
+        return 0, 0  # not permitted, or sharded
+
+
+def _batch_rows(database: "Database[Document]", name: str) -> int:
+    """How many documents make a batch of a fitting size."""
+    _all, average = size_of(database, name)
     return max(1, _BATCH_BYTES // (average or 4096))
 
 

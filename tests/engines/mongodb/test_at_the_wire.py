@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+import bson
 import pytest
-from bson import Timestamp
 
 from ops_pipelines.errors import OpsError
 from tests.engines.mongodb.conftest import Protect
 from tests.engines.mongodb.unpacked import unpack
-from tests.engines.mongodb.wire import NOW, Script, serving
+from tests.engines.mongodb.wire import LATER, NOW, Script, serving
 
 DOCUMENTS = [{"_id": i} for i in range(5)]
 
@@ -73,23 +73,24 @@ def test_the_buckets_of_a_time_series_are_dumped_as_mongodump_does(protect: Prot
     assert "time series m" in verdict.reason
 
 
-def test_an_oplog_that_has_rolled_over_is_told(protect: Protect) -> None:
-    played = script(snapshots=False)
-    heard: list[object] = []
+def test_what_was_written_meanwhile_lies_beside_the_dump(protect: Protect, tmp_path: Path) -> None:
+    with serving(script(snapshots=False, written=True)) as url:
+        backups = protect(url)
+        manifest = backups.take()
+    assert manifest.engine["oplog"] == {
+        "start": {"t": NOW.time, "i": NOW.inc}, "end": {"t": LATER.time, "i": LATER.inc},
+    }  # fmt: skip
+    [entry] = bson.decode_all((unpack(backups, tmp_path) / "dump" / "oplog.bson").read_bytes())
+    assert entry["ts"] == NOW
+    assert any("--oplogReplay" in line for line in manifest.restore_by_hand)
 
-    def oldest_is_newer(command: dict[str, object], target: str) -> dict[str, object]:
-        if target == "oplog.rs":
-            heard.append(command)
-            late = len(heard) > 1
-            entry = {"ts": Timestamp(NOW.time + 60, 1) if late else NOW}
-            return Script._cursor(target, [entry])
-        return Script._find(played, command, target)
 
-    played._find = oldest_is_newer  # type: ignore[method-assign]
-    with serving(played) as url:
-        manifest = protect(url).take()
-    assert "oplog" not in manifest.engine
-    assert any("keeps less of it" in warning for warning in manifest.warnings)
+def test_an_oplog_that_has_rolled_over_is_told(protect: Protect, tmp_path: Path) -> None:
+    with serving(script(snapshots=False, written=True, oplog_from=LATER)) as url:
+        backups = protect(url)
+        manifest = backups.take()
+    assert any("oplog is shorter than the dump" in warning for warning in manifest.warnings)
+    assert not (unpack(backups, tmp_path) / "dump" / "oplog.bson").exists()
 
 
 def test_accounts_that_may_not_be_read_are_told(protect: Protect) -> None:

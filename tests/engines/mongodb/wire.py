@@ -14,7 +14,7 @@ import bson
 from bson import Int64, Timestamp
 
 Document = dict[str, Any]
-NOW = Timestamp(1_800_000_000, 7)
+NOW, LATER = Timestamp(1_800_000_000, 7), Timestamp(1_800_000_060, 1)
 _OP_MSG = 2013
 
 
@@ -26,6 +26,8 @@ class Script:
         collections: documents by collection.
         fails: an error in place of the first answer of a command on a collection, by `command collection`.
         snapshots: whether it takes reads of level snapshot, as a replica set does.
+        written: whether somebody writes while it is read.
+        oplog_from: the time of the oldest entry in its oplog.
         loses: collections whose cursor ends after the first batch, without a word.
         heard: every command it was sent.
     """
@@ -35,6 +37,8 @@ class Script:
     snapshots: bool = True
     loses: frozenset[str] = frozenset()
     heard: list[Document] = field(default_factory=list)
+    written: bool = False
+    oplog_from: Timestamp = NOW
     options: dict[str, Document] = field(default_factory=dict)
     answers: dict[str, Document] = field(default_factory=dict)
 
@@ -55,7 +59,8 @@ class Script:
     def _hello(self, _command: Document, _target: str) -> Document:
         return {"isWritablePrimary": True, "maxWireVersion": 21, "minWireVersion": 0, "maxBsonObjectSize": 16777216,
                 "maxMessageSizeBytes": 48000000, "maxWriteBatchSize": 100000, "logicalSessionTimeoutMinutes": 30,
-                "setName": "rs0", "hosts": ["scripted:27017"], "me": "scripted:27017", "secondary": False}  # fmt: skip
+                "setName": "rs0", "hosts": ["scripted:27017"], "me": "scripted:27017", "secondary": False,
+                "lastWrite": {"opTime": {"ts": self._newest(), "t": Int64(1)}}}  # fmt: skip
 
     _ismaster = _isMaster = _hello
 
@@ -91,7 +96,7 @@ class Script:
 
     def _find(self, command: Document, target: str) -> Document:
         if target == "oplog.rs":
-            return self._cursor(target, [{"ts": NOW, "op": "n", "ns": ""}])
+            return self._cursor(target, [{"ts": self.oplog_from, "op": "n", "ns": ""}])
         if command.get("readConcern", {}).get("level") == "snapshot" and not self.snapshots:
             return {"ok": 0.0, "code": 246, "errmsg": "no snapshots here"}
         documents = self.collections[target]
@@ -104,6 +109,9 @@ class Script:
 
     def _getMore(self, _command: Document, target: str) -> Document:
         return self._cursor(target, self.collections[target][1:], more=True)
+
+    def _newest(self) -> Timestamp:
+        return LATER if self.written and any("find" in each for each in self.heard) else NOW
 
     def _number(self, target: str) -> int:
         return 1000 + list(self.collections).index(target)
