@@ -10,6 +10,7 @@ their existence is compared. A file that vanished meanwhile is a warning; one th
 
 import errno
 import json
+import os
 import secrets
 import shlex
 import shutil
@@ -290,35 +291,55 @@ class FilesEngine:
     ) -> None:
         """Copy a snapshot into another store's repository, making that when it is missing; see `Carrier`."""
         there = self._restic(target)
-        reading = {"RESTIC_FROM_REPOSITORY": origin.address, "RESTIC_FROM_PASSWORD": there.password}
+        reading = {**origin.environment, **target.environment}
+        reading |= {"RESTIC_FROM_REPOSITORY": origin.address, "RESTIC_FROM_PASSWORD": there.password}
         snapshot, expected = str(facts["snapshot"]), int(str(facts["bytes"]))
-
-        def copy() -> None:
+        if self._is_there(there, facts, reading):
+            return
+        try:
             there.run(
                 "copy",
                 snapshot,
-                env={**origin.environment, **target.environment, **reading},
+                env=reading,
                 moved=lambda done: progress("copy files", min(done, expected), expected),
             )
-
-        try:
-            try:
-                copy()
-            except ResticFailed as error:
-                if error.kind != "missing" or _names(error, origin):
-                    raise
-                # The same chunk boundaries: what is copied twice is stored once.
-                there.run("init", "--copy-chunker-params", env={**origin.environment, **reading})
-                copy()
-            if not there.snapshots("--tag", str(facts["tag"])):
-                raise StoreError(f"{target.address} did not receive the snapshot {snapshot[:8]}")
         except ResticFailed as error:
             raise self._not_carried(error, snapshot, origin, target) from None
+
+    def _is_there(self, there: Restic, facts: Mapping[str, JsonValue], reading: Mapping[str, str]) -> bool:
+        """Whether a repository, made when it is missing, has the snapshot whole.
+
+        Raises StoreError when it cannot be used or, asked to take again what it has, is damaged: restic would skip it.
+        """
+        try:
+            try:
+                found = there.snapshots("--tag", str(facts["tag"]))
+            except ResticFailed as error:
+                if error.kind != "missing":
+                    raise
+                # The same chunk boundaries: what is copied twice is stored once.
+                there.run("init", "--copy-chunker-params", env=reading)
+                return False
+            if found:
+                there.run("check", "--read-data", moved=lambda done: None)
+        except ResticFailed as error:
+            address = there.repository.address
+            raise StoreError(
+                f"{address} cannot take the snapshot {str(facts['snapshot'])[:8]} of {self._name}",
+                why=f"{error.what}: {error.why}",
+                safe="the local copy is untouched",
+                next=f"move the damaged repository aside (mv {address} {address}.damaged), delete its restore points "
+                "and copy them again"
+                if error.kind == "damaged"
+                else "",
+            ) from None
+        return bool(found)
 
     def _not_carried(
         self, error: ResticFailed, snapshot: str, origin: Repository, target: Repository
     ) -> CorruptCopy | StoreError:
-        if error.kind in ("damaged", "snapshot") or (error.kind == "missing" and _names(error, origin)):
+        # The target answered a moment ago: what is missing or damaged now is what is read.
+        if error.kind in ("damaged", "snapshot", "missing"):
             return CorruptCopy(
                 f"the snapshot {snapshot[:8]} of {self._name} cannot be read from {origin.address}",
                 check={"snapshot": "snapshot", "missing": "repository"}.get(error.kind, "packs"),
@@ -444,7 +465,7 @@ class _Snapshot:
         self._tool.run("init")
 
     def _refuse_unread(self) -> None:
-        unread = [written(path) for path, number in self.summary.unread if number != errno.ENOENT]
+        unread = [written(path) for path, number in self.summary.unread if not _vanished(path, number)]
         if not unread:
             return
         self.forget()
@@ -500,6 +521,13 @@ class _Snapshot:
         return still, exist
 
 
+def _vanished(path: str, number: int) -> bool:
+    """Whether what restic could not read was gone by then; it does not always give the error's number."""
+    if number == 0 and "\ufffd" not in path:
+        return not os.path.lexists(path)
+    return number == errno.ENOENT
+
+
 def _same(before: Entry | None, after: Entry | None) -> bool:
     return before is not None and after is not None and before.stamp == after.stamp
 
@@ -532,11 +560,6 @@ def _fingerprint_in(parts: PartReader) -> Contents:
         return Contents.model_validate_json(parts.data("contents"))
     except ValidationError as error:
         raise CorruptCopy("the fingerprint cannot be read", check="contents", why=str(error)) from None
-
-
-def _names(error: ResticFailed, repository: Repository) -> bool:
-    """Whether restic named this repository as the one it did not find."""
-    return repository.address in (line.strip() for line in error.why.splitlines())
 
 
 def _save(stream: Reader, path: Path) -> None:

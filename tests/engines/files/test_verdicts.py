@@ -8,7 +8,7 @@ import pytest
 
 from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.backup.take import take_backup
-from ops_pipelines.errors import CorruptCopy
+from ops_pipelines.errors import CorruptCopy, StoreError
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.verify import fingerprint_of
 from ops_pipelines.vault.reader import Copy
@@ -128,6 +128,17 @@ def test_a_damaged_origin_is_not_copied(house: House) -> None:
         copy_to(house.workspace, house.point(), "nas")
     assert caught.value.check == "packs"
     assert house.workspace.stores["nas"].ids("files") == []
+
+
+def test_a_damaged_repository_does_not_pass_for_a_new_copy(house: House) -> None:
+    house.backup()
+    house.copy()
+    flip(house.packs("nas")[0])
+    assert failed(house, "nas") == ("bad", ["packs"])
+    assert house.verify().outcome == "verified"
+    with pytest.raises(StoreError, match="cannot take the snapshot") as caught:
+        house.copy()
+    assert "mv " in caught.value.next
 
 
 def test_what_is_forgotten_is_gone_and_the_others_are_intact(house: House) -> None:
