@@ -27,6 +27,7 @@ def seal(
     source: str = "crm",
     recipients: Sequence[str] = (RECIPIENT,),
     dump: bytes = DUMP,
+    at: datetime = AT,
 ) -> Manifest:
     """Write the parts and the manifest of a restore point into a staging directory."""
     staged = Staged(directory, recipients, Repository(""))
@@ -38,9 +39,9 @@ def seal(
         kind="postgres",
         host="here",
         product="test",
-        started_at=AT,
-        snapshot_at=AT,
-        finished_at=AT,
+        started_at=at,
+        snapshot_at=at,
+        finished_at=at,
         engine={"format": "custom"},
         contents=Summary(level="off", objects=0, tables=0, rows=0, schema_digest="", content_digest=None),
         recipients=recipients,
@@ -58,10 +59,11 @@ def publish(
     source: str = "crm",
     recipients: Sequence[str] = (RECIPIENT,),
     dump: bytes = DUMP,
+    at: datetime = AT,
 ) -> Manifest:
     """A published restore point."""
     with store.stage(backup_id) as directory:
-        manifest = seal(directory, backup_id, source=source, recipients=recipients, dump=dump)
+        manifest = seal(directory, backup_id, source=source, recipients=recipients, dump=dump, at=at)
         store.publish(directory, manifest)
     return manifest
 
