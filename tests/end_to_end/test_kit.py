@@ -334,7 +334,7 @@ def test_a_bucket_is_read_with_whichever_tool_is_there(tmp_path: Path, tool: str
     server.start()
     try:
         endpoint = "http://{}:{}".format(*server.get_host_and_port())
-        keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+        keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_ENDPOINT_URL": endpoint}
         client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="x",
                               aws_secret_access_key="y")  # fmt: skip
         bucket = f"acme-{tool}"
@@ -343,7 +343,7 @@ def test_a_bucket_is_read_with_whichever_tool_is_there(tmp_path: Path, tool: str
             client.upload_file(str(path), bucket, f"ops/{path.relative_to(store.root)}")
         done = subprocess.run(
             ["sh", SCRIPT, "unpack", f"s3://{bucket}/ops", "crm", "--to", tmp_path / "plain", "-i", tmp_path / "key"],
-            env={**keys, "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "HOME": str(tmp_path), "AWS_ENDPOINT_URL": endpoint},
+            env={**keys, "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "HOME": str(tmp_path)},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
     finally:
