@@ -4,7 +4,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlencode
@@ -53,7 +53,7 @@ class Server:
         self._scheme, userinfo, self.hosts, path, query = match.groups()
         self._userinfo = userinfo or ""
         self.database = unquote(path or "")
-        if _NAME.fullmatch(self.database) is None:
+        if not is_name(self.database):
             raise _unreadable(f"{self.database!r} is no name of a database" if path else "it names no database")
         self._options = parse_qsl(query or "", keep_blank_values=True)
         self._connect, self._stall = connect, stall
@@ -69,7 +69,7 @@ class Server:
 
     def at(self, database: str) -> "Server":
         """Another database of the same server, with the same credentials. Raises SourceError for a bad name."""
-        if _NAME.fullmatch(database) is None:
+        if not is_name(database):
             raise _unreadable(f"{database!r} is no name of a database")
         other = object.__new__(Server)
         other.__dict__.update(self.__dict__)
@@ -110,6 +110,11 @@ class Server:
 
     def __str__(self) -> str:
         return f"{self.database} on {self.hosts}"
+
+
+def is_name(text: str) -> bool:
+    """Whether a database can be called so."""
+    return _NAME.fullmatch(text) is not None
 
 
 def with_credentials(host: str, port: int, database: str, user: str, password: str) -> str:
@@ -237,11 +242,8 @@ def same_database(one: Server, other: Server) -> bool:
         first, second = identity(one), identity(other)
     except SourceError:
         return one.database.lower() == other.database.lower() and bool(_addresses(one) & _addresses(other))
-    if not (first.process or first.replica_set or first.cluster):
-        # A server too old to say who it is.
-        return first.same(replace(second, process="")) or (
-            one.database.lower() == other.database.lower() and bool(_addresses(one) & _addresses(other))
-        )
+    if not (first.process or first.replica_set or first.cluster):  # too old to say who it is
+        return one.database.lower() == other.database.lower() and bool(_addresses(one) & _addresses(other))
     return first.same(second)
 
 

@@ -32,7 +32,7 @@ from ops_pipelines.engines.base import (
     RestoreFailed,
 )
 from ops_pipelines.engines.mongodb import archive, assertions, contents, dumper, folder, server, tools
-from ops_pipelines.engines.mongodb.connection import Document, Server, connected, same_database
+from ops_pipelines.engines.mongodb.connection import Document, Server, connected, is_name, same_database
 from ops_pipelines.engines.mongodb.documents import TornDocument
 from ops_pipelines.engines.mongodb.layout import PART, ROOT, read_layout
 from ops_pipelines.engines.mongodb.loader import load
@@ -124,8 +124,8 @@ class MongoDBEngine:
 
     def is_source(self, name_or_url: str) -> bool:
         """Whether a target is this very source, however it is spelled."""
-        if "://" in name_or_url and not name_or_url.startswith("mongodb"):
-            return False  # a database of another kind
+        if not name_or_url.startswith(("mongodb://", "mongodb+srv://")) and not is_name(name_or_url):
+            return False  # a target of another kind
         return same_database(self._locate(name_or_url), self.server())
 
     def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:

@@ -52,7 +52,8 @@ def test_the_source_is_recognised_however_it_is_spelled(spelling: str, mongo: Te
 
 def test_another_database_of_the_same_server_is_no_source(mongo: TestServer, database: Mongo) -> None:
     assert not engine(mongo.url(database.name)).is_source("another")
-    assert not engine(mongo.url(database.name)).is_source("postgresql://127.0.0.1/crm")
+    for other_kind in ("postgresql://127.0.0.1/crm", "host=/run dbname=crm", "/srv/folder", "mysql://h/crm"):
+        assert not engine(mongo.url(database.name)).is_source(other_kind)
 
 
 def test_a_server_that_does_not_answer_is_compared_by_its_address() -> None:
