@@ -1,0 +1,65 @@
+"""What a restored MySQL database must satisfy beyond being equal to its source."""
+
+from collections.abc import Iterator, Sequence
+
+from ops_pipelines.engines.base import Finding
+from ops_pipelines.engines.mysql.connection import Session, identifier
+from ops_pipelines.engines.mysql.definitions import Table
+
+_NAMED = 5
+_KEY_COLUMNS = """
+select constraint_name, table_name, referenced_table_schema, referenced_table_name, column_name, referenced_column_name
+  from information_schema.key_column_usage
+ where table_schema = database() and referenced_table_name is not null
+ order by table_name, constraint_name, ordinal_position
+"""
+
+
+def assertions(opened: Session, tables: Sequence[Table]) -> Iterator[Finding]:
+    """Tables and indexes are whole, and no row points to one that is not there."""
+    names = [table.name for table in tables if table.holds_rows]
+    yield _finding("tables", _broken(opened, names), f"{len(names)} tables and their indexes are whole")
+    keys = _foreign_keys(opened)
+    orphans = list(_orphans(opened, keys))
+    # A source that was loaded with checks off has them, too; its backup is as good as it was.
+    yield _finding("foreign keys", orphans, f"{len(keys)} foreign keys without orphans", attention=True)
+
+
+def _finding(name: str, problems: Sequence[str], well: str, *, attention: bool = False) -> Finding:
+    more = f" … and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+    detail = "; ".join(problems[:_NAMED]) + more if problems else well
+    return Finding(name=name, passed=not problems, detail=detail, attention=attention)
+
+
+def _broken(opened: Session, names: Sequence[str]) -> list[str]:
+    found = []
+    for name in names:
+        for _table, _operation, kind, text in opened.rows(f"check table {identifier(name)}"):
+            if kind.lower() == "error" or (kind == "status" and text not in ("OK", "Table is already up to date")):
+                found.append(f"{name}: {text}")
+    return found
+
+
+_Key = tuple[str, str, str, str]
+
+
+def _foreign_keys(opened: Session) -> dict[_Key, list[tuple[str, str]]]:
+    keys: dict[_Key, list[tuple[str, str]]] = {}
+    for name, table, schema, referenced, column, other in opened.rows(_KEY_COLUMNS):
+        keys.setdefault((name, table, schema, referenced), []).append((column, other))
+    return keys
+
+
+def _orphans(opened: Session, keys: dict[_Key, list[tuple[str, str]]]) -> Iterator[str]:
+    ours = str(opened.value("select database()"))
+    for (name, table, schema, referenced), columns in keys.items():
+        if schema != ours:
+            continue  # another database, which this backup does not hold
+        joined = " and ".join(f"c.{identifier(one)} = p.{identifier(other)}" for one, other in columns)
+        given = " and ".join(f"c.{identifier(one)} is not null" for one, _other in columns)
+        count = opened.value(
+            f"select count(*) from {identifier(table)} c left join {identifier(referenced)} p on {joined}"
+            f" where {given} and p.{identifier(columns[0][1])} is null"
+        )
+        if count:
+            yield f"{table}.{name}: {count} rows point to nothing in {referenced}"

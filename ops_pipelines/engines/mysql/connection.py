@@ -1,0 +1,333 @@
+"""Talk to a MySQL or MariaDB server: URLs without their secrets, and sessions with limits."""
+
+import os
+import re
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+import pymysql
+
+from ops_pipelines import redact
+from ops_pipelines.errors import SourceError
+
+_SCHEME = re.compile(r"(mysql|mariadb)(\+\w+)?\Z")
+_SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")
+_YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+_VERIFIED_MODES = ("VERIFY_CA", "VERIFY_IDENTITY")
+# Our own limits bound every statement; the server's would cut a long snapshot. Not every server has each.
+_UNLIMITED = {
+    "wait_timeout": "604800", "net_write_timeout": "86400", "net_read_timeout": "86400",
+    "idle_transaction_timeout": "0", "idle_readonly_transaction_timeout": "0", "information_schema_stats_expiry": "0",
+}  # fmt: skip
+
+
+class QueryFailed(SourceError):
+    """The server refused a statement; `code` is its error number, 0 when it never answered."""
+
+    def __init__(self, what: str, *, code: int, why: str, safe: str = "", next: str = "") -> None:
+        super().__init__(what, why=why, safe=safe, next=next)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How a connection is encrypted. `verify` checks the server's certificate and name."""
+
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    verify: bool = False
+
+    def context(self) -> ssl.SSLContext:
+        """The same for Python. Raises SourceError when a file cannot be read."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca or None)
+            if self.cert:
+                context.load_cert_chain(self.cert, self.key or None)
+        except OSError as error:
+            raise SourceError(
+                "the TLS files of the MySQL URL cannot be used", why=str(error), next="check ssl_ca, ssl_cert, ssl_key"
+            ) from None
+        if not self.verify:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context
+
+
+@dataclass(frozen=True)
+class Server:
+    """One database on one server; `database` may be empty. Made from a URL by `parse`."""
+
+    user: str
+    password: str = field(repr=False)
+    host: str
+    port: int
+    socket: str
+    database: str
+    tls: Tls | None
+    connect: timedelta
+
+    def at(self, database: str) -> "Server":
+        """The same server, another database."""
+        return replace(self, database=database)
+
+    def url(self) -> str:
+        """The whole URL, secrets included. Never print it."""
+        query = {"socket": self.socket} if self.socket else {}
+        if self.tls is not None:
+            files = {"ssl_ca": self.tls.ca, "ssl_cert": self.tls.cert, "ssl_key": self.tls.key}
+            query |= {
+                "ssl": "true",
+                "ssl_verify": str(self.tls.verify).lower(),
+                **{k: v for k, v in files.items() if v},
+            }
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
+        return f"mysql://{login}@{host}:{self.port}/{quote(self.database, safe='')}?{urlencode(query)}"
+
+    def option_file(self) -> str:
+        """The connection as an option file for the programs of either product."""
+        options = {"user": self.user, "password": self.password}
+        options |= (
+            {"protocol": "socket", "socket": self.socket}
+            if self.socket
+            else {"protocol": "tcp", "host": self.host, "port": str(self.port)}
+        )
+        options["loose-connect-timeout"] = str(_whole_seconds(self.connect))
+        tls = self.tls
+        verify = tls is not None and tls.verify
+        if tls is not None:
+            files = {"ssl-ca": tls.ca, "ssl-cert": tls.cert, "ssl-key": tls.key}
+            options |= {name: path for name, path in files.items() if path}
+            options |= {"loose-ssl-mode": "VERIFY_IDENTITY" if verify else "REQUIRED", "loose-ssl": "1"}
+        # MariaDB's name of the same; its newer clients verify unless they are told not to.
+        options["loose-ssl-verify-server-cert"] = str(int(verify))
+        return "[client]\n" + "".join(f"{name}={_quoted_option(value)}\n" for name, value in options.items())
+
+    def __str__(self) -> str:
+        return f"{self.database or 'no database'} on {self.socket or f'{self.host}:{self.port}'}"
+
+
+def is_url(text: str) -> bool:
+    """Whether this is a URL, and not the bare name of a database."""
+    return "://" in text
+
+
+def speaks(url: str) -> bool:
+    """Whether a URL is of a MySQL or MariaDB server."""
+    return bool(_SCHEME.match(urlsplit(url).scheme))
+
+
+def parse(url: str, *, connect: timedelta) -> Server:
+    """The server a URL names.
+
+    Args:
+        url: `mysql://user:password@host:3306/database?socket=…&ssl_ca=…`; options that are an
+            application's own (charset and the like) are passed over.
+        connect: time allowed to reach the server.
+    Raises:
+        SourceError: it cannot be read.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        options = {key.replace("-", "_").lower(): value for key, value in parse_qsl(parts.query, strict_parsing=False)}
+    except ValueError as error:
+        raise _unreadable(str(error)) from None
+    if not _SCHEME.match(parts.scheme):
+        raise _unreadable("it does not begin with mysql:// or mariadb://")
+    password = unquote(parts.password or "")
+    if password:
+        redact.register(password)
+    wire = options.get("socket") or options.get("unix_socket") or ""
+    host = unquote(parts.hostname or "")
+    if not wire and port is None and host in ("", "localhost"):
+        # As every client of MySQL does: "localhost" is the socket, where there is one.
+        wire = next((path for path in _SOCKETS if Path(path).exists()), "")
+    return Server(
+        user=unquote(parts.username or ""),
+        password=password,
+        host=host or "127.0.0.1",
+        port=port or 3306,
+        socket=wire,
+        database=unquote(parts.path.lstrip("/")),
+        tls=_tls(options),
+        connect=connect,
+    )
+
+
+def _tls(options: dict[str, str]) -> Tls | None:
+    mode = options.get("ssl_mode", "").upper()
+    files = {name: options.get(f"ssl_{name}", "") for name in ("ca", "cert", "key")}
+    wanted = _flag(options, "ssl") or any(files.values()) or mode in ("REQUIRED", *_VERIFIED_MODES)
+    asked = [_flag(options, name) for name in ("ssl_verify", "ssl_verify_cert", "ssl_verify_identity")]
+    # Who names a certificate authority wants the server to be who it says it is.
+    verify = mode in _VERIFIED_MODES or True in asked or (bool(files["ca"]) and False not in asked and not mode)
+    return Tls(**files, verify=verify) if wanted or verify else None
+
+
+def _flag(options: dict[str, str], name: str) -> bool | None:
+    value = options.get(name, "").lower()
+    if value and value not in (*_YES, *_NO):
+        raise _unreadable(f"{name} is {value!r}, neither true nor false")
+    return value in _YES if value else None
+
+
+def _unreadable(why: str) -> SourceError:
+    return SourceError("the MySQL URL cannot be read", why=why, next="write it like mysql://user:…@host:3306/database")
+
+
+def _quoted_option(value: str) -> str:
+    escaped = (
+        value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    )
+    return f'"{escaped}"'
+
+
+def _whole_seconds(span: timedelta) -> int:
+    return max(2, int(span.total_seconds()))
+
+
+@contextmanager
+def options_for_programs(server: Server) -> Iterator[str]:
+    """The argument that gives a program this connection through an anonymous file of ours, for the block."""
+    descriptor = os.memfd_create("options")
+    try:
+        os.fchmod(descriptor, 0o600)  # the programs pass over files that others could have written
+        os.write(descriptor, server.option_file().encode())
+        yield f"--defaults-file=/proc/{os.getpid()}/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+class Session:
+    """One connection whose every statement is bounded, even when the server freezes."""
+
+    def __init__(self, connection: "pymysql.Connection[Any]", limit: timedelta) -> None:
+        self._connection = connection
+        self._limit = limit
+        self._aborted = ""
+
+    def rows(
+        self, sql: str, parameters: Sequence[Any] = (), *, limit: timedelta | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Every row of a statement; an empty list for one that returns none.
+
+        Raises:
+            QueryFailed: the server refused it, went away, or took longer than the limit.
+        """
+        allowed = limit or self._limit
+        timer = threading.Timer(
+            min(allowed.total_seconds(), threading.TIMEOUT_MAX), self.abort, [f"no answer within {allowed}"]
+        )
+        timer.daemon = True
+        timer.start()
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(sql, parameters or None)
+                return list(cursor.fetchall())
+        except (pymysql.MySQLError, OSError) as error:
+            code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+            raise QueryFailed(
+                "a query failed", code=code, why=self._aborted or message(error), safe="queries of ours only read"
+            ) from None
+        finally:
+            timer.cancel()
+
+    def value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        """The first column of the first row."""
+        return self.rows(sql, parameters)[0][0]
+
+    def variables(self, *names: str) -> dict[str, str]:
+        """Those of these system variables that the server has."""
+        listed = ", ".join(f"'{name}'" for name in names)
+        return {str(name): str(value) for name, value in self.rows(f"show variables where variable_name in ({listed})")}
+
+    def abort(self, reason: str) -> None:
+        """Wake whoever waits in this session, from any thread; its statement fails with `reason`."""
+        self._aborted = reason
+        wire = self._connection._sock  # type: ignore[attr-defined]
+        if wire is not None:
+            with suppress(OSError):  # closed already: nobody is waiting
+                wire.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def session(server: Server, *, limit: timedelta, settings: bool = True) -> Iterator[Session]:
+    """A session for the length of the block, in autocommit.
+
+    Args:
+        limit: the longest any statement may take, unless it is given its own.
+        settings: pin what the text of a value and of a definition depends on.
+    Raises:
+        SourceError: the server cannot be reached, or refuses us.
+    """
+    try:
+        connection: pymysql.Connection[Any] = pymysql.connect(
+            host=server.host,
+            port=server.port,
+            unix_socket=server.socket or None,
+            user=server.user,
+            password=server.password,
+            database=server.database or None,
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=_whole_seconds(server.connect),
+            # The handshake reads, too: a frozen server accepts connections and says nothing.
+            read_timeout=_whole_seconds(min(server.connect, limit)),
+            ssl=server.tls.context() if server.tls is not None else None,
+            ssl_disabled=server.tls is None,
+            program_name="ops_pipelines",
+        )
+    except (pymysql.MySQLError, OSError) as error:
+        raise SourceError(
+            f"MySQL database {server} cannot be opened",
+            why=message(error),
+            safe="nothing was changed; existing backups are untouched",
+            next=_advice(error),
+        ) from None
+    connection._read_timeout = None  # type: ignore[attr-defined]  # from here on the session's own timer counts
+    opened = Session(connection, limit)
+    try:
+        if settings:
+            _pin(opened, limit)
+        yield opened
+    finally:
+        with suppress(pymysql.MySQLError, OSError):
+            connection._force_close()  # type: ignore[attr-defined]  # a polite goodbye would wait for a frozen server
+
+
+def _pin(opened: Session, limit: timedelta) -> None:
+    wanted = {**_UNLIMITED, "max_statement_time": str(_whole_seconds(limit))}
+    known = opened.variables(*wanted)
+    opened.rows(
+        "set session time_zone = '+00:00', sql_mode = '', sql_quote_show_create = 1"
+        + "".join(f", {name} = {wanted[name]}" for name in known)
+    )
+
+
+def message(error: BaseException) -> str:
+    """What a driver's error says, without its tuple."""
+    said = [str(each) for each in error.args if each and not isinstance(each, int)]
+    return " ".join((said[-1] if said else str(error) or type(error).__name__).split())
+
+
+def _advice(error: BaseException) -> str:
+    code = error.args[0] if error.args else 0
+    if code in (1044, 1045, 1698):
+        return "check user, password and privileges in the source's url, then: ops backup"
+    if code == 1049:
+        return "check the database's name in the source's url, then: ops backup"
+    return "check that the server runs and can be reached from here, then: ops backup"
+
+
+def identifier(name: str) -> str:
+    """A name as SQL writes it."""
+    return "`" + name.replace("`", "``") + "`"

@@ -1,0 +1,179 @@
+"""The MySQL fingerprint: every object's definition, every table's rows.
+
+Rows are digested inside the server: each row's values become one string of bytes, its MD5 gives 64 bits, and those
+are summed, which no order of rows can change. A value's bytes do not depend on the session: text in the column's own
+character set, times in UTC, BIT and GEOMETRY in hexadecimal. FLOAT counts as far as the dump clients write it, six
+digits. Left out on purpose: virtual columns (their expression is compared, their values follow), and rows that live
+elsewhere (FEDERATED, MERGE and the like).
+"""
+
+import queue
+import threading
+from collections.abc import Sequence
+
+from ops_pipelines.engines.base import Contents, Level, TableFacts
+from ops_pipelines.engines.migrations import recognised
+from ops_pipelines.engines.mysql.connection import Session, identifier
+from ops_pipelines.engines.mysql.definitions import Table
+from ops_pipelines.errors import SourceError
+
+DIALECT = "mysql 1"
+"""Raise the number with any change to what `definitions` reads."""
+
+_HEXADECIMAL = (
+    "bit", "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
+    "geometrycollection", "geomcollection", "vector",
+)  # fmt: skip
+_SHORT_TEXT = ("char", "varchar", "binary", "varbinary", "enum", "set")
+# Hashed one by one: a row of them may be longer than a packet, and CONCAT would turn it into NULL.
+_LONG = ("text", "tinytext", "mediumtext", "longtext", "blob", "tinyblob", "mediumblob", "longblob", "json")
+_COLUMNS = """
+select table_name, column_name, lower(data_type), concat(upper(extra), ' ', coalesce(generation_expression, ''))
+  from information_schema.columns where table_schema = database() order by table_name, column_name
+"""
+HISTORY = " (history)"
+"""What is put behind a system-versioned table's name for all versions of its rows."""
+
+Columns = dict[str, list[tuple[str, str, str]]]
+"""Name, type and extra facts of each table's columns."""
+
+
+def dialect(product: str, series: tuple[int, int]) -> str:
+    """How definitions are described: each series writes them in its own way."""
+    return f"{DIALECT}, {product} {series[0]}.{series[1]}"
+
+
+def read_counters(opened: Session, tables: Sequence[Table]) -> dict[str, int]:
+    """Where every AUTO_INCREMENT and every sequence that does not cycle stands, in its own direction.
+
+    Neither heeds snapshots. Read them before the dump starts: then a restored one is never behind.
+    """
+    counters = {
+        f"{table.name}.AUTO_INCREMENT": table.auto_increment for table in tables if table.auto_increment is not None
+    }
+    for table in tables:
+        if table.kind == "SEQUENCE":
+            stands, step, cycles = opened.rows(
+                f"select next_not_cached_value, increment, cycle_option from {identifier(table.name)}"
+            )[0]
+            if not cycles:
+                counters[table.name] = int(stands) if int(step) >= 0 else -int(stands)
+    return counters
+
+
+def read_columns(opened: Session) -> Columns:
+    """The columns of every table."""
+    columns: Columns = {}
+    for table, name, kind, extra in opened.rows(_COLUMNS):
+        columns.setdefault(table, []).append((name, kind, extra))
+    return columns
+
+
+def read_migrations(opened: Session, tables: Sequence[Table]) -> dict[str, str]:
+    """How far the application's own migrations had got."""
+    names = [identifier(table.name) for table in tables if table.holds_rows]
+    return {tool: str(opened.value(sql)) for tool, sql in recognised(names)}
+
+
+def questions(
+    tables: Sequence[Table], columns: Columns, level: Level, *, history: bool = True
+) -> list[tuple[str, str]]:
+    """One query per table for its rows and their digest, largest first.
+
+    Args:
+        history: ask for the old versions of system-versioned rows, too.
+    """
+    asked = []
+    for table in tables:
+        if table.holds_rows:
+            every = columns.get(table.name, [])
+            # The period of a current row is when it was restored, unless its history was dumped.
+            asked.append((table.name, _question(table.name, [each for each in every if not _is_period(each)], level)))
+        if table.versioned and history:
+            period = [each[0] for each in every if _is_period(each)] or ["ROW_START", "ROW_END"]
+            whole = [each for each in every if each[0] not in period]
+            whole += [(name, "timestamp", "") for name in sorted(period)]
+            question = _question(table.name, whole, level, "for system_time all")
+            asked.append((table.name + HISTORY, question))
+    return asked
+
+
+def _is_period(column: tuple[str, str, str]) -> bool:
+    """Whether a column says since when or until when its row counts."""
+    return column[2].endswith(("ROW START", "ROW END"))
+
+
+def _question(name: str, columns: Sequence[tuple[str, str, str]], level: Level, versions: str = "") -> str:
+    read = f"from {identifier(name)} {versions}"
+    if level != "full":
+        return f"select count(*), null {read}"
+    values = [_value(identifier(each), kind) for each, kind, extra in columns if not extra.startswith("VIRTUAL")]
+    row = f"concat_ws(',', {', '.join(values)})" if values else "''"
+    return f"select count(*), coalesce(sum(cast(conv(left(md5({row}), 16), 16, 10) as unsigned)), 0) {read}"
+
+
+def _value(column: str, kind: str) -> str:
+    """An expression that is equal for equal values, and for no others; NULL is unlike any text."""
+    if kind in _HEXADECIMAL:
+        return f"ifnull(hex({column}), 'NULL')"
+    if kind in _LONG:
+        return f"ifnull(md5({column}), 'NULL')"
+    if kind in _SHORT_TEXT:
+        # Its length in front keeps neighbours apart; QUOTE would do the same at twice the price of everything else.
+        return f"ifnull(concat(length({column}), ':', cast({column} as binary)), 'NULL')"
+    return f"ifnull(cast({column} as char), 'NULL')"
+
+
+def answer(asked: Sequence[tuple[str, str]], sessions: Sequence[Session]) -> dict[str, TableFacts]:
+    """Put every question to one of the sessions, which work side by side, each in the transaction it is in.
+
+    Raises:
+        SourceError: a query failed; the others are given up.
+    """
+    work: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+    for each in asked:
+        work.put(each)
+    tables: dict[str, TableFacts] = {}
+    failures: list[SourceError] = []
+
+    def worker(opened: Session) -> None:
+        try:
+            while not failures:
+                try:
+                    name, sql = work.get_nowait()
+                except queue.Empty:
+                    return
+                # Going back to a savepoint lets go of the table, so that nobody's ALTER has to wait for our end.
+                opened.rows("savepoint ops")
+                rows, digest = opened.rows(sql)[0]
+                opened.rows("rollback to savepoint ops")
+                tables[name] = TableFacts(rows=int(rows), digest=None if digest is None else str(digest))
+        except SourceError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=worker, args=[opened]) for opened in sessions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return {name: facts for name, facts in tables.items() if not _no_history(name, tables)}
+
+
+def _no_history(name: str, tables: dict[str, TableFacts]) -> bool:
+    """Whether this is the history of a table that has no old versions: dumped or not, it comes back the same."""
+    current = tables.get(name.removesuffix(HISTORY))
+    return name.endswith(HISTORY) and current is not None and current.rows == tables[name].rows
+
+
+def in_snapshot(sessions: Sequence[Session]) -> None:
+    """Put every session into a transaction that sees what is committed now."""
+    for opened in sessions:
+        opened.rows("set session transaction isolation level repeatable read")
+        opened.rows("start transaction with consistent snapshot")
+
+
+def off(product: str, series: tuple[int, int]) -> Contents:
+    """The fingerprint that says nothing."""
+    return Contents(level="off", dialect=dialect(product, series))

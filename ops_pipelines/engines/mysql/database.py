@@ -1,0 +1,118 @@
+"""The database around the tables: what a restore must know of it and its server, and making a new one."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from pydantic import JsonValue
+
+from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL
+from ops_pipelines.engines.mysql.connection import Server, Session, identifier, session
+from ops_pipelines.errors import SafetyRefusal, SourceError
+
+_LIMIT = timedelta(minutes=5)
+# A server of other settings refuses some tables, or compares their names in another way.
+_SERVER_SETTINGS = (
+    "lower_case_table_names", "sql_mode", "character_set_server", "collation_server", "innodb_page_size",
+    "innodb_default_row_format", "explicit_defaults_for_timestamp", "default_storage_engine",
+)  # fmt: skip
+_IDENTITY = ("server_uid", "server_uuid", "hostname", "port", "datadir", "socket")
+_HELD = """
+select (select count(*) from information_schema.tables where table_schema = %s)
+     + (select count(*) from information_schema.routines where routine_schema = %s)
+     + (select count(*) from information_schema.events where event_schema = %s)
+"""
+
+
+def product_of(opened: Session) -> str:
+    """Whose server this is."""
+    said = opened.rows("select version(), @@version_comment")[0]
+    return MARIADB if MARIADB.lower() in " ".join(said).lower() else MYSQL
+
+
+def describe(opened: Session) -> dict[str, JsonValue]:
+    """What a restore must know about the database and its server."""
+    charset, collation, name = opened.rows(
+        "select default_character_set_name, default_collation_name, schema_name"
+        "  from information_schema.schemata where schema_name = database()"
+    )[0]
+    # The server's own modes, not the ones our session set for itself.
+    named = ", ".join(f"'{setting}'" for setting in _SERVER_SETTINGS)
+    settings = dict(opened.rows(f"show global variables where variable_name in ({named})"))
+    return {
+        "product": product_of(opened),
+        "server_version": str(opened.value("select version()")),
+        "database": name,
+        "charset": charset,
+        "collation": collation,
+        "settings": {str(key): str(value) for key, value in settings.items()},
+    }
+
+
+def same(one: Server, other: Server) -> bool:
+    """Whether two URLs lead to the same database, asked from the servers themselves."""
+    try:
+        with session(one.at(""), limit=_LIMIT) as first, session(other.at(""), limit=_LIMIT) as second:
+            alike = first.variables(*_IDENTITY) == second.variables(*_IDENTITY)
+            folded = first.variables("lower_case_table_names")["lower_case_table_names"] != "0"
+    except SourceError:
+        # One of them is not there or will not say: compare what the URLs say instead.
+        alike, folded = (one.host, one.port, one.socket) == (other.host, other.port, other.socket), False
+    if folded:
+        return alike and one.database.lower() == other.database.lower()
+    return alike and one.database == other.database
+
+
+def create(target: Server, facts: Mapping[str, JsonValue]) -> Server:
+    """Create the database `target` names, with the recorded character set; returns it.
+
+    Raises:
+        SafetyRefusal: it exists and is not empty.
+    """
+    if not target.database:
+        raise SafetyRefusal(
+            f"{target}: the target names no database",
+            safe="nothing was changed",
+            next="write it like mysql://user:…@host:3306/new_database",
+        )
+    name = identifier(target.database)
+    with session(target.at(""), limit=_LIMIT) as opened:
+        if opened.rows("select 1 from information_schema.schemata where schema_name = %s", [target.database]):
+            held = int(opened.rows(_HELD, [target.database] * 3)[0][0])
+            if held:
+                raise SafetyRefusal(
+                    f"database {target} exists and holds {held} objects",
+                    safe="nothing was changed",
+                    next="name a new database, or drop that one first if you are sure",
+                )
+            opened.rows(f"alter database {name} {_options(facts)}")
+        else:
+            opened.rows(f"create database {name} {_options(facts)}")
+    return target
+
+
+def create_definers(server: Server, definers: Sequence[JsonValue], database: str) -> None:
+    """Make accounts nobody can log in to for views, routines, triggers and events to run as."""
+    with session(server, limit=_LIMIT) as opened:
+        for definer in definers:
+            user, _, host = str(definer).rpartition("@")
+            if user:
+                account = f"{identifier(user)}@{identifier(host)}"
+                opened.rows(f"create user if not exists {account} account lock")
+                opened.rows(f"grant all on {_as_pattern(database)}.* to {account}")
+
+
+def statement(facts: Mapping[str, JsonValue]) -> str:
+    """The statement that makes the same database by hand."""
+    return f"CREATE DATABASE {identifier(str(facts['database']))} {_options(facts)}"
+
+
+def _options(facts: Mapping[str, JsonValue]) -> str:
+    charset, collation = facts.get("charset"), facts.get("collation")
+    if not charset or not collation:
+        return ""
+    return f"character set {identifier(str(charset))} collate {identifier(str(collation))}"
+
+
+def _as_pattern(database: str) -> str:
+    """A database in a GRANT is a pattern."""
+    return identifier(database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%"))

@@ -1,0 +1,425 @@
+"""The MySQL and MariaDB engine: dump and fingerprint one instant, restore with the standard client.
+
+Parts of a restore point: `dump.sql`, and `accounts.sql` where it is asked for.
+"""
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from ops_pipelines import process
+from ops_pipelines.config.sources import MySQLSource
+from ops_pipelines.engines.base import (
+    Contents,
+    Dumped,
+    Finding,
+    Legacy,
+    Level,
+    PartReader,
+    PartSink,
+    Probe,
+    Restored,
+    TableFacts,
+)
+from ops_pipelines.engines.mysql import accounts, archive, assertions, clients, contents, database, definitions
+from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL, Program, Series
+from ops_pipelines.engines.mysql.connection import (
+    Server,
+    Session,
+    is_url,
+    options_for_programs,
+    parse,
+    session,
+    speaks,
+)
+from ops_pipelines.engines.mysql.definitions import Table
+from ops_pipelines.engines.mysql.instant import Instant, position, standing_still
+from ops_pipelines.engines.mysql.restore import load
+from ops_pipelines.engines.mysql.server import scratch_server
+from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError, ToolMissing
+from ops_pipelines.streams import Progress, silent
+
+_OLDEST: Mapping[str, Series] = {MARIADB: (10, 3), MYSQL: (5, 7)}
+_HISTORY_SINCE: Series = (10, 11)
+_SERVER_IN_DUMP = re.compile(rb"^-- Server version\s+(\S+)", re.MULTILINE)
+_HOME_IN_DUMP = re.compile(rb"^-- Host: .*?Database: (.*?)\s*$", re.MULTILINE)
+
+
+class MySQLEngine:
+    """One MySQL or MariaDB database.
+
+    Args:
+        name: the source's name, for errors.
+        source: its configuration.
+    """
+
+    def __init__(self, name: str, source: MySQLSource) -> None:
+        self._name = name
+        self._source = source
+        self._limits = process.Limits(stall=source.limits.stall, total=source.limits.total)
+
+    def probe(self) -> Probe:
+        """Reach the source and look. Raises SourceError."""
+        with session(self.server(), limit=self._source.limits.stall) as opened:
+            size = sum(table.size_bytes for table in definitions.read_tables(opened))
+            return Probe(server_version=str(opened.value("select version()")), size_bytes=size)
+
+    def server(self) -> Server:
+        """The source's server; its password is resolved now and not kept."""
+        url = self._source.url.reveal(purpose=f"source {self._name}, url")
+        server = parse(url, connect=self._source.limits.connect)
+        if not server.database:
+            raise SourceError(
+                f"source {self._name}: its url names no database",
+                next="write it like mysql://user:…@host:3306/database",
+            )
+        return server
+
+    def dump(self, sink: PartSink, *, progress: Progress = silent) -> Dumped:
+        """Dump and fingerprint one instant of the source; see `Engine.dump`."""
+        server, limits = self.server(), self._source.limits
+        with session(server, limit=limits.stall) as opened:
+            facts = database.describe(opened)
+            program = self._program(facts)
+            seen = _Seen.of(opened)
+            facts |= {
+                "client_version": program.version,
+                "client_product": program.product,
+                "definers": list(definitions.definers(opened)),
+                "events": sum(name.startswith("event ") for name in seen.objects),
+            }
+            keeps_history = program.has("dump-history") and _series(facts) >= _HISTORY_SINCE
+            warnings = _warnings(seen, opened, keeps_history=keeps_history)
+            counters = contents.read_counters(opened, seen.tables)
+            if self._source.accounts:
+                sink.write("accounts.sql", "globals", accounts.dump(server, program, limits.stall))
+            with ExitStack() as sessions:
+                jobs = self._source.jobs if self._source.fingerprint != "off" else 0
+                readers = [sessions.enter_context(session(server, limit=limits.total)) for _ in range(jobs)]
+                locker = sessions.enter_context(session(server, limit=limits.stall))
+                unsteady = [table for table in seen.tables if table.holds_rows and not table.transactional]
+                contents.in_snapshot(readers)
+                before = self._fingerprint(readers, seen, unsteady, keeps_history)
+                instant = sessions.enter_context(standing_still(locker, seen.tables))
+                contents.in_snapshot(readers)
+                facts |= position(locker)
+                if not instant.shared:
+                    warnings.append(_NO_LOCK)
+                    readers = []
+                steady = [table for table in seen.tables if table not in unsteady]
+                with self._beside(readers, seen, steady, keeps_history) as fingerprint:
+                    self._dump_data(sink, server, program, seen, instant, progress, keeps_history)
+                    tables, migrations = fingerprint()
+                after = self._fingerprint(readers, seen, unsteady, keeps_history)
+            if _Seen.of(opened).objects != seen.objects:
+                raise SourceError(
+                    "the definitions of the source changed while it was dumped",
+                    why=f"other than at the start: {_changed(seen.objects, _Seen.of(opened).objects)}",
+                    safe="the dump was thrown away; earlier backups are untouched",
+                    next="when the migration is over: ops backup",
+                )
+        moved = sorted(name for name, facts_then in before.items() if after.get(name) != facts_then)
+        if not readers:
+            held = contents.off(str(facts["product"]), _series(facts))
+        else:
+            if moved:
+                warnings.append(
+                    f"written to while they were dumped, so their rows are not compared: {', '.join(moved)}"
+                )
+            held = Contents(
+                level=self._source.fingerprint,
+                dialect=contents.dialect(str(facts["product"]), _series(facts)),
+                objects=seen.objects,
+                tables=tables | after,
+                unsteady=moved,
+                counters=counters,
+                migrations=migrations,
+            )
+        return Dumped(snapshot_at=instant.at, contents=held, facts=facts, warnings=warnings)
+
+    def _program(self, facts: Mapping[str, JsonValue]) -> Program:
+        product, series = str(facts["product"]), _series(facts)
+        if series < _OLDEST[product]:
+            oldest = ".".join(map(str, _OLDEST[product]))
+            raise SourceError(
+                f"source {self._name}: {product} {oldest} or newer is needed, the server is {facts['server_version']}"
+            )
+        return clients.for_dump(product, series, self._source.bin_dirs)
+
+    def _fingerprint(
+        self, readers: Sequence[Session], seen: "_Seen", tables: Sequence[Table], history: bool
+    ) -> dict[str, TableFacts]:
+        if not readers:
+            return {}
+        asked = contents.questions(tables, seen.columns, self._source.fingerprint, history=history)
+        return contents.answer(asked, readers)
+
+    @contextmanager
+    def _beside(
+        self, readers: Sequence[Session], seen: "_Seen", tables: Sequence[Table], history: bool
+    ) -> Iterator[Callable[[], tuple[dict[str, TableFacts], dict[str, str]]]]:
+        """Fingerprint beside the dump; the block gets a function that waits for the result.
+
+        When the block fails, the fingerprint's sessions are cut, so that nobody waits for a frozen server.
+        """
+
+        def work() -> tuple[dict[str, TableFacts], dict[str, str]]:
+            if not readers:
+                return {}, {}
+            migrations = contents.read_migrations(readers[0], seen.tables)
+            return self._fingerprint(readers, seen, tables, history), migrations
+
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            future = beside.submit(work)
+            try:
+                yield future.result
+            except BaseException:
+                for opened in readers:
+                    opened.abort("the dump beside it failed")
+                raise
+
+    def _dump_data(
+        self,
+        sink: PartSink,
+        server: Server,
+        program: Program,
+        seen: "_Seen",
+        instant: Instant,
+        progress: Progress,
+        history: bool,
+    ) -> None:
+        with options_for_programs(server) as options:
+            argv: list[str | Path] = [
+                program.path, options, "--single-transaction", "--quick", "--routines", "--triggers", "--events",
+                "--hex-blob", "--default-character-set=utf8mb4", "--max-allowed-packet=1G", "--no-tablespaces",
+                *_where_known(program, history=history), "--", server.database,
+            ]  # fmt: skip
+            with process.running(argv, limits=self._limits) as command:
+                expected = sum(table.size_bytes for table in seen.tables)
+                watched = archive.Watched(command, begun=instant.let_go, progress=progress, expected_bytes=expected)
+                sink.stream("dump.sql", "dump", watched)
+                command.finish()
+        archive.check(
+            watched, (table.name for table in seen.tables if table.kind in ("BASE TABLE", "SYSTEM VERSIONED"))
+        )
+
+    @contextmanager
+    def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
+        """A disposable server of the dump's series; see `Engine.scratch`."""
+        try:
+            program = clients.for_server(str(facts["product"]), _series(facts), self._source.bin_dirs)
+        except ToolMissing as error:
+            raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned", next=error.next) from None
+        with scratch_server(program, directory, facts) as server:
+            target = database.create(server.at(str(facts["database"])), facts)
+            definers = facts.get("definers")
+            database.create_definers(server, definers if isinstance(definers, list) else [], target.database)
+            yield target.url()
+
+    @staticmethod
+    def reap(directory: Path) -> None:
+        """A killed server holds nothing outside its directory."""
+
+    def locate(self, name_or_url: str) -> str:
+        """The URL of a target; a bare name is a database on the source's server."""
+        return self._locate(name_or_url).url()
+
+    def is_source(self, name_or_url: str) -> bool:
+        """Whether a target is this very source, however it is spelled."""
+        if is_url(name_or_url) and not speaks(name_or_url):
+            return False
+        return database.same(self._locate(name_or_url), self.server())
+
+    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
+        """A new database beside the source, or the one a URL names; see `Engine.create_target`."""
+        wanted = self._locate(name_or_url)
+        if self.is_source(name_or_url):
+            raise SafetyRefusal(
+                f"{wanted} is the source {self._name} itself",
+                safe="nothing was changed",
+                next=f"restore beside it: ops restore {self._name} --to {self.server().database}_restored",
+            )
+        return database.create(wanted, facts).url()
+
+    def _locate(self, name_or_url: str) -> Server:
+        if is_url(name_or_url):
+            return parse(name_or_url, connect=self._source.limits.connect)
+        return self.server().at(name_or_url)
+
+    def restore(
+        self,
+        parts: PartReader,
+        facts: Mapping[str, JsonValue],
+        target: str,
+        *,
+        work: Path,
+        globals_too: bool,
+        progress: Progress = silent,
+    ) -> Restored:
+        """Load the parts into `target`; see `Engine.restore`."""
+        product = str(facts["client_product"])
+        program = clients.for_restore(product, clients.series_of(str(facts["client_version"])), self._source.bin_dirs)
+        server = parse(target, connect=self._source.limits.connect)
+        restored = load(
+            parts,
+            str(facts["database"]),
+            server,
+            program,
+            work=work,
+            limits=self._limits,
+            ours=globals_too,
+            progress=progress,
+        )
+        more = [] if globals_too else _beside_warnings(facts)
+        with session(server, limit=self._source.limits.stall) as opened:
+            version = str(opened.value("select version()"))
+        if clients.series_of(version) != _series(facts):
+            more.append(
+                f"restored on {version}, the source was {facts['server_version']}: definitions are not compared"
+            )
+        return Restored(seconds=restored.seconds, warnings=[*restored.warnings, *more])
+
+    def contents(self, target: str, level: Level) -> Contents:
+        """The fingerprint of `target`."""
+        server, limit = parse(target, connect=self._source.limits.connect), self._source.limits.total
+        with ExitStack() as sessions:
+            opened = sessions.enter_context(session(server, limit=limit))
+            product, series = database.product_of(opened), clients.series_of(str(opened.value("select version()")))
+            if level == "off":
+                return contents.off(product, series)
+            seen = _Seen.of(opened)
+            readers = [sessions.enter_context(session(server, limit=limit)) for _ in range(self._source.jobs)]
+            contents.in_snapshot(readers)
+            return Contents(
+                level=level,
+                dialect=contents.dialect(product, series),
+                objects=seen.objects,
+                tables=contents.answer(contents.questions(seen.tables, seen.columns, level), readers),
+                counters=contents.read_counters(opened, seen.tables),
+                migrations=contents.read_migrations(opened, seen.tables),
+            )
+
+    def assertions(self, target: str, held: Contents) -> Sequence[Finding]:
+        """Tables and indexes whole, no orphans; see `Engine.assertions`."""
+        server = parse(target, connect=self._source.limits.connect)
+        with session(server, limit=self._source.limits.total) as opened:
+            return list(assertions.assertions(opened, definitions.read_tables(opened)))
+
+    def ask(self, target: str, question: object) -> object:
+        """The first value a query yields, in a read-only transaction."""
+        server = parse(target, connect=self._source.limits.connect)
+        with session(server, limit=self._source.limits.total, settings=False) as opened:
+            opened.rows("set time_zone = '+00:00'")
+            opened.rows("start transaction read only")
+            rows = opened.rows(str(question))
+            return rows[0][0] if rows else None
+
+    def adopt(self, legacy: Legacy, sink: PartSink) -> Dumped:
+        """A dump made by mysqldump or mariadb-dump before us; see `Engine.adopt`."""
+        if legacy.stream is None:
+            raise SourceError(f"{legacy.name} is a folder, not a dump of mysqldump or mariadb-dump")
+        watched = archive.Watched(legacy.stream, progress=silent, expected_bytes=0)
+        sink.stream("dump.sql", "dump", watched)
+        version, home = _SERVER_IN_DUMP.search(watched.head), _HOME_IN_DUMP.search(watched.head)
+        if version is None or home is None:
+            raise SourceError(
+                f"{legacy.name} is no dump of mysqldump or mariadb-dump",
+                why="it does not begin like one (-- Server version)",
+            )
+        archive.check(watched, ())
+        if len(watched.databases) > 1 or not (home[1] or watched.databases):
+            found = ", ".join(sorted(name.decode(errors="replace") for name in watched.databases))
+            raise SourceError(
+                f"{legacy.name} holds several databases: {found or 'none named'}",
+                why="a restore point is one database",
+                next="dump each database by itself: mariadb-dump … DATABASE",
+            )
+        name = next(iter(watched.databases), home[1]).decode(errors="replace").replace("``", "`")
+        server_version = version[1].decode(errors="replace")
+        product = MARIADB if MARIADB.encode() in watched.head[:4096] else MYSQL
+        facts: dict[str, JsonValue] = {
+            "product": product,
+            "server_version": server_version,
+            "database": name,
+            "client_product": product,
+            "client_version": server_version,
+            "adopted_from": legacy.name,
+        }
+        held = contents.off(product, clients.series_of(server_version))
+        return Dumped(snapshot_at=legacy.taken_at, contents=held, facts=facts)
+
+    def by_hand(self, facts: Mapping[str, JsonValue]) -> Sequence[str]:
+        """Restore commands for the plain parts, after `age -d` and `zstd -d`."""
+        client = "mariadb" if facts["client_product"] == MARIADB else "mysql"
+        commands = [f"{client} -e {shlex.quote(database.statement(facts))}"]
+        load_data = f"{client} --default-character-set=utf8mb4 --max-allowed-packet=1G"
+        commands.append(f"{load_data} --database={shlex.quote(str(facts['database']))} < dump.sql")
+        if self._source.accounts:
+            commands.append(f"{client} --force < accounts.sql  # accounts that are there already stay as they are")
+        return commands
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a database consists of."""
+
+    tables: list[Table]
+    objects: dict[str, str]
+    columns: contents.Columns
+
+    @classmethod
+    def of(cls, opened: Session) -> "_Seen":
+        tables = definitions.read_tables(opened)
+        return cls(tables, definitions.read_objects(opened, tables), contents.read_columns(opened))
+
+
+_NO_LOCK = (
+    "the account may neither FLUSH TABLES WITH READ LOCK (RELOAD) nor LOCK TABLES, so the contents could not be "
+    "recorded at the dump's instant: the fingerprint is off; grant RELOAD"
+)
+
+
+def _warnings(seen: _Seen, opened: Session, *, keeps_history: bool) -> list[str]:
+    """What a human should know about a dump of this database."""
+    found = []
+    outside = sorted(
+        f"{table.name} ({table.engine})" for table in seen.tables if table.holds_rows and not table.transactional
+    )
+    if outside:
+        found.append(f"not transactional, so not part of the dump's instant: {', '.join(outside)}")
+    versioned = sorted(table.name for table in seen.tables if table.versioned)
+    if versioned and not keeps_history:
+        found.append(f"history of system-versioned tables is not dumped (needs 10.11): {', '.join(versioned)}")
+    floats = sorted(
+        {name for name, columns in seen.columns.items() if any(kind == "float" for _n, kind, _e in columns)}
+    )
+    if floats:
+        found.append(f"FLOAT columns are dumped with six digits, as the dump client does: {', '.join(floats)}")
+    return found
+
+
+def _beside_warnings(facts: Mapping[str, JsonValue]) -> list[str]:
+    if facts.get("events"):
+        return [f"{facts['events']} events came back enabled as they were: the restored database runs them, too"]
+    return []
+
+
+def _where_known(program: Program, *, history: bool) -> list[str]:
+    """Options that only some clients have."""
+    found = ["--dump-history"] if history else []
+    found += ["--set-gtid-purged=OFF"] if program.has("set-gtid-purged") else []
+    return found + (["--column-statistics=0"] if program.has("column-statistics") else [])
+
+
+def _changed(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    return ", ".join(sorted(name for name in {*then, *now} if then.get(name) != now.get(name))[:5])
+
+
+def _series(facts: Mapping[str, JsonValue]) -> Series:
+    return clients.series_of(str(facts["server_version"]))

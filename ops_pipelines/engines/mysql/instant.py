@@ -1,0 +1,129 @@
+"""One instant for everybody: nobody writes while the fingerprint's sessions and the dump client open their snapshots.
+
+MySQL cannot hand a snapshot from one session to another, so all of them begin theirs while a lock keeps commits out:
+the global read lock where the account may take it (RELOAD), else read locks on the database's tables (LOCK TABLES).
+The dump client is known to have begun when its first table comes out of it; until then the lock is held, for seconds.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import JsonValue
+
+from ops_pipelines.clock import UTC
+from ops_pipelines.engines.mysql.connection import QueryFailed, Session, identifier
+from ops_pipelines.engines.mysql.definitions import Table
+from ops_pipelines.errors import SourceError
+
+_LONGEST_LOCK = timedelta(seconds=30)
+_PATIENCE_S, _TRIES = 10, 3
+_WAITED_TOO_LONG, _LOCK_REFUSED = 1205, (1044, 1142, 1227)
+
+
+@dataclass
+class Instant:
+    """A moment at which nobody writes.
+
+    Attributes:
+        shared: whether the lock could be had, so that all snapshots begun now are the same.
+    """
+
+    at: datetime
+    shared: bool
+    opened: Session
+    watch: threading.Timer
+    too_late: bool = False
+
+    def let_go(self) -> None:
+        """Let writers go on: every snapshot has begun.
+
+        Raises:
+            SourceError: the lock was given up before that, to spare the writers.
+        """
+        self.watch.cancel()
+        if self.too_late:
+            raise SourceError(
+                f"the dump client did not begin within {_LONGEST_LOCK.seconds} s while writers had to wait",
+                why="the lock was given up, so dump and fingerprint would show different moments",
+                next="look at the server's load, then: ops backup",
+            )
+        if self.shared:
+            self.opened.rows("unlock tables")
+            self.shared = False
+
+
+@contextmanager
+def standing_still(opened: Session, tables: Sequence[Table]) -> Iterator[Instant]:
+    """Keep writers out until `Instant.let_go`, thirty seconds, or the end of the block, whichever comes first.
+
+    Args:
+        opened: the session that holds the lock; it must do nothing else meanwhile.
+    Raises:
+        SourceError: the lock cannot be had because of a statement that does not end.
+    """
+    shared = _lock(opened, tables)
+    instant = Instant(datetime.now(UTC), shared, opened, threading.Timer(_LONGEST_LOCK.total_seconds(), lambda: None))
+
+    def give_up() -> None:
+        instant.too_late = True
+        opened.abort("the lock was held for too long")  # the server drops a lost session's locks
+
+    if shared:
+        instant.watch = threading.Timer(_LONGEST_LOCK.total_seconds(), give_up)
+        instant.watch.daemon = True
+        instant.watch.start()
+    try:
+        yield instant
+    finally:
+        instant.watch.cancel()
+        opened.abort("the dump is over")
+
+
+def position(opened: Session) -> dict[str, JsonValue]:
+    """Where the server's binary log stands, as far as it has one and we may know."""
+    found: dict[str, JsonValue] = {}
+    for statement in ("show master status", "show binary log status"):
+        try:
+            rows = opened.rows(statement)
+        except QueryFailed:
+            continue
+        if rows:
+            found |= {"binlog_file": str(rows[0][0]), "binlog_position": int(rows[0][1])}
+            break
+    gtids = opened.variables("gtid_current_pos", "gtid_binlog_pos", "gtid_executed")
+    return found | {name: value for name, value in gtids.items() if value}
+
+
+def _lock(opened: Session, tables: Sequence[Table]) -> bool:
+    """Whether writers are kept out now."""
+    opened.rows(f"set session lock_wait_timeout = {_PATIENCE_S}")
+    held = [f"{identifier(table.name)} read" for table in tables if table.kind in ("BASE TABLE", "SYSTEM VERSIONED")]
+    for statement in ("flush tables with read lock", f"lock tables {', '.join(held)}"):
+        try:
+            if held or statement.startswith("flush"):
+                _insist(opened, statement)
+                return True
+        except QueryFailed as error:
+            if error.code not in _LOCK_REFUSED:
+                raise
+    return not held
+
+
+def _insist(opened: Session, statement: str) -> None:
+    """Writers queue up behind a waiting lock: wait a little, several times, rather than long."""
+    for attempt in range(_TRIES):
+        try:
+            opened.rows(statement)
+            return
+        except QueryFailed as error:
+            if error.code == _WAITED_TOO_LONG and attempt + 1 == _TRIES:
+                raise SourceError(
+                    f"the server could not be brought to a standstill within {_TRIES} times {_PATIENCE_S} s",
+                    why="a long statement or an open transaction of somebody else is in the way",
+                    next="look at SHOW PROCESSLIST; then, at a quieter time: ops backup",
+                ) from None
+            if error.code != _WAITED_TOO_LONG:
+                raise

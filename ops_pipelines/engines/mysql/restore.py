@@ -1,0 +1,171 @@
+"""Load the parts of a restore point into a MySQL or MariaDB database, with the command-line client."""
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops_pipelines import process
+from ops_pipelines.engines.base import PartReader, Restored, RestoreFailed
+from ops_pipelines.engines.mysql.clients import Program
+from ops_pipelines.engines.mysql.connection import Server, identifier, options_for_programs
+from ops_pipelines.errors import Inconclusive
+from ops_pipelines.process import CommandFailed, CommandTimedOut, Limits
+from ops_pipelines.streams import Progress
+
+_COMPLAINT = re.compile(r"^ERROR (\d+) \((\w+)\)(?: at line (\d+))?[^:\n]*: (.*)$", re.MULTILINE)
+# Not the backup's fault: the machine that restores lacks something, or the server went away.
+_NOT_THE_BACKUP = {
+    3, 5, 28, 1021, 1026, 1037, 1038, 1040, 1041, 1053, 1114, 1126, 1129, 1135, 1153, 1203, 1205, 1206, 1286, 1289,
+    1317, 1524, 1598, 1785, 1836, 1927, 1969, 2000, 2002, 2003, 2005, 2006, 2008, 2013, 2026, 2055, 4031,
+}  # fmt: skip
+# A server that is newer than the dump's lacks these; a compiled-in limit, not the backup's data.
+_LACKS_HERE = {1115, 1193, 1231, 1273, 1298}
+# On a server that is not ours rights may be missing. The comparison names what that changed.
+_ELSEWHERE = {1044, 1142, 1227, 1370, 1410, 1419, 1449, 4057}
+# Accounts that are there already, plug-ins that are not, and grants on tables of other databases.
+_ACCOUNTS = {1141, 1146, 1305, 1396, 1524, 1049, 1133, 1045, 1819}
+_STAYS_AWAY = (b"ALTER DATABASE `", b"USE `", b"CREATE DATABASE ")
+_VIEW = b"/*!50001 VIEW `"
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """One statement that the server refused."""
+
+    code: int
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"error {self.code} at line {self.line}: {self.text}"
+
+
+def load(
+    parts: PartReader,
+    source_database: str,
+    target: Server,
+    program: Program,
+    *,
+    work: Path,
+    limits: Limits,
+    ours: bool,
+    progress: Progress,
+) -> Restored:
+    """Restore the data and, on a server of our own, the accounts; see `Engine.restore`.
+
+    Args:
+        source_database: the database's name in the dump.
+        work: a private directory for the decrypted dump.
+        ours: the server is a scratch server, on which everything must succeed.
+    """
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "decrypt"):
+        dump = parts.save("dump", work, progress)
+    try:
+        with _timed(seconds, "load"):
+            if target.database != source_database:
+                dump = _moved(dump, target.database, source_database)
+            complaints = _feed(program, target, dump, limits, progress)
+    finally:
+        dump.unlink(missing_ok=True)
+    warnings = _judged(complaints, ours=ours)
+    if ours and parts.has("globals"):
+        warnings += _load_accounts(parts, target, program, work, limits)
+    return Restored(seconds=seconds, warnings=warnings)
+
+
+def _load_accounts(parts: PartReader, target: Server, program: Program, work: Path, limits: Limits) -> list[str]:
+    script = parts.save("globals", work)
+    try:
+        complaints = _feed(program, target, script, limits, lambda *_: None)
+    finally:
+        script.unlink(missing_ok=True)
+    serious = [each for each in complaints if each.code not in _ACCOUNTS]
+    if serious:
+        # What the server quotes of these statements may hold a password's hash.
+        lines = ", ".join(f"{each.code} at line {each.line}" for each in serious[:5])
+        raise RestoreFailed(f"the server refused accounts of the backup: error {lines}")
+    lacking = [each for each in complaints if each.code == 1524]
+    return [f"{len(lacking)} accounts use an authentication plug-in this server lacks"] if lacking else []
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[phase] = round(time.monotonic() - started, 3)
+
+
+def _moved(dump: Path, to: str, origin: str) -> Path:
+    """The dump for a database of another name: nothing in it reaches back to the one it came from.
+
+    The dump client switches the database's character set around routines by its name, and some views name it.
+    """
+    moved = dump.with_name("moved.sql")
+    ours, theirs = identifier(to).encode() + b".", identifier(origin).encode() + b"."
+    with dump.open("rb") as read, moved.open("xb") as written:
+        for line in read:
+            if line.startswith(_VIEW):
+                written.write(line.replace(theirs, ours))
+            elif line.startswith(b"ALTER DATABASE `"):
+                written.write(re.sub(rb"^ALTER DATABASE `(?:[^`]|``)*`", b"ALTER DATABASE", line))
+            elif not line.startswith(_STAYS_AWAY):
+                written.write(line)
+    dump.unlink()
+    return moved
+
+
+def _feed(program: Program, target: Server, script: Path, limits: Limits, progress: Progress) -> list[Complaint]:
+    """Run a script to its end; returns what the server complained about."""
+    size = script.stat().st_size
+    with script.open("rb") as fed, options_for_programs(target) as options:
+        argv: list[str | Path] = [
+            program.path, options, "--force", "--batch", "--loose-skip-print-query-on-error", "--default-character-set=utf8mb4",
+            "--max-allowed-packet=1G",
+            "--init-command=set session foreign_key_checks = 0, unique_checks = 0",
+        ]  # fmt: skip
+
+        def done() -> int:
+            position = os.lseek(fed.fileno(), 0, os.SEEK_CUR)  # the client reads through the same open file
+            progress("load", position, size)
+            return position
+
+        try:
+            with process.running(
+                [*argv, f"--database={target.database}"], limits=limits, stdin=fed, stdout=subprocess.DEVNULL
+            ) as command:
+                completed = command.finish(accept=(0, 1), alive=done)
+        except CommandTimedOut as error:
+            raise _inconclusive(error.what, error.why) from None
+        except CommandFailed as error:
+            raise _inconclusive(f"{program.path.name} could not finish here", f"{error.what}: {error.why}") from None
+    found = [Complaint(int(code), int(line or 0), text) for code, _, line, text in _COMPLAINT.findall(completed.stderr)]
+    if completed.status and not found:
+        raise RestoreFailed(f"{program.path.name} refused the backup: {completed.stderr[-500:]}")
+    return found
+
+
+def _judged(complaints: Sequence[Complaint], *, ours: bool) -> list[str]:
+    """Sort complaints: those a strange server explains are returned.
+
+    Raises:
+        Inconclusive, RestoreFailed: there are others.
+    """
+    tolerated = set() if ours else _ELSEWHERE
+    serious = [each for each in complaints if each.code not in tolerated]
+    if serious:
+        more = f" … and {len(serious) - 3} more" if len(serious) > 3 else ""
+        why = "; ".join(map(str, serious[:3])) + more
+        if any(each.code in _NOT_THE_BACKUP | _LACKS_HERE for each in serious):
+            raise _inconclusive("the restore could not finish here", why)
+        raise RestoreFailed(f"the server refused parts of the backup: {why}")
+    return [str(each) for each in complaints]
+
+
+def _inconclusive(what: str, why: str) -> Inconclusive:
+    return Inconclusive(what, why=why, safe="the backup is not condemned", next="correct the cause, then: ops verify")

@@ -1,0 +1,209 @@
+"""Start private MariaDB and MySQL servers: the throwaway one of a verification, and any other of our own."""
+
+import os
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from ops_pipelines import redact
+from ops_pipelines.engines.mysql.clients import MARIADB, Program
+from ops_pipelines.engines.mysql.connection import Server, identifier, session
+from ops_pipelines.errors import Inconclusive, SourceError
+from ops_pipelines.process import CommandFailed, Limits, Running, run, running
+
+_START = Limits(stall=timedelta(minutes=2), total=timedelta(minutes=2))
+# It may live as long as a whole verification, or a demo; its limit is its user's.
+_LIFE = Limits(stall=timedelta(days=7), total=timedelta(days=7))
+_READY_WITHIN = timedelta(seconds=60)
+_SOCKET_PATH_MAX = 100  # sun_path holds 107 bytes
+
+_DISPOSABLE: Mapping[str, str] = {
+    # A crash costs nothing here, so nothing is made durable.
+    "innodb_flush_log_at_trx_commit": "0", "innodb_doublewrite": "0", "sync_binlog": "0", "skip_log_bin": "1",
+    "innodb_flush_method": "nosync", "innodb_stats_persistent": "0", "innodb_stats_auto_recalc": "0",
+    "innodb_buffer_pool_dump_at_shutdown": "0", "innodb_buffer_pool_load_at_startup": "0",
+    "innodb_log_file_size": "1G", "innodb_buffer_pool_size": "256M", "innodb_max_dirty_pages_pct": "90",
+    "innodb_autoinc_lock_mode": "2", "aria_checkpoint_interval": "0",
+    # A MEMORY table, or an old row format, that the source could hold must not be refused here.
+    "max_heap_table_size": "16G", "innodb_strict_mode": "0", "loose_innodb_read_only_compressed": "0",
+    "log_bin_trust_function_creators": "1", "performance_schema": "0",
+}  # fmt: skip
+_EVERYWHERE: Mapping[str, str] = {
+    "event_scheduler": "0", "local_infile": "0", "max_allowed_packet": "1G", "skip_name_resolve": "1",
+    # A container or a small machine often has no room for io_uring's locked memory.
+    "innodb_use_native_aio": "0",
+}  # fmt: skip
+_AS_THE_SOURCE = (
+    "sql_mode", "character_set_server", "collation_server", "innodb_page_size", "innodb_default_row_format",
+    "explicit_defaults_for_timestamp",
+)  # fmt: skip
+
+
+def initialise(program: Program, data: Path, settings: Mapping[str, str]) -> None:
+    """Create the system tables in `data`.
+
+    Args:
+        settings: server settings that must be right from the first page on (`innodb_page_size`).
+    Raises:
+        CommandFailed: the installer refused.
+    """
+    options = [f"--{name}={value}" for name, value in settings.items()]
+    if program.product == MARIADB:
+        login = ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        argv: list[str | Path] = [_installer(program.path), "--no-defaults", *_as_root(), f"--datadir={data}", *login]
+    else:
+        argv = [program.path, "--no-defaults", *_as_root(), "--initialize-insecure", f"--datadir={data}"]
+    run([*argv, *options], limits=_START)
+
+
+@contextmanager
+def private_server(
+    program: Program,
+    directory: Path,
+    *,
+    user: str,
+    password: str,
+    port: int | None = None,
+    settings: Mapping[str, str] | None = None,
+    stop: signal.Signals = signal.SIGTERM,
+) -> Iterator[Server]:
+    """A server in `directory` for the length of the block, which only `user` may enter; its data stays.
+
+    Args:
+        directory: private to us; made ready at the first start, used again at the next.
+        port: listen on loopback, too.
+        settings: more server settings.
+        stop: the signal that ends it.
+    Returns:
+        The server without a database, by its socket; by loopback when the socket's path would be too long.
+    Raises:
+        CommandFailed: it cannot be started.
+    """
+    given = dict(settings or {})
+    data = directory / "data"
+    if not (data / "mysql").is_dir():
+        fixed = (
+            "innodb_page_size",
+            "lower_case_table_names",
+            "skip_log_bin",
+            "innodb_flush_method",
+            "innodb_use_native_aio",
+        )
+        initialise(program, data, {name: value for name, value in {**_EVERYWHERE, **given}.items() if name in fixed})
+    long = len(str(directory)) > _SOCKET_PATH_MAX
+    listens = port if port is not None else _free_port() if long else None
+    wire = "" if long else str(directory / "sock")
+    network = ["--skip-networking"] if listens is None else ["--bind-address=127.0.0.1", f"--port={listens}"]
+    script = directory / "login.sql"
+    script.unlink(missing_ok=True)
+    script.touch(mode=0o600)
+    script.write_text(_login(program, user, password), encoding="utf-8")
+    temporary = directory / "tmp"
+    temporary.mkdir(mode=0o700, exist_ok=True)
+    argv: list[str | Path] = [
+        program.path, "--no-defaults", *_as_root(), f"--datadir={data}", f"--socket={wire or 'sock'}", *network,
+        f"--pid-file={directory / 'pid'}", f"--init-file={script}", f"--tmpdir={temporary}",
+        f"--secure-file-priv={temporary}", f"--log-error={directory / 'log.err'}",
+        *(f"--{name}={value}" for name, value in {**_EVERYWHERE, **given}.items()),
+    ]  # fmt: skip
+    server = Server(
+        user=user, password=password, host="127.0.0.1", port=listens or 3306, socket=wire, database="", tls=None,
+        connect=timedelta(seconds=5),
+    )  # fmt: skip
+    try:
+        with running(argv, limits=_LIFE, stdout=2, stop=stop) as process:
+            _wait_ready(server, process, directory / "log.err")
+            script.unlink()
+            yield server
+    finally:
+        script.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_server(program: Program, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[Server]:
+    """A disposable server in `directory` with the source's settings, reachable with a random password only.
+
+    Raises:
+        Inconclusive: it cannot be started; nothing is known about any backup.
+    """
+    recorded = facts.get("settings")
+    theirs = recorded if isinstance(recorded, dict) else {}
+    settings = {name: str(theirs[name]) for name in _AS_THE_SOURCE if name in theirs}
+    # 2 is a file system's doing that Linux does not have.
+    settings["lower_case_table_names"] = "1" if str(theirs.get("lower_case_table_names", "0")) != "0" else "0"
+    password = redact.register(secrets.token_urlsafe(24))
+    user = f"ops_scratch_{secrets.token_hex(3)}"
+    wanted = {**_DISPOSABLE, **settings}
+    # Nobody needs its pages any more when it ends.
+    server = private_server(program, directory, user=user, password=password, settings=wanted, stop=signal.SIGKILL)
+    with ExitStack() as started:
+        try:
+            opened = started.enter_context(server)
+        except (CommandFailed, SourceError) as error:
+            raise Inconclusive(
+                "the scratch server could not be started",
+                why=f"{error.what}: {error.why}",
+                safe="the backup was not touched and is not condemned",
+                next="read the cause above; then: ops verify",
+            ) from None
+        yield opened
+
+
+def _installer(server: Path) -> Path:
+    """The script that belongs to this server."""
+    home = server.parent.parent
+    places = [server.parent, home / "bin", home / "scripts"]
+    found = [place / name for place in places for name in ("mariadb-install-db", "mysql_install_db")]
+    return next((path for path in found if path.exists()), Path("mariadb-install-db"))
+
+
+def _as_root() -> list[str]:
+    """What makes a server run although we are root."""
+    return ["--user=root"] if os.geteuid() == 0 else []
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _login(program: Program, user: str, password: str) -> str:
+    """Statements, each on its line, that leave one account which can log in."""
+    quoted = "'" + password.replace("\\", "\\\\").replace("'", "''") + "'"
+    accounts = [f"{identifier(user)}@{identifier(host)}" for host in ("localhost", "127.0.0.1")]
+    lines = []
+    for account in accounts:
+        lines += [f"create user if not exists {account} identified by {quoted};"]
+        lines += [f"alter user {account} identified by {quoted};"]
+        lines += [f"grant all privileges on *.* to {account} with grant option;"]
+    if user != "root":
+        table = "global_priv" if program.product == MARIADB and program.series >= (10, 4) else "user"
+        # The installer leaves these without a password.
+        lines += [f"delete from mysql.{table} where user in ('root', '');", "flush privileges;"]
+    return "\n".join(["set sql_mode = '';", *lines]) + "\n"
+
+
+def _wait_ready(server: Server, process: Running, log: Path) -> None:
+    """Until it answers. Its own exit, or a minute, ends the wait."""
+    deadline = time.monotonic() + _READY_WITHIN.total_seconds()
+    while True:
+        try:
+            with session(server, limit=timedelta(seconds=5), settings=False) as opened:
+                opened.rows("select 1")
+                return
+        except SourceError as error:
+            if process.exited() or time.monotonic() > deadline:
+                said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else process.stderr_tail()
+                errors = [line for line in said.splitlines() if "[ERROR]" in line]
+                why = "\n".join(errors[-5:]) or error.why
+                raise CommandFailed("the database server did not come up", why=why) from None
+            time.sleep(0.02)

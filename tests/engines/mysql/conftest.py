@@ -1,0 +1,119 @@
+"""Fixtures of the MySQL tests: a MariaDB server of our own, and workspaces that protect what it holds."""
+
+import secrets
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ops_pipelines.engines.mysql import clients
+from ops_pipelines.engines.mysql.connection import Server, identifier, options_for_programs, session
+from ops_pipelines.engines.mysql.server import private_server
+from ops_pipelines.errors import ToolMissing
+from tests.conftest import PASSWORD, Made, MakeWorkspace
+
+EVERYTHING = Path(__file__).with_name("everything.sql")
+NAME = "Every `thing` it's ünï=çödé"
+CANARY = PASSWORD + '"#\\ end'
+
+
+@dataclass(frozen=True)
+class TestServer:
+    """A running server of our own, and a way to ask it things."""
+
+    __test__ = False
+
+    directory: Path
+    root: Server
+
+    def sql(self, *statements: str, database: str = "", parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run statements as superuser, each by itself; the rows of the last."""
+        rows: list[tuple[Any, ...]] = []
+        with session(self.root.at(database), limit=timedelta(minutes=1), settings=False) as opened:
+            for statement in statements:
+                rows = opened.rows(statement, parameters)
+        return rows
+
+    def new_database(self, name: str = "", options: str = "character set utf8mb4") -> str:
+        """Create a database; returns its name."""
+        name = name or f"db_{secrets.token_hex(4)}"
+        self.sql(f"create database {identifier(name)} {options}")
+        return name
+
+    def url(self, database: str) -> str:
+        """The whole URL of a database, as the superuser through the socket."""
+        return self.root.at(database).url()
+
+    def account(self, *grants: str, password: str = CANARY) -> Server:
+        """A new account with these grants, through the socket."""
+        name = f"u_{secrets.token_hex(4)}"
+        self.sql(f"create user {name}@localhost identified by %s", parameters=[password])
+        for grant in grants:
+            self.sql(f"grant {grant} to {name}@localhost")
+        return replace(self.root, user=name, password=password)
+
+    def client(self, database: str, script: Path) -> None:
+        """Feed a script to the command-line client."""
+        with options_for_programs(self.root) as options, script.open("rb") as fed:
+            argv = ["mariadb", options, "--default-character-set=utf8mb4", f"--database={database}"]
+            done = subprocess.run(argv, stdin=fed, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+
+    def process(self) -> psutil.Process:
+        """The server's process."""
+        return psutil.Process(int((self.directory / "pid").read_text()))
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[TestServer]:
+    """A MariaDB server with a binary log."""
+    found = clients.installed("server")
+    if not found:
+        pytest.skip("no MariaDB server is installed")
+    # A socket's path is short: not below pytest's directory.
+    with tempfile.TemporaryDirectory(prefix="ops-my-") as name:
+        settings = {
+            "log_bin": "binlog", "server_id": "1", "innodb_flush_log_at_trx_commit": "0", "innodb_doublewrite": "0",
+            "sync_binlog": "0", "log_bin_trust_function_creators": "1",
+        }  # fmt: skip
+        try:
+            program = clients.for_server(clients.MARIADB, (10, 3))
+        except ToolMissing as error:
+            pytest.skip(error.what)
+        with private_server(program, Path(name), user="boss", password=CANARY, settings=settings) as server:
+            yield TestServer(Path(name), server)
+
+
+@pytest.fixture(scope="session")
+def everything(mariadb: TestServer) -> str:
+    """A database that holds everything its server can hold; returns its name."""
+    mariadb.new_database(NAME, "character set latin1 collate latin1_german1_ci")
+    mariadb.client(NAME, EVERYTHING)
+    # Routines and views were made under another character set of the database.
+    mariadb.sql(f"alter database {identifier(NAME)} character set utf8mb4 collate utf8mb4_czech_ci")
+    return NAME
+
+
+@pytest.fixture
+def protect(make_workspace: MakeWorkspace) -> Callable[..., Made]:
+    """As `make_workspace`, for a MySQL source."""
+
+    def made(url: str, **source: Any) -> Made:
+        return make_workspace(url, kind="mysql", **source)
+
+    return made
+
+
+def wait_until(condition: Callable[[], bool], within_s: float = 30) -> None:
+    """Poll until it is so."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.005)
