@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import bson
 import psutil
 import pytest
 
 from ops_pipelines.errors import OpsError
 from ops_pipelines.workspace import open_workspace
 from tests.engines.mongodb.conftest import Backups, Mongo, Protect, TestServer
+from tests.engines.mongodb.unpacked import unpack
 from tests.faults.conftest import meanwhile, wait_until
 
 REPOSITORY = Path(__file__).parents[3]
@@ -137,7 +139,7 @@ def test_no_secret_is_seen_in_a_command_line_or_a_file(backups: Backups) -> None
     assert [path for path in files if any(canary.encode() in path.read_bytes() for canary in CANARIES)] == []
 
 
-def test_a_dump_under_writers_is_what_it_says_it_is(backups: Backups, busy: Mongo) -> None:
+def test_a_dump_under_writers_is_what_it_says_it_is(backups: Backups, busy: Mongo, tmp_path: Path) -> None:
     done = threading.Event()
 
     def write() -> None:
@@ -156,6 +158,9 @@ def test_a_dump_under_writers_is_what_it_says_it_is(backups: Backups, busy: Mong
     assert any("not of one instant" in warning for warning in manifest.warnings)
     window = json.loads(json.dumps(manifest.engine["oplog"]))
     assert (window["start"]["t"], window["start"]["i"]) < (window["end"]["t"], window["end"]["i"])
+    entries = bson.decode_all((unpack(backups, tmp_path) / "dump" / "oplog.bson").read_bytes())
+    assert {entry["ns"].split(".")[0] for entry in entries} <= {"busy", "admin"}
+    assert {entry["op"] for entry in entries} >= {"i", "u", "d"}
     assert backups.verify().outcome == "verified"
 
 
