@@ -15,20 +15,59 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import CursorResult, func, or_, select, update
+from sqlalchemy import CursorResult, Select, bindparam, func, or_, select, union_all, update
 from sqlalchemy.orm import Session
 
 from ops_pipelines.clock import new_id
 from ops_pipelines.ledger.holder import alive, myself
 from ops_pipelines.ledger.ledger import Ledger
-from ops_pipelines.ledger.models import DELIVERED, SUPPRESSED, WAITING, Evaluation, Incident, Mute, Outgoing
+from ops_pipelines.ledger.models import (
+    DELIVERED,
+    RUNNING,
+    SUPPRESSED,
+    WAITING,
+    Activity,
+    Evaluation,
+    Incident,
+    Mute,
+    Outgoing,
+)
 
 # A clock that was set back must not silence us until it has caught up.
 _MOST_SKEW = timedelta(minutes=5)
+# Further back than any streak that is still of interest.
+_LOOKED_BACK = 40
 # For claims of other machines, whose processes we cannot see: longer than any message takes through all channels.
 _CLAIM = timedelta(minutes=5)
+
+
+class Attempt(NamedTuple):
+    """What the rules must know of an activity that has ended; a thousand sources are read twice a minute."""
+
+    kind: str
+    status: str
+    started_at: datetime
+    backup_id: str | None
+    store: str | None
+    run_id: str | None
+    error: str | None
+    meta: dict[str, Any]
+
+
+def _newest_ended(kind: str) -> Select[Any]:
+    columns = [getattr(Activity, name) for name in Attempt._fields]
+    newest = (
+        select(*columns, Activity.id)
+        .where(Activity.source == bindparam("source"), Activity.kind == kind, Activity.status != RUNNING)
+        .order_by(Activity.started_at.desc(), Activity.id.desc())
+        .limit(_LOOKED_BACK)
+    )
+    return select(newest.subquery(kind))
+
+
+_ATTEMPTS = union_all(*(_newest_ended(kind) for kind in ("dump", "copy", "verify", "restore", "prune")))
 
 
 class Settling:
@@ -108,6 +147,12 @@ class AlertLedger:
                 .execution_options(synchronize_session=False)
             )
             yield Settling(session, as_of) if _changed(session, turn) else None
+
+    def attempts(self, source: str) -> list[Attempt]:
+        """The newest attempts of each kind at a source that have ended, newest first."""
+        with self._ledger.session() as session:
+            rows = session.execute(_ATTEMPTS, {"source": source}).all()
+        return [Attempt(*row[:-1]) for row in sorted(rows, key=lambda row: (row.started_at, row.id), reverse=True)]
 
     def evaluated_at(self, part: str) -> datetime | None:
         """As of when a part was last settled: our own sign of life."""

@@ -63,6 +63,7 @@ def verify(
             "reason": verdict.reason,
             "seconds": dict(verdict.seconds),
             "again": again,
+            "notable": [f"{check.name}: {check.detail}" for check in verdict.notable],
         }
         if verdict.outcome != "verified":
             entry.fail(f"{verdict.outcome}: {verdict.reason}")

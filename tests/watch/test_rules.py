@@ -23,17 +23,19 @@ def house(make_house: MakeHouse) -> Workspace:
     return make_house({})
 
 
-def attempt(house: Workspace, kind: str, error: str = "", *, store: str | None = None, **meta: object) -> None:
+def attempt(
+    house: Workspace, kind: str, error: str = "", *, store: str | None = None, backup_id: str = POINT, **meta: object
+) -> None:
     """An attempt in the ledger, as the verbs write it, a second after the one before."""
     house.clock.at += timedelta(seconds=1)  # type: ignore[attr-defined]
-    with house.ledger.activity(kind, source="crm", store=store, backup_id=POINT, meta=meta) as entry:
+    with house.ledger.activity(kind, source="crm", store=store, backup_id=backup_id, meta=meta) as entry:
         if error:
             entry.fail(error)
 
 
-def proved(house: Workspace, outcome: str, store: str = "nas", **meta: object) -> None:
+def proved(house: Workspace, outcome: str, *, backup_id: str = POINT, **meta: object) -> None:
     reason = "" if outcome == "verified" else f"{outcome}: rows: 3 lost"
-    attempt(house, "verify", reason, store=store, outcome=outcome, **meta)
+    attempt(house, "verify", reason, store="nas", backup_id=backup_id, outcome=outcome, **meta)
 
 
 def attempts(house: Workspace) -> list[Condition]:
@@ -102,6 +104,24 @@ def test_a_bad_proof_is_told_and_a_second_one_is_critical_and_names_the_last_goo
     (found,) = attempts(house)
     assert (found.severity, found.title) == ("critical", "verify failed, twice in a row")
     proved(house, "verified")
+    assert attempts(house) == []
+
+
+def test_an_old_backup_that_is_good_does_not_mend_the_newest_and_a_bad_one_is_told_until_it_is_replaced(
+    house: Workspace,
+) -> None:
+    old = "20261101T020000Z-0001"
+    proved(house, "bad")
+    proved(house, "verified", backup_id=old, again=True)
+    assert [each.rule for each in attempts(house)] == ["verify_failed"]
+    proved(house, "verified")
+    proved(house, "bad", backup_id=old, again=True)
+    (found,) = attempts(house)
+    assert (found.rule, found.store, found.title) == ("older_backup_bad", "nas", "an older backup is bad")
+    assert old in found.cause
+    assert found.good is not None
+    assert found.good.id == POINT
+    attempt(house, "copy", store="nas", backup_id=old)
     assert attempts(house) == []
 
 

@@ -12,7 +12,8 @@ from itertools import takewhile
 from ops_pipelines.clock import human_duration, moment_of
 from ops_pipelines.config.cadence import longest_interval
 from ops_pipelines.config.sources import Source
-from ops_pipelines.ledger.models import FAILED, RUNNING, Activity
+from ops_pipelines.ledger.alerts import AlertLedger, Attempt
+from ops_pipelines.ledger.models import FAILED
 from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint
 from ops_pipelines.workspace import Workspace
 
@@ -22,12 +23,12 @@ RULES = frozenset(
         "copy_failed",
         "verify_failed",
         "verify_inconclusive",
+        "older_backup_bad",
         "needs_a_look",
         "restore_failed",
         "retention_refused",
     )
 )
-_LOOKED_BACK = 40
 # Who typed a restore saw it fail; the others learn of it, and need not until somebody restores again.
 _RESTORE_FORGOTTEN = timedelta(hours=24)
 
@@ -40,10 +41,10 @@ class _History:
     source: Source
     workspace: Workspace
     now: datetime
+    rows: Sequence[Attempt]
 
-    def of(self, kind: str) -> list[Activity]:
-        rows = self.workspace.ledger.recent(source=self.name, kind=kind, limit=_LOOKED_BACK)
-        return [row for row in rows if row.status != RUNNING]
+    def of(self, kind: str) -> list[Attempt]:
+        return [row for row in self.rows if row.kind == kind]
 
     @property
     def stores(self) -> Sequence[str]:
@@ -52,7 +53,7 @@ class _History:
 
 def attempts(workspace: Workspace, name: str, now: datetime) -> list[Condition]:
     """What is wrong with the attempts at one source. Raises LedgerError."""
-    history = _History(name, workspace.source(name), workspace, now)
+    history = _History(name, workspace.source(name), workspace, now, AlertLedger(workspace.ledger).attempts(name))
     proofs = history.of("verify")
     found = [
         *_dump(history),
@@ -82,26 +83,58 @@ def _copies(history: _History) -> Iterator[Condition]:
             yield _failure("copy_failed", "copy", history, failed, f"ops copy {history.name} --to {store}", store)
 
 
-def _proofs(history: _History, rows: Sequence[Activity]) -> Iterator[Condition]:
+def _proofs(history: _History, rows: Sequence[Attempt]) -> Iterator[Condition]:
     """A broken verifier condemns no backup: it is told of when it stays broken."""
     patience = longest_interval(history.source.every, history.workspace.config.timezone)
     for store in history.stores:
         here = [row for row in rows if row.store == store]
         conclusive = [row for row in here if _outcome(row) != "inconclusive"]
-        if bad := _streak(conclusive, lambda row: _outcome(row) == "bad"):
+        # An old backup that is still good does not say that the newest is, nor the other way round.
+        newer = [row for row in conclusive if not row.meta.get("again")]
+        if bad := _streak(newer, lambda row: _outcome(row) == "bad"):
             yield _failure("verify_failed", "verify", history, bad, f"ops backup {history.name}", store)
-        elif conclusive and (notable := conclusive[0].meta.get("notable")):
-            yield Condition(
-                "needs_a_look", "warn", history.name, "verify", "the backup is good, but needs a look",
-                f"{conclusive[0].backup_id}: {'; '.join(notable)}", f"ops list {history.name}", store,
-                run_id=conclusive[0].run_id,
-            )  # fmt: skip
+        elif newer and (notable := newer[0].meta.get("notable")):
+            yield _odd(history, newer[0], notable, store)
+        if older := _bad_older(history, [row for row in conclusive if row.meta.get("again")], store):
+            yield _older(history, older, store)
         unsure = _streak(here, lambda row: _outcome(row) == "inconclusive")
         if unsure and history.now - unsure[-1].started_at > patience:
             yield _inconclusive(history, unsure, store)
 
 
-def _inconclusive(history: _History, unsure: Sequence[Activity], store: str) -> Condition:
+def _bad_older(history: _History, proofs: Sequence[Attempt], store: str) -> list[Attempt]:
+    """The last proofs of older backups that were bad, unless the copy was replaced or deleted since."""
+    last: dict[str | None, Attempt] = {}
+    for row in proofs:
+        last.setdefault(row.backup_id, row)
+    mended: dict[str | None, datetime] = {}
+    for row in (*history.of("copy"), *history.of("prune")):
+        if row.status != FAILED and row.store == store:
+            mended.setdefault(row.backup_id, row.started_at)
+    return [
+        row
+        for backup_id, row in last.items()
+        if _outcome(row) == "bad" and not (backup_id in mended and mended[backup_id] > row.started_at)
+    ]
+
+
+def _older(history: _History, bad: Sequence[Attempt], store: str) -> Condition:
+    cause, _ = _told(bad[0])
+    title = "an older backup is bad" if len(bad) == 1 else f"{len(bad)} older backups are bad"
+    return Condition(
+        "older_backup_bad", "error", history.name, "verify", title, f"{bad[0].backup_id} in {store}: {cause}",
+        f"ops copy {history.name} --to {store}; ops list {history.name}", store, run_id=bad[0].run_id,
+    )  # fmt: skip
+
+
+def _odd(history: _History, row: Attempt, notable: Sequence[str], store: str) -> Condition:
+    return Condition(
+        "needs_a_look", "warn", history.name, "verify", "the backup is good, but needs a look",
+        f"{row.backup_id}: {'; '.join(notable)}", f"ops list {history.name}", store, run_id=row.run_id,
+    )  # fmt: skip
+
+
+def _inconclusive(history: _History, unsure: Sequence[Attempt], store: str) -> Condition:
     lasts = human_duration(history.now - unsure[-1].started_at)
     cause, _ = _told(unsure[0])
     return Condition(
@@ -127,7 +160,7 @@ def _retention(history: _History) -> Iterator[Condition]:
 
 
 def _failure(
-    rule: str, phase: str, history: _History, failed: Sequence[Activity], advice: str, store: str = ""
+    rule: str, phase: str, history: _History, failed: Sequence[Attempt], advice: str, store: str = ""
 ) -> Condition:
     """A failure; critical from the second in a row."""
     cause, better = _told(failed[0])
@@ -138,28 +171,28 @@ def _failure(
     )  # fmt: skip
 
 
-def _streak(rows: Sequence[Activity], so: Callable[[Activity], bool]) -> list[Activity]:
+def _streak(rows: Sequence[Attempt], so: Callable[[Attempt], bool]) -> list[Attempt]:
     """The newest rows of which something holds, up to the first of which it does not."""
     return list(takewhile(so, rows))
 
 
-def _has_failed(row: Activity) -> bool:
+def _has_failed(row: Attempt) -> bool:
     return row.status == FAILED
 
 
-def _outcome(row: Activity) -> str:
+def _outcome(row: Attempt) -> str:
     """Of a verification; one that was killed or broke found out nothing."""
     return str(row.meta.get("outcome", "inconclusive"))
 
 
-def _told(row: Activity) -> tuple[str, str]:
+def _told(row: Attempt) -> tuple[str, str]:
     """The cause of a failure and the next command, from the sentences that were recorded."""
     what, *lines = (row.error or "no reason was recorded").splitlines()
     labelled = {label: text for label, _, text in (line.strip().partition(": ") for line in lines)}
     return (f"{what}: {labelled['why']}" if "why" in labelled else what), labelled.get("next", "")
 
 
-def _good(proofs: Sequence[Activity]) -> GoodPoint | None:
+def _good(proofs: Sequence[Attempt]) -> GoodPoint | None:
     """The newest restore point whose latest proof is good, as far as the ledger knows."""
     latest: dict[str, str] = {}
     for row in proofs:
