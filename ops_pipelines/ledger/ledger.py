@@ -19,9 +19,11 @@ from ops_pipelines.clock import Clock, SystemClock, new_id
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.holder import alive, myself
 from ops_pipelines.ledger.models import FAILED, RUNNING, SUCCEEDED, Activity
+from ops_pipelines.ledger.tallies import count
+from ops_pipelines.ledger.told import told
 from ops_pipelines.redact import redact
 
-HEAD = "0002"
+HEAD = "0003"
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _MIGRATION_LOCK = 0x6F7073  # any number that is ours
 
@@ -110,9 +112,11 @@ class Ledger:
             running = session.scalars(select(Activity).where(Activity.status == RUNNING)).all()
             orphans = [row for row in running if row.host == socket.gethostname() and not alive(row.holder)]
             for row in orphans:
-                self._end(row, FAILED, "the process that worked on it died (killed, crashed or power cut)")
+                self._end(session, row, FAILED, "the process that worked on it died (killed, crashed or power cut)")
             session.flush()
             session.expunge_all()
+        for row in orphans:
+            told(row)
         return orphans
 
     def recent(
@@ -147,11 +151,13 @@ class Ledger:
         with self.session() as session:
             row = session.get_one(Activity, identifier)
             row.backup_id, row.store, row.meta = entry.backup_id, entry.store, entry.meta
-            self._end(row, status, error)
+            self._end(session, row, status, error)
+        told(row)
 
-    def _end(self, row: Activity, status: str, error: str | None) -> None:
+    def _end(self, session: Session, row: Activity, status: str, error: str | None) -> None:
         row.status, row.error, row.finished_at = status, error, self._clock.now()
         row.duration_s = (row.finished_at - row.started_at).total_seconds()
+        count(session, row)
 
     @contextmanager
     def session(self) -> Iterator[Session]:

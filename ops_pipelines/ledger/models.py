@@ -1,4 +1,4 @@
-"""The tables of the ledger: attempts (`ops_activities`), and what became of telling humans about trouble."""
+"""The tables of the ledger: attempts, what became of telling humans about trouble, health as it was last seen."""
 
 from datetime import datetime, timezone
 from typing import Any
@@ -8,6 +8,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
 WAITING, DELIVERED, SUPPRESSED = "waiting", "delivered", "suppressed"
+EVER = "ever"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -146,3 +147,38 @@ class Evaluation(Base):
 
     part: Mapped[str] = mapped_column(String(32), primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Tally(Base):
+    """How many attempts ended how: moved on in the transaction that ends each, so that counting never walks history.
+
+    Attributes:
+        period: a day in UTC (`2026-11-21`) on which they ended, or `ever`.
+        outcome: `succeeded` or `failed`; of verifications the verdict where there is one.
+        seconds: what they took, together.
+    """
+
+    __tablename__ = "ops_tallies"
+
+    period: Mapped[str] = mapped_column(String(10), primary_key=True)
+    source: Mapped[str] = mapped_column(String(63), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    outcome: Mapped[str] = mapped_column(String(16), primary_key=True)
+    attempts: Mapped[int]
+    seconds: Mapped[float] = mapped_column(Float)
+
+
+class Health(Base):
+    """How a source stood when somebody last looked at its stores: what is served to those who must not.
+
+    Attributes:
+        at: when it was looked at, by anybody.
+        watched_at: when the watcher, who looks all the time, last did.
+    """
+
+    __tablename__ = "ops_health"
+
+    source: Mapped[str] = mapped_column(String(63), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    watched_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)

@@ -1,0 +1,69 @@
+"""Tallies: how many attempts ended how, by day and ever, without walking through history."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from ops_pipelines.ledger.models import EVER, Activity, Tally
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many attempts of a kind at a source ended with an outcome, and the seconds they took together."""
+
+    source: str
+    kind: str
+    outcome: str
+    attempts: int
+    seconds: float
+
+
+def outcome_of(row: Activity) -> str:
+    """How an ended activity ended: a verification with its verdict, where it came to one."""
+    return str(row.meta.get("outcome") or row.status)
+
+
+def count(session: Session, row: Activity) -> None:
+    """Count an activity that ends in this transaction, once."""
+    assert row.finished_at is not None
+    # Always in this order: two that end at once wait for each other, and never in a circle.
+    for period in (f"{row.finished_at.astimezone(timezone.utc):%Y-%m-%d}", EVER):
+        values: dict[str, Any] = {
+            "period": period, "source": row.source, "kind": row.kind, "outcome": outcome_of(row), "attempts": 1,
+            "seconds": row.duration_s or 0.0,
+        }  # fmt: skip
+        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        new = dialect.insert(Tally).values(values)
+        more = {"attempts": Tally.attempts + 1, "seconds": Tally.seconds + new.excluded.seconds}
+        session.execute(new.on_conflict_do_update(index_elements=["period", "source", "kind", "outcome"], set_=more))
+
+
+def ever(session: Session) -> list[Count]:
+    """Everything that was ever counted."""
+    query = select(Tally.source, Tally.kind, Tally.outcome, Tally.attempts, Tally.seconds).where(Tally.period == EVER)
+    return _counts(session.execute(query).all())
+
+
+def last_days(session: Session, now: datetime, *, days: int) -> list[Count]:
+    """What ended in the last days.
+
+    Args:
+        days: whole days in UTC, today being one of them.
+    """
+    today: date = now.astimezone(timezone.utc).date()
+    sums = (func.sum(Tally.attempts), func.sum(Tally.seconds))
+    query = (
+        select(Tally.source, Tally.kind, Tally.outcome, *sums)
+        .where(Tally.period.between(str(today - timedelta(days=days - 1)), str(today)))
+        .group_by(Tally.source, Tally.kind, Tally.outcome)
+    )
+    return _counts(session.execute(query).all())
+
+
+def _counts(rows: Sequence[Row[Any]]) -> list[Count]:
+    return [Count(*row) for row in rows]
