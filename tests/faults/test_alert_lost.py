@@ -10,9 +10,12 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
 from ops_pipelines.ledger.alerts import AlertLedger
+from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.workspace import Workspace
 from tests.faults.conftest import House
@@ -137,3 +140,14 @@ def test_a_killed_dump_is_told_by_the_next_round(house: House) -> None:
         take_backup(house.workspace(), "crm")
         watch(house.workspace())
         assert hook.texts[-1].startswith("[ops] OK crm: dump failed: recovered after ")
+
+
+def test_when_the_ledger_itself_is_gone_somebody_is_told_once_and_no_incident_ends(tmp_path: Path) -> None:
+    with webhook() as hook:
+        house = watched_house(tmp_path, hook, "postgresql+psycopg://nobody:canary-pw@127.0.0.1:1/gone")
+        for _ in range(3):
+            with pytest.raises(LedgerError):
+                watch(Workspace(house.config))
+        (body,) = hook.bodies
+    assert body["text"] == "[ops] CRITICAL this machine: nothing can be recorded, backups and alerts stand still"
+    assert "canary-pw" not in str(body)

@@ -11,6 +11,7 @@ gets through. `resolved` goes to every channel that took a message of its incide
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -68,6 +69,15 @@ def send(channel: Channel, message: Message, *, sleep: Callable[[float], None] =
                 raise
             sleep(wait_s)
     return channel.send(message)
+
+
+def send_at_once(settings: Alerts, message: Message) -> str | None:
+    """Send what cannot be put into an outbox; returns the channel that took it, or None."""
+    for name in settings.route_of(message.severity):
+        with suppress(OpsError):
+            send(open_channel(name, settings.channels[name]), message)
+            return name
+    return None
 
 
 class _Round:

@@ -6,13 +6,19 @@ from being told. Any number of processes may do this at once.
 
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 from ops_pipelines.ledger.alerts import AlertLedger
-from ops_pipelines.watch.alerts.delivery import Delivered, deliver
+from ops_pipelines.ledger.ledger import LedgerError
+from ops_pipelines.watch.alerts.conditions import Condition
+from ops_pipelines.watch.alerts.delivery import Delivered, deliver, send_at_once
 from ops_pipelines.watch.alerts.incidents import Settled, settle
+from ops_pipelines.watch.alerts.message import message_about
 from ops_pipelines.watch.alerts.rules import PARTS
 from ops_pipelines.workspace import Workspace
+
+_told_without_ledger: dict[Path, datetime] = {}
 
 
 @dataclass
@@ -46,9 +52,16 @@ def watch_once(workspace: Workspace, *, within: timedelta = timedelta(seconds=20
     Args:
         within: no delivery begins after this time. Dagster gives a sensor 60 seconds.
     Raises:
-        LedgerError: nothing can be recorded; the next round finds the same conditions.
+        LedgerError: nothing can be recorded; that was told through the channels, and the next round finds the same.
     """
-    deadline = time.monotonic() + within.total_seconds()
+    try:
+        return _round(workspace, time.monotonic() + within.total_seconds())
+    except LedgerError as error:
+        _tell_without_ledger(workspace, error)
+        raise
+
+
+def _round(workspace: Workspace, deadline: float) -> Round:
     alerts, done = AlertLedger(workspace.ledger), Round()
     for part, look in PARTS.items():
         done.settled[part] = settle(workspace.config, alerts, look(workspace))
@@ -56,3 +69,20 @@ def watch_once(workspace: Workspace, *, within: timedelta = timedelta(seconds=20
         done.delivered.append(deliver(workspace, within=left))
     done.open_incidents, done.depth = len(alerts.open_incidents()), alerts.depth()
     return done
+
+
+def _tell_without_ledger(workspace: Workspace, error: LedgerError) -> None:
+    """Without a ledger there are no incidents and no outbox, but somebody must know: once per process and period."""
+    settings, now = workspace.config.alerts, workspace.clock.now()
+    last = _told_without_ledger.get(workspace.config.base)
+    if last is not None and now - last < settings.repeat_after:
+        return
+    condition = Condition(
+        "ledger_unusable", "critical", "", "alerts", "nothing can be recorded, backups and alerts stand still",
+        f"{error.what}: {error.why}", error.next,
+    )  # fmt: skip
+    message = message_about(
+        condition, incident="none", event="opened", since=now, at=now, dagster_url=settings.dagster_url
+    )
+    if send_at_once(settings, message) is not None:
+        _told_without_ledger[workspace.config.base] = now
