@@ -100,7 +100,6 @@ class Server:
             if self.socket
             else {"protocol": "tcp", "host": self.host, "port": str(self.port)}
         )
-        options["loose-connect-timeout"] = str(_whole_seconds(self.connect))
         tls = self.tls
         verify = tls is not None and tls.verify
         if tls is not None:

@@ -174,6 +174,12 @@ def in_snapshot(sessions: Sequence[Session]) -> None:
         opened.rows("start transaction with consistent snapshot")
 
 
+def out_of_snapshot(sessions: Sequence[Session]) -> None:
+    """End every session's transaction. Under the global lock even an empty one could not be ended."""
+    for opened in sessions:
+        opened.rows("commit")
+
+
 def off(product: str, series: tuple[int, int]) -> Contents:
     """The fingerprint that says nothing."""
     return Contents(level="off", dialect=dialect(product, series))

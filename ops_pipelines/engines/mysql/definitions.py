@@ -115,7 +115,9 @@ def _tables(opened: Session, tables: list[Table]) -> Iterator[tuple[str, ...]]:
         elif table.kind == "SEQUENCE":
             yield "sequence", table.name, _shown(opened, "sequence", table.name)[1]
         else:
-            for kind, part, text in take_apart(_shown(opened, "table", table.name)[1]):
+            for kind, part, text in take_apart(
+                _shown(opened, "table", table.name)[1].replace(f"nextval({database}", "nextval(")
+            ):
                 yield kind, f"{table.name}.{part}" if part else table.name, text
 
 

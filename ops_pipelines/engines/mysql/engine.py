@@ -106,6 +106,7 @@ class MySQLEngine:
                 unsteady = [table for table in seen.tables if table.holds_rows and not table.transactional]
                 contents.in_snapshot(readers)
                 before = self._fingerprint(readers, seen, unsteady, keeps_history)
+                contents.out_of_snapshot(readers)
                 instant = sessions.enter_context(standing_still(locker, seen.tables))
                 contents.in_snapshot(readers)
                 facts |= position(locker)
@@ -197,7 +198,9 @@ class MySQLEngine:
         with options_for_programs(server) as options:
             argv: list[str | Path] = [
                 program.path, options, "--single-transaction", "--quick", "--routines", "--triggers", "--events",
-                "--hex-blob", "--default-character-set=utf8mb4", "--max-allowed-packet=1G", "--no-tablespaces",
+                "--hex-blob", "--default-character-set=utf8mb4",
+                # Under LOCK TABLES a column whose default is a sequence's next value could not be loaded.
+                "--skip-add-locks", "--max-allowed-packet=1G", "--no-tablespaces",
                 *_where_known(program, history=history), "--", server.database,
             ]  # fmt: skip
             with process.running(argv, limits=self._limits) as command:

@@ -7,7 +7,7 @@ The dump client is known to have begun when its first table comes out of it; unt
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -93,8 +93,10 @@ def position(opened: Session) -> dict[str, JsonValue]:
         if rows:
             found |= {"binlog_file": str(rows[0][0]), "binlog_position": int(rows[0][1])}
             break
-    gtids = opened.variables("gtid_current_pos", "gtid_binlog_pos", "gtid_executed")
-    return found | {name: value for name, value in gtids.items() if value}
+    for name in ("gtid_current_pos", "gtid_binlog_pos", "gtid_executed"):
+        with suppress(QueryFailed):
+            found[name] = str(opened.value(f"select @@global.{name}"))
+    return {name: value for name, value in found.items() if value}
 
 
 def _lock(opened: Session, tables: Sequence[Table]) -> bool:

@@ -30,7 +30,7 @@ _ELSEWHERE = {1044, 1142, 1227, 1370, 1410, 1419, 1449, 4057}
 # Accounts that are there already, plug-ins that are not, and grants on tables of other databases.
 _ACCOUNTS = {1141, 1146, 1305, 1396, 1524, 1049, 1133, 1045, 1819}
 _STAYS_AWAY = (b"ALTER DATABASE `", b"USE `", b"CREATE DATABASE ")
-_VIEW = b"/*!50001 VIEW `"
+_VIEW, _COLUMN = b"/*!50001 VIEW `", b"  `"
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,9 @@ def _moved(dump: Path, to: str, origin: str) -> Path:
         for line in read:
             if line.startswith(_VIEW):
                 written.write(line.replace(theirs, ours))
+            elif line.startswith(_COLUMN):
+                # A default that counts on a sequence names the sequence's database.
+                written.write(line.replace(b"nextval(" + theirs, b"nextval(" + ours))
             elif line.startswith(b"ALTER DATABASE `"):
                 written.write(re.sub(rb"^ALTER DATABASE `(?:[^`]|``)*`", b"ALTER DATABASE", line))
             elif not line.startswith(_STAYS_AWAY):
@@ -125,7 +128,8 @@ def _feed(program: Program, target: Server, script: Path, limits: Limits, progre
     size = script.stat().st_size
     with script.open("rb") as fed, options_for_programs(target) as options:
         argv: list[str | Path] = [
-            program.path, options, "--force", "--batch", "--loose-skip-print-query-on-error", "--default-character-set=utf8mb4",
+            program.path, options, "--force", "--batch", "--loose-skip-print-query-on-error",
+            "--default-character-set=utf8mb4",
             "--max-allowed-packet=1G",
             "--init-command=set session foreign_key_checks = 0, unique_checks = 0",
         ]  # fmt: skip

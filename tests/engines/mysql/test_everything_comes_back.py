@@ -54,6 +54,8 @@ def test_a_restore_beside_the_source_does_not_reach_back_to_it(
     assert compare_all(before, _contents(mariadb, everything)) == []
     views = mariadb.sql("select view_definition from information_schema.views where table_schema = 'a restored `copy`'")
     assert not any(identifier(NAME) in text for (text,) in views)
+    made_by = str(mariadb.sql("show create table uses_seq", database="a restored `copy`")[0][1])
+    assert "nextval(" in made_by and identifier(NAME) not in made_by
 
 
 def _contents(server: TestServer, database: str) -> Contents:
@@ -120,8 +122,8 @@ CHANGES = {
     "engine": ("alter table aria engine = InnoDB", "table aria is defined differently"),
     "comment": ("alter table old_charset comment = 'new'", "table old_charset is defined differently"),
     "versioning": ("alter table versioned_still drop system versioning", "table versioned_still"),
-    "period": ("alter table booking drop period for stay", "booking"),
-    "charset": ("alter table old_charset convert to character set latin1", "column old_charset.a"),
+    "period": ("alter table booking drop key room", "index booking.room is missing"),
+    "charset": ("alter table old_charset convert to character set latin1", "table old_charset is defined differently"),
     "auto_increment back": (
         "alter table companies auto_increment = 51; delete from companies where id > 30; "
         "alter table companies auto_increment = 31",
@@ -149,7 +151,7 @@ CHANGES = {
     "trigger": ("drop trigger second_one", "trigger second_one is missing"),
     "trigger order": (
         "create or replace trigger before_contact before insert on contacts for each row"
-        " begin set new.name = coalesce(new.name, ';'); end",
+        " set new.name = coalesce(new.name, 'x')",
         "trigger before_contact",
     ),
     "event": ("alter event nightly disable", "event nightly is defined differently"),
@@ -164,7 +166,15 @@ def copies(mariadb: TestServer, everything: str, tmp_path_factory: pytest.TempPa
     """A function that makes another copy of everything; returns its name."""
     script = tmp_path_factory.mktemp("dump") / "dump.sql"
     with options_for_programs(mariadb.root) as options, script.open("wb") as written:
-        words = ["--single-transaction", "--routines", "--triggers", "--events", "--hex-blob", "--dump-history"]
+        words = [
+            "--single-transaction",
+            "--routines",
+            "--triggers",
+            "--events",
+            "--hex-blob",
+            "--skip-add-locks",
+            "--dump-history",
+        ]
         argv = ["mariadb-dump", options, *words, "--default-character-set=utf8mb4", "--", everything]
         subprocess.run(argv, stdout=written, check=True)
     text = script.read_bytes().replace(identifier(NAME).encode() + b".", b"")
