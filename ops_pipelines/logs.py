@@ -16,7 +16,7 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
-from ops_pipelines.redact import redact
+from ops_pipelines.redact import redact_within
 
 Format = Literal["json", "human"]
 Level = Literal["debug", "info", "warning", "error"]
@@ -100,18 +100,8 @@ def _with_values(_logger: Any, _method: str, values: MutableMapping[str, Any]) -
 
 
 def _redacted(_logger: Any, _method: str, values: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {redact(key): _hidden(value) for key, value in values.items()}
-
-
-def _hidden(value: Any) -> Any:
-    """Before it is rendered: quotes that JSON escapes would hide a secret from the redaction, not from a reader."""
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, Mapping):
-        return {redact(str(key)): _hidden(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_hidden(item) for item in value]
-    return redact(str(value))
+    hidden: MutableMapping[str, Any] = redact_within(values)
+    return hidden
 
 
 def _in_order(_logger: Any, _method: str, values: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -6,6 +6,8 @@ them. This module never decides whether something is a secret: `config.secrets` 
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "•••"
@@ -35,3 +37,17 @@ def redact(text: str) -> str:
     text = _PATTERNS[0].sub(rf"\1:{MASK}", text)
     text = _PATTERNS[1].sub(rf"\1\2{MASK}", text)
     return _PATTERNS[2].sub(MASK, text)
+
+
+def redact_within(value: Any) -> Any:
+    """The same value with every text in it masked, keys included; what is neither number nor container becomes text.
+
+    Before a document is rendered: quotes that JSON escapes would hide a secret from `redact`, not from a reader.
+    """
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        return {redact(str(key)): redact_within(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [redact_within(item) for item in value]
+    return redact(str(value))

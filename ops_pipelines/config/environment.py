@@ -4,6 +4,7 @@
 * `RETENTION_DAYS` overrides `keep.daily`, wherever a `keep:` stands: of the defaults, a source, a store. Where there is
   none, nothing is ever deleted, and a variable that is left over from an old script does not change that.
 * `ALERT_SLACK_WEBHOOK` is a channel where the file has no `alerts:`.
+* `OPS_LOG_FILE` and `OPS_LOG_FORMAT` override `logging.file` and `logging.format`.
 """
 
 from collections.abc import Mapping
@@ -31,6 +32,9 @@ def with_old_names(values: Any, environ: Mapping[str, str], mistakes: list[Mista
             mistakes.append(Mistake(1, "RETENTION_DAYS", expected, "export RETENTION_DAYS=14"))
     if environ.get("ALERT_SLACK_WEBHOOK"):
         values.setdefault("alerts", {"channels": {"slack": {"env": "ALERT_SLACK_WEBHOOK"}}})
+    given = {key: value for key in ("file", "format") if (value := environ.get(f"OPS_LOG_{key.upper()}"))}
+    if given and isinstance(values.get("logging", {}), dict):
+        values["logging"] = {**values.get("logging", {}), **given}
     return values
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from pydantic import Field
 
 from ops_pipelines.config.alerts import Alerts
+from ops_pipelines.config.logs import Logging
 from ops_pipelines.config.secrets import Secret
 from ops_pipelines.config.settings import Model, Settings
 from ops_pipelines.config.sources import FilesSource, Source
 from ops_pipelines.config.stores import AnyStore
 from ops_pipelines.config.values import Name, TimeZone
+from ops_pipelines.config.web import Web
 
 
 class Config(Model):
@@ -32,6 +34,8 @@ class Config(Model):
     sources: dict[Name, Source] = Field(min_length=1, description="what to protect")
     ledger: Secret | None = Field(None, description="SQLAlchemy URL; SQLite below `base` unless given")
     alerts: Alerts = Field(Alerts(), description="who is told when something is wrong")
+    web: Web = Field(Web(), description="`ops serve`: status page, metrics, health")
+    logging: Logging | None = Field(None, description="structured logs; none but the web server's unless given")
 
     @property
     def heads(self) -> list[str]:

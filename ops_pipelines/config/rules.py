@@ -16,6 +16,15 @@ def broken_rules(config: Config, parsed: Document) -> Iterator[Mistake]:
         yield Mistake(
             parsed.line_of(("stores", "local")), "stores.local", "the name local is taken by the store below base"
         )
+    for number, legacy in enumerate(config.web.legacy_metrics):
+        if legacy.source is not None and legacy.source not in config.sources:
+            path = ("web", "legacy_metrics", number, "source")
+            known = ", ".join(config.sources)
+            yield Mistake(
+                parsed.line_of(path),
+                f"web.legacy_metrics.{number}.source",
+                f"no source is called {legacy.source!r} (sources: {known})",
+            )
     told = set()
     for name, source in config.sources.items():
         for mistake in _source_checks(name, source, config, parsed):

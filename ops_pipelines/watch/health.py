@@ -67,9 +67,14 @@ class SourceHealth(BaseModel):
         return self.state in ("OK", "STALE")
 
 
-def source_health(workspace: Workspace, name: str) -> SourceHealth:
-    """The health of one source, now."""
-    source, catalogue, now = workspace.source(name), workspace.catalogue(name), workspace.clock.now()
+def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None = None) -> SourceHealth:
+    """The health of one source, now.
+
+    Args:
+        catalogue: what its stores hold, for who has just read it.
+    """
+    source, now = workspace.source(name), workspace.clock.now()
+    catalogue = catalogue or workspace.catalogue(name)
     point, newest = catalogue.recovery_point, catalogue.newest
     age = now - point.started_at if point is not None else None
     phases = phases_of(workspace, name, catalogue, now)

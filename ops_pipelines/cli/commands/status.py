@@ -6,8 +6,9 @@ import typer
 
 from ops_pipelines.cli import output
 from ops_pipelines.clock import human_duration, human_size
-from ops_pipelines.watch.health import EXIT_STATUS, SourceHealth, all_health
+from ops_pipelines.watch.health import EXIT_STATUS, SourceHealth
 from ops_pipelines.watch.phases import PhaseHealth
+from ops_pipelines.watch.snapshots import look
 
 
 @output.explained
@@ -20,7 +21,7 @@ def status(
 
     Exit status: 0 fine, 1 attention, 2 broken. Example: ops status --json
     """
-    found = all_health(output.open_work(config))
+    found = look(output.open_work(config))
     worst = max(EXIT_STATUS[health.state] for health in found)
     if as_json:
         output.print_json({"ok": worst == output.FINE, "sources": [health.model_dump(mode="json") for health in found]})

@@ -1,7 +1,8 @@
 """The RPO sensor: the alarm that needs no run. It turns the lineage red when nothing happens at all.
 
 It computes the true age from the stores, treats *never* as a breach, and writes an `rpo` check
-evaluation whenever a source's state changes, and once an hour so that the UI shows its age.
+evaluation whenever a source's state changes, and once an hour so that the UI shows its age. What it saw it
+keeps in the ledger, for `ops serve`.
 """
 
 import json
@@ -12,7 +13,8 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.checks.rpo import severity
 from ops_pipelines.orchestration.describe import health_metadata
-from ops_pipelines.watch.health import SourceHealth, all_health
+from ops_pipelines.watch.health import SourceHealth
+from ops_pipelines.watch.snapshots import look
 from ops_pipelines.workspace import Workspace
 
 _EVERY_S = 30
@@ -30,7 +32,7 @@ def build_rpo_sensor(config: Config) -> dg.SensorDefinition:
     def rpo_watch(context: dg.SensorEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.SensorResult:
         before: dict[str, str] = json.loads(context.cursor or "{}")
         hour = f"{workspace.clock.now():%Y-%m-%dT%H}"
-        found = {health.source: health for health in all_health(workspace)}
+        found = {health.source: health for health in look(workspace, watching=True)}
         now = {name: f"{health.state} {hour}" for name, health in found.items()}
         changed = [found[name] for name, value in now.items() if before.get(name) != value]
         return dg.SensorResult(

@@ -1,0 +1,19 @@
+"""Where structured logs go. `OPS_LOG_FILE` and `OPS_LOG_FORMAT` override it: see `environment`."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from ops_pipelines.config.settings import Model
+
+
+class Logging(Model):
+    """Structured logs: one event a line."""
+
+    file: Path | None = Field(
+        None, description="appended to, readable by us only; standard error unless given", examples=["var/ops.log"]
+    )
+    format: Literal["json", "human"] | None = Field(None, description="human on a terminal, else json, unless given")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is logged")
+    rotate_mib: int = Field(10, ge=1, description="a larger file is put aside; four of them are kept")

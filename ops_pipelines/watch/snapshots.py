@@ -1,0 +1,234 @@
+"""What was seen of every source, kept in the ledger: for faces that must touch neither sources nor stores.
+
+Whoever has looked at the stores anyway keeps what was found: the RPO sensor all the time, `ops status` now and then.
+Moments are kept, not ages: how old something is, the reader works out when it is read.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from ops_pipelines.ledger.ledger import LedgerError
+from ops_pipelines.ledger.models import Health
+from ops_pipelines.redact import redact_within
+from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
+from ops_pipelines.vault.verdict import Check
+from ops_pipelines.watch.health import SourceHealth, source_health
+from ops_pipelines.watch.phases import Phase, State
+from ops_pipelines.workspace import Workspace
+
+
+class _Seen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class PhaseSeen(_Seen):
+    """A step of a source's chain; `well_at` is when it last went well, and `allowed_s` how long that may be ago."""
+
+    phase: Phase
+    store: str | None
+    state: State
+    well_at: datetime | None
+    allowed_s: float | None
+    cause: str
+    next: str
+
+
+class CopiesSeen(_Seen):
+    """The copies of one source in one store. `readable` is False when the store could not be asked."""
+
+    store: str
+    medium: str
+    offsite: bool
+    readable: bool
+    copies: int
+    damaged: int
+    size_bytes: int
+    newest_at: datetime | None
+
+
+class DumpSeen(_Seen):
+    """The newest restore point, verified or not."""
+
+    id: str
+    started_at: datetime
+    duration_s: float
+    size_bytes: int
+    plain_bytes: int
+    rows: int
+
+
+class VerdictSeen(_Seen):
+    """The newest verdict on anything of the source."""
+
+    backup_id: str
+    store: str
+    outcome: str
+    reason: str
+    finished_at: datetime
+    checks: Sequence[Check]
+
+
+class Seen(_Seen):
+    """One source as it stood at a moment.
+
+    Attributes:
+        verified_at: when a restore was last found good.
+        restore_s: what the restore of the recovery point took.
+    """
+
+    source: str
+    kind: str
+    state: State
+    cause: str
+    next: str
+    rpo_s: float
+    warn_after_s: float
+    rto_s: float
+    recovery_point: str | None
+    recovery_point_at: datetime | None
+    restore_points: int
+    verified: int
+    verified_at: datetime | None
+    restore_s: float | None
+    newest: DumpSeen | None
+    verdict: VerdictSeen | None
+    stores: Sequence[CopiesSeen]
+    phases: Sequence[PhaseSeen]
+    problems: Sequence[str]
+
+
+class Snapshot(_Seen):
+    """What was seen, when, and when the watcher last looked itself."""
+
+    at: datetime
+    watched_at: datetime | None
+    seen: Seen
+
+
+def look(workspace: Workspace, *, watching: bool = False) -> list[SourceHealth]:
+    """The health of every source, in the file's order; keeps what was seen, where the ledger can be written.
+
+    Args:
+        watching: the caller looks all the time: its silence is a trouble.
+    """
+    found, rows = [], []
+    for name in workspace.config.sources:
+        catalogue, at = workspace.catalogue(name), workspace.clock.now()
+        health = source_health(workspace, name, catalogue)
+        document = redact_within(_seen(workspace, health, catalogue, at).model_dump(mode="json"))
+        rows.append(Health(source=name, at=at, watched_at=at if watching else None, document=document))
+        found.append(health)
+    # Health is told although it cannot be kept; who reads what was kept sees how old it is.
+    with suppress(LedgerError), workspace.ledger.session() as session:
+        _keep(session, rows)
+    return found
+
+
+def snapshots(session: Session) -> dict[str, Snapshot]:
+    """What was last seen of every source, by name. A row that another version of us wrote is left out."""
+    found = {}
+    for row in session.execute(select(Health.source, Health.at, Health.watched_at, Health.document)):
+        with suppress(ValidationError):
+            seen = Seen.model_validate(row.document)
+            found[row.source] = Snapshot(at=row.at, watched_at=row.watched_at, seen=seen)
+    return found
+
+
+def _keep(session: Session, rows: Sequence[Health]) -> None:
+    names = [row.source for row in rows]
+    session.execute(delete(Health).where(Health.source.not_in(names)))
+    watched: Mapping[str, datetime | None] = {
+        row.source: row.watched_at for row in session.execute(select(Health.source, Health.watched_at))
+    }
+    for row in rows:
+        row.watched_at = row.watched_at or watched.get(row.source)
+        session.merge(row)
+
+
+def _seen(workspace: Workspace, health: SourceHealth, catalogue: Catalogue, at: datetime) -> Seen:
+    good = [verdict for point in catalogue.points for verdict in point.verdicts if verdict.outcome == "verified"]
+    return Seen(
+        source=health.source,
+        kind=health.kind,
+        state=health.state,
+        cause=health.cause,
+        next=health.next,
+        rpo_s=health.rpo.total_seconds(),
+        warn_after_s=health.warn_after.total_seconds(),
+        rto_s=workspace.source(health.source).rto.total_seconds(),
+        recovery_point=health.recovery_point,
+        recovery_point_at=health.recovery_point_at,
+        restore_points=health.restore_points,
+        verified=health.verified,
+        verified_at=max((verdict.finished_at for verdict in good), default=None),
+        restore_s=health.restore_s,
+        newest=_dump(catalogue.newest),
+        verdict=_verdict(catalogue),
+        stores=[_copies(workspace, copy.store, catalogue) for copy in health.copies],
+        phases=[
+            PhaseSeen(
+                phase=each.phase,
+                store=each.store,
+                state=each.state,
+                well_at=at - each.age if each.age is not None else None,
+                allowed_s=_seconds(each.threshold),
+                cause=each.cause,
+                next=each.next,
+            )
+            for each in health.phases
+        ],
+        problems=health.problems,
+    )
+
+
+def _dump(point: RestorePoint | None) -> DumpSeen | None:
+    if point is None:
+        return None
+    manifest = point.manifest
+    return DumpSeen(
+        id=point.id,
+        started_at=point.started_at,
+        duration_s=(manifest.finished_at - manifest.started_at).total_seconds(),
+        size_bytes=manifest.size_bytes,
+        plain_bytes=manifest.plain_bytes,
+        rows=manifest.contents.rows,
+    )
+
+
+def _verdict(catalogue: Catalogue) -> VerdictSeen | None:
+    verdicts = (verdict for point in catalogue.points for verdict in point.verdicts)
+    newest = max(verdicts, key=lambda verdict: verdict.finished_at, default=None)
+    if newest is None:
+        return None
+    return VerdictSeen(
+        backup_id=newest.backup_id,
+        store=newest.store,
+        outcome=newest.outcome,
+        reason=newest.reason,
+        finished_at=newest.finished_at,
+        checks=newest.checks,
+    )
+
+
+def _copies(workspace: Workspace, store: str, catalogue: Catalogue) -> CopiesSeen:
+    held = [point for point in catalogue.points if store in point.stores]
+    opened = workspace.stores[store]
+    return CopiesSeen(
+        store=store,
+        medium=opened.medium,
+        offsite=opened.offsite,
+        readable=store not in catalogue.troubled,
+        copies=len(held),
+        damaged=sum(store in point.damaged for point in held),
+        size_bytes=sum(point.manifest.size_bytes for point in held),
+        newest_at=held[-1].started_at if held else None,
+    )
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return duration.total_seconds() if duration is not None else None
