@@ -188,6 +188,14 @@ def test_ages_are_told_before_and_after_they_break_the_promise(
     assert all(each.good is not None and each.good.id == POINT for each in found.values())
 
 
+def test_a_dump_that_takes_its_time_is_not_stale(house: Workspace, clock: StoppedClock) -> None:
+    protected(house)
+    clock.at = AT + timedelta(hours=7)
+    with house.ledger.activity("dump", source="crm"):
+        assert "dump_stale" not in standing(house)
+    assert "dump_stale" in standing(house)
+
+
 def test_a_store_that_misses_two_backups_is_behind(house: Workspace, clock: StoppedClock) -> None:
     protected(house)
     for hours in (6, 12):

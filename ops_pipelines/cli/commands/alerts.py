@@ -1,6 +1,7 @@
 """`ops alerts`: what is open, who was told, and whether the channels work. Works when Dagster is gone."""
 
 import getpass
+import os
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -127,7 +128,7 @@ def ack(
     meant = [row for row in book.open_incidents() if what in (row.id, row.source)]
     if not meant:
         raise NothingMatches(f"no open incident is called {what!r}, or is of a source {what!r}", next="ops alerts list")
-    book.acknowledge([row.id for row in meant], by=getpass.getuser(), at=workspace.clock.now())
+    book.acknowledge([row.id for row in meant], by=_user(), at=workspace.clock.now())
     _tell_done("acknowledged", [row.id for row in meant], as_json)
     return output.FINE
 
@@ -154,7 +155,7 @@ def mute(
         source=source or None,
         rule=rule or None,
         until=now + _length(length),
-        by=getpass.getuser(),
+        by=_user(),
         reason=reason,
         at=now,
     )
@@ -189,6 +190,13 @@ def _tried(workspace: Workspace, name: str) -> tuple[str, bool, str]:
         return name, True, send(channel, trial(workspace.clock.now(), name))
     except OpsError as error:
         return name, False, "; ".join(text for text in (error.what, error.why, error.next) if text)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"  # a container's user often has no name
 
 
 def _length(given: str) -> timedelta:

@@ -43,6 +43,7 @@ _RUNS_AHEAD = 3
 class _Standing:
     """One source, judged."""
 
+    workspace: Workspace
     health: SourceHealth
     settings: Settings
     interval: timedelta
@@ -52,11 +53,14 @@ class _Standing:
     def newest_age(self) -> timedelta | None:
         return self.now - moment_of(self.health.newest) if self.health.newest is not None else None
 
+    def dumping(self) -> bool:
+        return any(row.kind == "dump" for row in self.workspace.ledger.running(self.health.source))
+
 
 def standing(workspace: Workspace, health: SourceHealth, now: datetime) -> list[Condition]:
     """What is wrong with how one source stands."""
     settings = workspace.source(health.source)
-    this = _Standing(health, settings, longest_interval(settings.every, workspace.config.timezone), now)
+    this = _Standing(workspace, health, settings, longest_interval(settings.every, workspace.config.timezone), now)
     return [*_rpo(this), *_rto(this), *_dump(this), *_phases(this)]
 
 
@@ -122,10 +126,13 @@ def _dump(this: _Standing) -> Iterator[Condition]:
     due, age = this.interval + this.settings.rto, this.newest_age
     if age is None or age <= due:
         return
+    missing = age > max(_MISSING, due)
+    if not missing and this.dumping():
+        return  # it did come, and takes its time
     phase = "snapshot" if this.health.kind == "files" else "dump"
     cause = f"the newest backup is {human_duration(age)} old; one is due every {human_duration(this.interval)}"
     advice = f"ops backup {this.health.source}"
-    if age > max(_MISSING, due):
+    if missing:
         yield _condition(this, "dump_stale", "error", phase, f"no {phase} for {human_duration(age)}", cause, advice)
     else:
         yield _condition(this, "dump_stale", "warn", phase, f"{phase} stale", cause, advice)

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime, getaddresses
-from ipaddress import ip_address
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from ops_pipelines.errors import OpsError
-from ops_pipelines.watch.alerts.channels.base import TIMEOUT_S, NotDelivered, bounded
+from ops_pipelines.watch.alerts.channels.base import TIMEOUT_S, NotDelivered, bounded, is_this_machine
 from ops_pipelines.watch.alerts.message import Message
 
 _PORTS = {"smtp": 587, "smtps": 465, "mailto": 25}
@@ -70,7 +69,7 @@ class Mail:
             sender=options.get("from") or to[0],
             to=to,
             implicit_tls=parts.scheme in ("smtps", "mailtos"),
-            plain_allowed=options.get("tls") == "none" or _is_this_machine(host or "localhost"),
+            plain_allowed=options.get("tls") == "none" or is_this_machine(host or "localhost"),
             ca_file=options.get("ca"),
         )
 
@@ -133,13 +132,6 @@ class Mail:
         letter["Auto-Submitted"] = "auto-generated"
         letter.set_content(message.text)
         return letter
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _first(refused: dict[str, tuple[int, bytes]]) -> str:

@@ -5,12 +5,11 @@ from urllib.parse import urlsplit
 from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.watch.alerts.channels.apprise import AppriseChannel
-from ops_pipelines.watch.alerts.channels.base import Channel, keep_secret
+from ops_pipelines.watch.alerts.channels.base import Channel, is_this_machine, keep_secret
 from ops_pipelines.watch.alerts.channels.mail import Mail
 from ops_pipelines.watch.alerts.channels.slack import Slack
 
 _MAIL = ("smtp", "smtps", "mailto", "mailtos")
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class NoSuchChannel(OpsError):
@@ -34,7 +33,7 @@ def open_channel(name: str, url: SecretRef) -> Channel:
     if scheme in _MAIL:
         return Mail.of(revealed)
     if scheme in ("https", "http") and ("slack" in name or host.startswith("hooks.slack")):
-        if scheme == "http" and host not in _LOOPBACK:
+        if scheme == "http" and not is_this_machine(host):
             raise SafetyRefusal(
                 f"channel {name} would send its secret address unencrypted", next="use https:// in its URL"
             )

@@ -11,7 +11,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from ops_pipelines.clock import UTC, SystemClock
-from ops_pipelines.watch.alerts.channels.base import TIMEOUT_S, NotDelivered, bounded
+from ops_pipelines.watch.alerts.channels.base import TIMEOUT_S, NotDelivered, bounded, is_this_machine
 from ops_pipelines.watch.alerts.message import Message
 
 _TRANSIENT = {408, 429}
@@ -42,9 +42,10 @@ class Slack:
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json; charset=utf-8", "User-Agent": "ops_pipelines"},
         )
-        opener = urllib.request.build_opener(
-            _NoRedirects, urllib.request.HTTPSHandler(context=ssl.create_default_context())
-        )
+        handlers = [_NoRedirects(), urllib.request.HTTPSHandler(context=ssl.create_default_context())]
+        if is_this_machine(urlsplit(self._url).hostname or ""):
+            handlers.append(urllib.request.ProxyHandler({}))  # a proxy's loopback is not ours
+        opener = urllib.request.build_opener(*handlers)
         try:
             with opener.open(request, timeout=TIMEOUT_S) as answer:
                 said = answer.read(_LONGEST_ANSWER).decode(errors="replace").strip()
