@@ -174,6 +174,7 @@ class Health(Base):
     Attributes:
         at: when it was looked at, by anybody.
         watched_at: when the watcher, who looks all the time, last did.
+        document: what was seen, as JSON; text, because who reads it parses and validates it in one go.
     """
 
     __tablename__ = "ops_health"
@@ -181,4 +182,4 @@ class Health(Base):
     source: Mapped[str] = mapped_column(String(63), primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     watched_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    document: Mapped[str] = mapped_column(Text)

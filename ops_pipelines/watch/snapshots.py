@@ -4,14 +4,17 @@ Whoever has looked at the stores anyway keeps what was found: the RPO sensor all
 Moments are kept, not ages: how old something is, the reader works out when it is read.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from ops_pipelines.clock import human_duration
 from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.ledger.models import Health
 from ops_pipelines.redact import redact_within
@@ -102,12 +105,28 @@ class Seen(_Seen):
     problems: Sequence[str]
 
 
-class Snapshot(_Seen):
-    """What was seen, when, and when the watcher last looked itself."""
+@dataclass(frozen=True)
+class Snapshot:
+    """What was seen of a source, when, and when the watcher last looked itself; nothing when nobody ever did."""
 
-    at: datetime
+    source: str
+    at: datetime | None
     watched_at: datetime | None
-    seen: Seen
+    seen: Seen | None
+
+    def judged(self, now: datetime, stale_after: timedelta) -> tuple[State, str, str]:
+        """State, cause and next command as of now: what was seen grows older, and is not believed for ever."""
+        if self.seen is None or self.at is None:
+            return "UNKNOWN", "nobody has looked at it yet", "ops status"
+        if now - self.at > stale_after:
+            silent = f"last looked at {human_duration(now - self.at)} ago: is the daemon running?"
+            return "UNKNOWN", f"{silent} (then: {self.seen.state}, {self.seen.cause})", "ops status"
+        point = self.seen.recovery_point_at
+        if self.seen.state in ("OK", "STALE") and point is not None and (now - point).total_seconds() > self.seen.rpo_s:
+            allowed = human_duration(timedelta(seconds=self.seen.rpo_s))
+            cause = f"the recovery point is {human_duration(now - point)} old, rpo is {allowed}"
+            return "FAIL", cause, f"ops backup {self.source}"
+        return self.seen.state, self.seen.cause, self.seen.next
 
 
 def look(workspace: Workspace, *, watching: bool = False) -> list[SourceHealth]:
@@ -120,7 +139,7 @@ def look(workspace: Workspace, *, watching: bool = False) -> list[SourceHealth]:
     for name in workspace.config.sources:
         catalogue, at = workspace.catalogue(name), workspace.clock.now()
         health = source_health(workspace, name, catalogue)
-        document = redact_within(_seen(workspace, health, catalogue, at).model_dump(mode="json"))
+        document = json.dumps(redact_within(_seen(workspace, health, catalogue, at).model_dump(mode="json")))
         rows.append(Health(source=name, at=at, watched_at=at if watching else None, document=document))
         found.append(health)
     # Health is told although it cannot be kept; who reads what was kept sees how old it is.
@@ -129,13 +148,18 @@ def look(workspace: Workspace, *, watching: bool = False) -> list[SourceHealth]:
     return found
 
 
-def snapshots(session: Session) -> dict[str, Snapshot]:
-    """What was last seen of every source, by name. A row that another version of us wrote is left out."""
-    found = {}
-    for row in session.execute(select(Health.source, Health.at, Health.watched_at, Health.document)):
-        with suppress(ValidationError):
-            seen = Seen.model_validate(row.document)
-            found[row.source] = Snapshot(at=row.at, watched_at=row.watched_at, seen=seen)
+def snapshots(session: Session, names: Iterable[str]) -> list[Snapshot]:
+    """What was last seen of each source. What another version of us wrote, and we cannot read, nobody saw."""
+    columns = (Health.source, Health.at, Health.watched_at, Health.document)
+    rows = {row.source: row for row in session.execute(select(*columns))}
+    found = []
+    for name in names:
+        snapshot = Snapshot(name, None, None, None)
+        if name in rows:
+            with suppress(ValidationError):
+                seen = Seen.model_validate_json(rows[name].document)
+                snapshot = Snapshot(name, rows[name].at, rows[name].watched_at, seen)
+        found.append(snapshot)
     return found
 
 

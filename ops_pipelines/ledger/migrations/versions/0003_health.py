@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("source", sa.String(63), primary_key=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("watched_at", sa.DateTime(timezone=True)),
-        sa.Column("document", sa.JSON, nullable=False),
+        sa.Column("document", sa.Text, nullable=False),
     )
     if counted := _counted():
         op.bulk_insert(tallies, counted)
