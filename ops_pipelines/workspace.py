@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from ops_pipelines import lease
+from ops_pipelines import lease, logs
 from ops_pipelines.clock import Clock, SystemClock, human_duration
 from ops_pipelines.config.models import Config
 from ops_pipelines.config.sources import Source
 from ops_pipelines.engines.base import Engine
 from ops_pipelines.engines.registry import engine_for
 from ops_pipelines.errors import OpsError
-from ops_pipelines.ledger.ledger import Ledger, sqlite_url
+from ops_pipelines.ledger.ledger import Ledger, LedgerError, sqlite_url
 from ops_pipelines.scratch import sweep_scratch
 from ops_pipelines.vault.catalogue import Catalogue, read_catalogue
 from ops_pipelines.vault.stores.base import Store
@@ -26,9 +26,27 @@ class UnknownSource(OpsError):
     """No source of that name is configured."""
 
 
+class LogMissing(OpsError):
+    """Structured logs are wanted in a file that cannot be written."""
+
+
 def open_workspace(config: Config) -> "Workspace":
-    """A workspace on this configuration; from here on, what this process creates is private to its user."""
+    """A workspace on this configuration; from here on, what this process creates is private to its user.
+
+    Raises:
+        LogMissing: the file for structured logs cannot be written.
+    """
     os.umask(0o077)
+    if (wanted := config.logging) is not None:
+        try:
+            logs.set_up(file=wanted.file, form=wanted.format, level=wanted.level, keep_mib=wanted.rotate_mib)
+        except OSError as error:
+            raise LogMissing(
+                f"the log {wanted.file} cannot be written",
+                why=error.strerror or str(error),
+                safe="nothing was started; existing backups are untouched",
+                next="make it writable for this user, or set logging.file in ops.yaml",
+            ) from None
     return Workspace(config)
 
 
@@ -108,5 +126,9 @@ class Workspace:
             except OpsError as error:
                 # A store that is away has its litter later; the work at hand does not depend on it.
                 swept.append(f"not swept: {error.what}")
-        swept += [f"activity {row.id} ({row.kind} of {row.source})" for row in self.ledger.fail_orphans()]
+        try:
+            swept += [f"activity {row.id} ({row.kind} of {row.source})" for row in self.ledger.fail_orphans()]
+        except LedgerError as error:
+            # Whoever has to write into it says so; a restore goes on without.
+            swept.append(f"not swept: {error.what}")
         return swept

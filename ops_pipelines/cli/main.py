@@ -14,6 +14,7 @@ from ops_pipelines.cli.commands.list import list_
 from ops_pipelines.cli.commands.prune import prune_
 from ops_pipelines.cli.commands.restore import restore
 from ops_pipelines.cli.commands.schema import schema
+from ops_pipelines.cli.commands.serve import serve
 from ops_pipelines.cli.commands.status import status
 from ops_pipelines.cli.commands.verify import verify
 
@@ -36,6 +37,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "copy": copy,
     "prune": prune_,
     "kit": kit,
+    "serve": serve,
 }
 for name, command in _COMMANDS.items():
     app.command(name)(command)

@@ -19,7 +19,7 @@ FLOORS = (
     {"workspace"},
     {"backup", "recovery"},
     {"watch"},
-    {"orchestration"},
+    {"orchestration", "web"},
     {"cli", "definitions"},
 )
 HEIGHT = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

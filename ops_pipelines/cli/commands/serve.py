@@ -1,0 +1,30 @@
+"""`ops serve`: the status page, `/metrics` and `/health`, from the ledger alone."""
+
+from typing import Annotated
+
+import typer
+
+from ops_pipelines import logs
+from ops_pipelines.cli import output
+
+
+@output.explained
+def serve(
+    host: Annotated[
+        str, typer.Option("--host", help="Where to listen; elsewhere than here needs web.token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8700,
+    config: output.ConfigOption = None,
+) -> int:
+    """Serve the status page (/), Prometheus metrics (/metrics) and /health, until stopped.
+
+    Exit status: 0 stopped, 2 cannot listen, 3 refused to be open to others. Example: ops serve --port 8700
+    """
+    # Starlette and uvicorn take their time to import: only this command needs them.
+    from ops_pipelines.web.server import serve as serve_web  # noqa: PLC0415
+
+    workspace = output.open_work(config)
+    if workspace.config.logging is None:
+        logs.set_up()
+    serve_web(workspace, host=host, port=port)
+    return output.FINE

@@ -1,0 +1,101 @@
+"""The status page: one look at three in the morning says what is wrong and what to type."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ops_pipelines import __version__
+from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.ledger.models import Incident
+from ops_pipelines.redact import redact
+from ops_pipelines.watch.phases import State
+from ops_pipelines.watch.snapshots import Seen, Snapshot, snapshots
+from ops_pipelines.workspace import Workspace
+
+REFRESH_S = 30
+_URGENCY: Mapping[State, int] = {"FAIL": 0, "NEVER": 1, "OVERDUE": 2, "UNKNOWN": 3, "STALE": 4, "OK": 5}
+_COLOUR: Mapping[str, str] = {
+    "OK": "good",
+    "STALE": "warn",
+    "UNKNOWN": "warn",
+    "verified": "good",
+    "inconclusive": "warn",
+}
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One source, as the template shows it."""
+
+    name: str
+    kind: str
+    state: State
+    cause: str
+    next: str
+    at: datetime | None
+    rpo: timedelta
+    seen: Seen | None
+    link: str | None
+
+
+def status_page(workspace: Workspace) -> str:
+    """The page as HTML. Raises LedgerError."""
+    config, now = workspace.config, workspace.clock.now()
+    with workspace.ledger.session() as session:
+        found = snapshots(session, config.sources)
+        incidents = session.query(Incident).filter(Incident.open_key.is_not(None)).order_by(Incident.opened_at).all()
+        session.expunge_all()
+    lines = sorted((_line(workspace, each, now) for each in found), key=lambda line: _URGENCY[line.state])
+    looked = [each.at for each in found if each.at is not None]
+    return (
+        _environment(now)
+        .get_template("status.html")
+        .render(
+            lines=lines,
+            broken=[line for line in lines if _URGENCY[line.state] < _URGENCY["UNKNOWN"]],
+            unsure=[line for line in lines if line.state in ("UNKNOWN", "STALE")],
+            incidents=incidents,
+            now=now,
+            looked_at=min(looked, default=None),
+            dagster_url=config.alerts.dagster_url,
+            refresh_s=REFRESH_S,
+            version=__version__,
+        )
+    )
+
+
+def _line(workspace: Workspace, snapshot: Snapshot, now: datetime) -> _Line:
+    config = workspace.config
+    source, ui = config.sources[snapshot.source], config.alerts.dagster_url
+    state, cause, advice = snapshot.judged(now, config.web.stale_after)
+    link = f"{ui.rstrip('/')}/locations/ops_pipelines/asset-groups/{snapshot.source}/lineage" if ui else None
+    name, kind, seen = snapshot.source, source.kind, snapshot.seen
+    return _Line(name, kind, state, cause, advice, snapshot.at, source.rpo, seen, link)
+
+
+def _environment(now: datetime) -> Environment:
+    def shown(value: Any) -> Any:
+        # Whatever ends up on the page passes here, before it is escaped.
+        return redact(value) if type(value) is str else value
+
+    def ago(at: datetime | None) -> str:
+        return human_duration(now - at) if at is not None else "never"
+
+    def moment(at: datetime | None) -> str:
+        return f"{at:%Y-%m-%d %H:%M} UTC" if at is not None else "never"
+
+    environment = Environment(
+        loader=PackageLoader("ops_pipelines.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    seconds = lambda value: human_duration(timedelta(seconds=value))  # noqa: E731
+    environment.filters.update(ago=ago, moment=moment, size=human_size, span=human_duration, seconds=seconds)
+    environment.filters["colour"] = lambda word: _COLOUR.get(word, "bad")
+    return environment

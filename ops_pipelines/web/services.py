@@ -1,0 +1,172 @@
+"""Is everything there? What `/health` asks, each within its time, and never a source or a store itself.
+
+How sources and stores are doing is what the watcher last saw and left in the ledger; when it fell silent, nothing of it
+is believed any longer.
+"""
+
+import json
+import socket
+import ssl
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TookTooLong
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from sqlalchemy import text
+
+from ops_pipelines import __version__
+from ops_pipelines.errors import OpsError
+from ops_pipelines.vault.stores.registry import LOCAL
+from ops_pipelines.watch.snapshots import Snapshot, snapshots
+from ops_pipelines.workspace import Workspace
+
+_WITHIN_S = 3.0
+_ANSWER_S = 2.0
+_END = "\r\n"
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service, whether it is well, and how long it took to find out."""
+
+    service: str
+    healthy: bool
+    latency_ms: float
+
+
+def document(services: Sequence[Service]) -> dict[str, object]:
+    """What `/health` answers."""
+    return {
+        "status": "healthy" if all(each.healthy for each in services) else "unhealthy",
+        "services": [vars(each) for each in services],
+        "version": __version__,
+    }
+
+
+class Services:
+    """The services of a configuration. Checks that hang occupy a thread each, and never more than there are."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="health")
+
+    def names(self) -> list[str]:
+        """Every service. A source and a store of one name are asked together."""
+        config = self._workspace.config
+        return ["ledger", *(name for name, _ask in self._outside()), *config.sources, LOCAL, *config.stores]
+
+    def check(self, name: str | None = None) -> list[Service]:
+        """Ask them all, side by side.
+
+        Args:
+            name: only this one.
+        """
+        outside = [(other, ask) for other, ask in self._outside() if name in (None, other)]
+        ledger = self._threads.submit(self._ledger)
+        asked = [(other, self._threads.submit(_timed, ask)) for other, ask in outside]
+        deadline = time.monotonic() + _WITHIN_S
+
+        def waited_ms() -> float:
+            return (_WITHIN_S - max(0.0, deadline - time.monotonic())) * 1000
+
+        try:
+            found = ledger.result(timeout=_WITHIN_S)
+        except TookTooLong:
+            found = self._without_ledger(waited_ms())
+        for other, future in asked:
+            try:
+                healthy, latency_ms = future.result(timeout=max(0.0, deadline - time.monotonic()))
+            except TookTooLong:
+                healthy, latency_ms = False, waited_ms()
+            found.insert(1, Service(other, healthy, round(latency_ms, 1)))
+        return [each for each in found if name in (None, each.service)]
+
+    def _outside(self) -> list[tuple[str, Callable[[], bool]]]:
+        config = self._workspace.config
+        found: list[tuple[str, Callable[[], bool]]] = []
+        if (dagster := config.alerts.dagster_url) is not None:
+            found.append(("dagster", lambda: dagster_answers(dagster)))
+        if (redis := config.web.redis) is not None:
+            found.append(("redis", lambda: redis_answers(redis.reveal(purpose="web.redis"))))
+        return found
+
+    def _ledger(self) -> list[Service]:
+        begun = time.perf_counter()
+        config, now = self._workspace.config, self._workspace.clock.now()
+        try:
+            with self._workspace.ledger.session() as session:
+                session.execute(text("select 1"))
+                answered = (time.perf_counter() - begun) * 1000
+                found = snapshots(session, config.sources)
+        except OpsError:
+            return self._without_ledger((time.perf_counter() - begun) * 1000)
+        read = round((time.perf_counter() - begun) * 1000, 1)
+        states = {each.source: each.judged(now, config.web.stale_after)[0] for each in found}
+        fresh = [each for each in found if each.at is not None and now - each.at <= config.web.stale_after]
+        return [
+            Service("ledger", True, round(answered, 1)),
+            *(Service(name, state in ("OK", "STALE"), read) for name, state in states.items()),
+            *(Service(name, _readable(name, fresh), read) for name in (LOCAL, *config.stores)),
+        ]
+
+    def _without_ledger(self, latency_ms: float) -> list[Service]:
+        config = self._workspace.config
+        return [
+            Service(name, False, round(latency_ms, 1)) for name in ("ledger", *config.sources, LOCAL, *config.stores)
+        ]
+
+
+def dagster_answers(url: str) -> bool:
+    """Whether Dagster's web server answers a GraphQL query."""
+    asked = urllib.request.Request(
+        f"{url.rstrip('/')}/graphql",
+        data=json.dumps({"query": "{ version }"}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    # It is named in our own configuration, and is no business of a proxy's.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with suppress(OSError, ValueError, KeyError, TypeError), opener.open(asked, timeout=_ANSWER_S) as answer:
+        return bool(json.loads(answer.read(65536))["data"]["version"])
+    return False
+
+
+def redis_answers(url: str) -> bool:
+    """Whether a Redis server lets us in and answers PING."""
+    parts = urlsplit(url)
+    with suppress(OSError, ValueError):
+        where = (parts.hostname or "127.0.0.1", parts.port or 6379)
+        with socket.create_connection(where, timeout=_ANSWER_S) as plain:
+            secure = parts.scheme == "rediss"
+            spoken = ssl.create_default_context().wrap_socket(plain, server_hostname=where[0]) if secure else plain
+            with spoken, spoken.makefile("rb") as answers:
+                if parts.password:
+                    who = [unquote(word) for word in (parts.username, parts.password) if word]
+                    spoken.sendall(_command("AUTH", *who))
+                    if not answers.readline(256).startswith(b"+OK"):
+                        return False
+                spoken.sendall(_command("PING"))
+                return answers.readline(256).startswith(b"+PONG")
+    return False
+
+
+def _command(*words: str) -> bytes:
+    return f"*{len(words)}\r\n{''.join(f'${len(word.encode())}{_END}{word}{_END}' for word in words)}".encode()
+
+
+def _timed(ask: Callable[[], bool]) -> tuple[bool, float]:
+    begun = time.perf_counter()
+    try:
+        healthy = ask()
+    except OpsError:
+        healthy = False
+    return healthy, (time.perf_counter() - begun) * 1000
+
+
+def _readable(store: str, fresh: Sequence[Snapshot]) -> bool:
+    """Somebody looked of late, and nobody who did could not read it. A store that no source uses is not looked at."""
+    seen = [each for snapshot in fresh if snapshot.seen for each in snapshot.seen.stores if each.store == store]
+    return bool(fresh) and all(each.readable for each in seen)
