@@ -6,7 +6,7 @@ encrypted and stored is the vault's business.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +15,8 @@ from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from ops_pipelines.engines.places import Place
+from ops_pipelines.errors import OpsError
 from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress, Reader, silent
 
@@ -70,6 +72,18 @@ class Contents(BaseModel):
         if self.level != "full":
             return None
         return _digest(f"{name}={table.rows}:{table.digest}" for name, table in sorted(self.tables.items()))
+
+    def covering(self, names: Set[str], found: "Contents") -> "Contents":
+        """What a restore of `names` alone must have brought back, and whatever else of this was `found`."""
+        wanted = names | found.objects.keys() | found.tables.keys() | found.counters.keys()
+        return self.model_copy(
+            update={
+                "objects": {name: each for name, each in self.objects.items() if name in wanted},
+                "tables": {name: each for name, each in self.tables.items() if name in wanted},
+                "counters": {name: each for name, each in self.counters.items() if name in wanted},
+                "migrations": {tool: head for tool, head in self.migrations.items() if tool in found.migrations},
+            }
+        )
 
 
 def _digest(lines: Iterable[str]) -> str:
@@ -165,11 +179,26 @@ class Restored:
 
     Attributes:
         detail: what was restored, when it was not everything.
+        names: the same in the fingerprint's terms; None when it was everything, or the comparison needs no help.
     """
 
     seconds: Mapping[str, float]
     warnings: Sequence[str] = ()
     detail: str = ""
+    names: Set[str] | None = None
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether a target can take a restore, found out before the first byte.
+
+    Attributes:
+        problems: everything that stands in the way.
+        work_bytes: room that the decrypted parts need at once in the working directory.
+    """
+
+    problems: Sequence[OpsError]
+    work_bytes: int
 
 
 @dataclass(frozen=True)
@@ -215,8 +244,34 @@ class Engine(Protocol):
         """The URL of a restore target; a bare name lies beside the source."""
         ...
 
+    def address(self, name_or_url: str) -> str:
+        """How a human gets at a target: the command or path, without a password."""
+        ...
+
     def is_source(self, name_or_url: str) -> bool:
         """Whether a restore target is this very source, however it is spelled."""
+        ...
+
+    def place(self, name_or_url: str | None = None) -> Place | None:
+        """Where the source, or a target, lies as far as its spelling says. Connects to nothing.
+
+        None when it cannot be told so, or is of another kind. Raises SourceError for what cannot be read.
+        """
+        ...
+
+    def readiness(self, name_or_url: str, facts: Mapping[str, JsonValue], plain_bytes: int) -> Readiness:
+        """Look for what would stop a restore: programs, versions, reachability, rights, room. Changes nothing.
+
+        Args:
+            plain_bytes: size of the parts, decrypted.
+        """
+        ...
+
+    def pick(self, held: Contents, facts: Mapping[str, JsonValue], only: Sequence[str]) -> Sequence[str]:
+        """The recorded tables, collections or paths that a user's selection means, for `restore`.
+
+        Raises SourceError for one that matches nothing; it names what is close.
+        """
         ...
 
     def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
@@ -235,8 +290,13 @@ class Engine(Protocol):
         work: Path,
         globals_too: bool,
         progress: Progress = silent,
+        only: Sequence[str] = (),
     ) -> Restored:
         """Load `parts` into `target`.
+
+        Args:
+            globals_too: roles or accounts as well, as on a scratch server.
+            only: nothing but these, as `pick` names them.
 
         Raises RestoreFailed when the backup is at fault, CorruptCopy when its bytes are,
         Inconclusive when the server is.
@@ -292,4 +352,55 @@ class Carrier(Protocol):
 
     def forget(self, facts: Sequence[Mapping[str, JsonValue]], repository: Repository) -> None:
         """Remove restore points' data from a repository. Raises StoreError."""
+        ...
+
+
+@runtime_checkable
+class Swapper(Protocol):
+    """An engine that can put a restored target in its source's place in one step, and keep what was there."""
+
+    def beside(self, suffix: str) -> str:
+        """A name for a target from which a swap is possible; it ends in `suffix`."""
+        ...
+
+    def swap(self, beside: str, suffix: str) -> str:
+        """Give the restored target the source's name, and the source a name that ends in `suffix`.
+
+        Args:
+            beside: the target's URL.
+        Returns:
+            Where the former source is now, for a human.
+        Raises:
+            OpsError: it was not done, and the source is as it was, unless the error says otherwise.
+        """
+        ...
+
+    def discard(self, beside: str) -> None:
+        """Remove a target that was restored for a swap that is not wanted any more."""
+        ...
+
+
+@runtime_checkable
+class Emptier(Protocol):
+    """An engine that can only drop what its source holds, and load anew."""
+
+    def beside(self, suffix: str) -> str:
+        """A name for a target to restore into and to look at before anything is dropped."""
+        ...
+
+    def empty(self, facts: Mapping[str, JsonValue]) -> str:
+        """Drop everything the source holds, make it anew, and return its URL to restore into. Raises SourceError."""
+        ...
+
+    def discard(self, beside: str) -> None:
+        """Remove a target that is not wanted any more."""
+        ...
+
+
+@runtime_checkable
+class Lodger(Protocol):
+    """An engine that can verify on a server it is given (`verify.server`), in databases of its own making."""
+
+    def evict(self, database: str) -> None:
+        """Drop a database that a killed verification made there. Raises OpsError when it cannot be reached."""
         ...

@@ -1,26 +1,36 @@
-"""Bring a restore point back into a new database, and prove what came back before saying so."""
+"""Bring a restore point back into a new database or folder, and prove what came back before saying so."""
 
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
-from ops_pipelines.config.secrets import SecretMissing
-from ops_pipelines.engines.base import RestoreFailed
-from ops_pipelines.errors import CorruptCopy, OpsError, SafetyRefusal, StoreError
+from ops_pipelines.engines.base import Engine, Restored, RestoreFailed
+from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SourceError
 from ops_pipelines.recovery.assertions import run_check
+from ops_pipelines.recovery.choose import choose_store, sentence
 from ops_pipelines.recovery.compare import compare
-from ops_pipelines.recovery.verify import fingerprint_of
+from ops_pipelines.recovery.preflight import Ready, look_ahead
+from ops_pipelines.recovery.recorded import recorded
+from ops_pipelines.recovery.refuse import refuse_sources
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.reader import Copy
 from ops_pipelines.vault.verdict import Check
 from ops_pipelines.workspace import Workspace
 
-LATEST = "latest-verified"
-
 
 @dataclass(frozen=True)
 class Recovered:
-    """A finished restore: what went where, how long it took, and what was asserted about it."""
+    """A finished restore: what went where, how long it took, and what was asserted about it.
+
+    Attributes:
+        seconds: wall time altogether.
+        phases: wall time by phase.
+        only: the tables, collections or paths it was restricted to.
+    """
 
     backup_id: str
     store: str
@@ -28,98 +38,123 @@ class Recovered:
     seconds: float
     checks: list[Check]
     warnings: list[str]
+    phases: dict[str, float] = field(default_factory=dict)
+    only: Sequence[str] = ()
 
     @property
     def good(self) -> bool:
         """Whether everything came back as it was."""
-        return all(check.passed for check in self.checks)
-
-
-def choose(workspace: Workspace, name: str, backup: str) -> RestorePoint:
-    """The restore point a user means.
-
-    Args:
-        backup: an id, or `latest-verified`.
-    Raises:
-        StoreError: there is none.
-    """
-    catalogue = workspace.catalogue(name)
-    point = catalogue.recovery_point if backup == LATEST else catalogue.find(backup)
-    if point is not None:
-        return point
-    others = f"; {len(catalogue.points)} unverified ones exist" if backup == LATEST and catalogue.points else ""
-    raise StoreError(
-        f"{name} has no {'verified restore point' if backup == LATEST else f'restore point {backup}'}",
-        why=f"looked in {', '.join(workspace.stores)}{others} {'; '.join(catalogue.problems)}".strip(),
-        safe="nothing was changed",
-        next=f"ops list {name}, then name one: ops restore {name} --to … --backup ID",
-    )
+        return all(check.passed or check.attention for check in self.checks)
 
 
 def restore_to(
-    workspace: Workspace, point: RestorePoint, to: str, *, store: str | None = None, progress: Progress = silent
+    workspace: Workspace,
+    point: RestorePoint,
+    to: str,
+    *,
+    store: str | None = None,
+    only: Sequence[str] = (),
+    globals_too: bool = False,
+    progress: Progress = silent,
 ) -> Recovered:
-    """Restore into a new database and assert what came back.
+    """Restore into a new database or folder and assert what came back.
 
     Args:
-        to: a database name beside the source, or a URL.
+        to: a name beside the source, a URL, or a folder.
         store: where to fetch from; the nearest copy unless given.
+        only: nothing but these tables, schemas, collections or paths.
+        globals_too: roles and accounts as well.
     Raises:
         SafetyRefusal: the target is a source, or is not empty.
-        OpsError: the restore failed; the new database is incomplete, nothing else was touched.
+        NotReady: something stands in the way; nothing was begun.
+        OpsError: the restore failed; the target is incomplete, nothing else was touched.
     """
-    name = point.manifest.source
-    engine = workspace.engine(name)
-    # The nearest copy that is not known to be damaged.
-    origin = store or next((each for each in point.stores if each not in point.damaged), point.stores[0])
-    if origin not in point.stores:
-        raise StoreError(
-            f"{point.id} is not in {origin}", why=f"it is in {', '.join(point.stores)}", next="--from one of them"
-        )
-    workspace.sweep()
-    with workspace.ledger.activity("restore", source=name, backup_id=point.id, store=origin) as entry:
-        started = workspace.clock.now()
+    name, origin = point.manifest.source, choose_store(point, store)
+    warnings = [line for line in workspace.sweep() if line.startswith("not swept")]
+    started = time.monotonic()
+    with recorded(workspace, "restore", source=name, backup_id=point.id, store=origin, warnings=warnings) as entry:
         manifest = workspace.stores[origin].manifest(name, point.id, fresh=True)
         copy = Copy(workspace.stores[origin], manifest, lambda: workspace.identities(name))
-        unsure = _refuse_sources(workspace, engine.locate(to), to)
-        target = engine.create_target(to, manifest.engine)
-        try:
-            with scratch_directory(workspace.scratch_root, manifest.kind) as work:
-                restored = engine.restore(
-                    copy, manifest.engine, target, work=work, globals_too=False, progress=progress
-                )
-        except (RestoreFailed, CorruptCopy) as error:
-            why = f"{error.what}: {error.why}" if isinstance(error, OpsError) else str(error)
-            raise OpsError(
-                f"{point.id} of {name} could not be restored to {to}",
-                why=why,
-                safe=f"the source and every backup are untouched; {to} is incomplete, drop it",
-                next=f"try another copy (--from) or an older backup: ops list {name}",
-            ) from None
-        held = fingerprint_of(copy)
-        checks = compare(held, engine.contents(target, held.level))
-        checks += [
-            run_check(engine, target, check, as_of=manifest.started_at) for check in workspace.source(name).checks
-        ]
-        seconds = (workspace.clock.now() - started).total_seconds()
-        recovered = Recovered(point.id, origin, to, seconds, checks, [*unsure, *restored.warnings])
-        entry.meta = {"to": to, "seconds": seconds, "good": recovered.good}
+        engine = workspace.engine(name)
+        warnings += refuse_sources(workspace, name, to)
+        ready = look_ahead(workspace, copy, to, only)
+        url = engine.create_target(to, manifest.engine)
+        with _explained(name, point.id, to):
+            restored = load_copy(workspace, engine, copy, url, ready.only, globals_too=globals_too, progress=progress)
+            compared = time.monotonic()
+            checks = prove(workspace, engine, manifest, url, ready, restored)
+        phases = {"fetch": round(copy.fetch_s, 3), **restored.seconds, "prove": round(time.monotonic() - compared, 3)}
+        seconds = round(time.monotonic() - started, 3)
+        recovered = Recovered(
+            point.id, origin, to, seconds, checks, [*warnings, *restored.warnings], phases, ready.only
+        )
+        entry.meta = {
+            "to": to,
+            "seconds": phases,
+            "took_s": seconds,
+            "plain_bytes": manifest.plain_bytes,
+            "only": list(ready.only),
+            "good": recovered.good,
+        }
+        if not recovered.good:
+            entry.fail(f"{to} is not as {name} was")
     return recovered
 
 
-def _refuse_sources(workspace: Workspace, url: str, to: str) -> list[str]:
-    """Refuse a target that any source lives in; returns the sources that could not be asked."""
-    unsure = []
-    for name in workspace.config.sources:
-        try:
-            taken = workspace.engine(name).is_source(url)
-        except SecretMissing as error:
-            unsure.append(f"it was not checked that {to} is another database than source {name}: {error.what}")
-            continue
-        if taken:
-            raise SafetyRefusal(
-                f"{to} is the source {name}",
-                safe="nothing was changed",
-                next="name a database that is no source; it is created for you",
-            )
-    return unsure
+def load_copy(
+    workspace: Workspace,
+    engine: Engine,
+    copy: Copy,
+    url: str,
+    only: Sequence[str],
+    *,
+    globals_too: bool,
+    progress: Progress,
+) -> Restored:
+    """Load a copy into a target that is there. Raises RestoreFailed, CorruptCopy, Inconclusive."""
+    with scratch_directory(workspace.scratch_root, copy.manifest.kind) as work:
+        return engine.restore(
+            copy, copy.manifest.engine, url, work=work, globals_too=globals_too, progress=progress, only=only
+        )
+
+
+def prove(
+    workspace: Workspace, engine: Engine, manifest: Manifest, url: str, ready: Ready, restored: Restored
+) -> list[Check]:
+    """The assertions of a verification, on what was restored: compared, asserted, the user's own checks.
+
+    Of a selection only the comparison: the other assertions are about the whole.
+    """
+    found = engine.contents(url, ready.held.level)
+    held = ready.held if restored.names is None else ready.held.covering(restored.names, found)
+    checks = compare(held, found)
+    if ready.only:
+        listed = ", ".join(ready.only[:5]) + (f" … ({len(ready.only)})" if len(ready.only) > 5 else "")
+        return [*checks, Check(name="selection", passed=True, detail=f"nothing but {listed} was restored and compared")]
+    try:
+        checks += [
+            Check(name=each.name, passed=each.passed, detail=each.detail, attention=each.attention)
+            for each in engine.assertions(url, ready.held)
+        ]
+    except (SourceError, Inconclusive) as error:
+        checks.append(Check(name="assertions", passed=False, detail=f"not all run: {sentence(error)}", attention=True))
+    source = workspace.source(manifest.source)
+    return [*checks, *(run_check(engine, url, check, as_of=manifest.started_at) for check in source.checks)]
+
+
+@contextmanager
+def _explained(name: str, backup_id: str, to: str) -> Iterator[None]:
+    """Say after a failure what the target is now, and what to try next."""
+    safe = f"the source and every backup are untouched; {to} is incomplete, drop it"
+    try:
+        yield
+    except (RestoreFailed, CorruptCopy) as error:
+        raise OpsError(
+            f"{backup_id} of {name} could not be restored to {to}",
+            why=sentence(error) if isinstance(error, OpsError) else str(error),
+            safe=safe,
+            next=f"try another copy (--from) or an older backup: ops list {name}",
+        ) from None
+    except OpsError as error:
+        error.safe = safe
+        raise

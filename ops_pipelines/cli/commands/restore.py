@@ -1,47 +1,218 @@
-"""`ops restore`: the bad day. Works without Dagster."""
+"""`ops restore`: the bad day. Works without Dagster, without the ledger, with what lies in the stores."""
 
+import sys
+from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
+from ops_pipelines.backup.take import take_backup
 from ops_pipelines.cli import output
 from ops_pipelines.cli.progress import shown
-from ops_pipelines.clock import human_duration
-from ops_pipelines.recovery.restore import LATEST, choose, restore_to
+from ops_pipelines.clock import UTC, human_duration, human_size
+from ops_pipelines.errors import OpsError, SafetyRefusal, StoreError
+from ops_pipelines.recovery.by_hand import commands
+from ops_pipelines.recovery.choose import LATEST, choose, choose_store, require_source
+from ops_pipelines.recovery.estimate import expected_phases
+from ops_pipelines.recovery.replace import Replaced, replace_source
+from ops_pipelines.recovery.restore import Recovered, restore_to
+from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.workspace import Workspace
 
 
 @output.explained
 def restore(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="What to bring back.")],
-    to: Annotated[str, typer.Option("--to", help="A new database's name beside the source, or a URL.")],
-    backup: Annotated[str, typer.Option("--backup", help="A restore point's id.")] = LATEST,
-    store: Annotated[str, typer.Option("--from", help="The store to fetch from; the nearest unless given.")] = "",
+    to: Annotated[
+        str, typer.Option("--to", metavar="NAME|URL|FOLDER", help="A new database beside the source, a URL, a folder.")
+    ] = "",
+    backup: Annotated[str, typer.Option("--backup", metavar="ID", help="A restore point; latest-verified.")] = LATEST,
+    at: Annotated[
+        str, typer.Option("--at", metavar="TIME", help="The newest at this time or before: '2026-11-20 14:00'.")
+    ] = "",
+    store: Annotated[str, typer.Option("--from", metavar="STORE", help="Fetch from there, not from the nearest.")] = "",
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="A table, schema.*, collection or path; repeat it for more."),
+    ] = None,
+    unverified: Annotated[bool, typer.Option("--unverified", help="One that was never proved will do.")] = False,
+    roles: Annotated[bool, typer.Option("--globals", help="Roles or accounts as well; changes the server.")] = False,
+    into_production: Annotated[
+        bool, typer.Option("--into-production", help="Replace the source itself, after a safety restore point.")
+    ] = False,
+    yes_replace: Annotated[
+        str, typer.Option("--yes-replace", metavar="SOURCE", help="Do not ask before replacing this source.")
+    ] = "",
+    without_safety: Annotated[
+        bool, typer.Option("--without-safety", help="Replace although what is there now cannot be backed up.")
+    ] = False,
+    printed: Annotated[bool, typer.Option("--print", help="Only print the commands for doing it by hand.")] = False,
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:
-    """Restore a source into a new database, then prove what came back. Never touches the source.
+    """Restore a source into a new database or folder, then prove what came back. Never touches the source.
 
-    Refuses (exit status 3) a target that is the source or is not empty. Example: ops restore crm --to crm_restored
+    Looks before the first byte whether key, programs, target and disks are good for it. Refuses (exit status 3) a
+    target that is a source or is not empty. With --into-production the source is replaced: what is there is backed up
+    first, the restore is proved beside it, and only then they change places.
+
+    Example: ops restore crm --to crm_restored --only public.contacts --at "2026-11-20 14:00"
     """
     workspace = output.open_work(config)
-    workspace.source(source)
-    point = choose(workspace, source, backup)
-    if not as_json:
-        age = human_duration(workspace.clock.now() - point.started_at)
-        output.say(
-            f"restoring {point.id} of {source}, taken {point.started_at:%Y-%m-%d %H:%M} UTC ({age} ago), to {to}"
+    if not printed:
+        require_source(workspace, source)
+    moment = _moment(at, workspace.config.timezone) if at else None
+    if printed:
+        point = _any(workspace, source, backup, moment)
+        output.write("\n".join(commands(workspace, point, choose_store(point, store or None))) + "\n")
+        return output.FINE
+    point = choose(workspace, source, backup, at=moment, unverified=unverified)
+    if into_production == bool(to):
+        raise OpsError(
+            "say where to: either --to NAME, URL or FOLDER, or --into-production",
+            next=f"ops restore {source} --to {source}_restored",
         )
+    if into_production and only:
+        raise OpsError(
+            "--only goes into a new database or folder, not over the source",
+            next=f"ops restore {source} --to {source}_restored --only …, then take from it what you need",
+        )
+    if not as_json:
+        _announce(workspace, point, choose_store(point, store or None), to or f"the place of {source} itself")
+    if into_production:
+        _confirm(source, yes_replace)
+        return _replaced(workspace, point, store, roles, without_safety, as_json=as_json)
     with shown(source, quiet=as_json) as progress:
-        recovered = restore_to(workspace, point, to, store=store or None, progress=progress)
+        recovered = restore_to(
+            workspace, point, to, store=store or None, only=only or (), globals_too=roles, progress=progress
+        )
+    _tell(workspace, point, recovered, as_json=as_json)
+    if not as_json:
+        output.say(f"next: look at it, {_where(workspace, source, to)}")
+    return output.FINE if recovered.good else output.BROKEN
+
+
+def _any(workspace: Workspace, source: str, backup: str, at: datetime | None) -> RestorePoint:
+    """What is only printed may be unverified, where there is nothing better."""
+    try:
+        return choose(workspace, source, backup, at=at)
+    except StoreError:
+        return choose(workspace, source, backup, at=at, unverified=True)
+
+
+def _moment(text: str, zone: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise OpsError(
+            f"--at {text!r} is not a time", next="write it like '2026-11-20 14:00' or 2026-11-20T14:00+01:00"
+        ) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+
+
+def _announce(workspace: Workspace, point: RestorePoint, store: str, to: str) -> None:
+    age = human_duration(workspace.clock.now() - point.started_at)
+    proof = point.verdict
+    output.say(
+        f"restoring {point.id} of {point.manifest.source}, taken {point.started_at:%Y-%m-%d %H:%M} UTC ({age} ago), "
+        f"from {store} to {output.escaped(to)}"
+    )
+    if point.verified and proof is not None:
+        output.say(f"it was verified {proof.started_at:%Y-%m-%d %H:%M} UTC")
+    else:
+        found = f"its verification was {proof.outcome}: {proof.reason}" if proof else "nobody ever restored it"
+        output.errors.print(f"[bold yellow]! UNVERIFIED[/]: {output.escaped(found)}; the proof comes with this restore")
+    phases = expected_phases(workspace, point.manifest)
+    size = human_size(point.manifest.plain_bytes)
+    if phases:
+        listed = ", ".join(
+            f"{phase} {human_duration(took)}" for phase, took in phases.items() if took.total_seconds() >= 1
+        )
+        whole = human_duration(sum(phases.values(), timedelta()))
+        output.say(f"expect about {whole} for {size}, as before{f' ({listed})' if listed else ''}")
+    else:
+        output.say(f"{size}; how long it takes is not known yet, none was restored before")
+
+
+def _confirm(source: str, yes_replace: str) -> None:
+    if yes_replace == source:
+        return
+    refused = SafetyRefusal(
+        f"{source} was not replaced: nobody said so by its name",
+        safe="nothing was changed",
+        next=f"type {source} when asked, or add --yes-replace {source}",
+    )
+    if yes_replace or not sys.stdin.isatty():
+        raise refused
+    output.say(
+        f"[bold]This replaces {source}.[/] Its clients are disconnected; what is there is kept or backed up first."
+    )
+    if typer.prompt(f"Type {source} to go on", default="", show_default=False) != source:
+        raise refused
+
+
+def _replaced(
+    workspace: Workspace, point: RestorePoint, store: str, roles: bool, without_safety: bool, *, as_json: bool
+) -> int:
+    source = point.manifest.source
+    with shown(source, quiet=as_json) as progress:
+        take: Callable[[], str] | None = None
+        if not without_safety:
+
+            def take() -> str:
+                return take_backup(workspace, source, progress=progress).id
+
+        replaced = replace_source(
+            workspace, point, store=store or None, globals_too=roles, take_safety=take, progress=progress
+        )
+    _tell(workspace, point, replaced.recovered, as_json=as_json, replaced=replaced)
+    if not as_json:
+        output.say(f"{source} is now what it was on {point.started_at:%Y-%m-%d %H:%M:%S} UTC")
+        if replaced.kept:
+            output.say(f"what it was until now is {output.escaped(replaced.kept)}, with everything written to the end")
+        if replaced.safety:
+            output.say(f"and in the safety restore point {replaced.safety}")
+        drop = f"remove {output.escaped(replaced.kept)}, then " if replaced.kept else ""
+        output.say(f"next: start the application and look; when all is well {drop}ops backup {source}")
+    return output.FINE
+
+
+def _tell(
+    workspace: Workspace, point: RestorePoint, recovered: Recovered, *, as_json: bool, replaced: Replaced | None = None
+) -> None:
+    rto = workspace.source(point.manifest.source).rto
     if as_json:
         document = {**asdict(recovered), "checks": [check.model_dump() for check in recovered.checks]}
-        output.print_json({"ok": recovered.good, **document})
-    else:
-        rows = [[check.name, "passed" if check.passed else "FAILED", check.detail] for check in recovered.checks]
-        output.print_table(["check", "result", "found"], rows)
-        word = "[green]verified[/]" if recovered.good else "[red]NOT as it was[/]"
-        output.say(f"{word}: {to} restored from {recovered.store} in {recovered.seconds:.1f}s")
-        for warning in recovered.warnings:
-            output.errors.print(f"[yellow]![/] {warning}")
-    return output.FINE if recovered.good else output.BROKEN
+        more = {"safety": replaced.safety, "kept": replaced.kept} if replaced else {}
+        output.print_json({"ok": recovered.good, "rto_seconds": rto.total_seconds(), **document, **more})
+        return
+    rows = [
+        [
+            check.name,
+            "passed" if check.passed else "look" if check.attention else "FAILED",
+            output.escaped(check.detail),
+        ]
+        for check in recovered.checks
+    ]
+    output.print_table(["check", "result", "found"], rows)
+    for warning in recovered.warnings:
+        output.errors.print(f"[yellow]![/] {output.escaped(warning)}")
+    word = "[green]verified[/]" if recovered.good else "[red]NOT as it was[/]"
+    took = timedelta(seconds=recovered.seconds)
+    held = (
+        f"within the RTO of {human_duration(rto)}" if took <= rto else f"LONGER than the RTO of {human_duration(rto)}"
+    )
+    output.say(
+        f"{word}: {output.escaped(recovered.target)} restored from {recovered.store} in {human_duration(took)}, {held}"
+    )
+
+
+def _where(workspace: Workspace, source: str, to: str) -> str:
+    """How to get at it, without a password."""
+    try:
+        return output.escaped(workspace.engine(source).address(to))
+    except OpsError:
+        return output.escaped(to)

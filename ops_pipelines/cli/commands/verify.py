@@ -7,7 +7,8 @@ import typer
 from ops_pipelines.cli import output
 from ops_pipelines.cli.through_dagster import Chosen, run_sources
 from ops_pipelines.errors import StoreError
-from ops_pipelines.recovery.restore import choose
+from ops_pipelines.recovery.choose import choose
+from ops_pipelines.recovery.refuse import refuse_shared_server
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.workspace import Workspace, open_workspace
 
@@ -33,6 +34,7 @@ def verify(
     choices: dict[str, Chosen] = {}
     for name in sources or list(loaded.sources):
         workspace.source(name)
+        refuse_shared_server(workspace, name)
         point = choose(workspace, name, backup) if backup else _newest(workspace, name)
         if store and store not in point.stores:
             raise StoreError(f"{point.id} is not in {store}", why=f"it is in {', '.join(point.stores)}")

@@ -26,7 +26,7 @@ from threading import Event
 from pydantic import JsonValue, ValidationError
 
 from ops_pipelines import process
-from ops_pipelines.clock import UTC
+from ops_pipelines.clock import UTC, human_size
 from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.base import (
     EXISTS,
@@ -38,6 +38,7 @@ from ops_pipelines.engines.base import (
     PartReader,
     PartSink,
     Probe,
+    Readiness,
     Restored,
 )
 from ops_pipelines.engines.files import folders, listing, restic, restore
@@ -176,6 +177,67 @@ class FilesEngine:
         if not name_or_url.startswith(("/", "file://")):
             return False
         return folders.overlaps(folders.folder_of(name_or_url), self._source.paths)
+
+    def place(self, name_or_url: str | None = None) -> None:
+        """Folders live on no server: `is_source` knows them without connecting to anything."""
+
+    def address(self, name_or_url: str) -> str:
+        """The folder."""
+        return f"ls -la {shlex.quote(str(folders.folder_of(self.locate(name_or_url))))}"
+
+    def readiness(self, name_or_url: str, facts: Mapping[str, JsonValue], plain_bytes: int) -> Readiness:
+        """restic, the password, the target's disk; see `Engine.readiness`."""
+        problems: list[OpsError] = []
+        try:
+            restic.find(self._source.bin_dirs)
+            self._source.password.reveal(purpose=f"source {self._name}, password")
+        except OpsError as error:
+            problems.append(error)
+        folder = folders.folder_of(self.locate(name_or_url))
+        above = next(each for each in (folder, *folder.parents) if each.exists())
+        free, needed = shutil.disk_usage(above).free, int(str(facts["bytes"]))
+        if free < needed:
+            problems.append(
+                SourceError(
+                    f"{above} has {human_size(free)} free",
+                    why=f"the files need {human_size(needed)}",
+                    next="name a folder on a larger disk",
+                )
+            )
+        if not os.access(above, os.W_OK | os.X_OK):
+            problems.append(SourceError(f"{above} is not writable for this user", next="name another folder"))
+        return Readiness(problems, work_bytes=0)
+
+    def pick(self, held: Contents, facts: Mapping[str, JsonValue], only: Sequence[str]) -> Sequence[str]:
+        """The whole paths that a selection means; see `Engine.pick`."""
+        return restore.pick_only(held, facts, only)
+
+    def beside(self, suffix: str) -> str:
+        """A folder on the disk of the source's folders; see `Swapper`. Raises SafetyRefusal when there are several."""
+        reals = [real for _, real in folders.distinct(self._source.paths)]
+        mounted = [str(real) for real in reals if real.is_mount()]
+        if mounted or len({real.parent.stat().st_dev for real in reals}) > 1:
+            raise SafetyRefusal(
+                f"the folders of {self._name} cannot change places with restored ones",
+                why=f"{', '.join(mounted)} is a mounted volume" if mounted else "they lie on several disks",
+                safe="nothing was changed",
+                next=f"restore beside them (ops restore {self._name} --to FOLDER), then move what you need",
+            )
+        return f".{self._name}{suffix}"
+
+    def swap(self, beside: str, suffix: str) -> str:
+        """Exchange each folder with its restored one, in one step each; see `Swapper`."""
+        at = folders.folder_of(self.locate(beside))
+        reals = [real for _, real in folders.distinct(self._source.paths)]
+        kept = folders.exchange([(Path(f"{at}{real}"), real) for real in reals], suffix)
+        self.discard(beside)
+        return ", ".join(map(str, kept))
+
+    def discard(self, beside: str) -> None:
+        """Remove a folder that was restored for a swap; see `Swapper`."""
+        at = folders.folder_of(self.locate(beside))
+        folders.make_removable(at)
+        shutil.rmtree(at, ignore_errors=True)
 
     def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
         """A new or empty folder; see `Engine.create_target`."""

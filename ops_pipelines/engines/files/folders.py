@@ -1,5 +1,6 @@
 """Folders on this machine: those of a source, those to restore into, and whether one is the other."""
 
+import ctypes
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -7,6 +8,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from ops_pipelines.engines.files.listing import inside
 from ops_pipelines.errors import SafetyRefusal, SourceError
+
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 def url_of(folder: Path) -> str:
@@ -87,6 +90,50 @@ def make_empty(folder: Path) -> None:
             safe="nothing was changed",
             next="name a new or an empty folder",
         )
+
+
+def exchange(pairs: Sequence[tuple[Path, Path]], suffix: str) -> list[Path]:
+    """Put each restored folder in the place of another, which is kept beside it under a longer name.
+
+    Each changes places in one step of the kernel: nobody ever finds no folder there.
+
+    Args:
+        pairs: the restored folder, and the place it belongs to, which may be empty.
+    Returns:
+        Where those that were there are now.
+    Raises:
+        SourceError: it was not done; what was exchanged already is back.
+    """
+    missing = [str(place) for restored, place in pairs if not restored.is_dir()]
+    if missing:
+        raise SourceError(f"the backup has no {', '.join(missing)}", why="the source had other folders then")
+    done: list[tuple[Path, Path]] = []
+    kept: list[Path] = []
+    try:
+        for restored, place in pairs:
+            if not place.exists():
+                restored.rename(place)
+                continue
+            away = place.with_name(place.name + suffix)
+            restored.rename(away)
+            _exchange(away, place)
+            done.append((away, place))
+            kept.append(away)
+    except OSError as error:
+        for away, place in reversed(done):
+            _exchange(away, place)
+        raise SourceError(
+            "the folders could not change places", why=f"{error.strerror} {error.filename or ''}".strip()
+        ) from None
+    return kept
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """renameat2(2) with RENAME_EXCHANGE, which Python does not offer. Raises OSError."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(other))
 
 
 def make_removable(folder: Path) -> None:

@@ -22,6 +22,7 @@ from pymongo.errors import (
 )
 
 from ops_pipelines import redact
+from ops_pipelines.engines.places import Place, place
 from ops_pipelines.errors import SourceError
 
 Document = dict[str, Any]
@@ -234,6 +235,21 @@ def identity(server: Server) -> Identity:
         cluster=cluster,
         database=server.database,
     )
+
+
+def place_of(server: Server) -> Place:
+    """Where a database lies by its spelling: every host of the URL."""
+    hosts, sockets = [], []
+    for part in server.hosts.split(","):
+        name = unquote(part)
+        if name.startswith("/"):
+            number = re.search(r"(\d+)\.sock$", name)
+            sockets.append((name, int(number[1]) if number else 0))
+        else:
+            host, _, port = name.rpartition(":") if re.search(r":\d+$", name) else (name, "", "27017")
+            hosts.append((host, int(port)))
+    # Names that differ in case only cannot both exist.
+    return place("mongodb", server.database.lower(), hosts=hosts, sockets=sockets)
 
 
 def same_database(one: Server, other: Server) -> bool:

@@ -28,21 +28,25 @@ from ops_pipelines.engines.base import (
     PartReader,
     PartSink,
     Probe,
+    Readiness,
     Restored,
     RestoreFailed,
 )
 from ops_pipelines.engines.mongodb import archive, assertions, contents, dumper, folder, server, tools
-from ops_pipelines.engines.mongodb.connection import Document, Server, connected, is_name, same_database
+from ops_pipelines.engines.mongodb.connection import Document, Server, connected, is_name, place_of, same_database
 from ops_pipelines.engines.mongodb.documents import TornDocument
 from ops_pipelines.engines.mongodb.layout import PART, ROOT, read_layout
 from ops_pipelines.engines.mongodb.loader import load
-from ops_pipelines.engines.mongodb.namespaces import describe
+from ops_pipelines.engines.mongodb.namespaces import describe, names_of
 from ops_pipelines.engines.mongodb.scan import Deadline
-from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError
+from ops_pipelines.engines.places import Place
+from ops_pipelines.engines.selection import pick_names
+from ops_pipelines.errors import Inconclusive, OpsError, SafetyRefusal, SourceError
 from ops_pipelines.process import CommandFailed, CommandTimedOut
 from ops_pipelines.streams import Progress, silent
 
 _NOT_OURS = ("admin", "config", "local")
+_NAME_LENGTH = 63
 
 
 class MongoDBEngine:
@@ -128,6 +132,63 @@ class MongoDBEngine:
             return False  # a target of another kind
         return same_database(self._locate(name_or_url), self.server())
 
+    def place(self, name_or_url: str | None = None) -> Place | None:
+        """Where the source or a target lies by its spelling; see `Engine.place`."""
+        if name_or_url is None:
+            return place_of(self.server())
+        if not name_or_url.startswith(("mongodb://", "mongodb+srv://")) and not is_name(name_or_url):
+            return None
+        return place_of(self._locate(name_or_url))
+
+    def address(self, name_or_url: str) -> str:
+        """The mongosh command that opens a target, without its password."""
+        where = self._locate(name_or_url)
+        return f"mongosh {shlex.quote(f'mongodb://{where.hosts}/{where.database}')}"
+
+    def readiness(self, name_or_url: str, facts: Mapping[str, JsonValue], plain_bytes: int) -> Readiness:
+        """Reachability and version; see `Engine.readiness`."""
+        problems: list[OpsError] = []
+        try:
+            with connected(self._locate(name_or_url)) as database:
+                here = str(dumper.describe_server(database)["server_version"])
+        except SourceError as error:
+            problems.append(error)
+        else:
+            dumped = str(facts.get("server_version") or "")
+            if _major(here) < _major(dumped):
+                problems.append(
+                    SourceError(
+                        f"the target's server is MongoDB {here}, the backup was taken from {dumped}",
+                        why="an older server does not know everything a newer one has",
+                        next=f"restore to a server of MongoDB {dumped} or newer: --to URL",
+                    )
+                )
+        return Readiness(problems, plain_bytes)
+
+    def pick(self, held: Contents, facts: Mapping[str, JsonValue], only: Sequence[str]) -> Sequence[str]:
+        """The collections and views a selection means; see `Engine.pick`."""
+        if held.level == "off":
+            return list(only)
+        names = [key.split(" ", 1)[1] for key in held.objects if key.startswith(("collection ", "view "))]
+        return pick_names(only, names, "collections")
+
+    def beside(self, suffix: str) -> str:
+        """The name of a database beside the source; see `Emptier`."""
+        return self.server().database[: _NAME_LENGTH - len(suffix)] + suffix
+
+    def empty(self, facts: Mapping[str, JsonValue]) -> str:
+        """Drop the source's collections; see `Emptier`."""
+        source = self.server()
+        with connected(source) as database:
+            database.client.drop_database(source.database)
+        return source.url()
+
+    def discard(self, beside: str) -> None:
+        """Drop a database that is not wanted any more; see `Emptier`."""
+        where = self._locate(beside)
+        with connected(where) as database:
+            database.client.drop_database(where.database)
+
     def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
         """A database that is not there yet, or is empty; MongoDB makes it with its first collection."""
         wanted = self._locate(name_or_url)
@@ -159,6 +220,7 @@ class MongoDBEngine:
         work: Path,
         globals_too: bool,
         progress: Progress = silent,
+        only: Sequence[str] = (),
     ) -> Restored:
         """Load the part into `target`; see `Engine.restore`. Users and roles are left to mongorestore."""
         seconds: dict[str, float] = {}
@@ -170,7 +232,10 @@ class MongoDBEngine:
             layout = read_layout(saved, name)
         except TornDocument as error:
             raise RestoreFailed(f"{error.what}: {error.why}") from None
-        program = tools.find("mongorestore", self._source.bin_dirs) if self._source.tool == "mongodump" else None
+        with_tool = self._source.tool == "mongodump" and not only
+        program = tools.find("mongorestore", self._source.bin_dirs) if with_tool else None
+        if only:
+            layout = layout.only(only)
         with _reached(where, self._limits) as database:
             warnings = _differences(database, facts)
             if program is None:
@@ -188,7 +253,7 @@ class MongoDBEngine:
         saved.unlink()
         if layout.accounts:
             warnings.append("users and roles are in the backup and were not restored: see its restore_by_hand")
-        return Restored(seconds=seconds, warnings=warnings)
+        return Restored(seconds=seconds, warnings=warnings, names=names_of(layout.collections) if only else None)
 
     def _load_with_mongorestore(
         self, program: Path, saved: Path, where: Server, name: str, seconds: dict[str, float]
@@ -299,6 +364,12 @@ def _differences(database: "Database[Document]", facts: Mapping[str, JsonValue])
     if dumped.split(".", maxsplit=1)[0] != here.split(".", maxsplit=1)[0]:
         return [f"dumped from MongoDB {dumped}, restored into MongoDB {here}"]
     return []
+
+
+def _major(version: str) -> int:
+    """The first number of a version; 0 where it has none."""
+    found = re.match(r"\d+", version)
+    return int(found[0]) if found else 0
 
 
 def _plain(value: object) -> object:

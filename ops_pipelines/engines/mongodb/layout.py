@@ -12,7 +12,7 @@
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 from ops_pipelines.engines.mongodb.documents import CHUNK, TornDocument, batches
 from ops_pipelines.engines.mongodb.namespaces import DATA, METADATA, Collection, file_stem, from_metadata
+from ops_pipelines.engines.selection import nothing_matches
 
 PART, ROOT = "dump.tar", "dump"
 OPLOG, PRELUDE, ACCOUNTS = "oplog", "prelude.json", "$admin.system."
@@ -106,6 +107,17 @@ class Layout:
     collections: list[Collection]
     data: dict[str, Stored]
     accounts: bool
+
+    def only(self, names: Sequence[str]) -> "Layout":
+        """The same with nothing but these collections and views. Raises SourceError for one it does not have."""
+        known = {each.name for each in self.collections}
+        if missing := [name for name in names if name not in known]:
+            raise nothing_matches(missing[0], known, "collections")
+        return Layout(
+            [each for each in self.collections if each.name in names],
+            {name: stored for name, stored in self.data.items() if name in names},
+            accounts=False,
+        )
 
 
 def read_layout(archive: Path, database: str) -> Layout:

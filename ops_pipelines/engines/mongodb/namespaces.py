@@ -167,6 +167,12 @@ def objects(collections: Iterable[Collection]) -> dict[str, str]:
     return found
 
 
+def names_of(collections: Iterable[Collection]) -> frozenset[str]:
+    """What these are called in `Contents`: definitions and documents."""
+    found = list(collections)
+    return frozenset(objects(found)) | {each.name for each in found}
+
+
 def _normal(definition: Mapping[str, Any]) -> str:
     """One text for all spellings of a definition: what a restore may change without changing it is left out."""
     kept = {key: _plain(value) for key, value in definition.items() if key not in _NOT_A_DEFINITION}

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 import pymysql
 
 from ops_pipelines import redact
+from ops_pipelines.engines.places import Place, place
 from ops_pipelines.errors import SourceError
 
 _SCHEME = re.compile(r"(mysql|mariadb)(\+\w+)?\Z")
@@ -112,6 +113,13 @@ class Server:
 
     def __str__(self) -> str:
         return f"{self.database or 'no database'} on {self.socket or f'{self.host}:{self.port}'}"
+
+
+def place_of(server: Server) -> Place:
+    """Where a database lies by its spelling; servers that fold names take two of different case for one."""
+    hosts = [] if server.socket else [(server.host, server.port)]
+    sockets = [(server.socket, server.port)] if server.socket else []
+    return place("mysql", server.database.lower(), hosts=hosts, sockets=sockets)
 
 
 def is_url(text: str) -> bool:

@@ -90,6 +90,12 @@ def create(target: Server, facts: Mapping[str, JsonValue]) -> Server:
     return target
 
 
+def drop(target: Server) -> None:
+    """Drop the database `target` names. Raises SourceError."""
+    with session(target.at(""), limit=_LIMIT) as opened:
+        opened.rows(f"drop database if exists {identifier(target.database)}")
+
+
 def create_definers(server: Server, definers: Sequence[JsonValue], database: str) -> None:
     """Make accounts nobody can log in to for views, routines, triggers and events to run as."""
     with session(server, limit=_LIMIT) as opened:

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -24,6 +24,7 @@ from ops_pipelines.engines.base import (
     PartReader,
     PartSink,
     Probe,
+    Readiness,
     Restored,
     TableFacts,
 )
@@ -35,6 +36,7 @@ from ops_pipelines.engines.mysql.connection import (
     is_url,
     options_for_programs,
     parse,
+    place_of,
     session,
     speaks,
 )
@@ -42,10 +44,13 @@ from ops_pipelines.engines.mysql.definitions import Table
 from ops_pipelines.engines.mysql.instant import Instant, position, standing_still
 from ops_pipelines.engines.mysql.restore import load
 from ops_pipelines.engines.mysql.server import scratch_server
-from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError, ToolMissing
+from ops_pipelines.engines.places import Place
+from ops_pipelines.engines.selection import pick_names
+from ops_pipelines.errors import Inconclusive, OpsError, SafetyRefusal, SourceError, ToolMissing
 from ops_pipelines.streams import Progress, silent
 
 _OLDEST: Mapping[str, Series] = {MARIADB: (10, 3), MYSQL: (5, 7)}
+_NAME_LENGTH = 64
 _HISTORY_SINCE: Series = (10, 11)
 _SERVER_IN_DUMP = re.compile(rb"^-- Server version\s+(\S+)", re.MULTILINE)
 _HOME_IN_DUMP = re.compile(rb"^-- Host: .*?Database: (.*?)\s*$", re.MULTILINE)
@@ -239,6 +244,68 @@ class MySQLEngine:
             return False
         return database.same(self._locate(name_or_url), self.server())
 
+    def place(self, name_or_url: str | None = None) -> Place | None:
+        """Where the source or a target lies by its spelling; see `Engine.place`."""
+        if name_or_url is None:
+            return place_of(self.server())
+        return place_of(self._locate(name_or_url)) if not is_url(name_or_url) or speaks(name_or_url) else None
+
+    def address(self, name_or_url: str) -> str:
+        """The mariadb command that opens a target; it asks for the password."""
+        where = self._locate(name_or_url)
+        at = ["--socket", where.socket] if where.socket else ["--host", where.host, "--port", str(where.port)]
+        return shlex.join(["mariadb", *at, "--user", where.user, "--password", where.database])
+
+    def readiness(self, name_or_url: str, facts: Mapping[str, JsonValue], plain_bytes: int) -> Readiness:
+        """Programs, reachability, version and product; see `Engine.readiness`."""
+        problems: list[OpsError] = []
+        try:
+            series = clients.series_of(str(facts["client_version"]))
+            clients.for_restore(str(facts["client_product"]), series, self._source.bin_dirs)
+        except ToolMissing as error:
+            problems.append(error)
+        try:
+            with session(self._locate(name_or_url).at(""), limit=self._source.limits.stall) as opened:
+                product, version = database.product_of(opened), str(opened.value("select version()"))
+                read_only = opened.variables("read_only").get("read_only") == "ON"
+        except SourceError as error:
+            problems.append(error)
+        else:
+            if product == facts["product"] and clients.series_of(version) < _series(facts):
+                problems.append(
+                    SourceError(
+                        f"the target's server is {product} {version}, the backup was taken from "
+                        f"{facts['server_version']}",
+                        why="an older server does not know everything a newer one dumps",
+                        next="restore to a server of that series or a newer one: --to URL",
+                    )
+                )
+            if read_only:
+                problems.append(SourceError("the target's server is read-only", next="name the primary server"))
+        # Under another name the dump is written a second time before it is loaded.
+        return Readiness(problems, plain_bytes * 2)
+
+    def pick(self, held: Contents, facts: Mapping[str, JsonValue], only: Sequence[str]) -> Sequence[str]:
+        """The tables, views and sequences a selection means; see `Engine.pick`."""
+        if held.level == "off":
+            return list(only)
+        kinds = ("table ", "view ", "sequence ")
+        return pick_names(only, [key.split(" ", 1)[1] for key in held.objects if key.startswith(kinds)], "tables")
+
+    def beside(self, suffix: str) -> str:
+        """The name of a database beside the source; see `Emptier`."""
+        return self.server().database[: _NAME_LENGTH - len(suffix)] + suffix
+
+    def empty(self, facts: Mapping[str, JsonValue]) -> str:
+        """Drop the source's database and make it anew; see `Emptier`."""
+        source = self.server()
+        database.drop(source)
+        return database.create(source, facts).url()
+
+    def discard(self, beside: str) -> None:
+        """Drop a database that is not wanted any more; see `Emptier`."""
+        database.drop(self._locate(beside))
+
     def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
         """A new database beside the source, or the one a URL names; see `Engine.create_target`."""
         wanted = self._locate(name_or_url)
@@ -264,6 +331,7 @@ class MySQLEngine:
         work: Path,
         globals_too: bool,
         progress: Progress = silent,
+        only: Sequence[str] = (),
     ) -> Restored:
         """Load the parts into `target`; see `Engine.restore`."""
         product = str(facts["client_product"])
@@ -278,6 +346,7 @@ class MySQLEngine:
             limits=self._limits,
             ours=globals_too,
             progress=progress,
+            only=only,
         )
         more = [] if globals_too else _beside_warnings(facts)
         with session(server, limit=self._source.limits.stall) as opened:
@@ -286,7 +355,7 @@ class MySQLEngine:
             more.append(
                 f"restored on {version}, the source was {facts['server_version']}: definitions are not compared"
             )
-        return Restored(seconds=restored.seconds, warnings=[*restored.warnings, *more])
+        return replace(restored, warnings=[*restored.warnings, *more])
 
     def contents(self, target: str, level: Level) -> Contents:
         """The fingerprint of `target`."""

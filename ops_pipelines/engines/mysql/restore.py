@@ -13,6 +13,7 @@ from ops_pipelines import process
 from ops_pipelines.engines.base import PartReader, Restored, RestoreFailed
 from ops_pipelines.engines.mysql.clients import Program
 from ops_pipelines.engines.mysql.connection import Server, identifier, options_for_programs
+from ops_pipelines.engines.mysql.selection import extract, names_of
 from ops_pipelines.errors import Inconclusive
 from ops_pipelines.process import CommandFailed, CommandTimedOut, Limits
 from ops_pipelines.streams import Progress
@@ -29,6 +30,8 @@ _LACKS_HERE = {1115, 1193, 1231, 1273, 1298}
 _ELSEWHERE = {1044, 1142, 1227, 1370, 1410, 1419, 1449, 4057}
 # Accounts that are there already, plug-ins that are not, and grants on tables of other databases.
 _ACCOUNTS = {1141, 1146, 1305, 1396, 1524, 1049, 1133, 1045, 1819}
+# A view or a trigger of a table that was not selected.
+_NOT_SELECTED = {1146, 1356}
 _STAYS_AWAY = (b"ALTER DATABASE `", b"USE `", b"CREATE DATABASE ")
 _VIEW, _COLUMN = b"/*!50001 VIEW `", b"  `"
 
@@ -55,6 +58,7 @@ def load(
     limits: Limits,
     ours: bool,
     progress: Progress,
+    only: Sequence[str] = (),
 ) -> Restored:
     """Restore the data and, on a server of our own, the accounts; see `Engine.restore`.
 
@@ -62,21 +66,26 @@ def load(
         source_database: the database's name in the dump.
         work: a private directory for the decrypted dump.
         ours: the server is a scratch server, on which everything must succeed.
+        only: nothing but these tables, views and sequences.
     """
     seconds: dict[str, float] = {}
     with _timed(seconds, "decrypt"):
         dump = parts.save("dump", work, progress)
     try:
         with _timed(seconds, "load"):
+            if only:
+                dump = extract(dump, only)
             if target.database != source_database:
                 dump = _moved(dump, target.database, source_database)
             complaints = _feed(program, target, dump, limits, progress)
     finally:
         dump.unlink(missing_ok=True)
-    warnings = _judged(complaints, ours=ours)
+    lacking_others = [each for each in complaints if only and each.code in _NOT_SELECTED]
+    warnings = _judged([each for each in complaints if each not in lacking_others], ours=ours)
+    warnings += [f"left out, because it needs what was not selected: {each}" for each in lacking_others]
     if ours and parts.has("globals"):
         warnings += _load_accounts(parts, target, program, work, limits)
-    return Restored(seconds=seconds, warnings=warnings)
+    return Restored(seconds=seconds, warnings=warnings, names=names_of(only) if only else None)
 
 
 def _load_accounts(parts: PartReader, target: Server, program: Program, work: Path, limits: Limits) -> list[str]:

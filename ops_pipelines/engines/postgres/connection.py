@@ -83,6 +83,11 @@ class Server:
         """The connection string for a command line: without its secrets, which `environment` has."""
         return make_conninfo("", **{key: value for key, value in self._parameters.items() if key not in _SECRET_KEYS})
 
+    def shown(self) -> str:
+        """The connection string for a human: what was given or found, without secrets and what we set for ourselves."""
+        left_out = (*_SECRET_KEYS, "connect_timeout", "application_name")
+        return make_conninfo("", **{key: value for key, value in self._parameters.items() if key not in left_out})
+
     def environment(self) -> dict[str, str]:
         """What goes into a client's environment beside `argument`: the password, and what libpq reads in ours."""
         inherited = {name: value for name, value in os.environ.items() if name.startswith("PG")}

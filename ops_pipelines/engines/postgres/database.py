@@ -7,6 +7,7 @@ from psycopg import sql
 from pydantic import JsonValue
 
 from ops_pipelines.engines.postgres.connection import Server, Session, session
+from ops_pipelines.engines.postgres.targets import maintenance
 from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError
 
 _LIMIT = timedelta(minutes=5)
@@ -113,14 +114,14 @@ def create(server: Server, name: str, facts: Mapping[str, JsonValue]) -> Server:
     """Create database `name` with the recorded encoding and locale; returns where it is.
 
     Args:
-        server: any other database of the server, to create it from.
+        server: a database of the server, there or not.
     Raises:
         SafetyRefusal: it exists and is not empty.
         Inconclusive: the server lacks the locale.
     """
     target = server.at(dbname=name)
     try:
-        with session(server, limit=_LIMIT) as opened:
+        with maintenance(server) as opened:
             if opened.rows("select 1 from pg_database where datname = %s", [name]):
                 _refuse_unless_empty(target)
                 return target
@@ -139,7 +140,7 @@ def create(server: Server, name: str, facts: Mapping[str, JsonValue]) -> Server:
 
 def create_if_missing(target: Server, facts: Mapping[str, JsonValue]) -> Server:
     """The database a URL names, created when it is not there; see `create`."""
-    return create(target.at(dbname="postgres"), target.database, facts)
+    return create(target, target.database, facts)
 
 
 def recreate(server: Server, name: str, facts: Mapping[str, JsonValue]) -> Server:

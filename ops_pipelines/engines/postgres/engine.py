@@ -27,13 +27,16 @@ from ops_pipelines.engines.base import (
     PartReader,
     PartSink,
     Probe,
+    Readiness,
     Restored,
 )
-from ops_pipelines.engines.postgres import archive, assertions, clients, contents, database
+from ops_pipelines.engines.places import Place
+from ops_pipelines.engines.postgres import archive, assertions, clients, contents, database, selection, targets
 from ops_pipelines.engines.postgres.connection import Server, Session, session
+from ops_pipelines.engines.postgres.legacy import adopt
 from ops_pipelines.engines.postgres.restore import load
 from ops_pipelines.engines.postgres.server import SUPERUSER, forget_shared_memory, scratch_server
-from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError, ToolMissing
+from ops_pipelines.errors import Inconclusive, SourceError, ToolMissing
 from ops_pipelines.streams import Progress, silent
 
 _DUMP_PART = {"custom": "dump.pgc", "directory": "dump.tar", "sql": "dump.sql"}
@@ -187,22 +190,60 @@ class PostgresEngine:
         """A new database beside the source, or the one a URL names; see `Engine.create_target`."""
         wanted = self._locate(name_or_url)
         if self.is_source(name_or_url):
-            raise SafetyRefusal(
-                f"{wanted} is the source {self._name} itself",
-                safe="nothing was changed",
-                next=f"restore beside it: ops restore {self._name} --to {self.server().database}_restored",
-            )
+            raise targets.not_over(wanted, self._name, self.server())
         if _is_url(name_or_url):
             return database.create_if_missing(wanted, facts).url()
         return database.create(self.server(), name_or_url, facts).url()
+
+    def place(self, name_or_url: str | None = None) -> Place | None:
+        """Where the source or a target lies by its spelling; see `Engine.place`."""
+        if name_or_url is None:
+            return targets.place_of(self.server())
+        return targets.place_of(self._locate(name_or_url)) if _is_ours(name_or_url) else None
+
+    def readiness(self, name_or_url: str, facts: Mapping[str, JsonValue], plain_bytes: int) -> Readiness:
+        """Programs, version, rights and room; see `Engine.readiness`."""
+        missing = None
+        try:
+            clients.for_restore(_major(facts["client_version"]), self._source.bin_dirs)
+        except ToolMissing as error:
+            missing = error
+        return targets.readiness(self._locate(name_or_url), facts, plain_bytes, missing)
+
+    def pick(self, held: Contents, facts: Mapping[str, JsonValue], only: Sequence[str]) -> Sequence[str]:
+        """The tables and views a selection means; see `Engine.pick`."""
+        if only and facts["format"] == "sql":
+            raise SourceError(
+                f"a backup of {self._name} in format sql can only be restored whole",
+                why="a plain script has no table of contents",
+                safe="nothing was restored",
+                next="restore it whole into a new database and take from that what you need; format: custom has one",
+            )
+        return selection.pick(held, only)
+
+    def beside(self, suffix: str) -> str:
+        """The name of a database beside the source; see `Swapper`."""
+        return targets.with_suffix(self.server().database, suffix)
+
+    def swap(self, beside: str, suffix: str) -> str:
+        """Rename the source away and a restored database into its place; see `Swapper`."""
+        return targets.swap(self.server(), self._locate(beside), suffix)
+
+    def discard(self, beside: str) -> None:
+        """Drop a database that was restored for a swap; see `Swapper`."""
+        targets.drop(self._locate(beside))
 
     def locate(self, name_or_url: str) -> str:
         """The URL of a target; a bare name is a database on the source's server."""
         return self._locate(name_or_url).url()
 
+    def address(self, name_or_url: str) -> str:
+        """The psql command that opens a target, without its password."""
+        return f"psql {shlex.quote(self._locate(name_or_url).shown())}"
+
     def is_source(self, name_or_url: str) -> bool:
         """Whether a target is this very source, however it is spelled; what is of another kind is not."""
-        if "://" in name_or_url and not name_or_url.startswith(("postgres://", "postgresql://")):
+        if not _is_ours(name_or_url):
             return False
         return database.same(self._locate(name_or_url), self.server())
 
@@ -220,6 +261,7 @@ class PostgresEngine:
         work: Path,
         globals_too: bool,
         progress: Progress = silent,
+        only: Sequence[str] = (),
     ) -> Restored:
         """Load the parts into `target`; see `Engine.restore`."""
         programs = clients.for_restore(_major(facts["client_version"]), self._source.bin_dirs)
@@ -233,6 +275,7 @@ class PostgresEngine:
             limits=self._limits,
             globals_too=globals_too,
             progress=progress,
+            only=only,
         )
 
     def contents(self, target: str, level: Level) -> Contents:
@@ -255,7 +298,7 @@ class PostgresEngine:
 
     def adopt(self, legacy: Legacy, sink: PartSink) -> Dumped:
         """A dump made by pg_dump before us; see `Engine.adopt`."""
-        raise NotImplementedError
+        return adopt(legacy, sink, database=self.server().database)
 
     def by_hand(self, facts: Mapping[str, JsonValue]) -> Sequence[str]:
         """Restore commands for the plain parts, after `age -d` and `zstd -d`."""
@@ -297,6 +340,11 @@ def _watched_size(directory: Path, progress: Progress, expected_bytes: int) -> i
     size = sum(path.stat().st_size for path in directory.glob("*")) if directory.is_dir() else 0
     progress("dump", size, expected_bytes)
     return size
+
+
+def _is_ours(name_or_url: str) -> bool:
+    """Whether it can be a database of PostgreSQL at all."""
+    return "://" not in name_or_url or name_or_url.startswith(("postgres://", "postgresql://"))
 
 
 def _is_url(text: str) -> bool:

@@ -5,16 +5,19 @@ import tarfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from ops_pipelines import process
-from ops_pipelines.engines.base import PartReader, Restored, RestoreFailed
+from ops_pipelines.engines.base import Contents, PartReader, Restored, RestoreFailed
 from ops_pipelines.engines.postgres.clients import Programs
 from ops_pipelines.engines.postgres.connection import Server
+from ops_pipelines.engines.postgres.selection import Selection, read_toc, select
 from ops_pipelines.errors import Inconclusive
 from ops_pipelines.process import CommandFailed, CommandTimedOut, Limits
 from ops_pipelines.streams import Progress
 
+_LISTING = Limits(stall=timedelta(minutes=10), total=timedelta(minutes=10))
 # A globals script that names a tablespace would make directories on this machine.
 _TABLESPACE = re.compile(rb"^(CREATE|ALTER|COMMENT ON|(GRANT|REVOKE) .* ON) TABLESPACE ")
 # Not the backup's fault: the machine that restores lacks something, or the server went away.
@@ -43,6 +46,7 @@ def load(
     limits: Limits,
     globals_too: bool,
     progress: Progress,
+    only: Sequence[str] = (),
 ) -> Restored:
     """Restore roles, data and settings, in this order; see `Engine.restore`.
 
@@ -57,15 +61,43 @@ def load(
         warnings += [each for each in complaints if "already exists" not in each]  # a role that is there is wanted
     with _timed(seconds, "decrypt"):
         dump = parts.save("dump", work, progress)
+    selection = None
     with _timed(seconds, "load"):
+        progress("load", 0, None)
         if form == "sql":
             complaints = _psql(programs, target, dump, limits)
         else:
-            complaints = _load_archive(dump, form, target, programs, jobs, limits, ours=globals_too)
+            archive = _unpacked(dump) if form == "directory" else dump
+            listed: list[str] = []
+            if only:
+                selection = _selected(archive, programs, only, Contents.model_validate_json(parts.data("contents")))
+                listed = [f"--use-list={_use_list(work, selection)}"]
+            complaints = _load_archive(archive, target, programs, jobs, limits, listed, ours=globals_too)
     dump.unlink()
     warnings += _judged(complaints, ours=globals_too)
     warnings += _psql(programs, target, parts.data("database"), limits, f"--set=db={target.database}")
-    return Restored(seconds=seconds, warnings=warnings)
+    if selection is None:
+        return Restored(seconds=seconds, warnings=warnings)
+    return Restored(seconds=seconds, warnings=[*warnings, *_told(selection)], names=selection.names)
+
+
+def _selected(archive: Path, programs: Programs, only: Sequence[str], held: Contents) -> Selection:
+    with _translated("pg_restore"):
+        printed = process.run([programs.path("pg_restore"), "--list", "--verbose", archive], limits=_LISTING).stdout
+    return select(read_toc(printed.decode(errors="replace")), only, held)
+
+
+def _use_list(work: Path, selection: Selection) -> Path:
+    path = work / "selected.list"
+    path.write_text("".join(f"{number};\n" for number in selection.numbers), encoding="ascii")
+    return path
+
+
+def _told(selection: Selection) -> Iterator[str]:
+    if selection.also:
+        yield f"restored as well, because the selection needs it: {', '.join(selection.also)}"
+    if selection.left_out:
+        yield f"left out, because it points to what was not selected: {', '.join(selection.left_out)}"
 
 
 @contextmanager
@@ -75,23 +107,33 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     seconds[phase] = round(time.monotonic() - started, 3)
 
 
+def _unpacked(dump: Path) -> Path:
+    """The directory archive inside a tar."""
+    with tarfile.open(dump) as packed:
+        for member in packed:
+            if not re.fullmatch(r"dump(/[\w.]+)?", member.name) or not (member.isfile() or member.isdir()):
+                raise RestoreFailed(f"dump.tar holds an unexpected entry {member.name!r}")
+        packed.extractall(dump.parent)
+    return dump.parent / "dump"
+
+
 def _load_archive(
-    dump: Path, form: str, target: Server, programs: Programs, jobs: int, limits: Limits, *, ours: bool
+    archive: Path,
+    target: Server,
+    programs: Programs,
+    jobs: int,
+    limits: Limits,
+    options: Sequence[str],
+    *,
+    ours: bool,
 ) -> list[str]:
     """Everything pg_restore complained about. It goes on after an error, so that all of them are known."""
-    archive = dump
-    if form == "directory":
-        with tarfile.open(dump) as packed:
-            for member in packed:
-                if not re.fullmatch(r"dump(/[\w.]+)?", member.name) or not (member.isfile() or member.isdir()):
-                    raise RestoreFailed(f"dump.tar holds an unexpected entry {member.name!r}")
-            packed.extractall(dump.parent)
-        archive = dump.parent / "dump"
     argv = [
         str(programs.path("pg_restore")),
         f"--jobs={jobs}",
         "--no-password",
         *(["--no-tablespaces"] if ours else []),
+        *options,
     ]
     with _translated("pg_restore"):
         completed = process.run(

@@ -1,0 +1,74 @@
+"""The plain commands that restore one copy with standard tools: real paths, nothing of ours needed to run them."""
+
+import shlex
+from collections.abc import Iterator
+
+from ops_pipelines.config.secrets import SecretRef
+from ops_pipelines.config.stores import S3Store
+from ops_pipelines.errors import OpsError
+from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.workspace import UnknownSource, Workspace
+
+_REPOSITORY = "export RESTIC_REPOSITORY=…"
+
+
+def commands(workspace: Workspace, point: RestorePoint, store: str) -> Iterator[str]:
+    """Lines for a shell, comments among them. Needs neither the key nor the source's entry in `ops.yaml`.
+
+    Args:
+        store: the store whose copy is used.
+    """
+    manifest = point.manifest
+    yield f"# {point.id} of {manifest.source} ({manifest.kind}), taken {point.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    said = point.verdict
+    yield f"# {said.outcome} {said.started_at:%Y-%m-%d %H:%M} UTC: {said.reason}" if said else "# never verified"
+    yield "set -eu; umask 077"
+    yield from _fetched(workspace, manifest.source, point.id, store)
+    key, notes = _key(workspace, point)
+    yield from notes
+    for command in manifest.restore_by_hand:
+        if command.startswith(_REPOSITORY):
+            yield f"{_repository(workspace, manifest.source, store)}   # RESTIC_PASSWORD is asked for"
+        else:
+            yield command.replace("age -d -i KEY ", f"age -d -i {key} ")
+
+
+def _fetched(workspace: Workspace, source: str, backup_id: str, store: str) -> Iterator[str]:
+    where, settings = workspace.stores[store].location(source, backup_id), workspace.config.stores.get(store)
+    folder = shlex.quote(f"{source}-{backup_id}")
+    if isinstance(settings, S3Store):
+        endpoint = f" --endpoint-url {shlex.quote(settings.endpoint)}" if settings.endpoint else ""
+        yield "# AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment; rclone copy does the same"
+        yield f"aws s3 cp --recursive --region {shlex.quote(settings.region)}{endpoint} {shlex.quote(where)}/ {folder}/"
+        yield f"cd {folder}"
+    else:
+        yield "# a working copy: what is decrypted must not lie in the store"
+        yield f"cp -r {shlex.quote(where)} {folder} && cd {folder}"
+
+
+def _key(workspace: Workspace, point: RestorePoint) -> tuple[str, list[str]]:
+    """What stands behind `age -i`, and what has to be said about it."""
+    if not point.manifest.recipients:
+        return "KEY", []
+    identity = _identity(workspace, point.manifest.source)
+    if identity is not None and identity.file is not None:
+        return shlex.quote(str(identity.file)), []
+    where = f"in the environment variable {identity.env}" if identity is not None and identity.env else "in your kit"
+    recipients = ", ".join(point.manifest.recipients)
+    return "KEY", [f"# KEY: a file with the identity of {recipients} ({where})"]
+
+
+def _identity(workspace: Workspace, source: str) -> SecretRef | None:
+    try:
+        encrypt = workspace.source(source).encrypt
+    except UnknownSource:
+        encrypt = workspace.config.defaults.encrypt
+    return encrypt.identity if encrypt is not None else None
+
+
+def _repository(workspace: Workspace, source: str, store: str) -> str:
+    try:
+        address = workspace.stores[store].repository(source).address
+    except OpsError:
+        return _REPOSITORY
+    return f"export RESTIC_REPOSITORY={shlex.quote(address)}"

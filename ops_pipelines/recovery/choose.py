@@ -1,0 +1,96 @@
+"""Which restore point, and which copy of it: what a user means by `--backup`, `--at`, `--from`."""
+
+from datetime import datetime
+
+from ops_pipelines.errors import OpsError, StoreError
+from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
+from ops_pipelines.workspace import UnknownSource, Workspace
+
+LATEST = "latest-verified"
+
+
+def choose(
+    workspace: Workspace, name: str, backup: str = LATEST, *, at: datetime | None = None, unverified: bool = False
+) -> RestorePoint:
+    """The restore point a user means.
+
+    Args:
+        backup: an id, or `latest-verified`.
+        at: the newest that was taken at this time or before.
+        unverified: one that was never verified will do.
+    Raises:
+        StoreError: there is none.
+    """
+    catalogue = workspace.catalogue(name)
+    if backup != LATEST:
+        point = catalogue.find(backup)
+    else:
+        fitting = [
+            each
+            for each in catalogue.points
+            if (at is None or each.started_at <= at) and (each.verified or (unverified and not _condemned(each)))
+        ]
+        point = fitting[-1] if fitting else None
+    if point is None:
+        raise _nothing(workspace, name, catalogue, backup, at)
+    return point
+
+
+def _condemned(point: RestorePoint) -> bool:
+    return point.verdict is not None and point.verdict.outcome == "bad"
+
+
+def _nothing(workspace: Workspace, name: str, catalogue: Catalogue, backup: str, at: datetime | None) -> StoreError:
+    when = f" taken at {at:%Y-%m-%d %H:%M} UTC or before" if at is not None else ""
+    wanted = f"verified restore point{when}" if backup == LATEST else f"restore point {backup}"
+    found = [f"looked in {', '.join(workspace.stores)}", *catalogue.problems]
+    older = [each for each in catalogue.points if at is None or each.started_at <= at]
+    if backup == LATEST and older:
+        found.insert(1, f"{len(older)} unverified ones exist, the newest is {older[-1].id}")
+    elif catalogue.points:
+        oldest = catalogue.points[0]
+        found.insert(1, f"the oldest there is was taken {oldest.started_at:%Y-%m-%d %H:%M} UTC ({oldest.id})")
+    if backup == LATEST and older:
+        following = f"prove it: ops verify {name} --backup {older[-1].id}; or take it as it is: --unverified"
+    else:
+        following = f"ops list {name}, then name one: ops restore {name} --to … --backup ID"
+    return StoreError(f"{name} has no {wanted}", why="; ".join(found), safe="nothing was changed", next=following)
+
+
+def choose_store(point: RestorePoint, store: str | None) -> str:
+    """The store to fetch from: the one named, else the nearest copy that is not known to be damaged.
+
+    Raises:
+        StoreError: the one named has no copy.
+    """
+    if store is None:
+        return next((each for each in point.stores if each not in point.damaged), point.stores[0])
+    if store not in point.stores:
+        raise StoreError(
+            f"{point.id} is not in {store}", why=f"it is in {', '.join(point.stores)}", next="--from one of them"
+        )
+    return store
+
+
+def require_source(workspace: Workspace, name: str) -> None:
+    """Raise UnknownSource for a name that `ops.yaml` does not have, and say what is left of it in the stores."""
+    try:
+        workspace.source(name)
+    except UnknownSource as error:
+        points = workspace.catalogue(name).points
+        if not points:
+            raise
+        newest = points[-1]
+        raise UnknownSource(
+            f"{name} is not in ops.yaml any more, but {len(points)} restore points of it exist",
+            why=f"the newest is {newest.id}, a {newest.manifest.kind} backup, in {', '.join(newest.stores)}; "
+            f"what opens it and where it goes stood in ops.yaml ({error.why})",
+            safe="nothing was changed",
+            next=f"put {name} back under sources: (kind: {newest.manifest.kind}, its url and encrypt.identity), then "
+            f"run this again; or do it with standard tools: ops restore {name} --print",
+        ) from None
+
+
+def sentence(error: OpsError) -> str:
+    """What failed and why, in one line."""
+    return f"{error.what}: {error.why}" if error.why else error.what

@@ -1,0 +1,88 @@
+"""Nothing that is restored for a trial may touch what is protected: targets that are a source are refused."""
+
+from collections.abc import Iterator
+
+from ops_pipelines.config.secrets import SecretMissing
+from ops_pipelines.engines.places import Place
+from ops_pipelines.errors import OpsError, SafetyRefusal
+from ops_pipelines.workspace import Workspace
+
+
+def refuse_sources(workspace: Workspace, name: str, to: str) -> list[str]:
+    """Refuse a target that any source lives in; returns what could not be made sure of.
+
+    First by how the target is spelled, which connects to nothing. What that does not find, the servers are asked.
+
+    Args:
+        name: the source whose engine writes to the target.
+        to: a name beside that source, a URL or a folder.
+    Raises:
+        SafetyRefusal: the target is a source.
+    """
+    engine = workspace.engine(name)
+    target = engine.place(to)
+    for other, place in _places(workspace):
+        if target is not None and place is not None and place.is_same_as(target):
+            raise _refusal(to, other, "its address and name are those of the source; nothing was connected to")
+    url, unsure = engine.locate(to), []
+    for other in workspace.config.sources:
+        try:
+            taken = workspace.engine(other).is_source(url)
+        except SecretMissing as error:
+            unsure.append(f"it was not checked that {to} is another database than source {other}: {error.what}")
+            continue
+        if taken:
+            raise _refusal(to, other, "")
+    return unsure
+
+
+def _refusal(to: str, source: str, why: str) -> SafetyRefusal:
+    return SafetyRefusal(
+        f"{to} is the source {source}",
+        why=why,
+        safe="nothing was changed",
+        next=f"name a database or folder that is no source, it is created for you; to replace {source} itself: "
+        f"ops restore {source} --into-production",
+    )
+
+
+def refuse_shared_server(workspace: Workspace, name: str) -> None:
+    """Refuse a source's `verify.server` on which any source lives: a verification restores roles, too.
+
+    Raises:
+        SafetyRefusal: nothing was connected to.
+    """
+    settings = workspace.source(name).verify.server
+    if settings is None:
+        return
+    given = workspace.engine(name).place(settings.url.reveal(purpose=f"source {name}, verify.server.url"))
+    if given is None:
+        raise SafetyRefusal(
+            f"where the verify.server of {name} lies cannot be told from its url",
+            safe="nothing was connected to",
+            next="write it with a host and a port",
+        )
+    for other, place in _places(workspace):
+        if place is None and workspace.source(other).kind == given.kind:
+            raise SafetyRefusal(
+                f"whether source {other} lives on the verify.server of {name} cannot be told from its url",
+                safe="nothing was connected to",
+                next=f"write the url of {other} with a host and a port",
+            )
+        if place is not None and place.shares_server_with(given):
+            raise SafetyRefusal(
+                f"the verify.server of {name} is the server of source {other}",
+                why="a verification restores roles, and a disposable server is one that nothing depends on",
+                safe="nothing was connected to",
+                next="start another server for verifications, or leave verify.server out",
+            )
+
+
+def _places(workspace: Workspace) -> Iterator[tuple[str, Place | None]]:
+    for name in workspace.config.sources:
+        try:
+            yield name, workspace.engine(name).place()
+        except SecretMissing:
+            continue  # told by whoever asks the servers
+        except OpsError:
+            yield name, None

@@ -1,0 +1,158 @@
+"""Put a restore point where its source was: a safety restore point first, a proved restore beside, then the change."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ops_pipelines.engines.base import Emptier, Engine, RestoreFailed, Swapper
+from ops_pipelines.errors import OpsError, SafetyRefusal
+from ops_pipelines.recovery.choose import choose_store, sentence
+from ops_pipelines.recovery.preflight import Ready
+from ops_pipelines.recovery.recorded import recorded
+from ops_pipelines.recovery.restore import Recovered, load_copy, prove, restore_to
+from ops_pipelines.recovery.verify import fingerprint_of, verify
+from ops_pipelines.streams import Progress, silent
+from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.reader import Copy
+from ops_pipelines.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A source that was replaced.
+
+    Attributes:
+        recovered: the restore beside it that was proved first.
+        safety: the restore point of what was there; empty without one.
+        kept: where what was there still is; empty when it is in the safety restore point only.
+    """
+
+    recovered: Recovered
+    safety: str
+    kept: str
+
+
+def replace_source(
+    workspace: Workspace,
+    point: RestorePoint,
+    *,
+    store: str | None = None,
+    globals_too: bool = False,
+    take_safety: Callable[[], str] | None,
+    progress: Progress = silent,
+) -> Replaced:
+    """Restore beside the source, assert, and only then put it in the source's place.
+
+    Args:
+        take_safety: takes a restore point of what is there now and returns its id; None does without.
+    Raises:
+        SafetyRefusal: no safety restore point can be taken, or what came back is not as it was.
+        OpsError: it failed; says in what state the source is.
+    """
+    name = point.manifest.source
+    engine = workspace.engine(name)
+    if not isinstance(engine, (Swapper, Emptier)):
+        raise SafetyRefusal(f"{name} cannot be replaced by a command", next=f"ops restore {name} --print")
+    safety = _safety(name, take_safety)
+    if safety and not isinstance(engine, Swapper):
+        _proved(workspace, name, safety, progress)
+    tail = secrets.token_hex(3)
+    beside = engine.beside(f"_restore_{tail}")
+    recovered = restore_to(workspace, point, beside, store=store, globals_too=globals_too, progress=progress)
+    if not recovered.good:
+        failed = "; ".join(f"{each.name}: {each.detail}" for each in recovered.checks if not each.passed)
+        raise SafetyRefusal(
+            f"{name} was not replaced: what {point.id} brought back is not as it was",
+            why=failed,
+            safe=f"{name} is untouched; the restore is in {beside}",
+            next=f"look at {beside}; try another copy (--from) or an older backup: ops list {name}",
+        )
+    progress("swap", 0, None)
+    with recorded(
+        workspace, "replace", source=name, backup_id=point.id, store=recovered.store, warnings=recovered.warnings
+    ) as entry:
+        entry.meta = {"safety": safety, "beside": beside}
+        with workspace.locked(name, doing="restore into production"):
+            if isinstance(engine, Swapper):
+                kept = _swapped(engine, name, point.id, beside, f"_before_{tail}")
+            else:
+                kept = ""
+                _reloaded(workspace, engine, point, recovered, safety, progress)
+                engine.discard(beside)
+        entry.meta = {**entry.meta, "kept": kept}
+    return Replaced(recovered, safety, kept)
+
+
+def _safety(name: str, take: Callable[[], str] | None) -> str:
+    if take is None:
+        return ""
+    try:
+        return take()
+    except OpsError as error:
+        raise SafetyRefusal(
+            f"{name} was not replaced: no safety restore point of what is there now could be taken",
+            why=sentence(error),
+            safe=f"{name} is untouched",
+            next=f"if what is there now is worth nothing: ops restore {name} --into-production --without-safety; "
+            f"or restore beside it: ops restore {name} --to NAME",
+        ) from None
+
+
+def _proved(workspace: Workspace, name: str, safety: str, progress: Progress) -> None:
+    """What is about to be dropped must be in a backup that counts: one that has been restored."""
+    point = workspace.catalogue(name).find(safety)
+    assert point is not None
+    verdict = verify(workspace, point, store=workspace.local.name, progress=progress)
+    if verdict.outcome != "verified":
+        raise SafetyRefusal(
+            f"{name} was not replaced: the safety restore point {safety} is {verdict.outcome}",
+            why=verdict.reason,
+            safe=f"{name} is untouched; replacing it would drop what it holds",
+            next=f"restore beside it: ops restore {name} --to NAME; or --without-safety",
+        )
+
+
+def _swapped(engine: Swapper, name: str, backup_id: str, beside: str, suffix: str) -> str:
+    try:
+        return engine.swap(beside, suffix)
+    except OpsError as error:
+        raise OpsError(
+            f"{name} was not replaced, the exchange was refused",
+            why=sentence(error),
+            safe=error.safe
+            if "untouched" in error.safe or "is now" in error.safe
+            else f"{name} is as it was; {backup_id} is restored and proved in {beside}",
+            next=error.next or f"correct the cause and run this again, or use {beside} as it is",
+        ) from None
+
+
+def _reloaded(
+    workspace: Workspace,
+    engine: Engine,
+    point: RestorePoint,
+    recovered: Recovered,
+    safety: str,
+    progress: Progress,
+) -> None:
+    """Drop what the source holds and load the same copy into it, for engines whose databases cannot be renamed."""
+    assert isinstance(engine, Emptier)
+    name, store = point.manifest.source, workspace.stores[choose_store(point, recovered.store)]
+    manifest = store.manifest(name, point.id, fresh=True)
+    copy = Copy(store, manifest, lambda: workspace.identities(name))
+    try:
+        url = engine.empty(manifest.engine)
+        restored = load_copy(workspace, engine, copy, url, (), globals_too=False, progress=progress)
+        held = fingerprint_of(copy)
+        checks = prove(workspace, engine, manifest, url, Ready(held, ()), restored)
+        wrong = [f"{each.name}: {each.detail}" for each in checks if not each.passed and not each.attention]
+    except (OpsError, RestoreFailed) as error:
+        wrong = [sentence(error) if isinstance(error, OpsError) else str(error)]
+    if wrong:
+        back = f"ops restore {name} --backup {safety} --into-production --without-safety" if safety else ""
+        raise OpsError(
+            f"{name} is NOT whole: it was emptied, and loading {point.id} into it failed",
+            why="; ".join(wrong),
+            safe=f"{point.id} is restored and proved in {recovered.target}"
+            + (f"; what {name} held before is in the verified restore point {safety}" if safety else ""),
+            next=f"point the application at {recovered.target}, or go back: {back}",
+        )
