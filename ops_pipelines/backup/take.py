@@ -1,16 +1,14 @@
 """Take one restore point of one source: from the lock to the published directory."""
 
-import socket
 from datetime import datetime
 
-from ops_pipelines import __version__
 from ops_pipelines.backup.marker import write_marker
+from ops_pipelines.backup.seal import seal
 from ops_pipelines.clock import new_id
 from ops_pipelines.config.sources import FilesSource, Source
-from ops_pipelines.engines.base import Contents, Dumped
 from ops_pipelines.errors import OpsError
 from ops_pipelines.streams import Progress, silent
-from ops_pipelines.vault.manifest import Manifest, Summary, Tie
+from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.writer import Staged
 from ops_pipelines.workspace import Workspace
 
@@ -54,64 +52,11 @@ def _dump(workspace: Workspace, name: str, source: Source, progress: Progress) -
     with workspace.local.stage(backup_id) as directory:
         staged = Staged(directory, recipients, workspace.local.repository(name))
         dumped = engine.dump(staged, progress=progress)
-        staged.write("contents.json", "contents", dumped.contents.model_dump_json().encode())
-        manifest = Manifest(
-            id=backup_id,
-            source=name,
-            kind=source.kind,
-            host=socket.gethostname(),
-            product=f"ops_pipelines {__version__}",
-            started_at=started,
-            snapshot_at=dumped.snapshot_at,
-            finished_at=workspace.clock.now(),
-            tied_to=_tied_to(workspace, source),
-            data_bytes=dumped.data_bytes,
-            engine=dumped.facts,
-            contents=_summary(dumped.contents),
-            recipients=recipients,
-            parts=staged.parts,
-            restore_by_hand=[*_opening(staged), *engine.by_hand(dumped.facts)],
-            warnings=_warnings(source, dumped),
-        )
-        staged.seal(manifest)
+        manifest = seal(workspace, name, staged, dumped, started_at=started)
         workspace.local.publish(directory, manifest)
     if isinstance(source, FilesSource):
         write_marker(workspace.config.base, manifest)
     return manifest
-
-
-def _tied_to(workspace: Workspace, source: Source) -> Tie | None:
-    """The newest restore point of the database these files belong to."""
-    if not isinstance(source, FilesSource) or source.tied_to is None:
-        return None
-    newest = workspace.catalogue(source.tied_to).newest
-    return Tie(source=source.tied_to, backup_id=newest.id) if newest is not None else None
-
-
-def _summary(contents: Contents) -> Summary:
-    return Summary(
-        level=contents.level,
-        objects=len(contents.objects),
-        tables=len(contents.tables),
-        rows=contents.rows,
-        schema_digest=contents.schema_digest,
-        content_digest=contents.content_digest,
-    )
-
-
-def _opening(staged: Staged) -> list[str]:
-    """The commands that make plain files of the parts."""
-    commands = ["sha256sum -c SHA256SUMS"]
-    for part in staged.parts:
-        plain = part.name.removesuffix(".age").removesuffix(".zst")
-        decrypt = f"age -d -i KEY {part.name} | zstd -d" if part.encryption == "age" else f"zstd -dc {part.name}"
-        commands.append(f"{decrypt} > {plain}")
-    return commands
-
-
-def _warnings(source: Source, dumped: Dumped) -> list[str]:
-    unencrypted = [] if source.encrypt is not None else ["parts are not encrypted: keep every copy of them private"]
-    return [*unencrypted, *dumped.warnings]
 
 
 def _what_is_safe(workspace: Workspace, name: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import typer
 
 from ops_pipelines import __version__
+from ops_pipelines.cli.commands.adopt import adopt_
 from ops_pipelines.cli.commands.alerts import alerts
 from ops_pipelines.cli.commands.backup import backup
 from ops_pipelines.cli.commands.check import check
@@ -35,6 +36,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "status": status,
     "restore": restore,
     "copy": copy,
+    "adopt": adopt_,
     "prune": prune_,
     "kit": kit,
     "serve": serve,

@@ -1,6 +1,7 @@
 """What every source has, and the small models it is made of. The reference for their keys and defaults."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -35,6 +36,13 @@ class Limits(Model):
     stall: Span = Field(timedelta(minutes=10), description="without a byte, a dump is stopped")
     total: Span = Field(timedelta(hours=6), description="one dump or one restore, altogether")
     lock: Duration = Field(timedelta(minutes=10), description="wait for another run of the same source")
+
+
+class LegacyFolder(Model):
+    """Where the backups from before us are; a past day's partition takes in the one of its day."""
+
+    folder: Path = Field(examples=["/var/backups/crm"])
+    passphrase: Secret | None = Field(None, description="of files encrypted with openssl -aes-256-cbc -pbkdf2")
 
 
 class Keep(Model):
@@ -93,6 +101,7 @@ class Settings(Model):
         (), description="stores that get a copy of every restore point", examples=[["nas"]]
     )
     keep: Keep | None = Field(None, description="retention; without it nothing is ever deleted", examples=[{"last": 4}])
+    legacy: LegacyFolder | None = Field(None, description="backups made by other means, to be adopted")
     fingerprint: Fingerprint = Field(
         "full", description="what is recorded of the contents and asserted after the restore"
     )

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from ops_pipelines.backup.legacy import time_in_name
 from ops_pipelines.clock import moment_of
 from ops_pipelines.config.models import Config
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
@@ -22,9 +23,14 @@ def daily(workspace: Workspace) -> dg.DailyPartitionsDefinition:
 
 
 def _oldest_day(workspace: Workspace) -> str:
-    """The day of the oldest local restore point, today before there is one; from the ids, which hold their time."""
+    """The day of the oldest local restore point or legacy backup, today before there is one; from their names."""
     oldest = [workspace.local.ids(name)[:1] for name in workspace.config.sources]
     moments = [moment_of(ids[0]) for ids in oldest if ids]
+    zone = ZoneInfo(workspace.config.timezone)
+    for source in workspace.config.sources.values():
+        if source.legacy is not None and source.legacy.folder.is_dir():
+            named = (time_in_name(path.name) for path in source.legacy.folder.iterdir())
+            moments += [moment.replace(tzinfo=zone) for moment in named if moment is not None]
     return day_of(workspace.config, min(moments, default=workspace.clock.now()))
 
 

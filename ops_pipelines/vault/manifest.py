@@ -58,6 +58,20 @@ class Tie(_Facts):
     backup_id: str
 
 
+class Adopted(_Facts):
+    """The legacy backup that a restore point was made of.
+
+    Attributes:
+        sha256: of the original file's bytes; of a folder, over its files' names and bytes.
+        time_from: where its time was taken from: its name, its content, or when it was last changed.
+    """
+
+    name: str
+    size_bytes: int
+    sha256: str
+    time_from: Literal["name", "content", "mtime"]
+
+
 class Manifest(_Facts):
     """Everything a restore has to know, and what it must find.
 
@@ -76,6 +90,7 @@ class Manifest(_Facts):
     snapshot_at: AwareDatetime
     finished_at: AwareDatetime
     tied_to: Tie | None = None
+    adopted_from: Adopted | None = None
     data_bytes: int = 0
     engine: Mapping[str, JsonValue]
     contents: Summary

@@ -89,7 +89,7 @@ def _count_table_data(programs: Programs, *, head: bytes | None = None, director
 def _incomplete(why: str, size_bytes: int) -> SourceError:
     return SourceError(
         f"the dump is incomplete ({size_bytes} bytes)",
-        why=f"{why}, although pg_dump reported success",
+        why=f"{why}, although no error was reported",
         safe="it was thrown away; earlier backups are untouched",
         next="check the server's log and the disk, then: ops backup",
     )

@@ -5,7 +5,7 @@ UTF-8 and the C locale, and there is no fingerprint to compare with.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from pydantic import JsonValue
@@ -53,9 +53,9 @@ def adopt(legacy: Legacy, sink: PartSink, *, database: str) -> Dumped:
         raise SourceError(f"{legacy.name} is no dump of pg_dump", why="it does not begin like one")
     name = "dump.pgc" if custom else "dump.sql"
     sink.stream(name, "dump", watched.again(first))
-    said = _listing(watched) if custom else bytes(watched.ends.head[:65536]).decode(errors="replace")
+    said = _listing(legacy.name, watched) if custom else bytes(watched.ends.head[:65536]).decode(errors="replace")
     if not custom:
-        archive.check_sql(watched.ends)
+        _whole(legacy.name, lambda: archive.check_sql(watched.ends))
     server, client = _SERVER.search(said), _CLIENT.search(said)
     if server is None or client is None:
         raise SourceError(f"{legacy.name} does not say which PostgreSQL it is from", why="its header has no version")
@@ -96,7 +96,14 @@ class _Watched:
         return self
 
 
-def _listing(watched: _Watched) -> str:
+def _whole(name: str, check: Callable[[], None]) -> None:
+    try:
+        check()
+    except SourceError as error:
+        raise SourceError(f"{name} is {error.what.replace('the dump is ', '')}", why=error.why) from None
+
+
+def _listing(name: str, watched: _Watched) -> str:
     """What the newest pg_restore reads from the archive's head; its table of contents must be whole."""
     newest = max(clients.installed(), key=lambda each: each.major, default=None)
     if newest is None:
@@ -108,7 +115,8 @@ def _listing(watched: _Watched) -> str:
     text = listed.stdout.decode(errors="replace")
     entries = [line for line in text.splitlines() if line and not line.startswith(";")]
     watched.roles |= {line.split()[-1].encode() for line in entries if not line.endswith(" ")}
-    archive.check_custom(watched.ends, newest, tables=sum(" TABLE DATA " in line for line in entries))
+    tables = sum(" TABLE DATA " in line for line in entries)
+    _whole(name, lambda: archive.check_custom(watched.ends, newest, tables=tables))
     return text
 
 

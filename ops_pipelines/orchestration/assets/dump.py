@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from ops_pipelines.backup.adopt import adopt, of_day, passphrase_of
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
@@ -45,15 +46,21 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
 
 
 def _adopt(context: dg.AssetExecutionContext, workspace: Workspace, name: str) -> Manifest:
-    """The restore point a past day already has. Raises Failure when it has none."""
-    points = points_of(workspace.catalogue(name), context.partition_time_window)
-    if not points:
-        raise dg.Failure(
-            description=(
-                f"{name} has no backup of {context.partition_key}, and none can be taken any more: the data of that "
-                "day is gone\n  safe: every existing backup is untouched\n"
-                f"  next: materialize today's partition, or: ops backup {name}"
-            ),
-            allow_retries=False,
-        )
-    return points[-1].manifest
+    """The restore point a past day already has, or one made of its legacy backup. Raises Failure when it has none."""
+    window = context.partition_time_window
+    points = points_of(workspace.catalogue(name), window)
+    if points:
+        return points[-1].manifest
+    legacy = of_day(workspace, name, window.start, window.end)
+    if legacy is not None:
+        return adopt(workspace, name, legacy, passphrase=passphrase_of(workspace, name), run_id=context.run.run_id)
+    folder = workspace.source(name).legacy
+    searched = f" (nor a legacy backup in {folder.folder})" if folder is not None else ""
+    raise dg.Failure(
+        description=(
+            f"{name} has no backup of {context.partition_key}{searched}, and none can be taken any more: the data of "
+            "that day is gone\n  safe: every existing backup is untouched\n"
+            f"  next: materialize today's partition, or: ops backup {name}"
+        ),
+        allow_retries=False,
+    )

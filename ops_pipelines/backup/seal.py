@@ -1,0 +1,87 @@
+"""From what an engine wrote to a sealed restore point: fingerprint, manifest, the commands to open it by hand."""
+
+import socket
+from datetime import datetime
+
+from ops_pipelines import __version__
+from ops_pipelines.config.sources import FilesSource, Source
+from ops_pipelines.engines.base import Contents, Dumped
+from ops_pipelines.vault.manifest import Adopted, Manifest, Summary, Tie
+from ops_pipelines.vault.writer import Staged
+from ops_pipelines.workspace import Workspace
+
+
+def seal(
+    workspace: Workspace,
+    name: str,
+    staged: Staged,
+    dumped: Dumped,
+    *,
+    started_at: datetime,
+    adopted_from: Adopted | None = None,
+) -> Manifest:
+    """Write the fingerprint and the manifest of a staged restore point; returns the manifest.
+
+    Args:
+        name: the source.
+        staged: the parts, in a directory that is named by the restore point's id.
+        started_at: the moment it protects.
+        adopted_from: the legacy backup it was made of.
+    """
+    source = workspace.source(name)
+    staged.write("contents.json", "contents", dumped.contents.model_dump_json().encode())
+    manifest = Manifest(
+        id=staged.directory.name,
+        source=name,
+        kind=source.kind,
+        host=socket.gethostname(),
+        product=f"ops_pipelines {__version__}",
+        started_at=started_at,
+        snapshot_at=dumped.snapshot_at,
+        finished_at=workspace.clock.now(),
+        tied_to=_tied_to(workspace, source) if adopted_from is None else None,
+        adopted_from=adopted_from,
+        data_bytes=dumped.data_bytes,
+        engine=dumped.facts,
+        contents=_summary(dumped.contents),
+        recipients=source.encrypt.age if source.encrypt is not None else (),
+        parts=staged.parts,
+        restore_by_hand=[*_opening(staged), *workspace.engine(name).by_hand(dumped.facts)],
+        warnings=_warnings(source, dumped),
+    )
+    staged.seal(manifest)
+    return manifest
+
+
+def _tied_to(workspace: Workspace, source: Source) -> Tie | None:
+    """The newest restore point of the database these files belong to."""
+    if not isinstance(source, FilesSource) or source.tied_to is None:
+        return None
+    newest = workspace.catalogue(source.tied_to).newest
+    return Tie(source=source.tied_to, backup_id=newest.id) if newest is not None else None
+
+
+def _summary(contents: Contents) -> Summary:
+    return Summary(
+        level=contents.level,
+        objects=len(contents.objects),
+        tables=len(contents.tables),
+        rows=contents.rows,
+        schema_digest=contents.schema_digest,
+        content_digest=contents.content_digest,
+    )
+
+
+def _opening(staged: Staged) -> list[str]:
+    """The commands that make plain files of the parts."""
+    commands = ["sha256sum -c SHA256SUMS"]
+    for part in staged.parts:
+        plain = part.name.removesuffix(".age").removesuffix(".zst")
+        decrypt = f"age -d -i KEY {part.name} | zstd -d" if part.encryption == "age" else f"zstd -dc {part.name}"
+        commands.append(f"{decrypt} > {plain}")
+    return commands
+
+
+def _warnings(source: Source, dumped: Dumped) -> list[str]:
+    unencrypted = [] if source.encrypt is not None else ["parts are not encrypted: keep every copy of them private"]
+    return [*unencrypted, *dumped.warnings]

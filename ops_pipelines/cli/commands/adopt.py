@@ -1,0 +1,100 @@
+"""`ops adopt`: take in the backups that were made before us, so that they can be listed, proved and pruned."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ops_pipelines.backup.adopt import Candidate, adopt, look, passphrase_of
+from ops_pipelines.cli import output
+from ops_pipelines.cli.progress import shown
+from ops_pipelines.clock import human_size
+from ops_pipelines.config.secrets import SecretRef
+
+
+@output.explained
+def adopt_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of old backups, or one of them.")],
+    source: Annotated[str, typer.Option("--source", help="The source they are of.")],
+    apply: Annotated[bool, typer.Option("--apply", help="Take them in; without it, only say what would be.")] = False,
+    passphrase_env: Annotated[
+        str, typer.Option("--passphrase-env", help="Variable with the passphrase of openssl-encrypted files.")
+    ] = "",
+    passphrase_file: Annotated[Path | None, typer.Option("--passphrase-file", help="Or a file with it.")] = None,
+    config: output.ConfigOption = None,
+    as_json: output.JsonOption = False,
+) -> int:
+    """Take in existing dumps: *.sql, *.sql.gz, *.sql.gz.enc, pg_dump archives, mongodump folders and archives.
+
+    Each is read to its end and checked first; the original stays as it is. Without --apply nothing is written. Exit
+    status 1 when some were refused. Example: ops adopt /var/backups/crm --source crm --apply
+    """
+    workspace = output.open_work(config)
+    workspace.source(source)
+    passphrase = _given(passphrase_env, passphrase_file) or passphrase_of(workspace, source)
+    with shown(source, quiet=as_json) as progress:
+        found = list(look(workspace, source, folder.resolve(), passphrase=passphrase, progress=progress))
+    wanted = [each for each in found if not each.refused and not each.backup_id]
+    adopted: dict[Path, str] = {}
+    if apply:
+        for each in wanted:
+            adopted[each.path] = adopt(workspace, source, each, passphrase=passphrase).id
+            if not as_json:
+                output.say(f"[green]✓[/] {each.path.name} is {adopted[each.path]}")
+    refused = [each for each in found if each.refused]
+    if as_json:
+        documents = [_document(each, adopted.get(each.path, each.backup_id)) for each in found]
+        output.print_json({"ok": not refused, "applied": apply, "backups": documents})
+    else:
+        _tell(found, adopted, apply=apply, source=source)
+    return output.ATTENTION if refused or not found else output.FINE
+
+
+def _given(variable: str, file: Path | None) -> str | None:
+    if not variable and file is None:
+        return None
+    secret = SecretRef(env=variable) if variable else SecretRef(file=file)
+    return secret.reveal(purpose="the passphrase of the old backups")
+
+
+def _tell(found: list[Candidate], adopted: dict[Path, str], *, apply: bool, source: str) -> None:
+    rows = [
+        [
+            each.path.name,
+            each.found.kind if each.found else "–",
+            human_size(each.size_bytes),
+            f"{each.taken_at:%Y-%m-%d %H:%M} UTC" if each.taken_at else "–",
+            each.time_from or "–",
+            _decision(each, adopted),
+        ]
+        for each in found
+    ]
+    output.print_table(["backup", "of", "size", "taken", "known from", "decision"], rows)
+    waiting = [each for each in found if not each.refused and not each.backup_id and each.path not in adopted]
+    if waiting and not apply:
+        output.say("\ndry run: nothing was taken in; add --apply to take in what is good")
+    if adopted:
+        output.say(
+            f"\nthe originals are untouched; prove what was taken in before you remove them: ops verify {source}"
+        )
+
+
+def _decision(each: Candidate, adopted: dict[Path, str]) -> str:
+    if each.refused:
+        return f"[red]refused[/] {output.escaped(each.refused)}"
+    if each.backup_id:
+        return f"is in already: {each.backup_id}"
+    return f"taken in: {adopted[each.path]}" if each.path in adopted else "[green]good[/]"
+
+
+def _document(each: Candidate, backup_id: str) -> dict[str, object]:
+    return {
+        "path": str(each.path),
+        "kind": each.found.kind if each.found else None,
+        "size_bytes": each.size_bytes,
+        "taken_at": each.taken_at,
+        "time_from": each.time_from,
+        "sha256": each.sha256,
+        "backup_id": backup_id or None,
+        "refused": each.refused or None,
+    }
