@@ -4,13 +4,15 @@ The client library spends 8 microseconds on a sample, and a thousand sources hav
 text in a tenth of that. The library's parsers read it in the tests.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+_ODD = {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}
 
 
 @dataclass
@@ -58,11 +60,11 @@ def render(families: Iterable[Family], *, prefix: str, openmetrics: bool) -> str
 
 
 def _number(value: float) -> str:
-    if math.isfinite(value):
-        return repr(value)
-    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+    text = repr(value)
+    return _ODD.get(text, text)
 
 
+@lru_cache(maxsize=16384)
 def _escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 

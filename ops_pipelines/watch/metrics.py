@@ -139,7 +139,7 @@ class _Page:
 
     def fill(self, session: Session) -> None:
         """Add every sample, from one transaction."""
-        found = snapshots(session, [self._only] if self._only else self._config.sources)
+        found = snapshots(session, [self._only] if self._only else self._config.sources, Seen)
         for snapshot in found:
             self._snapshot(snapshot)
         watched = [snapshot.watched_at for snapshot in found if snapshot.watched_at is not None]
@@ -157,7 +157,7 @@ class _Page:
     def _age(self, at: datetime | None) -> float:
         return (self._now - at).total_seconds() if at is not None else math.inf
 
-    def _snapshot(self, snapshot: Snapshot) -> None:
+    def _snapshot(self, snapshot: Snapshot[Seen]) -> None:
         name, seen = snapshot.source, snapshot.seen
         source, own = self._config.sources[name], self._label(name)
         state, _cause, _next = snapshot.judged(self._now, self._config.web.stale_after)
@@ -193,8 +193,7 @@ class _Page:
         if seen.verdict is not None:
             which = self._label(seen.source, outcome=seen.verdict.outcome, store=seen.verdict.store)
             self.verdict_at.add(which, seen.verdict.finished_at.timestamp())
-            failed = sum(not check.passed and not check.attention for check in seen.verdict.checks)
-            self.verdict_failed.add(own, failed)
+            self.verdict_failed.add(own, seen.verdict.failed)
         for each in seen.stores:
             there = self._label(seen.source, store=each.store)
             self.readable.add(there, int(each.readable))

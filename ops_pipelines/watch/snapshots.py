@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import delete, select
@@ -66,14 +67,14 @@ class DumpSeen(_Seen):
 
 
 class VerdictSeen(_Seen):
-    """The newest verdict on anything of the source."""
+    """The newest verdict on anything of the source; `failed` is how many checks that had to hold did not."""
 
     backup_id: str
     store: str
     outcome: str
     reason: str
     finished_at: datetime
-    checks: Sequence[Check]
+    failed: int
 
 
 class Seen(_Seen):
@@ -105,14 +106,29 @@ class Seen(_Seen):
     problems: Sequence[str]
 
 
+class VerdictWhole(VerdictSeen):
+    """The same with every check."""
+
+    checks: Sequence[Check]
+
+
+class SeenWhole(Seen):
+    """The same with every check: what is kept. Reading the checks of a thousand sources takes a while."""
+
+    verdict: VerdictWhole | None
+
+
+AnySeen = TypeVar("AnySeen", bound=Seen)
+
+
 @dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Generic[AnySeen]):
     """What was seen of a source, when, and when the watcher last looked itself; nothing when nobody ever did."""
 
     source: str
     at: datetime | None
     watched_at: datetime | None
-    seen: Seen | None
+    seen: AnySeen | None
 
     def judged(self, now: datetime, stale_after: timedelta) -> tuple[State, str, str]:
         """State, cause and next command as of now: what was seen grows older, and is not believed for ever."""
@@ -148,16 +164,20 @@ def look(workspace: Workspace, *, watching: bool = False) -> list[SourceHealth]:
     return found
 
 
-def snapshots(session: Session, names: Iterable[str]) -> list[Snapshot]:
-    """What was last seen of each source. What another version of us wrote, and we cannot read, nobody saw."""
+def snapshots(session: Session, names: Iterable[str], form: type[AnySeen]) -> list[Snapshot[AnySeen]]:
+    """What was last seen of each source. What another version of us wrote, and we cannot read, nobody saw.
+
+    Args:
+        form: `Seen`, or `SeenWhole` where the checks are wanted.
+    """
     columns = (Health.source, Health.at, Health.watched_at, Health.document)
     rows = {row.source: row for row in session.execute(select(*columns))}
     found = []
     for name in names:
-        snapshot = Snapshot(name, None, None, None)
+        snapshot: Snapshot[AnySeen] = Snapshot(name, None, None, None)
         if name in rows:
             with suppress(ValidationError):
-                seen = Seen.model_validate_json(rows[name].document)
+                seen = form.model_validate_json(rows[name].document)
                 snapshot = Snapshot(name, rows[name].at, rows[name].watched_at, seen)
         found.append(snapshot)
     return found
@@ -174,9 +194,9 @@ def _keep(session: Session, rows: Sequence[Health]) -> None:
         session.merge(row)
 
 
-def _seen(workspace: Workspace, health: SourceHealth, catalogue: Catalogue, at: datetime) -> Seen:
+def _seen(workspace: Workspace, health: SourceHealth, catalogue: Catalogue, at: datetime) -> SeenWhole:
     good = [verdict for point in catalogue.points for verdict in point.verdicts if verdict.outcome == "verified"]
-    return Seen(
+    return SeenWhole(
         source=health.source,
         kind=health.kind,
         state=health.state,
@@ -224,17 +244,18 @@ def _dump(point: RestorePoint | None) -> DumpSeen | None:
     )
 
 
-def _verdict(catalogue: Catalogue) -> VerdictSeen | None:
+def _verdict(catalogue: Catalogue) -> VerdictWhole | None:
     verdicts = (verdict for point in catalogue.points for verdict in point.verdicts)
     newest = max(verdicts, key=lambda verdict: verdict.finished_at, default=None)
     if newest is None:
         return None
-    return VerdictSeen(
+    return VerdictWhole(
         backup_id=newest.backup_id,
         store=newest.store,
         outcome=newest.outcome,
         reason=newest.reason,
         finished_at=newest.finished_at,
+        failed=len(newest.failed),
         checks=newest.checks,
     )
 

@@ -12,7 +12,7 @@ from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.ledger.models import Incident
 from ops_pipelines.redact import redact
 from ops_pipelines.watch.phases import State
-from ops_pipelines.watch.snapshots import Seen, Snapshot, snapshots
+from ops_pipelines.watch.snapshots import SeenWhole, Snapshot, snapshots
 from ops_pipelines.workspace import Workspace
 
 REFRESH_S = 30
@@ -37,7 +37,7 @@ class _Line:
     next: str
     at: datetime | None
     rpo: timedelta
-    seen: Seen | None
+    seen: SeenWhole | None
     link: str | None
 
 
@@ -45,7 +45,7 @@ def status_page(workspace: Workspace) -> str:
     """The page as HTML. Raises LedgerError."""
     config, now = workspace.config, workspace.clock.now()
     with workspace.ledger.session() as session:
-        found = snapshots(session, config.sources)
+        found = snapshots(session, config.sources, SeenWhole)
         incidents = session.query(Incident).filter(Incident.open_key.is_not(None)).order_by(Incident.opened_at).all()
         session.expunge_all()
     lines = sorted((_line(workspace, each, now) for each in found), key=lambda line: _URGENCY[line.state])
@@ -67,7 +67,7 @@ def status_page(workspace: Workspace) -> str:
     )
 
 
-def _line(workspace: Workspace, snapshot: Snapshot, now: datetime) -> _Line:
+def _line(workspace: Workspace, snapshot: Snapshot[SeenWhole], now: datetime) -> _Line:
     config = workspace.config
     source, ui = config.sources[snapshot.source], config.alerts.dagster_url
     state, cause, advice = snapshot.judged(now, config.web.stale_after)

@@ -21,7 +21,7 @@ from sqlalchemy import text
 from ops_pipelines import __version__
 from ops_pipelines.errors import OpsError
 from ops_pipelines.vault.stores.registry import LOCAL
-from ops_pipelines.watch.snapshots import Snapshot, snapshots
+from ops_pipelines.watch.snapshots import Seen, Snapshot, snapshots
 from ops_pipelines.workspace import Workspace
 
 _WITHIN_S = 3.0
@@ -101,7 +101,7 @@ class Services:
             with self._workspace.ledger.session() as session:
                 session.execute(text("select 1"))
                 answered = (time.perf_counter() - begun) * 1000
-                found = snapshots(session, config.sources)
+                found = snapshots(session, config.sources, Seen)
         except OpsError:
             return self._without_ledger((time.perf_counter() - begun) * 1000)
         read = round((time.perf_counter() - begun) * 1000, 1)
@@ -166,7 +166,7 @@ def _timed(ask: Callable[[], bool]) -> tuple[bool, float]:
     return healthy, (time.perf_counter() - begun) * 1000
 
 
-def _readable(store: str, fresh: Sequence[Snapshot]) -> bool:
+def _readable(store: str, fresh: Sequence[Snapshot[Seen]]) -> bool:
     """Somebody looked of late, and nobody who did could not read it. A store that no source uses is not looked at."""
     seen = [each for snapshot in fresh if snapshot.seen for each in snapshot.seen.stores if each.store == store]
     return bool(fresh) and all(each.readable for each in seen)
