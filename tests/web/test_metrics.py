@@ -2,11 +2,14 @@
 
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parsed
+from sqlalchemy import create_engine
+from sqlalchemy import text as sql
 
 from ops_pipelines.ledger.tallies import last_days
 from ops_pipelines.watch import exposition as text
@@ -182,3 +185,32 @@ def test_success_rates_forget_what_is_older_than_seven_days(make_house: MakeHous
     assert at(exposition(workspace), "ops_attempts_total", source="crm", kind="dump", outcome="failed") == 1
     with workspace.ledger.session() as session:
         assert last_days(session, clock.at + timedelta(days=90), days=7) == []
+
+
+def test_attempts_that_end_at_once_are_all_counted(make_house: MakeHouse, ledger_url: str) -> None:
+    workspace = make_house(ledger=ledger_url).workspace
+
+    def attempt(_number: int) -> None:
+        with workspace.ledger.activity("dump", source="crm"):
+            pass
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(attempt, range(40)))
+    assert at(exposition(workspace), "ops_attempts_total", source="crm", kind="dump", outcome="succeeded") == 40
+
+
+def test_a_ledger_of_before_is_counted_when_it_is_opened(make_house: MakeHouse, ledger_url: str) -> None:
+    house = make_house("crm", "forge", ledger=ledger_url)
+    house.holds("crm", "verified")
+    house.holds("forge", None)
+    before = exposition(house.workspace)
+    engine = create_engine(ledger_url)
+    with engine.begin() as connection:
+        for table in ("ops_tallies", "ops_health"):
+            connection.execute(sql(f"drop table {table}"))
+        connection.execute(sql("update alembic_version set version_num = '0002'"))
+    engine.dispose()
+    after = exposition(Workspace(house.workspace.config))
+    for name in ("ops_attempts_total", "ops_backup_success_rate_7d", "ops_verdicts_total"):
+        told = {key: value for key, value in figures(after).items() if key[0] == name}
+        assert told == {key: value for key, value in figures(before).items() if key[0] == name} != {}, name
