@@ -94,13 +94,14 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def sweep(parent: Path, *, before_removal: Callable[[Path], None] = lambda path: None) -> list[Path]:
+def sweep(parent: Path, *, before_removal: Callable[[Path], object] = lambda path: None) -> list[Path]:
     """Remove every owned directory below `parent` whose owner is dead; returns what was removed.
 
     A directory gets its mark and loses it under the parent's lock: one without a mark belongs to nobody.
 
     Args:
-        before_removal: called with each dead directory first, for instance to stop its processes.
+        before_removal: called with each dead directory first, for instance to stop its processes; one for which it
+            returns False stays until the next time.
     """
     removed: list[Path] = []
     if not parent.is_dir():
@@ -113,9 +114,9 @@ def sweep(parent: Path, *, before_removal: Callable[[Path], None] = lambda path:
             except BlockingIOError:
                 continue
             else:
-                before_removal(directory)
-                shutil.rmtree(directory)
-                removed.append(directory)
+                if before_removal(directory) is not False:
+                    shutil.rmtree(directory)
+                    removed.append(directory)
             finally:
                 os.close(descriptor)
     return removed

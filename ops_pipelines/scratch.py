@@ -4,11 +4,12 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ops_pipelines import lease
+from ops_pipelines.engines.lodging import noted
 from ops_pipelines.engines.registry import reap
 
 _GONE_WITHIN_S = 10.0
@@ -25,12 +26,17 @@ def scratch_directory(root: Path, kind: str) -> Iterator[Path]:
         yield directory
 
 
-def sweep_scratch(root: Path) -> list[Path]:
-    """Stop and remove every scratch server whose owner is dead; returns their directories."""
-    return lease.sweep(root, before_removal=_end)
+def sweep_scratch(root: Path, *, evict: Callable[[str, str], bool]) -> list[Path]:
+    """Stop and remove every scratch server whose owner is dead; returns their directories.
+
+    Args:
+        evict: drops a source's database on a server that was lent to us; False when it could not, which keeps the
+            directory, and with it the knowledge of the database.
+    """
+    return lease.sweep(root, before_removal=lambda directory: _end(directory, evict))
 
 
-def _end(directory: Path) -> None:
+def _end(directory: Path, evict: Callable[[str, str], bool]) -> bool:
     deadline = time.monotonic() + _GONE_WITHIN_S
     shared: set[Path] = set()
     while (pids := _processes_of(directory)) and time.monotonic() < deadline:
@@ -44,6 +50,8 @@ def _end(directory: Path) -> None:
     for segment in shared:
         segment.unlink(missing_ok=True)
     reap(directory.name.rsplit("-", 1)[0], directory)
+    lodged = noted(directory)
+    return lodged is None or evict(*lodged)
 
 
 def _shared_memory_of(pid: int) -> set[Path]:

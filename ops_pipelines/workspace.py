@@ -11,7 +11,7 @@ from ops_pipelines import lease, logs
 from ops_pipelines.clock import Clock, SystemClock, human_duration
 from ops_pipelines.config.models import Config
 from ops_pipelines.config.sources import Source
-from ops_pipelines.engines.base import Engine
+from ops_pipelines.engines.base import Engine, Lodger
 from ops_pipelines.engines.registry import engine_for
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.ledger import Ledger, LedgerError, sqlite_url
@@ -119,7 +119,17 @@ class Workspace:
 
     def sweep(self) -> list[str]:
         """Clear away what killed runs left: scratch servers, staged parts, open activities."""
-        swept = [str(path) for path in sweep_scratch(self.scratch_root)]
+        swept: list[str] = []
+
+        def evict(source: str, database: str) -> bool:
+            try:
+                self._evict(source, database)
+            except OpsError as error:
+                swept.append(f"not swept: {database}, made to verify {source}: {error.what}")
+                return False
+            return True
+
+        swept += [str(path) for path in sweep_scratch(self.scratch_root, evict=evict)]
         for store in self.stores.values():
             try:
                 swept += store.sweep()
@@ -132,3 +142,9 @@ class Workspace:
             # Whoever has to write into it says so; a restore goes on without.
             swept.append(f"not swept: {error.what}")
         return swept
+
+    def _evict(self, source: str, database: str) -> None:
+        """Drop a database that a killed verification of a source made on its `verify.server`. Raises OpsError."""
+        engine = self.engine(source)
+        if isinstance(engine, Lodger):
+            engine.evict(database)

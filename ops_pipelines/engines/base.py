@@ -401,6 +401,6 @@ class Emptier(Protocol):
 class Lodger(Protocol):
     """An engine that can verify on a server it is given (`verify.server`), in databases of its own making."""
 
-    def evict(self, database: str) -> None:
+    def evict(self, name: str, /) -> None:
         """Drop a database that a killed verification made there. Raises OpsError when it cannot be reached."""
         ...

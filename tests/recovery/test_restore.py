@@ -1,4 +1,4 @@
-"""A restore one can trust: what is refused before the first byte, what a part of a source consists of, what is proved."""
+"""A restore one can trust: what is refused before the first byte, what a part of a source is, what is proved."""
 
 import os
 import socket
@@ -88,8 +88,8 @@ def test_one_table_comes_back_with_everything_that_belongs_to_it(pg18: TestServe
     assert pg18.sql('select count(*) from "Odd one"."T x"', database=target) == [(300,)]
     # pg_restore --table would have left out every one of these.
     found = pg18.sql(
-        "select (select count(*) from pg_index where indrelid = t.oid), (select count(*) from pg_trigger where tgrelid ="
-        " t.oid and not tgisinternal), pg_get_serial_sequence('\"Odd one\".\"T x\"', 'id') is not null"
+        "select (select count(*) from pg_index where indrelid = t.oid), (select count(*) from pg_trigger"
+        " where tgrelid = t.oid and not tgisinternal), pg_get_serial_sequence('\"Odd one\".\"T x\"', 'id') is not null"
         " from pg_class t where relname = 'T x'",
         database=target,
     )

@@ -19,6 +19,7 @@ from pymongo.database import Database
 from ops_pipelines import process
 from ops_pipelines.clock import UTC
 from ops_pipelines.config.sources import MongoDBSource
+from ops_pipelines.engines import lodging
 from ops_pipelines.engines.base import (
     Contents,
     Dumped,
@@ -108,9 +109,36 @@ class MongoDBEngine:
     @contextmanager
     def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
         """A disposable server inside `directory`; see `Engine.scratch`."""
+        if self._source.verify.server is not None:
+            with self._lodging(directory) as url:
+                yield url
+            return
         program = server.choose(str(facts.get("server_version") or ""), self._source.bin_dirs)
         with server.scratch_server(program, directory, database=str(facts["database"])) as url:
             yield url
+
+    @contextmanager
+    def _lodging(self, directory: Path) -> Iterator[str]:
+        """A database of our own on the server that was lent to us, dropped afterwards."""
+        name = lodging.new_name()
+        lodging.note(directory, self._name, name)
+        try:
+            yield self._lent().at(name).url()
+        finally:
+            self.evict(name)
+
+    def evict(self, name: str, /) -> None:
+        """Drop a database that we made on the lent server; see `Lodger`."""
+        if not lodging.is_ours(name):
+            raise SafetyRefusal(f"{name} is none that a verification made", safe="nothing was changed")
+        with connected(self._lent().at(name)) as database:
+            database.client.drop_database(name)
+
+    def _lent(self) -> Server:
+        given = self._source.verify.server
+        if given is None:
+            raise SourceError(f"source {self._name} has no verify.server any more")
+        return self._server(given.url.reveal(purpose=f"source {self._name}, verify.server.url"))
 
     @staticmethod
     def reap(directory: Path) -> None:

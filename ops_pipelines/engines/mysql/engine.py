@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from ops_pipelines import process
 from ops_pipelines.config.sources import MySQLSource
+from ops_pipelines.engines import lodging
 from ops_pipelines.engines.base import (
     Contents,
     Dumped,
@@ -219,7 +220,11 @@ class MySQLEngine:
 
     @contextmanager
     def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
-        """A disposable server of the dump's series; see `Engine.scratch`."""
+        """A disposable server, or a database on `verify.server`, of the dump's series; see `Engine.scratch`."""
+        if self._source.verify.server is not None:
+            with self._lodging(directory, facts) as url:
+                yield url
+            return
         try:
             program = clients.for_server(str(facts["product"]), _series(facts), self._source.bin_dirs)
         except ToolMissing as error:
@@ -229,6 +234,33 @@ class MySQLEngine:
             definers = facts.get("definers")
             database.create_definers(server, definers if isinstance(definers, list) else [], target.database)
             yield target.url()
+
+    @contextmanager
+    def _lodging(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
+        """A database of our own on the server that was lent to us, dropped afterwards."""
+        target = self._lent().at(lodging.new_name())
+        lodging.note(directory, self._name, target.database)
+        try:
+            database.create(target, facts)
+            definers = facts.get("definers")
+            database.create_definers(target.at(""), definers if isinstance(definers, list) else [], target.database)
+            yield target.url()
+        finally:
+            self.evict(target.database)
+
+    def evict(self, name: str, /) -> None:
+        """Drop a database that we made on the lent server; see `Lodger`."""
+        if not lodging.is_ours(name):
+            raise SafetyRefusal(f"{name} is none that a verification made", safe="nothing was changed")
+        database.drop(self._lent().at(name))
+
+    def _lent(self) -> Server:
+        given = self._source.verify.server
+        if given is None:
+            raise SourceError(f"source {self._name} has no verify.server any more")
+        return parse(
+            given.url.reveal(purpose=f"source {self._name}, verify.server.url"), connect=self._source.limits.connect
+        )
 
     @staticmethod
     def reap(directory: Path) -> None:

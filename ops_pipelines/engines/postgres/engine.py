@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from ops_pipelines import process
 from ops_pipelines.clock import UTC
 from ops_pipelines.config.sources import PostgresSource
+from ops_pipelines.engines import lodging
 from ops_pipelines.engines.base import (
     Contents,
     Dumped,
@@ -36,7 +37,7 @@ from ops_pipelines.engines.postgres.connection import Server, Session, session
 from ops_pipelines.engines.postgres.legacy import adopt
 from ops_pipelines.engines.postgres.restore import load
 from ops_pipelines.engines.postgres.server import SUPERUSER, forget_shared_memory, scratch_server
-from ops_pipelines.errors import Inconclusive, SourceError, ToolMissing
+from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError, ToolMissing
 from ops_pipelines.streams import Progress, silent
 
 _DUMP_PART = {"custom": "dump.pgc", "directory": "dump.tar", "sql": "dump.sql"}
@@ -172,7 +173,11 @@ class PostgresEngine:
 
     @contextmanager
     def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
-        """A disposable server of the dump's major version; see `Engine.scratch`."""
+        """A disposable server, or a database on `verify.server`, of the dump's major version; see `Engine.scratch`."""
+        if self._source.verify.server is not None:
+            with self._lodging(directory, facts) as url:
+                yield url
+            return
         try:
             programs = clients.for_server(_major(facts["server_version"]), self._source.bin_dirs)
         except ToolMissing as error:
@@ -180,6 +185,39 @@ class PostgresEngine:
         superuser = str(facts.get("bootstrap_user") or SUPERUSER)
         with scratch_server(programs, directory, superuser=superuser) as server:
             yield database.recreate(server, self._text(facts, "database"), facts).url()
+
+    @contextmanager
+    def _lodging(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
+        """A database of our own on the server that was lent to us, dropped afterwards."""
+        lent, name = self._lent(), lodging.new_name()
+        with targets.maintenance(lent) as opened:
+            here = int(opened.value("show server_version_num")) // 10000
+        if here != _major(facts["server_version"]):
+            raise Inconclusive(
+                f"the verify.server is PostgreSQL {here}, the backup was taken from {facts['server_version']}",
+                why="definitions are compared within one major version only",
+                safe="the backup is not condemned",
+                next="name a server of the same major version",
+            )
+        lodging.note(directory, self._name, name)
+        try:
+            yield database.create(lent, name, facts).url()
+        finally:
+            self.evict(name)
+
+    def evict(self, name: str, /) -> None:
+        """Drop a database that we made on the lent server; see `Lodger`."""
+        if not lodging.is_ours(name):
+            raise SafetyRefusal(f"{name} is none that a verification made", safe="nothing was changed")
+        targets.drop(self._lent().at(dbname=name))
+
+    def _lent(self) -> Server:
+        given = self._source.verify.server
+        if given is None:
+            raise SourceError(f"source {self._name} has no verify.server any more")
+        return Server(
+            given.url.reveal(purpose=f"source {self._name}, verify.server.url"), connect=self._source.limits.connect
+        )
 
     @staticmethod
     def reap(directory: Path) -> None:
