@@ -15,6 +15,7 @@ from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.drift import drift
 from ops_pipelines.recovery.logbook import write_log
 from ops_pipelines.recovery.references import check_references
+from ops_pipelines.recovery.refuse import refuse_shared_server
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault import codec
@@ -48,7 +49,9 @@ def verify(
         The verdict. A broken verifier is `inconclusive`, never an exception and never `bad`.
     Raises:
         LedgerError, StoreError: the verdict cannot be kept.
+        SafetyRefusal: `verify.server` is the server of a source.
     """
+    refuse_shared_server(workspace, point.manifest.source)
     workspace.sweep()
     name = store or farthest_store(workspace, point)
     source = point.manifest.source
