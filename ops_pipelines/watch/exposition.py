@@ -21,18 +21,19 @@ class Family:
 
     Attributes:
         name: without prefix; a counter's without `_total`.
-        samples: labels as `labels` renders them, and values.
+        samples: labels as `labels` renders them, and the value: text, which the garbage collector has no work with.
     """
 
     name: str
     kind: Literal["gauge", "counter"]
     help: str
-    samples: list[tuple[str, float]] = field(default_factory=list)
+    samples: list[str] = field(default_factory=list)
 
     def add(self, rendered: str, value: float | None) -> None:
         """Add a sample; nothing when there is no value."""
         if value is not None:
-            self.samples.append((rendered, value))
+            text = repr(value)
+            self.samples.append(f"{rendered} {_ODD.get(text, text)}")
 
 
 def labels(**values: str) -> str:
@@ -53,15 +54,10 @@ def render(families: Iterable[Family], *, prefix: str, openmetrics: bool) -> str
         described = name if openmetrics else sample
         escape = _ESCAPE[openmetrics]
         lines += [f"# HELP {described} {escape(family.help)}", f"# TYPE {described} {family.kind}"]
-        lines += [f"{sample}{rendered} {_number(value)}" for rendered, value in family.samples]
+        lines += [sample + rest for rest in family.samples]
     if openmetrics:
         lines.append("# EOF")
     return "\n".join(lines) + "\n"
-
-
-def _number(value: float) -> str:
-    text = repr(value)
-    return _ODD.get(text, text)
 
 
 @lru_cache(maxsize=16384)
