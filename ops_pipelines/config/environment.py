@@ -3,7 +3,12 @@
 * `OPS_BACKUP_BASE` overrides `base`.
 * `RETENTION_DAYS` overrides `keep.daily`, wherever a `keep:` stands: of the defaults, a source, a store. Where there is
   none, nothing is ever deleted, and a variable that is left over from an old script does not change that.
+* `OPS_DB_DUMP_STALE_MIN` and `OPS_DB_DUMP_FAIL_MIN` override `warn_after` and `rpo` of every database, in minutes;
+  `OPS_SNAPSHOT_STALE_MIN` overrides `warn_after` of every set of folders.
+* `OPS_VERIFY_OVERDUE_HOURS` overrides `verify.overdue_after`, `OPS_VERIFY_AUTO` (0 or 1) `verify.auto`.
+* `BACKUP_DIR` is `legacy.folder` of the one database in the file, where it names none itself.
 * `ALERT_SLACK_WEBHOOK` is a channel where the file has no `alerts:`.
+* `SENTRY_DSN` is Sentry's DSN where the file names none.
 * `OPS_LOG_FILE` and `OPS_LOG_FORMAT` override `logging.file` and `logging.format`.
 """
 
@@ -30,8 +35,13 @@ def with_old_names(values: Any, environ: Mapping[str, str], mistakes: list[Mista
         else:
             expected = f"the environment variable must be a whole number of days above 0, not {days!r}"
             mistakes.append(Mistake(1, "RETENTION_DAYS", expected, "export RETENTION_DAYS=14"))
+    values = _with_thresholds(values, environ, mistakes)
+    if folder := environ.get("BACKUP_DIR"):
+        values = _with_legacy(values, folder)
     if environ.get("ALERT_SLACK_WEBHOOK"):
         values.setdefault("alerts", {"channels": {"slack": {"env": "ALERT_SLACK_WEBHOOK"}}})
+    if environ.get("SENTRY_DSN") and isinstance(values.get("sentry", {}), dict):
+        values["sentry"] = {"dsn": {"env": "SENTRY_DSN"}, **values.get("sentry", {})}
     given = {key: value for key in ("file", "format") if (value := environ.get(f"OPS_LOG_{key.upper()}"))}
     if given and isinstance(values.get("logging", {}), dict):
         values["logging"] = {**values.get("logging", {}), **given}
@@ -48,3 +58,56 @@ def _with_daily(values: dict[str, Any], days: int) -> dict[str, Any]:
         if isinstance(named := values.get(section), dict):
             values[section] = {name: changed(holder) for name, holder in named.items()}
     return {**values, "defaults": changed(values["defaults"])} if "defaults" in values else values
+
+
+# Variable, the key it overrides, the unit of its number, and the kinds of source it is about.
+_THRESHOLDS = (
+    ("OPS_DB_DUMP_STALE_MIN", ("warn_after",), "m", False),
+    ("OPS_DB_DUMP_FAIL_MIN", ("rpo",), "m", False),
+    ("OPS_SNAPSHOT_STALE_MIN", ("warn_after",), "m", True),
+    ("OPS_VERIFY_OVERDUE_HOURS", ("verify", "overdue_after"), "h", None),
+)
+
+
+def _with_thresholds(values: dict[str, Any], environ: Mapping[str, str], mistakes: list[Mistake]) -> dict[str, Any]:
+    sources = values.get("sources")
+    if not isinstance(sources, dict):
+        return values
+    for variable, key, unit, of_folders in _THRESHOLDS:
+        if not (number := environ.get(variable)):
+            continue
+        if not (number.isascii() and number.isdigit() and int(number) > 0):
+            expected = f"the environment variable must be a whole number above 0, not {number!r}"
+            mistakes.append(Mistake(1, variable, expected, f"export {variable}=1440"))
+            continue
+        sources = {
+            name: _with(source, key, f"{number}{unit}")
+            if isinstance(source, dict) and of_folders in (None, source.get("kind") == "files")
+            else source
+            for name, source in sources.items()
+        }
+    if (auto := environ.get("OPS_VERIFY_AUTO", "").lower()) in ("0", "1", "true", "false", "yes", "no"):
+        wanted = auto in ("1", "true", "yes")
+        sources = {
+            name: _with(source, ("verify", "auto"), wanted) if isinstance(source, dict) else source
+            for name, source in sources.items()
+        }
+    return {**values, "sources": sources}
+
+
+def _with(source: dict[str, Any], key: tuple[str, ...], value: Any) -> dict[str, Any]:
+    if len(key) == 1:
+        return {**source, key[0]: value}
+    inner = source.get(key[0])
+    return {**source, key[0]: {**(inner if isinstance(inner, dict) else {}), key[1]: value}}
+
+
+def _with_legacy(values: dict[str, Any], folder: str) -> dict[str, Any]:
+    sources = values.get("sources")
+    if not isinstance(sources, dict):
+        return values
+    databases = [name for name, source in sources.items() if isinstance(source, dict) and source.get("kind") != "files"]
+    if len(databases) != 1 or "legacy" in sources[databases[0]]:
+        return values
+    source = {**sources[databases[0]], "legacy": {"folder": folder}}
+    return {**values, "sources": {**sources, databases[0]: source}}

@@ -66,6 +66,7 @@ class ScratchServer(Model):
 class Verification(Model):
     """How backups are proved, beyond what is compared."""
 
+    auto: bool = Field(True, description="scheduled runs prove what they back up; without it no RPO can hold")
     retries: int = Field(2, ge=0, description="an inconclusive verification is tried again this often")
     retry_after: Span = Field(timedelta(minutes=1), description="doubled with each try")
     overdue_after: Duration | None = Field(None, description="time without a good proof; `rpo` unless given")
@@ -76,6 +77,23 @@ class Verification(Model):
     shrink_percent: int = Field(30, ge=1, le=100, description="smaller than the last verified ones by more: look")
     grow_percent: int = Field(50, ge=1, description="larger than the last verified ones by more: look")
     server: ScratchServer | None = Field(None, description="restore there instead of into a server of our own")
+
+
+class Heartbeats(Model):
+    """URLs that are told of each attempt: `URL/start`, `URL` when it went well, `URL/fail` with the reason.
+
+    `{source}` in a URL becomes the source's name, so that one under `defaults:` serves them all.
+    """
+
+    backup: Secret | None = Field(None, examples=[{"env": "HEARTBEAT_CRM_BACKUP"}])
+    verify: Secret | None = Field(None, examples=[{"env": "HEARTBEAT_CRM_VERIFY"}])
+    drill: Secret | None = Field(None, examples=[{"env": "HEARTBEAT_CRM_DRILL"}])
+
+
+class DaemonHeartbeat(Model):
+    """A URL that hears every few minutes that the daemon is alive."""
+
+    daemon: Secret | None = Field(None, examples=[{"env": "HEARTBEAT_DAEMON"}])
 
 
 def _yaml_off(value: object) -> object:
@@ -107,6 +125,7 @@ class Settings(Model):
     )
     verify: Verification = Verification()
     limits: Limits = Limits()
+    heartbeats: Heartbeats = Field(Heartbeats(), description="URLs that hear of each attempt, and miss it when none is")
 
     @property
     def warn_window(self) -> timedelta:

@@ -17,8 +17,10 @@ def chain_selection(config: Config, source: str) -> list[dg.AssetKey]:
 
 
 def group_selection(config: Config, source: str) -> list[dg.AssetKey]:
-    """The assets of one run of a database with the folders that belong to it: they are taken one after the other."""
-    return [*(key for name in config.group_of(source) for key in _own_assets(config, name)), names.REPORT_KEY]
+    """The assets of one scheduled run of a database with the folders that belong to it, one after the other."""
+    keys = [key for name in config.group_of(source) for key in _own_assets(config, name)]
+    unproved = {names.verified_key(name) for name in config.group_of(source) if not config.sources[name].verify.auto}
+    return [*(key for key in keys if key not in unproved), names.REPORT_KEY]
 
 
 def _own_assets(config: Config, source: str) -> list[dg.AssetKey]:
