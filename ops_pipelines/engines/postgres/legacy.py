@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from ops_pipelines.engines.base import Contents, Dumped, Legacy, PartSink
 from ops_pipelines.engines.postgres import archive, clients
 from ops_pipelines.engines.postgres.contents import DIALECT
+from ops_pipelines.engines.postgres.script import OneDatabase
 from ops_pipelines.errors import SourceError
 from ops_pipelines.process import CommandFailed, Limits, run
 from ops_pipelines.streams import Reader
@@ -52,7 +53,8 @@ def adopt(legacy: Legacy, sink: PartSink, *, database: str) -> Dumped:
     if not custom and b"PostgreSQL database dump" not in first[:400]:
         raise SourceError(f"{legacy.name} is no dump of pg_dump", why="it does not begin like one")
     name = "dump.pgc" if custom else "dump.sql"
-    sink.stream(name, "dump", watched.again(first))
+    script = OneDatabase(legacy.name, watched.again(first))
+    sink.stream(name, "dump", watched.again(first) if custom else script)
     said = _listing(legacy.name, watched) if custom else bytes(watched.ends.head[:65536]).decode(errors="replace")
     if not custom:
         _whole(legacy.name, lambda: archive.check_sql(watched.ends))
@@ -69,6 +71,8 @@ def adopt(legacy: Legacy, sink: PartSink, *, database: str) -> Dumped:
     sink.write("globals.sql", "globals", _globals(watched.roles))
     sink.write("database.sql", "database", b"-- nothing is known about the database around the tables\n")
     warnings = ["adopted: roles, encoding and locale are made up, and there is no fingerprint to compare with"]
+    if script.left_out:
+        warnings.append("what --create and --clean wrote was left out: it names the database it came from")
     return Dumped(legacy.taken_at, Contents(level="off", dialect=DIALECT), facts, warnings)
 
 
