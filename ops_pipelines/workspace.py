@@ -117,8 +117,12 @@ class Workspace:
         ):
             yield
 
-    def sweep(self) -> list[str]:
-        """Clear away what killed runs left: scratch servers, staged parts, open activities."""
+    def sweep(self, *, stores: bool = True) -> list[str]:
+        """Clear away what killed runs left: scratch servers, staged parts, open activities.
+
+        Args:
+            stores: the stores' litter, too; one that is away is waited for.
+        """
         swept: list[str] = []
 
         def evict(source: str, database: str) -> bool:
@@ -130,7 +134,7 @@ class Workspace:
             return True
 
         swept += [str(path) for path in sweep_scratch(self.scratch_root, evict=evict)]
-        for store in self.stores.values():
+        for store in self.stores.values() if stores else ():
             try:
                 swept += store.sweep()
             except OpsError as error:
