@@ -3,14 +3,20 @@
 from datetime import datetime
 
 from ops_pipelines.errors import OpsError, StoreError
-from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
+from ops_pipelines.vault.catalogue import Catalogue, RestorePoint, read_catalogue
 from ops_pipelines.workspace import UnknownSource, Workspace
 
 LATEST = "latest-verified"
 
 
 def choose(
-    workspace: Workspace, name: str, backup: str = LATEST, *, at: datetime | None = None, unverified: bool = False
+    workspace: Workspace,
+    name: str,
+    backup: str = LATEST,
+    *,
+    at: datetime | None = None,
+    unverified: bool = False,
+    store: str | None = None,
 ) -> RestorePoint:
     """The restore point a user means.
 
@@ -18,10 +24,11 @@ def choose(
         backup: an id, or `latest-verified`.
         at: the newest that was taken at this time or before.
         unverified: one that was never verified will do.
+        store: the only one to look into beside the local store; another that is away is then not waited for.
     Raises:
         StoreError: there is none.
     """
-    catalogue = workspace.catalogue(name)
+    catalogue = _catalogue(workspace, name, store)
     if backup != LATEST:
         point = catalogue.find(backup)
     else:
@@ -34,6 +41,14 @@ def choose(
     if point is None:
         raise _nothing(workspace, name, catalogue, backup, at)
     return point
+
+
+def _catalogue(workspace: Workspace, name: str, store: str | None) -> Catalogue:
+    if store is None:
+        return workspace.catalogue(name)
+    if store not in workspace.stores:
+        raise StoreError(f"no store is called {store!r}", why=f"there are {', '.join(workspace.stores)}")
+    return read_catalogue({each: workspace.stores[each] for each in {workspace.local.name: 0, store: 0}}, name)
 
 
 def _condemned(point: RestorePoint) -> bool:

@@ -1,6 +1,7 @@
 """Put a restore point where its source was: a safety restore point first, a proved restore beside, then the change."""
 
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ class Replaced:
     """A source that was replaced.
 
     Attributes:
+        seconds: wall time altogether, the safety restore point included.
         recovered: the restore beside it that was proved first.
         safety: the restore point of what was there; empty without one.
         kept: where what was there still is; empty when it is in the safety restore point only.
@@ -30,6 +32,7 @@ class Replaced:
     recovered: Recovered
     safety: str
     kept: str
+    seconds: float
 
 
 def replace_source(
@@ -43,6 +46,8 @@ def replace_source(
 ) -> Replaced:
     """Restore beside the source, assert, and only then put it in the source's place.
 
+    What cannot change places is dropped and loaded anew: its safety restore point is taken last, and verified.
+
     Args:
         take_safety: takes a restore point of what is there now and returns its id; None does without.
     Raises:
@@ -53,9 +58,8 @@ def replace_source(
     engine = workspace.engine(name)
     if not isinstance(engine, (Swapper, Emptier)):
         raise SafetyRefusal(f"{name} cannot be replaced by a command", next=f"ops restore {name} --print")
-    safety = _safety(name, take_safety)
-    if safety and not isinstance(engine, Swapper):
-        _proved(workspace, name, safety, progress)
+    started = time.monotonic()
+    safety = _safety(name, take_safety) if isinstance(engine, Swapper) else ""
     tail = secrets.token_hex(3)
     beside = engine.beside(f"_restore_{tail}")
     recovered = restore_to(workspace, point, beside, store=store, globals_too=globals_too, progress=progress)
@@ -67,6 +71,8 @@ def replace_source(
             safe=f"{name} is untouched; the restore is in {beside}",
             next=f"look at {beside}; try another copy (--from) or an older backup: ops list {name}",
         )
+    if not isinstance(engine, Swapper) and (safety := _safety(name, take_safety)):
+        _proved(workspace, name, safety, progress)
     progress("swap", 0, None)
     with recorded(
         workspace, "replace", source=name, backup_id=point.id, store=recovered.store, warnings=recovered.warnings
@@ -80,7 +86,7 @@ def replace_source(
                 _reloaded(workspace, engine, point, recovered, safety, progress)
                 engine.discard(beside)
         entry.meta = {**entry.meta, "kept": kept}
-    return Replaced(recovered, safety, kept)
+    return Replaced(recovered, safety, kept, round(time.monotonic() - started, 3))
 
 
 def _safety(name: str, take: Callable[[], str] | None) -> str:

@@ -70,7 +70,7 @@ def restore_to(
         OpsError: the restore failed; the target is incomplete, nothing else was touched.
     """
     name, origin = point.manifest.source, choose_store(point, store)
-    warnings = [line for line in workspace.sweep() if line.startswith("not swept")]
+    warnings = [line for line in workspace.sweep(stores=False) if line.startswith("not swept: verify")]
     started = time.monotonic()
     with recorded(workspace, "restore", source=name, backup_id=point.id, store=origin, warnings=warnings) as entry:
         manifest = workspace.stores[origin].manifest(name, point.id, fresh=True)

@@ -84,7 +84,7 @@ def test_the_printed_commands_restore_with_standard_tools_alone(own_shell: Shell
         "PGHOST": str(parameters["host"]), "PGPORT": str(parameters["port"]), "PGUSER": str(parameters["user"]),
         "PGPASSWORD": str(parameters["password"]),
     }  # fmt: skip
-    done = subprocess.run(["bash", "-c", printed], cwd=work, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(["bash", "-eu", "-c", printed], cwd=work, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert ask(own, "select count(*) from contacts") == 2000
 

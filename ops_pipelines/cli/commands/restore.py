@@ -66,10 +66,10 @@ def restore(
         require_source(workspace, source)
     moment = _moment(at, workspace.config.timezone) if at else None
     if printed:
-        point = _any(workspace, source, backup, moment)
+        point = _any(workspace, source, backup, moment, store or None)
         output.write("\n".join(commands(workspace, point, choose_store(point, store or None))) + "\n")
         return output.FINE
-    point = choose(workspace, source, backup, at=moment, unverified=unverified)
+    point = choose(workspace, source, backup, at=moment, unverified=unverified, store=store or None)
     if into_production == bool(to):
         raise OpsError(
             "say where to: either --to NAME, URL or FOLDER, or --into-production",
@@ -95,12 +95,12 @@ def restore(
     return output.FINE if recovered.good else output.BROKEN
 
 
-def _any(workspace: Workspace, source: str, backup: str, at: datetime | None) -> RestorePoint:
+def _any(workspace: Workspace, source: str, backup: str, at: datetime | None, store: str | None) -> RestorePoint:
     """What is only printed may be unverified, where there is nothing better."""
     try:
-        return choose(workspace, source, backup, at=at)
+        return choose(workspace, source, backup, at=at, store=store)
     except StoreError:
-        return choose(workspace, source, backup, at=at, unverified=True)
+        return choose(workspace, source, backup, at=at, unverified=True, store=store)
 
 
 def _moment(text: str, zone: str) -> datetime:
@@ -174,7 +174,10 @@ def _replaced(
         if replaced.kept:
             output.say(f"what it was until now is {output.escaped(replaced.kept)}, with everything written to the end")
         if replaced.safety:
-            output.say(f"and in the safety restore point {replaced.safety}")
+            also = "and" if replaced.kept else "what it was before is"
+            output.say(f"{also} in the safety restore point {replaced.safety}")
+        if not replaced.kept:
+            output.say("what was written after that, and before the end of this, is lost: no rename is possible here")
         drop = f"remove {output.escaped(replaced.kept)}, then " if replaced.kept else ""
         output.say(f"next: start the application and look; when all is well {drop}ops backup {source}")
     return output.FINE
@@ -201,13 +204,12 @@ def _tell(
     for warning in recovered.warnings:
         output.errors.print(f"[yellow]![/] {output.escaped(warning)}")
     word = "[green]verified[/]" if recovered.good else "[red]NOT as it was[/]"
-    took = timedelta(seconds=recovered.seconds)
+    took = timedelta(seconds=replaced.seconds if replaced else recovered.seconds)
+    what = f"{point.manifest.source} replaced" if replaced else f"{output.escaped(recovered.target)} restored"
     held = (
         f"within the RTO of {human_duration(rto)}" if took <= rto else f"LONGER than the RTO of {human_duration(rto)}"
     )
-    output.say(
-        f"{word}: {output.escaped(recovered.target)} restored from {recovered.store} in {human_duration(took)}, {held}"
-    )
+    output.say(f"{word}: {what} from {recovered.store} in {human_duration(took)}, {held}")
 
 
 def _where(workspace: Workspace, source: str, to: str) -> str:

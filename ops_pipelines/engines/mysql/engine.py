@@ -380,7 +380,7 @@ class MySQLEngine:
             progress=progress,
             only=only,
         )
-        more = [] if globals_too else _beside_warnings(facts)
+        more = [] if globals_too or only else _beside_warnings(facts)
         with session(server, limit=self._source.limits.stall) as opened:
             version = str(opened.value("select version()"))
         if clients.series_of(version) != _series(facts):
