@@ -84,7 +84,8 @@ def test_the_printed_commands_restore_with_standard_tools_alone(own_shell: Shell
         "PGHOST": str(parameters["host"]), "PGPORT": str(parameters["port"]), "PGUSER": str(parameters["user"]),
         "PGPASSWORD": str(parameters["password"]),
     }  # fmt: skip
-    done = subprocess.run(["bash", "-eu", "-c", printed], cwd=work, env=env, capture_output=True, text=True, check=False)
+    shell = ["bash", "-eu", "-c", printed]
+    done = subprocess.run(shell, cwd=work, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert ask(own, "select count(*) from contacts") == 2000
 

@@ -204,7 +204,7 @@ class FilesEngine:
                     next="name a folder on a larger disk",
                 )
             )
-        if not os.access(above, os.W_OK | os.X_OK):
+        if above.is_dir() and not os.access(above, os.W_OK | os.X_OK):
             problems.append(SourceError(f"{above} is not writable for this user", next="name another folder"))
         return Readiness(problems, work_bytes=0)
 
