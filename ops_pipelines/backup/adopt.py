@@ -4,7 +4,7 @@ The original is read, never changed. A second time does nothing: the manifest re
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,22 +45,25 @@ class Candidate:
 
 
 def look(
-    workspace: Workspace, name: str, folder: Path, *, passphrase: str | None = None, progress: Progress = silent
+    workspace: Workspace,
+    name: str,
+    folder: Path,
+    *,
+    passphrase: str | None = None,
+    progress: Progress = silent,
+    wanted: Callable[[Path], bool] = lambda _path: True,
 ) -> Iterator[Candidate]:
     """Check every legacy backup in a folder, as adoption would, and write nothing.
 
     Args:
         name: the source they are of.
         passphrase: of files that openssl encrypted.
+        wanted: which files and dump folders to look at; the others are not opened.
     Raises:
         NotAdoptable: the folder is not there.
     """
-    known = {
-        point.manifest.adopted_from.sha256: point.id
-        for point in workspace.catalogue(name).points
-        if point.manifest.adopted_from is not None
-    }
-    for found in legacy.backups_in(folder, passphrase):
+    known = {sha256: manifest.id for sha256, manifest in _known(workspace, name).items()}
+    for found in legacy.backups_in(folder, passphrase, wanted):
         if isinstance(found, NotAdoptable):
             yield Candidate(found.path or folder, refused=_sentence(found))
             continue
@@ -79,7 +82,7 @@ def adopt(
     passphrase: str | None = None,
     run_id: str | None = None,
 ) -> Manifest:
-    """Make a restore point of a candidate that `look` found good.
+    """Make a restore point of a candidate that `look` found good; returns the one there is when it is in meanwhile.
 
     Raises:
         SafetyRefusal: it was refused, or is in already.
@@ -96,17 +99,26 @@ def adopt(
         sha256=candidate.sha256,
         time_from=candidate.time_from,
     )
-    with (
-        workspace.ledger.activity("adopt", source=name, run_id=run_id) as entry,
-        workspace.locked(name, doing="adopt"),
-        workspace.local.stage(new_id(taken_at)) as directory,
-    ):
-        staged = Staged(directory, recipients, workspace.local.repository(name))
-        dumped = _taken_in(workspace, name, found, passphrase, staged, taken_at)
-        manifest = seal(workspace, name, staged, dumped, started_at=taken_at, adopted_from=origin)
-        workspace.local.publish(directory, manifest)
-        entry.backup_id, entry.store = manifest.id, workspace.local.name
-        entry.meta = {"from": str(found.path), "size_bytes": manifest.size_bytes}
+    with workspace.locked(name, doing="adopt"):
+        # The same bytes under another name, or another process: `look` held no lock.
+        if (already := _known(workspace, name).get(candidate.sha256)) is not None:
+            return already
+        with (
+            workspace.ledger.activity("adopt", source=name, run_id=run_id) as entry,
+            workspace.local.stage(new_id(taken_at)) as directory,
+        ):
+            staged = Staged(directory, recipients, workspace.local.repository(name))
+            dumped, sha256 = _taken_in(workspace, name, found, passphrase, staged, taken_at)
+            if sha256 != candidate.sha256:
+                raise NotAdoptable(
+                    f"{found.path.name} changed while it was taken in",
+                    safe="nothing was published",
+                    next="wait until nobody writes to it, then: ops adopt",
+                )
+            manifest = seal(workspace, name, staged, dumped, started_at=taken_at, adopted_from=origin)
+            workspace.local.publish(directory, manifest)
+            entry.backup_id, entry.store = manifest.id, workspace.local.name
+            entry.meta = {"from": str(found.path), "size_bytes": manifest.size_bytes}
     return manifest
 
 
@@ -122,9 +134,15 @@ def of_day(workspace: Workspace, name: str, start: datetime, end: datetime) -> C
     passphrase = (
         settings.passphrase.reveal(purpose=f"source {name}, legacy.passphrase") if settings.passphrase else None
     )
+    zone = ZoneInfo(workspace.config.timezone)
+
+    def may_be_of_it(path: Path) -> bool:
+        named = legacy.time_in_name(path.name)
+        return named is None or start <= named.replace(tzinfo=zone) < end
+
     good = [
         each
-        for each in look(workspace, name, settings.folder, passphrase=passphrase)
+        for each in look(workspace, name, settings.folder, passphrase=passphrase, wanted=may_be_of_it)
         if not each.refused and each.taken_at is not None and start <= each.taken_at < end
     ]
     return max(good, key=lambda each: each.taken_at or start, default=None)
@@ -161,14 +179,23 @@ def _examined(
     return Candidate(found.path, size_bytes, at, time_from, sha256, found, known.get(sha256, ""))
 
 
+def _known(workspace: Workspace, name: str) -> dict[str, Manifest]:
+    """What was adopted before, by the SHA-256 of the original."""
+    manifests = (point.manifest for point in workspace.catalogue(name).points)
+    return {each.adopted_from.sha256: each for each in manifests if each.adopted_from is not None}
+
+
 def _taken_in(
     workspace: Workspace, name: str, found: Found, passphrase: str | None, sink: PartSink, taken_at: datetime
-) -> Dumped:
+) -> tuple[Dumped, str]:
+    """The finished dump, and the SHA-256 of what it was made of."""
     engine = workspace.engine(name)
     if found.path.is_dir():
-        return engine.adopt(Legacy(found.path.name, taken_at, folder=found.path), sink)
+        dumped = engine.adopt(Legacy(found.path.name, taken_at, folder=found.path), sink)
+        return dumped, legacy.folder_digest(found.path)[0]
     with closing(legacy.open_plain(found, passphrase)) as plain:
-        return engine.adopt(Legacy(found.path.name, taken_at, stream=plain), sink)
+        dumped = engine.adopt(Legacy(found.path.name, taken_at, stream=plain), sink)
+        return dumped, plain.sha256
 
 
 class _Nowhere:

@@ -7,7 +7,7 @@ dump says of itself, else from when it was last changed.
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -36,6 +36,7 @@ _STAMPS = (
     re.compile(r"(?<!\d)(\d{4})-(\d\d)-(\d\d)(?:[T_ -](\d\d)[:-]?(\d\d)(?:[:-]?(\d\d))?)?(?!\d)"),
     re.compile(r"(?<!\d)(\d{4})(\d\d)(\d\d)(?!\d)"),
 )
+_SUM = re.compile(r"\b[0-9a-fA-F]{64}\b")
 _SAID = re.compile(rb"(?:Dump completed on|Completed on|Started on) (\d{4}-\d\d-\d\d +\d?\d:\d\d:\d\d)")
 
 
@@ -60,9 +61,13 @@ class Found:
     size_bytes: int
 
 
-def backups_in(folder: Path, passphrase: str | None) -> Iterator[Found | NotAdoptable]:
+def backups_in(
+    folder: Path, passphrase: str | None, wanted: Callable[[Path], bool] = lambda _path: True
+) -> Iterator[Found | NotAdoptable]:
     """Every backup below a folder, by name; what looks like one and cannot be read is told as an error.
 
+    Args:
+        wanted: which of them to open at all.
     Raises:
         NotAdoptable: the folder cannot be read.
     """
@@ -75,8 +80,8 @@ def backups_in(folder: Path, passphrase: str | None) -> Iterator[Found | NotAdop
         if path.name.startswith(".") or path.suffix in _NOT_BACKUPS:
             continue
         if path.is_dir() and not _is_mongodump(path):
-            yield from backups_in(path, passphrase)
-        else:
+            yield from backups_in(path, passphrase, wanted)
+        elif wanted(path):
             yield from _one(path, passphrase)
 
 
@@ -158,7 +163,10 @@ def check_sum(path: Path, sha256: str) -> None:
     beside = path.with_name(path.name + ".sha256")
     if not beside.exists():
         return
-    match = re.search(r"\b[0-9a-fA-F]{64}\b", beside.read_text(encoding="utf-8", errors="replace"))
+    lines = [line for line in beside.read_text(encoding="utf-8", errors="replace").splitlines() if _SUM.search(line)]
+    # A list of several files has a line for each; a single sum may stand without a name.
+    line = next((each for each in lines if path.name in re.split(r"[\s*/()]+", each)), lines[0] if lines else "")
+    match = _SUM.search(line)
     if match is None or match[0].lower() != sha256:
         raise NotAdoptable(f"{path.name} is damaged", why=f"its SHA-256 is not the one in {beside.name}")
 

@@ -38,7 +38,8 @@ def seal(
         product=f"ops_pipelines {__version__}",
         started_at=started_at,
         snapshot_at=dumped.snapshot_at,
-        finished_at=workspace.clock.now(),
+        # How long somebody else's dump took is not known; how old it is must not pass for that.
+        finished_at=workspace.clock.now() if adopted_from is None else started_at,
         tied_to=_tied_to(workspace, source) if adopted_from is None else None,
         adopted_from=adopted_from,
         data_bytes=dumped.data_bytes,

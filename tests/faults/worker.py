@@ -1,8 +1,9 @@
-"""A process to kill: `python -m tests.faults.worker backup|verify|both|prune OPS_YAML`."""
+"""A process to kill: `python -m tests.faults.worker backup|verify|both|prune|adopt OPS_YAML`."""
 
 import sys
 from pathlib import Path
 
+from ops_pipelines.backup.adopt import adopt, look
 from ops_pipelines.backup.prune import prune
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
@@ -19,6 +20,10 @@ def main() -> int:
     assert engine.PostgresEngine  # imported now, so that the work begins when we say so
     print("begun", flush=True)
     try:
+        if verb == "adopt":
+            for candidate in look(workspace, "crm", Path(path).with_name("crm-20260203-0415.sql")):
+                if not candidate.backup_id:
+                    adopt(workspace, "crm", candidate)
         if verb == "prune":
             prune(workspace, ["crm"], apply=True)
         if verb in ("backup", "both"):

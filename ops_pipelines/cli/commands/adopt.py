@@ -1,5 +1,6 @@
 """`ops adopt`: take in the backups that were made before us, so that they can be listed, proved and pruned."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from ops_pipelines.cli import output
 from ops_pipelines.cli.progress import shown
 from ops_pipelines.clock import human_size
 from ops_pipelines.config.secrets import SecretRef
+from ops_pipelines.errors import OpsError
 
 
 @output.explained
@@ -38,7 +40,14 @@ def adopt_(
     adopted: dict[Path, str] = {}
     if apply:
         for each in wanted:
-            adopted[each.path] = adopt(workspace, source, each, passphrase=passphrase).id
+            try:
+                adopted[each.path] = adopt(workspace, source, each, passphrase=passphrase).id
+            except OpsError as error:
+                # The others go on.
+                found[found.index(each)] = replace(
+                    each, refused=f"{error.what}: {error.why}" if error.why else error.what
+                )
+                continue
             if not as_json:
                 output.say(f"[green]✓[/] {each.path.name} is {adopted[each.path]}")
     refused = [each for each in found if each.refused]
