@@ -67,7 +67,10 @@ def test_a_flipped_byte_is_a_bad_backup_with_a_named_reason(shell: Shell) -> Non
     printed = shell.ops("verify", expect=2)
     assert "is BAD: checksum: dump.pgc.zst.age" in printed
     printed = shell.ops("status", expect=2)
-    assert "FAIL" in printed and "next: ops backup crm" in printed
+    assert "FAIL" in printed and "next: ops copy crm --to nas" in printed
+    shell.ops("copy", "crm", "--to", "nas")
+    assert "verified from nas" in shell.ops("verify")
+    assert "OK" in shell.ops("status")
 
 
 def test_status_list_and_restore_work_when_dagster_is_gone(shell: Shell, crm: Server) -> None:
