@@ -48,7 +48,7 @@ def seal(
         recipients=source.encrypt.age if source.encrypt is not None else (),
         parts=staged.parts,
         restore_by_hand=[*_opening(staged), *workspace.engine(name).by_hand(dumped.facts)],
-        warnings=_warnings(source, dumped),
+        warnings=_warnings(source, dumped, adopted_from),
     )
     staged.seal(manifest)
     return manifest
@@ -83,6 +83,8 @@ def _opening(staged: Staged) -> list[str]:
     return commands
 
 
-def _warnings(source: Source, dumped: Dumped) -> list[str]:
-    unencrypted = [] if source.encrypt is not None else ["parts are not encrypted: keep every copy of them private"]
-    return [*unencrypted, *dumped.warnings]
+def _warnings(source: Source, dumped: Dumped, adopted_from: Adopted | None) -> list[str]:
+    found = [] if source.encrypt is not None else ["parts are not encrypted: keep every copy of them private"]
+    if adopted_from is not None and adopted_from.time_from == "mtime":
+        found.append("its time is when the file was last changed: a file that was copied since is older than it looks")
+    return [*found, *dumped.warnings]

@@ -50,8 +50,11 @@ select count(*) filter (where contype = 'f'), count(*) filter (where contype <> 
        coalesce(string_agg(format('%s on %s', conname, conrelid::regclass), ', ') filter (where not convalidated), '')
   from pg_catalog.pg_constraint where conrelid <> 0
 """
+# A partitioned index without all of its parts is not valid in the source either, and pg_dump keeps it so.
 _BROKEN_INDEXES = """
-select indexrelid::regclass::text from pg_catalog.pg_index where not (indisvalid and indisready and indislive)
+select i.indexrelid::regclass::text
+  from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
+ where c.relkind = 'i' and not (i.indisvalid and i.indisready and i.indislive)
 """
 _BTREES = """
 select c.oid::regclass::text, c.oid::int8
