@@ -15,6 +15,8 @@ from ops_pipelines.engines.base import Engine, Lodger
 from ops_pipelines.engines.registry import engine_for
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.ledger import Ledger, LedgerError, sqlite_url
+from ops_pipelines.outside import errors
+from ops_pipelines.outside.observer import Outside
 from ops_pipelines.scratch import sweep_scratch
 from ops_pipelines.vault.catalogue import Catalogue, read_catalogue
 from ops_pipelines.vault.stores.base import Store
@@ -47,6 +49,7 @@ def open_workspace(config: Config) -> "Workspace":
                 safe="nothing was started; existing backups are untouched",
                 next="make it writable for this user, or set logging.file in ops.yaml",
             ) from None
+    errors.configure(config)
     return Workspace(config)
 
 
@@ -62,7 +65,7 @@ class Workspace:
         """The ledger. Raises LedgerError."""
         configured = self.config.ledger
         url = configured.reveal(purpose="ledger") if configured else sqlite_url(self.config.base / "ledger.sqlite")
-        return Ledger(url, clock=self.clock)
+        return Ledger(url, clock=self.clock, observer=Outside(self.config))
 
     @cached_property
     def stores(self) -> dict[str, Store]:

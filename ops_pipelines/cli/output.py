@@ -14,6 +14,7 @@ from rich.table import Table
 from ops_pipelines.config.load import find_config, load_config
 from ops_pipelines.config.models import Config
 from ops_pipelines.errors import OpsError
+from ops_pipelines.outside.errors import report
 from ops_pipelines.redact import redact
 from ops_pipelines.workspace import Workspace, open_workspace
 
@@ -47,6 +48,9 @@ def explained(command: Callable[P, int]) -> Callable[P, None]:
         except KeyboardInterrupt:
             errors.print("stopped; what was unfinished was thrown away")
             raise typer.Exit(130) from None
+        except Exception as error:
+            report(error, phase="cli", command=command.__name__)
+            raise
         raise typer.Exit(status)
 
     return wrapped

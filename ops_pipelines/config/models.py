@@ -11,7 +11,8 @@ from pydantic import Field
 from ops_pipelines.config.alerts import Alerts
 from ops_pipelines.config.logs import Logging
 from ops_pipelines.config.secrets import Secret
-from ops_pipelines.config.settings import Model, Settings
+from ops_pipelines.config.sentry import Sentry
+from ops_pipelines.config.settings import DaemonHeartbeat, Model, Settings
 from ops_pipelines.config.sources import FilesSource, Source
 from ops_pipelines.config.stores import AnyStore
 from ops_pipelines.config.values import Name, TimeZone
@@ -34,6 +35,8 @@ class Config(Model):
     sources: dict[Name, Source] = Field(min_length=1, description="what to protect")
     ledger: Secret | None = Field(None, description="SQLAlchemy URL; SQLite below `base` unless given")
     alerts: Alerts = Field(Alerts(), description="who is told when something is wrong")
+    sentry: Sentry = Field(Sentry(), description="Sentry: errors, and monitors that notice silence; off without a DSN")
+    heartbeats: DaemonHeartbeat = Field(DaemonHeartbeat(), description="plain URLs that notice a silent daemon")
     web: Web = Field(Web(), description="`ops serve`: status page, metrics, health")
     logging: Logging | None = Field(None, description="structured logs; none but the web server's unless given")
 

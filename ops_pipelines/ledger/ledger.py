@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Engine, create_engine, event, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -46,17 +46,30 @@ class Entry:
         self.failure = redact(reason)
 
 
+class Observer(Protocol):
+    """Somebody who is told of every attempt, as soon as it is written down. Neither call waits nor raises."""
+
+    def began(self, row: Activity) -> None:
+        """An attempt begins."""
+        ...
+
+    def ended(self, row: Activity, error: BaseException | None) -> None:
+        """It ended; with nothing raised, or in a process that died, there is no error."""
+        ...
+
+
 class Ledger:
     """An open ledger.
 
     Args:
         url: SQLAlchemy URL. SQLite by default in deployment on one machine, PostgreSQL otherwise.
+        observer: is told of every attempt.
     Raises:
         LedgerError: it cannot be opened or brought to the current schema.
     """
 
-    def __init__(self, url: str, *, clock: Clock | None = None) -> None:
-        self._clock = clock or SystemClock()
+    def __init__(self, url: str, *, clock: Clock | None = None, observer: Observer | None = None) -> None:
+        self._clock, self._observer = clock or SystemClock(), observer
         try:
             self._engine = create_engine(url, pool_pre_ping=True)
         except SQLAlchemyError as error:
@@ -97,12 +110,14 @@ class Ledger:
         identifier = row.id
         with self.session() as session:
             session.add(row)
+        if self._observer is not None:
+            self._observer.began(row)
         try:
             yield entry
         except BaseException as error:
             # What went wrong is what the caller must hear, even when it cannot be written down.
             with suppress(LedgerError):
-                self._close(identifier, entry, FAILED, redact(str(error)) or type(error).__name__)
+                self._close(identifier, entry, FAILED, redact(str(error)) or type(error).__name__, error)
             raise
         self._close(identifier, entry, FAILED if entry.failure else SUCCEEDED, entry.failure)
 
@@ -116,7 +131,7 @@ class Ledger:
             session.flush()
             session.expunge_all()
         for row in orphans:
-            told(row)
+            self._tell(row, None)
         return orphans
 
     def recent(
@@ -147,12 +162,19 @@ class Ledger:
             session.expunge_all()
         return rows
 
-    def _close(self, identifier: str, entry: Entry, status: str, error: str | None) -> None:
+    def _close(
+        self, identifier: str, entry: Entry, status: str, error: str | None, raised: BaseException | None = None
+    ) -> None:
         with self.session() as session:
             row = session.get_one(Activity, identifier)
             row.backup_id, row.store, row.meta = entry.backup_id, entry.store, entry.meta
             self._end(session, row, status, error)
+        self._tell(row, raised)
+
+    def _tell(self, row: Activity, raised: BaseException | None) -> None:
         told(row)
+        if self._observer is not None:
+            self._observer.ended(row, raised)
 
     def _end(self, session: Session, row: Activity, status: str, error: str | None) -> None:
         row.status, row.error, row.finished_at = status, error, self._clock.now()

@@ -15,6 +15,7 @@ from ops_pipelines.orchestration.assets.verified import build_verified
 from ops_pipelines.orchestration.checks.rpo import build_rpo_check
 from ops_pipelines.orchestration.checks.three_two_one import build_three_two_one_check
 from ops_pipelines.orchestration.jobs import build_backup_job
+from ops_pipelines.orchestration.outside import build_heartbeat_sensor
 from ops_pipelines.orchestration.partitions import daily
 from ops_pipelines.orchestration.resources import WATCHER, WORKSPACE, Watcher
 from ops_pipelines.orchestration.retention_schedule import build_retention_schedule
@@ -46,7 +47,7 @@ def build_definitions(config: Config, *, overrides: Mapping[str, object] | None 
         asset_checks=[build(name) for name in config.sources for build in (build_rpo_check, build_three_two_one_check)],
         jobs=[job],
         schedules=[*build_schedules(config, job), build_retention_schedule(config)],
-        sensors=[build_rpo_sensor(config), build_alert_sensor(config)],
+        sensors=[build_rpo_sensor(config), build_alert_sensor(config), *build_heartbeat_sensor(config)],
         resources=resources,
         # In one process a killed run leaves no orphan step, and three assets take 5 s instead of 16.
         executor=dg.in_process_executor,

@@ -7,6 +7,7 @@ import dagster as dg
 
 from ops_pipelines.clock import human_size
 from ops_pipelines.errors import OpsError
+from ops_pipelines.outside.errors import report
 from ops_pipelines.redact import redact
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.verdict import Verdict
@@ -24,8 +25,12 @@ def failures_explained() -> Iterator[None]:
     try:
         yield
     except OpsError as error:
+        report(error, phase="run")
         fields = {key: dg.MetadataValue.text(str(value)) for key, value in error.as_dict().items() if value}
         raise dg.Failure(description=redact(str(error)), metadata=fields, allow_retries=False) from None
+    except Exception as error:
+        report(error, phase="run")
+        raise
 
 
 def manifest_metadata(manifest: Manifest, location: str) -> Metadata:

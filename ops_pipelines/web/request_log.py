@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ops_pipelines import logs
 from ops_pipelines.errors import OpsError
+from ops_pipelines.outside.errors import report
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _HEADERS = {
@@ -50,6 +51,7 @@ class RequestLog:
             await self._app(scope, receive, noted)
         except Exception as raised:
             error = raised
+            report(raised, phase="web")
             if not status:
                 await _sorry(raised, request_id)(scope, receive, noted)
         logs.event(

@@ -15,7 +15,7 @@ FLOORS = (
     {"lease", "process"},
     {"config"},
     {"engines", "vault", "ledger"},
-    {"scratch"},
+    {"scratch", "outside"},
     {"workspace"},
     {"backup", "recovery"},
     {"watch"},

@@ -13,6 +13,7 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.checks.rpo import severity
 from ops_pipelines.orchestration.describe import health_metadata
+from ops_pipelines.orchestration.outside import sensor_errors_reported
 from ops_pipelines.watch.health import SourceHealth
 from ops_pipelines.watch.snapshots import look
 from ops_pipelines.workspace import Workspace
@@ -32,7 +33,8 @@ def build_rpo_sensor(config: Config) -> dg.SensorDefinition:
     def rpo_watch(context: dg.SensorEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.SensorResult:
         before: dict[str, str] = json.loads(context.cursor or "{}")
         hour = f"{workspace.clock.now():%Y-%m-%dT%H}"
-        found = {health.source: health for health in look(workspace, watching=True)}
+        with sensor_errors_reported("rpo_watch"):
+            found = {health.source: health for health in look(workspace, watching=True)}
         now = {name: f"{health.state} {hour}" for name, health in found.items()}
         changed = [found[name] for name, value in now.items() if before.get(name) != value]
         return dg.SensorResult(
