@@ -47,7 +47,6 @@ def sdk(settings: Sentry) -> ModuleType | None:
             auto_enabling_integrations=False,
             integrations=[ExcepthookIntegration()],
             include_local_variables=False,
-            send_default_pii=False,
             max_request_body_size="never",
             max_breadcrumbs=0,
             traces_sample_rate=settings.traces,
