@@ -11,7 +11,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hash
 DEMO_PACKAGES := mariadb-server mariadb-client postgresql restic
 # Ceph's gateway enforces object lock for real; libatomic1 is what Playwright's own driver needs.
 TEST_PACKAGES := $(DEMO_PACKAGES) age zstd openssl chromium libatomic1 ceph-mon ceph-osd radosgw ceph-common \
-                 prometheus
+                 prometheus prometheus-alertmanager
 
 define debian
 @dpkg -s $(1) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && \
@@ -75,7 +75,8 @@ install-dev: .venv/.dev ## the same with what the tests need, Debian packages in
 lock: ## compile the lock files from pyproject.toml (needs uv)
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --extra demo --constraint requirements.txt pyproject.toml --output-file requirements-demo.txt
-	$(LOCK) --extra demo --extra dev --constraint requirements-demo.txt pyproject.toml --output-file requirements-dev.txt
+	$(LOCK) --extra deploy --constraint requirements-demo.txt pyproject.toml --output-file requirements-deploy.txt
+	$(LOCK) --extra demo --extra deploy --extra dev --constraint requirements-deploy.txt --constraint requirements-demo.txt pyproject.toml --output-file requirements-dev.txt
 
 schemas: install ## write the committed JSON Schemas anew
 	$(BIN)/ops schema config > docs/reference/ops.schema.json
