@@ -194,6 +194,11 @@ def _milliseconds(span: timedelta) -> int:
     return max(1, int(span.total_seconds() * 1000))
 
 
+def is_stand_in(database: "Database[Document]") -> bool:
+    """Whether the server is SecantusDB, which speaks MongoDB's protocol but is not MongoDB."""
+    return "secantusVersion" in database.client.admin.command("buildInfo")
+
+
 RAW_SAFE: CodecOptions[Document] = CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 """How documents are decoded where we must: no value of BSON is out of range."""
 

@@ -11,7 +11,7 @@ from ops_pipelines.engines.mongodb import expiry
 from ops_pipelines.engines.mongodb.connection import Server, connected
 from ops_pipelines.engines.mongodb.documents import Tally
 from ops_pipelines.engines.mongodb.namespaces import Collection, describe, objects
-from ops_pipelines.engines.mongodb.scan import Deadline, raw_batches, side_by_side
+from ops_pipelines.engines.mongodb.scan import Deadline, raw_batches, side_by_side, sizes
 
 DIALECT = "mongodb 1"
 """Raise the number with any change to what `namespaces.objects` makes of a definition."""
@@ -40,11 +40,13 @@ def take(server: Server, *, level: Level, jobs: int, limit: timedelta) -> Conten
     with connected(server) as database:
         deadline = Deadline(limit)
         collections = describe(database)
+        known = sizes(database, collections)
 
         def read(collection: Collection) -> None:
             assert collection.data is not None
             tally = Tally(digest=level == "full")
-            for batch in raw_batches(database, collection.data, deadline):
+            average_bytes = known[collection.name].average_bytes
+            for batch in raw_batches(database, collection.data, deadline, average_bytes=average_bytes):
                 tally.add(batch)
             tables[collection.name] = tally.facts()
 

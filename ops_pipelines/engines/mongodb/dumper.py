@@ -21,7 +21,7 @@ from ops_pipelines.clock import UTC
 from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines.base import Dumped, PartSink, TableFacts
 from ops_pipelines.engines.mongodb import contents, oplog
-from ops_pipelines.engines.mongodb.connection import Document, Server, connected, translated
+from ops_pipelines.engines.mongodb.connection import Document, Server, connected, is_stand_in, translated
 from ops_pipelines.engines.mongodb.documents import Tally, TornDocument
 from ops_pipelines.engines.mongodb.layout import (
     ACCOUNTS,
@@ -43,7 +43,15 @@ from ops_pipelines.engines.mongodb.namespaces import (
     file_stem,
     to_metadata,
 )
-from ops_pipelines.engines.mongodb.scan import Deadline, pin_snapshot, raw_batches, session_at, side_by_side, size_of
+from ops_pipelines.engines.mongodb.scan import (
+    Deadline,
+    Size,
+    pin_snapshot,
+    raw_batches,
+    session_at,
+    side_by_side,
+    sizes,
+)
 from ops_pipelines.errors import SourceError
 from ops_pipelines.streams import Progress
 
@@ -63,10 +71,9 @@ class _Read:
 
 def dump(server: Server, source: MongoDBSource, sink: PartSink, progress: Progress) -> Dumped:
     """Dump the database into one part. Raises SourceError."""
-    with connected(server) as database:
+    with connected(server) as database, oplog.opened(database) as happened:
         collections = existing(database)
         facts = describe_server(database)
-        began = oplog.newest(database)
         pinned = pin_snapshot(database, collections)
         snapshot_at = pinned.as_datetime() if pinned is not None else datetime.now(UTC)
         extra, warnings = _accounts(database, source)
@@ -85,7 +92,7 @@ def dump(server: Server, source: MongoDBSource, sink: PartSink, progress: Progre
                     yield Member(member_name(name, file_stem(each.data), DATA), path)
                 _check_still_there(database, collections)
                 if pinned is None or run.read.torn:
-                    yield from _oplog(database, began, sink.plain_directory(), run.deadline, window, warnings)
+                    yield from _oplog(database, happened, sink.plain_directory(), run.deadline, window, warnings)
 
             sink.stream(PART, "dump", TarStream(members()))
     facts |= {"database": server.database, "tool": "builtin", "accounts": bool(extra), **window}
@@ -139,18 +146,18 @@ class _Dump:
         self._expected = 0
         self.deadline = Deadline(source.limits.total)
         self.read = _Read()
+        self._sizes: dict[str, Size] = {}
         self._rows: dict[str, int] = {}
         self._readers = threading.Thread(target=self._read_all)
 
     def __enter__(self) -> None:
-        sizes = {}
-        for each in self._with_data:
-            assert each.data is not None
-            sizes[each.name], _average = size_of(self._database, each.data)
-            self._rows[each.name] = self.count(each) or 0
-        self._expected = sum(sizes.values())
+        self._sizes = sizes(self._database, self._with_data)
+        # The stand-in counts by reading everything, and holds a cursor's whole result: none of its ends early.
+        if not is_stand_in(self._database):
+            self._rows = {each.name: self.count(each) or 0 for each in self._with_data}
+        self._expected = sum(size.all_bytes for size in self._sizes.values())
         # The largest first, so that the last reader to finish has a small one.
-        self._with_data.sort(key=lambda each: -sizes[each.name])
+        self._with_data.sort(key=lambda each: -self._sizes[each.name].all_bytes)
         self._readers.start()
 
     def __exit__(self, *_exception: object) -> None:
@@ -195,7 +202,8 @@ class _Dump:
             # The server keeps its past for five minutes unless told otherwise: read the present instead.
             self.read.torn.append(collection.name)
             at, facts = None, self._copy(collection, path, None)
-        self._check_count(collection, facts.rows, at)
+        if collection.name in self._rows:
+            self._check_count(collection, facts.rows, at)
         with self._lock:
             self.read.tables[collection.name] = facts
         self._done.put((collection, path))
@@ -204,7 +212,9 @@ class _Dump:
         assert collection.data is not None
         tally = Tally(digest=self._level == "full")
         with path.open("wb") as spooled:
-            for batch in raw_batches(self._database, collection.data, self.deadline, at=at):
+            average_bytes = self._sizes[collection.name].average_bytes
+            read = raw_batches(self._database, collection.data, self.deadline, average_bytes=average_bytes, at=at)
+            for batch in read:
                 try:
                     tally.add(batch)
                 except TornDocument as error:
@@ -238,7 +248,7 @@ class _Dump:
 
 def _check_still_there(database: "Database[Document]", collections: list[Collection]) -> None:
     """Every collection is the one that it was. Raises SourceError."""
-    now = {each.name: each.uuid for each in describe(database)}
+    now = {each["name"]: bytes(each.get("info", {}).get("uuid", b"")).hex() for each in database.list_collections()}
     for each in collections:
         if each.name not in now or (each.uuid and now[each.name] != each.uuid):
             raise dropped(each.name)
@@ -246,18 +256,18 @@ def _check_still_there(database: "Database[Document]", collections: list[Collect
 
 def _oplog(
     database: "Database[Document]",
-    began: Timestamp | None,
+    happened: oplog.Window,
     spool: Path,
     deadline: Deadline,
     window: dict[str, JsonValue],
     warnings: list[str],
 ) -> Iterator[Member]:
     """What was written while we read, for mongorestore --oplogReplay; facts and warnings say what there is."""
-    ended = oplog.newest(database)
+    began, ended = happened.began, oplog.newest(database)
     if began is None or ended is None:
         return
     window["oplog"] = {"start": oplog.as_fact(began), "end": oplog.as_fact(ended)}
-    if began == ended:
+    if happened.is_quiet(ended):
         return
     try:
         path = oplog.save(database, began, ended, spool / f"{OPLOG}{DATA}", deadline)

@@ -1,15 +1,18 @@
 """The window of the oplog that a dump without a snapshot spans. Reads it, keeps it; replaying is mongorestore's."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
 from bson import Timestamp
 from pydantic import JsonValue
+from pymongo.change_stream import ChangeStream
 from pymongo.database import Database
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 
-from ops_pipelines.engines.mongodb.connection import Document, reason
+from ops_pipelines.engines.mongodb.connection import Document, is_stand_in, reason
 from ops_pipelines.engines.mongodb.documents import Tally
 from ops_pipelines.engines.mongodb.scan import Deadline
 
@@ -18,6 +21,39 @@ _TRANSACTIONS = "admin.$cmd"
 
 class RolledOver(Exception):
     """The oplog does not have the window, or does not show it."""
+
+
+class Window:
+    """What happens to a database from the window's making on; see `opened`."""
+
+    def __init__(self, database: "Database[Document]", changes: ChangeStream[Document] | None) -> None:
+        self._database, self._changes = database, changes
+        self.began = newest(database)
+
+    def is_quiet(self, until: Timestamp) -> bool:
+        """Whether nothing was written to the database for certain, told without reading the oplog."""
+        if self.began == until:
+            return True
+        try:
+            return self._changes is not None and self._changes.try_next() is None
+        except PyMongoError:
+            return False
+
+
+@contextmanager
+def opened(database: "Database[Document]") -> Iterator[Window]:
+    """A window that begins now; ask about it within the block."""
+    # The stand-in's clock moves with every greeting, and it decodes its whole oplog for one look into it; the
+    # changes of a database since a stream was opened cost it nothing.
+    changes = None
+    if is_stand_in(database):
+        with suppress(OperationFailure):  # not permitted
+            changes = database.watch(max_await_time_ms=1, show_expanded_events=True)
+    try:
+        yield Window(database, changes)
+    finally:
+        if changes is not None:
+            changes.close()
 
 
 def newest(database: "Database[Document]") -> Timestamp | None:

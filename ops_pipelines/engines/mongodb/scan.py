@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
 
@@ -14,12 +15,14 @@ from pymongo.database import Database
 from pymongo.errors import ConfigurationError, OperationFailure
 
 from ops_pipelines.clock import human_duration
-from ops_pipelines.engines.mongodb.connection import Document
+from ops_pipelines.engines.mongodb.connection import Document, is_stand_in
 from ops_pipelines.engines.mongodb.namespaces import Collection
 from ops_pipelines.errors import SourceError
 
 _BATCH_BYTES = 4 * 1024 * 1024
 """What one answer of the server should hold: large enough for a fast line, small enough for eight in memory."""
+_USUAL_BYTES = 1024
+"""A document's size where nobody knows it; servers end a batch of larger ones at 16 MB by themselves."""
 
 
 class Deadline:
@@ -44,7 +47,7 @@ class Deadline:
 
 def pin_snapshot(database: "Database[Document]", collections: Sequence[Collection]) -> Timestamp | None:
     """An instant that every later read can look at; None where the server offers none."""
-    if "secantusVersion" in database.client.admin.command("buildInfo"):
+    if is_stand_in(database):
         return None  # it takes the request, answers with a time, and reads the newest data all the same
     any_data = next((each.data for each in collections if each.data is not None), None)
     if any_data is None:
@@ -59,20 +62,26 @@ def pin_snapshot(database: "Database[Document]", collections: Sequence[Collectio
 
 
 def raw_batches(
-    database: "Database[Document]", name: str, deadline: Deadline, *, at: Timestamp | None = None
+    database: "Database[Document]",
+    name: str,
+    deadline: Deadline,
+    *,
+    average_bytes: int = 0,
+    at: Timestamp | None = None,
 ) -> Iterator[bytes]:
     """Every document of a collection, in the server's own bytes.
 
     Args:
+        average_bytes: the size of a document; 0 when nobody knows.
         at: the pinned instant to read at.
     Raises:
         SourceError: the total limit has passed.
         pymongo.errors.PyMongoError: the server failed.
     """
-    count = _batch_rows(database, name)
+    rows = max(1, _BATCH_BYTES // (average_bytes or _USUAL_BYTES))
     with (
         session_at(database, at) as session,
-        database[name].find_raw_batches({}, session=session, batch_size=count) as cursor,
+        database[name].find_raw_batches({}, session=session, batch_size=rows) as cursor,
     ):
         for batch in cursor:
             deadline.check()
@@ -89,19 +98,30 @@ def session_at(database: "Database[Document]", at: Timestamp | None) -> Iterator
         yield session
 
 
-def size_of(database: "Database[Document]", name: str) -> tuple[int, int]:
-    """The bytes of all documents of a collection, and of the average one; 0 where the server will not say."""
+@dataclass(frozen=True)
+class Size:
+    """The bytes of all documents of a collection, and of the average one; 0 where the server does not say."""
+
+    all_bytes: int = 0
+    average_bytes: int = 0
+
+
+def sizes(database: "Database[Document]", collections: Sequence[Collection]) -> dict[str, Size]:
+    """The size of every collection that holds documents, from the server's own books."""
+    # The stand-in keeps no books: it would read every document, once for each of the numbers.
+    unknown = is_stand_in(database)
+    return {
+        each.name: Size() if unknown else _size(database, each.data) for each in collections if each.data is not None
+    }
+
+
+def _size(database: "Database[Document]", name: str) -> Size:
     try:
         [facts] = database[name].aggregate([{"$collStats": {"storageStats": {}}}])
-        return int(facts["storageStats"].get("size") or 0), int(facts["storageStats"].get("avgObjSize") or 0)
+        stored = facts["storageStats"]
+        return Size(int(stored.get("size") or 0), int(stored.get("avgObjSize") or 0))
     except (OperationFailure, ValueError, KeyError):
-        return 0, 0  # not permitted, or sharded
-
-
-def _batch_rows(database: "Database[Document]", name: str) -> int:
-    """How many documents make a batch of a fitting size."""
-    _all, average = size_of(database, name)
-    return max(1, _BATCH_BYTES // (average or 4096))
+        return Size()  # not permitted, or sharded
 
 
 def side_by_side(collections: Sequence[Collection], jobs: int, work: Callable[[Collection], None]) -> None:
