@@ -10,6 +10,7 @@ from ops_pipelines.cli.commands.alerts import alerts
 from ops_pipelines.cli.commands.backup import backup
 from ops_pipelines.cli.commands.check import check
 from ops_pipelines.cli.commands.copy import copy
+from ops_pipelines.cli.commands.drill import drill
 from ops_pipelines.cli.commands.kit import kit
 from ops_pipelines.cli.commands.list import list_
 from ops_pipelines.cli.commands.prune import prune_
@@ -39,6 +40,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "adopt": adopt_,
     "prune": prune_,
     "kit": kit,
+    "drill": drill,
     "serve": serve,
 }
 for name, command in _COMMANDS.items():

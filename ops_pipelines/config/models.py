@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from ops_pipelines.config.alerts import Alerts
+from ops_pipelines.config.drills import Application, Drills
 from ops_pipelines.config.logs import Logging
 from ops_pipelines.config.secrets import Secret
 from ops_pipelines.config.sentry import Sentry
@@ -38,6 +39,7 @@ class Config(Model):
     sentry: Sentry = Field(Sentry(), description="Sentry: errors, and monitors that notice silence; off without a DSN")
     heartbeats: DaemonHeartbeat = Field(DaemonHeartbeat(), description="plain URLs that notice a silent daemon")
     web: Web = Field(Web(), description="`ops serve`: status page, metrics, health")
+    drills: Drills | None = Field(None, description="disaster drills; `drills: {}` is one a week, of everything")
     logging: Logging | None = Field(None, description="structured logs; none but the web server's unless given")
 
     @property
@@ -49,3 +51,14 @@ class Config(Model):
         """A source, then those that are tied to it, in the order in which they are backed up."""
         tied = (other for other, each in self.sources.items() if isinstance(each, FilesSource) and each.tied_to == name)
         return [name, *tied]
+
+    @property
+    def applications(self) -> dict[str, Application]:
+        """What a drill recovers together: as declared, and every other database with its folders."""
+        declared = dict(self.drills.applications) if self.drills is not None else {}
+        taken = {name for each in declared.values() for name in each.sources}
+        for head in self.heads:
+            members = [name for name in self.group_of(head) if name not in taken]
+            if members:
+                declared[head if head not in declared else "_".join(members)] = Application(sources=tuple(members))
+        return declared

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ops_pipelines.config.cadence import cadence_problem
 from ops_pipelines.config.document import Document
+from ops_pipelines.config.drills import Drills
 from ops_pipelines.config.errors import Mistake
 from ops_pipelines.config.models import Config
 from ops_pipelines.config.settings import Settings
@@ -25,6 +26,8 @@ def broken_rules(config: Config, parsed: Document) -> Iterator[Mistake]:
                 f"web.legacy_metrics.{number}.source",
                 f"no source is called {legacy.source!r} (sources: {known})",
             )
+    if config.drills is not None:
+        yield from _drill_checks(config, config.drills, parsed)
     told = set()
     for name, source in config.sources.items():
         for mistake in _source_checks(name, source, config, parsed):
@@ -67,3 +70,16 @@ def _tie_checks(name: str, source: FilesSource, other: str, config: Config, at: 
         yield Mistake(*at, f"{name!r} is backed up together with {other!r}: give both the same every")
     elif source.references is not None and not isinstance(database, (PostgresSource, MySQLSource)):
         yield Mistake(*at, f"references are asked in SQL, which {other!r} does not speak")
+
+
+def _drill_checks(config: Config, drills: Drills, parsed: Document) -> Iterator[Mistake]:
+    for store in drills.stores:
+        if store not in config.stores:
+            line = parsed.line_of(("drills", "stores"))
+            yield Mistake(line, "drills.stores", f"no store is called {store!r} (stores: {', '.join(config.stores)})")
+    for application, each in drills.applications.items():
+        path = ("drills", "applications", application, "sources")
+        for name in each.sources:
+            if name not in config.sources:
+                known = ", ".join(config.sources)
+                yield Mistake(parsed.line_of(path), ".".join(path), f"no source is called {name!r} (sources: {known})")

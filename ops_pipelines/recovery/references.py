@@ -51,12 +51,7 @@ def check_references(
             why=why,
             safe="the folders' restore point is not condemned",
         ) from None
-    gone = missing(named, restored, _folders(manifest.engine), source.references.below)
-    if not gone:
-        return Check(name="references", passed=True, detail=f"{len(named)} files named in {point.id} are there")
-    more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
-    detail = f"{len(gone)} of {len(named)} files named in {point.id} are missing: {', '.join(gone[:_NAMED])}{more}"
-    return Check(name="references", passed=False, detail=detail)
+    return judged(named, restored, manifest.engine, source.references, point.id)
 
 
 def _database(workspace: Workspace, manifest: Manifest) -> RestorePoint:
@@ -78,19 +73,46 @@ def _named(workspace: Workspace, point: RestorePoint, store: str, references: Re
     engine: Engine = workspace.engine(name)
     manifest = workspace.stores[store].manifest(name, point.id)
     copy = Copy(workspace.stores[store], manifest, lambda: workspace.identities(name))
-    sql = _SAMPLE.format(
-        sql=references.sql.strip().rstrip(";"), collect=_COLLECT[manifest.kind], seed=seed, count=references.sample
-    )
     with (
         scratch_directory(workspace.scratch_root, manifest.kind) as directory,
         engine.scratch(directory, manifest.engine) as target,
     ):
         engine.restore(copy, manifest.engine, target, work=directory, globals_too=True)
-        answer = engine.ask(target, sql)
+        return named_in(engine, target, manifest.kind, references, seed)
+
+
+def named_in(engine: Engine, target: str, kind: str, references: References, seed: str) -> list[str]:
+    """Paths that a restored database names, or a sample of them. Raises SourceError.
+
+    Args:
+        kind: of the database.
+        seed: decides which ones, when there are many.
+    """
+    sql = _SAMPLE.format(
+        sql=references.sql.strip().rstrip(";"), collect=_COLLECT[kind], seed=seed, count=references.sample
+    )
+    answer = engine.ask(target, sql)
     found = json.loads(answer) if isinstance(answer, (str, bytes)) else answer
     if found is not None and not isinstance(found, list):
-        raise SourceError(f"the references of {name} are no list of paths", why=repr(found)[:200])
+        raise SourceError("the references are no list of paths", why=repr(found)[:200])
     return [str(path) for path in found or ()]
+
+
+def judged(
+    named: Sequence[str], restored: Contents, facts: Mapping[str, JsonValue], references: References, where: str
+) -> Check:
+    """Whether the files that a database names are in the restored folders.
+
+    Args:
+        facts: of the folders' manifest.
+        where: the database's restore point, for the sentence.
+    """
+    gone = missing(named, restored, _folders(facts), references.below)
+    if not gone:
+        return Check(name="references", passed=True, detail=f"{len(named)} files named in {where} are there")
+    more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
+    detail = f"{len(gone)} of {len(named)} files named in {where} are missing: {', '.join(gone[:_NAMED])}{more}"
+    return Check(name="references", passed=False, detail=detail)
 
 
 def _folders(facts: Mapping[str, JsonValue]) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ FLOORS = (
     {"workspace"},
     {"backup", "recovery"},
     {"watch"},
+    {"drill"},
     {"orchestration", "web"},
     {"cli", "definitions"},
 )

@@ -59,6 +59,10 @@ class Store(Protocol):
         """Every verdict on a restore point, oldest first."""
         ...
 
+    def keep_report(self, drill_id: str, name: str, content: bytes) -> None:
+        """Keep a file of a drill's report beside the backups; it is not encrypted."""
+        ...
+
     def delete(self, source: str, backup_id: str) -> None:
         """Remove a restore point and its verdicts: first what makes it one, so that no half of it is ever listed.
 

@@ -157,6 +157,17 @@ class DirectoryStore:
             paths = sorted((self.root / ".verdicts" / source / backup_id).glob("verify-*.json"))
             return [read_verdict(path.read_bytes(), where=str(path)) for path in paths]
 
+    def keep_report(self, drill_id: str, name: str, content: bytes) -> None:
+        """Keep a file of a drill's report, below `.drills/<id>/`."""
+        with self._errors("written", writing=True):
+            path = self.root / ".drills" / drill_id / name
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            unfinished = path.with_name(f".{path.name}")
+            unfinished.touch(mode=0o600)
+            unfinished.write_bytes(content)
+            lease.flush(unfinished)
+            unfinished.rename(path)
+
     def delete(self, source: str, backup_id: str) -> None:
         """Remove a restore point: out of sight by one rename, then gone."""
         with self._errors("changed"):

@@ -148,6 +148,11 @@ class S3Store:
             for key in keys
         ]
 
+    def keep_report(self, drill_id: str, name: str, content: bytes) -> None:
+        """Keep a file of a drill's report, below `.drills/<id>/`; with object lock it is locked like a backup."""
+        with self.connection.errors("written"):
+            self._put(self._key(".drills", drill_id, name), content, self._retention())
+
     def delete(self, source: str, backup_id: str) -> None:
         """Remove a restore point with every version of it; see `Store.delete`."""
         prefix, manifest = self._key(source, backup_id, ""), self._key(source, backup_id, NAME)

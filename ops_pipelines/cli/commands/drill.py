@@ -1,0 +1,76 @@
+"""`ops drill`: play a disaster and recover from it."""
+
+from typing import Annotated
+
+import typer
+
+from ops_pipelines.cli import output
+from ops_pipelines.config.drills import SCENARIOS
+from ops_pipelines.drill.report.pages import headline
+from ops_pipelines.drill.run import Drilled, run_drill
+from ops_pipelines.errors import OpsError
+from ops_pipelines.workspace import open_workspace
+
+
+@output.explained
+def drill(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help=", ".join(SCENARIOS))],
+    application: Annotated[
+        list[str] | None, typer.Option("--application", help="Only this application; may be repeated.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Repeats the choice of a random_restore_point.")] = None,
+    config: output.ConfigOption = None,
+    as_json: output.JsonOption = False,
+) -> int:
+    """Play a disaster: recover everything away from production, prove it, and write a signed report.
+
+    Exit status: 0 passed, 1 passed with targets missed or a copy of the report not made, 2 failed.
+    Example: ops drill total_loss
+    """
+    if scenario not in SCENARIOS:
+        raise OpsError(f"there is no scenario {scenario!r}", next=f"ops drill {' | '.join(SCENARIOS)}")
+    loaded, _path = output.open_config(config)
+
+    def tell(step: str, _done: int, total: int | None) -> None:
+        if total is None and not as_json:
+            output.say(f"  {output.escaped(step)}")
+
+    drilled = run_drill(
+        open_workspace(loaded),
+        scenario,
+        applications=tuple(application or ()),
+        seed=seed,
+        progress=tell,
+    )
+    if as_json:
+        document = {"ok": drilled.report.passed, "directory": str(drilled.directory),
+                    "not_copied": dict(drilled.not_copied), **drilled.report.model_dump(mode="json")}  # fmt: skip
+        output.print_json(document)
+    else:
+        _tell(drilled)
+    if not drilled.report.passed:
+        return output.BROKEN
+    return output.ATTENTION if drilled.report.missed or drilled.not_copied else output.FINE
+
+
+def _tell(drilled: Drilled) -> None:
+    report = drilled.report
+    rows = []
+    for group in report.groups:
+        for each in group.sources:
+            slowest = sorted(each.seconds.items(), key=lambda step: -step[1])[:3]
+            rows.append(
+                [
+                    each.source, "back" if each.passed else "FAILED", f"{each.took_s:.1f} s",
+                    ", ".join(f"{step} {took:.1f}" for step, took in slowest),
+                    f"{each.loss.minutes:.0f} min, {each.loss.rows} rows" if each.loss else "", each.store,
+                ]
+            )  # fmt: skip
+    output.print_table(["source", "result", "took", "most of it", "lost", "from"], rows)
+    for line in (*report.missed, *(f"not proved: {each}" for each in report.limits)):
+        output.errors.print(f"[yellow]![/] {output.escaped(line)}")
+    for store, why in drilled.not_copied.items():
+        output.errors.print(f"[yellow]![/] the report is not in {store}: {output.escaped(why)}")
+    mark = "[green]✓[/]" if report.passed else "[bold red]✗[/]"
+    output.say(f"{mark} {output.escaped(headline(report))}")
+    output.say(f"report    {drilled.directory}/report.md")

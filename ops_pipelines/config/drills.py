@@ -1,0 +1,92 @@
+"""The disaster drill: which applications come back together, in what order, and how one sees that they work."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, model_validator
+
+from ops_pipelines.config.checks import Expectation
+from ops_pipelines.config.secrets import Secret
+from ops_pipelines.config.settings import Model
+from ops_pipelines.config.values import Cron, Duration, Name, Span
+
+Scenario = Literal["total_loss", "corruption", "outage", "lost_keys", "random_restore_point"]
+SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
+
+
+class _Probe(Model):
+    name: Name
+    startup: Duration = Field(timedelta(seconds=30), description="it may fail this long before it counts")
+    limit: Span = Field(timedelta(minutes=2), description="one attempt may take this long")
+
+
+class CommandProbe(_Probe):
+    """A command that ends with status 0 when the application works.
+
+    Its environment has the restored databases' addresses: CRM_DATABASE_URL for the source `crm`, CRM_UPLOADS_FOLDER for
+    the folders `crm_uploads`; it runs in an empty directory of its own.
+    """
+
+    command: tuple[str, ...] = Field(min_length=1, examples=[["/opt/crm/bin/selftest"]])
+
+
+class HttpProbe(_Probe):
+    """The application, started by the drill with the same environment and a free PORT, asked over HTTP."""
+
+    start: tuple[str, ...] = Field(min_length=1, examples=[["/opt/crm/bin/serve"]])
+    path: str = Field("/", pattern="^/", description="asked for at http://127.0.0.1:$PORT")
+    status: int = 200
+    contains: str = Field("", description="text that the answer must have")
+
+
+class SqlProbe(Expectation):
+    """A question to one of the restored databases."""
+
+    source: Name
+    sql: str
+
+
+Probe = Annotated[CommandProbe | HttpProbe | SqlProbe, Field(union_mode="smart")]
+
+
+class Application(Model):
+    """What is recovered together."""
+
+    sources: tuple[Name, ...] = Field(min_length=1, description="in the order in which they are restored")
+    checks: tuple[Probe, ...] = Field((), description="how one sees that the application works on what came back")
+    rto: Duration | None = Field(None, description="the whole application; the sum of its sources' rto unless given")
+
+
+class DrillKit(Model):
+    """The recovery kit that drills recover with."""
+
+    directory: Path = Field(examples=["/media/kit"])
+    passphrase: Secret | None = Field(None, examples=[{"env": "KIT_PASSPHRASE"}])
+    identity: Secret | None = Field(None, description="of a kit that was sealed for a recipient")
+
+
+class Drills(Model):
+    """Disaster drills: a weekly one by default, and those that are started by hand."""
+
+    every: Cron = Field("0 4 * * 0", description="when the scheduled drill runs")
+    scenario: Scenario = Field("total_loss", description="what the scheduled drill plays")
+    kit: DrillKit | None = Field(None, description="without it drills use encrypt.identity, and say so")
+    stores: tuple[Name, ...] = Field(
+        (), description="what is left after a loss; every store with offsite: unless given"
+    )
+    applications: Mapping[Name, Application] = Field(
+        {}, description="each database with its folders unless given", examples=[{"crm": {"sources": ["crm"]}}]
+    )
+    overdue_after: Span = Field(timedelta(days=35), description="without a good drill for longer, somebody is told")
+    detect_within: Span = Field(timedelta(minutes=5), description="an outage must be noticed and told within this time")
+    allow_outage: bool = Field(False, description="drills may run sources.<name>.drill.stop, which stops production")
+
+    @model_validator(mode="after")
+    def _questions_have_an_addressee(self) -> "Drills":
+        for name, application in self.applications.items():
+            for check in application.checks:
+                if isinstance(check, SqlProbe) and check.source not in application.sources:
+                    raise ValueError(f"{name}: check {check.name} asks {check.source}, which is not one of its sources")
+        return self

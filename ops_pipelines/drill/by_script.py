@@ -1,0 +1,280 @@
+"""The standard-tools half: one source of every drill is restored by the kit's script alone, and compared.
+
+The script runs with nothing but a directory of links to the programs it names as its PATH: no Python, no
+ops_pipelines. Where the store is a directory it runs without a network as well, which a clean machine may not have yet.
+"""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict
+
+from ops_pipelines import process
+from ops_pipelines.config.sources import FilesSource, PostgresSource
+from ops_pipelines.config.stores import S3Store as S3Settings
+from ops_pipelines.drill.context import Drill
+from ops_pipelines.drill.record import SourceResult
+from ops_pipelines.drill.recover import newest
+from ops_pipelines.engines.base import Contents, Engine
+from ops_pipelines.errors import OpsError
+from ops_pipelines.recovery.choose import sentence
+from ops_pipelines.recovery.compare import compare
+from ops_pipelines.recovery.kit.kit import SCRIPT
+from ops_pipelines.recovery.verify import farthest_store, fingerprint_of
+from ops_pipelines.scratch import scratch_directory
+from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.manifest import Manifest
+from ops_pipelines.vault.reader import Copy
+from ops_pipelines.vault.stores.directory import DirectoryStore
+from ops_pipelines.vault.verdict import Check
+
+_STANDARD = (
+    "age", "awk", "cat", "cp", "df", "dirname", "find", "grep", "id", "ls", "mkdir", "mktemp", "openssl", "rm", "sed",
+    "sh", "sha256sum", "sort", "tar", "tr", "wc", "zstd",
+)  # fmt: skip
+_CLIENTS: Mapping[str, Sequence[str]] = {
+    "postgres": ("psql", "pg_restore", "createdb"),
+    "mysql": ("mariadb|mysql",),
+    "mongodb": ("mongorestore",),
+    "files": ("restic",),
+}
+_FETCHERS = "rclone|aws"
+_TARGET = "drill_by_hand"
+_QUICK = process.Limits(stall=timedelta(seconds=10), total=timedelta(seconds=10))
+
+
+def recover_by_script(drill: Drill, points: Mapping[str, RestorePoint] | None = None, *, store: str = "") -> None:
+    """Restore one of the drill's sources with standard tools only; the result is added to the drill.
+
+    Which one changes from drill to drill, among those whose tools are installed.
+
+    Args:
+        points: restore points to use instead of the newest verified.
+        store: the store to use instead of the farthest.
+    """
+    chosen: dict[str, tuple[RestorePoint, str]] = {}
+    missing: dict[str, str] = {}
+    for name in drill.sources:
+        try:
+            point = (points or {}).get(name) or newest(drill, name)
+        except OpsError:
+            continue  # told by the other half
+        where = store or farthest_store(drill.clean, point)
+        lacking = [each for each in _tools(drill, name, where) if _program(drill, name, each) is None]
+        if lacking:
+            missing[name] = ", ".join(lacking)
+        else:
+            chosen[name] = (point, where)
+    for name, tools in missing.items():
+        drill.limits.append(f"{name} cannot be restored with standard tools here: {tools} is not installed")
+    if not chosen:
+        drill.limits.append("nothing was restored with standard tools only")
+        return
+    past = drill.workspace.ledger.recent(kind="drill", limit=200)
+    last: dict[object, int] = {}
+    for drills_ago, row in enumerate(past):
+        last.setdefault(row.meta.get("by_script"), drills_ago)
+    name = max(sorted(chosen), key=lambda each: last.get(each, len(past)))
+    _play(drill, name, *chosen[name])
+
+
+def _tools(drill: Drill, name: str, store: str) -> list[str]:
+    bucket = isinstance(drill.clean.config.stores.get(store), S3Settings)
+    kind = drill.clean.source(name).kind
+    # restic reads buckets itself, but the list of restore points is fetched.
+    return [*_STANDARD, *_CLIENTS[kind], *([_FETCHERS] if bucket else [])]
+
+
+def _program(drill: Drill, name: str, wanted: str) -> tuple[str, Path] | None:
+    """A program by one of its names; of databases, first where the source's clients are looked for."""
+    source = drill.clean.source(name)
+    places = [str(each) for each in source.bin_dirs]
+    if isinstance(source, PostgresSource) and wanted in _CLIENTS["postgres"]:
+        from ops_pipelines.engines.postgres import clients  # noqa: PLC0415
+
+        for major in (*range(20, 12, -1),):
+            try:
+                return wanted, clients.for_server(major).path(wanted)
+            except OpsError:
+                continue
+    beside = str(Path(sys.executable).parent)
+    for each in wanted.split("|"):
+        path = shutil.which(each, path=os.pathsep.join([*places, os.environ.get("PATH", ""), beside]))
+        # A script of Python's would prove nothing: only what runs by itself is standard.
+        if path is not None and Path(path).resolve().read_bytes()[:2] != b"#!":
+            return each, Path(path).resolve()
+    return None
+
+
+def _play(drill: Drill, name: str, point: RestorePoint, store: str) -> None:
+    started = time.monotonic()
+    drill.say(f"{name}: {point.id} from {store} once more, with recover.sh and standard tools only")
+    settings = drill.workspace.source(name)
+    facts: dict[str, object] = {
+        "source": name, "kind": settings.kind, "by": "recover.sh", "backup_id": point.id, "store": store,
+        "rpo_s": settings.rpo.total_seconds(), "rto_s": settings.rto.total_seconds(), "verified_before": point.verified,
+    }  # fmt: skip
+    try:
+        with ExitStack() as stack:
+            facts |= _ByScript(drill, name, point, store, stack).run()
+    except OpsError as error:
+        facts["failure"] = sentence(error)
+    result = SourceResult.model_validate({**facts, "took_s": round(time.monotonic() - started, 3)})
+    drill.by_hand.append(result)
+    state = "is back and equal" if result.passed else f"is NOT back: {result.problems[0]}"
+    drill.say(f"{name}: {state} by recover.sh after {result.took_s:.1f} s")
+
+
+class _ByScript:
+    """One restore by the script: a directory of programs, keys that lie in it, a server that knows nothing."""
+
+    def __init__(self, drill: Drill, name: str, point: RestorePoint, store: str, stack: ExitStack) -> None:
+        self._drill, self._name, self._point, self._store, self._stack = drill, name, point, store, stack
+        self._home = drill.directory / "standard"
+        for each in ("bin", "tmp", "keys"):
+            (self._home / each).mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._secrets: dict[str, str] = {}
+
+    def run(self) -> dict[str, object]:
+        """Restore and compare. Raises OpsError."""
+        machine, name = self._drill.clean, self._name
+        manifest = machine.stores[self._store].manifest(name, self._point.id, fresh=True)
+        copy = Copy(machine.stores[self._store], manifest, lambda: machine.identities(name))
+        held = fingerprint_of(copy)
+        engine = machine.engine(name)
+        directory = self._stack.enter_context(scratch_directory(machine.scratch_root, manifest.kind))
+        began = time.monotonic()
+        target = self._stack.enter_context(engine.scratch(directory, manifest.engine))
+        seconds = {"start": round(time.monotonic() - began, 3)}
+        to, words = self._target(manifest, target, directory)
+        began = time.monotonic()
+        self._sh(manifest, to, words)
+        seconds["recover.sh"] = round(time.monotonic() - began, 3)
+        began = time.monotonic()
+        checks, rows = self._compared(engine, manifest, held, target, to)
+        seconds["compare"] = round(time.monotonic() - began, 3)
+        return {"seconds": seconds, "checks": checks, "rows": rows}
+
+    def _sh(self, manifest: Manifest, to: str, words: Sequence[str | Path]) -> None:
+        for wanted in _tools(self._drill, self._name, self._store):
+            found = _program(self._drill, self._name, wanted)
+            assert found is not None, "looked for before"
+            link = self._home / "bin" / found[0]
+            link.unlink(missing_ok=True)
+            link.symlink_to(found[1])
+        script, kit = self._home / SCRIPT, self._drill.kit.directory
+        script.write_bytes(
+            (kit / SCRIPT).read_bytes()
+            if kit is not None
+            else resources.files("ops_pipelines.recovery.kit").joinpath(SCRIPT).read_bytes()
+        )
+        for number, key in enumerate(self._drill.clean.keys):
+            path = self._home / "keys" / f"{number}.key"
+            path.touch(mode=0o600)
+            path.write_text(f"{key}\n", encoding="utf-8")
+        where, networked = self._where()
+        limits = self._drill.workspace.source(self._name).limits
+        argv: list[str | Path] = [*([] if networked else _offline()), shutil.which("env") or "env", "-i"]
+        # Nothing of ours is inherited; secrets come through a file that the shell reads.
+        settings = self._home / "environment.sh"
+        settings.touch(mode=0o600)
+        values = {**self._secrets, "PATH": str(self._home / "bin"), "TMPDIR": str(self._home / "tmp")}
+        settings.write_text(
+            "".join(f"export {key}={_quoted(value)}\n" for key, value in values.items()), encoding="utf-8"
+        )
+        argv += [
+            self._home / "bin" / "sh", "-c", '. "$0"; exec sh "$@"', settings, script, "restore", where, self._name,
+            "--to", to, "--backup", self._point.id, "-i", self._home / "keys", *words,
+        ]  # fmt: skip
+        try:
+            done = process.run(
+                argv, limits=process.Limits(stall=limits.total, total=limits.total), accept=(0, 1), cwd=self._home
+            )
+        except process.CommandFailed as error:
+            self._drill.keep("recover.sh.txt", error.why, f"what recover.sh said about {self._name}")
+            raise OpsError(f"recover.sh could not restore {self._name}", why=error.why or error.what) from None
+        said = f"{done.stdout.decode(errors='replace')}{done.stderr}"
+        self._drill.keep("recover.sh.txt", said, f"what recover.sh printed while it restored {self._name}")
+        if not networked and not _offline():
+            self._drill.limits.append("recover.sh ran with a network: this machine allows no namespace without one")
+
+    def _where(self) -> tuple[str, bool]:
+        """The store in the script's words, and whether it needs a network."""
+        store = self._drill.clean.stores[self._store]
+        if isinstance(store, DirectoryStore):
+            return str(store.root), False
+        settings = self._drill.clean.config.stores[self._store]
+        assert isinstance(settings, S3Settings)
+        self._secrets |= store.repository(self._name).environment
+        self._secrets |= {"AWS_DEFAULT_REGION": settings.region}
+        if settings.endpoint is not None:
+            self._secrets["AWS_ENDPOINT_URL"] = settings.endpoint
+        return f"s3://{settings.bucket}/{settings.prefix.strip('/')}".rstrip("/"), True
+
+    def _target(self, manifest: Manifest, target: str, directory: Path) -> tuple[str, list[str | Path]]:
+        """The script's words for where to restore, and how to log in there."""
+        if manifest.kind == "postgres":
+            known = {key: str(value) for key, value in conninfo_to_dict(target).items() if value}
+            variables = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGPASSWORD": "password"}
+            self._secrets |= {name: known[key] for name, key in variables.items() if key in known}
+            return _TARGET, ["--with-roles"]
+        if manifest.kind == "mysql":
+            from ops_pipelines.engines.mysql.connection import parse  # noqa: PLC0415
+
+            login = self._home / "login.cnf"
+            login.touch(mode=0o600)
+            login.write_text(parse(target, connect=timedelta(seconds=10)).option_file(), encoding="utf-8")
+            return _TARGET, ["--login", login]
+        if manifest.kind == "mongodb":
+            from ops_pipelines.engines.mongodb.connection import Server  # noqa: PLC0415
+
+            login = self._home / "mongorestore.yml"
+            login.touch(mode=0o600)
+            server = Server(target, connect=timedelta(seconds=10), stall=timedelta(minutes=1))
+            login.write_text(f"uri: {server.url(database=False)}\n", encoding="utf-8")
+            return _TARGET, ["--login", login]
+        source = self._drill.clean.source(self._name)
+        assert isinstance(source, FilesSource)
+        self._secrets["RESTIC_PASSWORD"] = source.password.reveal(purpose=f"source {self._name}, password")
+        return str(directory / "restored"), []
+
+    def _compared(
+        self, engine: Engine, manifest: Manifest, held: Contents, target: str, to: str
+    ) -> tuple[list[Check], int]:
+        if manifest.kind == "files":
+            url = target
+        elif manifest.kind == "postgres":
+            url = " ".join([*(part for part in target.split(" ") if not part.startswith("dbname=")), f"dbname={to}"])
+        elif manifest.kind == "mysql":
+            from ops_pipelines.engines.mysql.connection import parse  # noqa: PLC0415
+
+            url = parse(target, connect=timedelta(seconds=10)).at(to).url()
+        else:
+            from ops_pipelines.engines.mongodb.connection import Server  # noqa: PLC0415
+
+            url = Server(target, connect=timedelta(seconds=10), stall=timedelta(minutes=1)).at(to).url()
+        found = engine.contents(url, held.level)
+        return compare(held, found), found.rows
+
+
+def _offline() -> list[str]:
+    """The prefix that takes the network away; empty where the machine allows none."""
+    for prefix in (["unshare", "--net"], ["unshare", "--user", "--map-root-user", "--net"]):
+        try:
+            process.run([*prefix, "true"], limits=_QUICK)
+        except process.CommandFailed:
+            continue
+        return prefix
+    return []
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("'", "'\\''")
+    return f"'{escaped}'"

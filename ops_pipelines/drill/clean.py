@@ -1,0 +1,196 @@
+"""The clean machine: what is left after a loss. An empty directory, the stores that survive, and what a kit carries.
+
+Nothing of the machine that is lost is used: no local store, no ledger, no address of a source. The sources' URLs are
+replaced by ones where nobody listens, so that no mistake of a drill can reach production.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ops_pipelines import redact
+from ops_pipelines.config.alerts import Alerts
+from ops_pipelines.config.drills import DrillKit, Drills
+from ops_pipelines.config.load import load_config
+from ops_pipelines.config.models import Config
+from ops_pipelines.config.secrets import SecretRef
+from ops_pipelines.config.sentry import Sentry
+from ops_pipelines.config.sources import FilesSource, Source
+from ops_pipelines.config.stores import AnyStore, S3Credentials
+from ops_pipelines.config.stores import S3Store as S3Settings
+from ops_pipelines.errors import OpsError
+from ops_pipelines.recovery.kit import seal
+from ops_pipelines.recovery.kit.kit import CONFIG, read_index
+from ops_pipelines.recovery.kit.secrets import SECOND, VALUES, identities_in, restic_variable, store_variable
+from ops_pipelines.vault.stores.base import Store
+from ops_pipelines.vault.stores.registry import LOCAL, open_stores
+from ops_pipelines.workspace import Workspace
+
+_NOWHERE = {
+    "postgres": "host=127.0.0.1 port=1 dbname=drill user=nobody",
+    "mysql": "mysql://nobody@127.0.0.1:1/drill",
+    "mongodb": "mongodb://127.0.0.1:1/drill",
+}
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What the kit in use gives, or what stands in for it.
+
+    Attributes:
+        directory: where the kit is; None when there is none.
+        keys: age identities by their path in the kit.
+        values: other secrets by the variable they are exported as.
+        config: the `ops.yaml` in it; None when there is no kit.
+    """
+
+    directory: Path | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+    config: bytes | None = None
+    said: str = "none: keys came from encrypt.identity, which a disaster would have taken with it"
+
+
+def open_kit(settings: DrillKit) -> Kit:
+    """Unseal the configured kit. Raises OpsError (CannotOpen, CorruptCopy, SecretMissing)."""
+    index = read_index(settings.directory)
+    passphrase = settings.passphrase.reveal(purpose="drills.kit.passphrase") if settings.passphrase else ""
+    identity = settings.identity.reveal(purpose="drills.kit.identity") if settings.identity else ""
+    files = seal.open_secrets(settings.directory, passphrase=passphrase, identity=identity)
+    keys = {path: redact.register(text.strip()) for path, text in identities_in(files).items()}
+    exported = [shlex.split(line)[1] for line in files.get(VALUES, b"").decode().splitlines() if line[:6] == "export"]
+    values = dict(each.split("=", 1) for each in exported)
+    for value in values.values():
+        redact.register(value)
+    sealed = " and ".join(index.sealed) or "nothing"
+    said = f"{settings.directory}, made {index.made_at:%Y-%m-%d %H:%M} UTC, sealed with {sealed}"
+    return Kit(settings.directory, keys, values, files.get(CONFIG), said)
+
+
+def second_only(kit: Kit) -> Kit:
+    """The same kit when every key but its second identity is lost. Raises OpsError when it has none."""
+    if SECOND not in kit.keys:
+        raise OpsError(
+            "there is no second identity to recover with",
+            why="no kit with one is configured"
+            if kit.directory is None
+            else f"{kit.directory} has {len(kit.keys)} keys",
+            safe="every backup is untouched; but who loses encrypt.identity loses them all",
+            next="ops kit --to DIR --new-identity; add its recipient to encrypt.age; set drills.kit",
+        )
+    return Kit(kit.directory, {SECOND: kit.keys[SECOND]}, kit.values, kit.config, f"{kit.said}; second identity only")
+
+
+@dataclass(frozen=True)
+class CleanMachine(Workspace):
+    """A workspace on the clean machine.
+
+    Attributes:
+        keys: the only identities there are.
+        held: the stores that survived.
+        lodge: where scratch servers live: below the real base, so that any later start sweeps them.
+    """
+
+    keys: Sequence[str] = field(kw_only=True)
+    held: Mapping[str, Store] = field(kw_only=True)
+    lodge: Path = field(kw_only=True)
+
+    @cached_property
+    def stores(self) -> dict[str, Store]:
+        """What survived."""
+        return dict(self.held)
+
+    @property
+    def scratch_root(self) -> Path:
+        """Where scratch servers live."""
+        return self.lodge
+
+    def identities(self, name: str) -> Sequence[str]:
+        """Every identity the kit has, whatever source it was for."""
+        return self.keys
+
+
+def clean_machine(workspace: Workspace, directory: Path, kit: Kit, *, every_store: bool = False) -> CleanMachine:
+    """A clean machine in an empty directory.
+
+    Args:
+        every_store: keep all stores, the local one too: for scenarios in which the machine was not lost.
+    Raises:
+        OpsError: no store survives, or the kit's configuration cannot be read.
+    """
+    live = workspace.config
+    config = _from_kit(live, kit.config, directory) if kit.config is not None else live
+    surviving = list(live.stores) if every_store else surviving_stores(live)
+    stores = {name: _reachable(name, config.stores[name], live, kit) for name in surviving if name in config.stores}
+    base = directory / "base"
+    sources = {name: _detached(name, source, live, kit) for name, source in config.sources.items()}
+    changes: dict[str, Any] = {
+        "base": base, "stores": stores, "sources": sources, "ledger": None, "alerts": Alerts(), "sentry": Sentry(),
+    }  # fmt: skip
+    clean = config.model_copy(update=changes)
+    held = {name: store for name, store in open_stores(clean).items() if name != LOCAL}
+    if every_store:
+        held = {LOCAL: workspace.local, **held}
+    if not held:
+        raise OpsError(
+            "no store would be left after a loss",
+            why="no store has offsite: true, and drills.stores names none",
+            safe="nothing was started",
+            next="add a store that is elsewhere, or name what would be left: drills: {stores: [nas]}",
+        )
+    keys = tuple(kit.keys.values()) if kit.keys else _configured_keys(workspace)
+    return CleanMachine(clean, workspace.clock, keys=keys, held=held, lodge=workspace.scratch_root)
+
+
+def surviving_stores(config: Config) -> list[str]:
+    """The stores that are left when the machine is lost."""
+    named = (config.drills or Drills()).stores
+    return list(named) or [name for name, store in config.stores.items() if store.offsite]
+
+
+def _from_kit(live: Config, text: bytes, directory: Path) -> Config:
+    """The configuration that the kit carries, with programs looked for where they are on this machine."""
+    path = directory / CONFIG
+    path.touch(mode=0o600)
+    path.write_bytes(text)
+    config = load_config(path)
+    sources = {
+        name: source.model_copy(update={"bin_dirs": live.sources[name].bin_dirs}) if name in live.sources else source
+        for name, source in config.sources.items()
+    }
+    return config.model_copy(update={"sources": sources})
+
+
+def _reachable(name: str, store: AnyStore, live: Config, kit: Kit) -> AnyStore:
+    """A store as the clean machine sees it: a disk where it is mounted today, a bucket with the kit's keys."""
+    if not isinstance(store, S3Settings):
+        there = live.stores.get(name)
+        return there if there is not None and there.kind == store.kind else store
+    given = {
+        key: kit.values.get(store_variable(name, variable))
+        for key, variable in (("access_key", "AWS_ACCESS_KEY_ID"), ("secret_key", "AWS_SECRET_ACCESS_KEY"))
+    }
+    there = live.stores.get(name)
+    today = there if isinstance(there, S3Settings) else store
+    credentials = S3Credentials.model_validate(given) if all(given.values()) else today.credentials
+    return store.model_copy(update={"credentials": credentials, "ca_file": today.ca_file})
+
+
+def _detached(name: str, source: Source, live: Config, kit: Kit) -> Source:
+    """A source without a way to the real one."""
+    if isinstance(source, FilesSource):
+        known = kit.values.get(restic_variable(name))
+        if known is None:
+            there = live.sources.get(name)
+            password = there.password if isinstance(there, FilesSource) else source.password
+            return source.model_copy(update={"password": password})
+        return source.model_copy(update={"password": SecretRef.model_validate({"literal": known})})
+    return source.model_copy(update={"url": SecretRef.model_validate({"literal": _NOWHERE[source.kind]})})
+
+
+def _configured_keys(workspace: Workspace) -> tuple[str, ...]:
+    found = [key for name in workspace.config.sources for key in workspace.identities(name)]
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,100 @@
+"""Write a report with its evidence, sign it, and keep it: below `base/drills`, and in every surviving store."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from ops_pipelines import lease
+from ops_pipelines.clock import moment_of
+from ops_pipelines.drill.record import Evidence, Report
+from ops_pipelines.drill.report.pages import html, markdown
+from ops_pipelines.drill.sign import Signer, open_signer
+from ops_pipelines.errors import CorruptCopy, OpsError
+from ops_pipelines.recovery.choose import sentence
+from ops_pipelines.redact import redact
+from ops_pipelines.vault.manifest import SUMS
+from ops_pipelines.vault.stores.base import Store
+from ops_pipelines.workspace import Workspace
+
+JSON, KEY = "report.json", "signing.key"
+SIGNATURE, PUBLIC = f"{SUMS}.minisig", "drill.pub"
+
+
+def drills_directory(workspace: Workspace) -> Path:
+    """Where the reports are."""
+    return workspace.config.base / "drills"
+
+
+def signer_of(workspace: Workspace) -> Signer:
+    """Who signs here. Raises OpsError."""
+    return open_signer(drills_directory(workspace) / KEY)
+
+
+def described(evidence: Mapping[str, tuple[bytes, str]]) -> list[Evidence]:
+    """The evidence with its checksums, for the report."""
+    return [
+        Evidence(name=f"evidence/{name}", sha256=hashlib.sha256(data).hexdigest(), what=what)
+        for name, (data, what) in evidence.items()
+    ]
+
+
+def keep_report(
+    workspace: Workspace, report: Report, evidence: Mapping[str, tuple[bytes, str]], signer: Signer, staging: Path
+) -> tuple[Path, dict[str, bytes]]:
+    """Write and sign everything; returns the directory and its files by name. Raises OSError.
+
+    Args:
+        staging: a private directory on the disk of `base`, where it is written before it appears.
+    """
+    files = {
+        JSON: redact(report.model_dump_json(indent=1)).encode() + b"\n",
+        "report.md": redact(markdown(report)).encode(),
+        "report.html": redact(html(report)).encode(),
+        **{f"evidence/{name}": data for name, (data, _what) in evidence.items()},
+    }
+    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items()).encode()
+    result = "passed" if report.passed else "FAILED"
+    comment = f"drill {report.id} {report.scenario} {result}, signed {report.finished_at:%Y-%m-%dT%H:%M:%SZ}"
+    files |= {SUMS: sums, SIGNATURE: signer.sign(sums, comment=comment).encode(), PUBLIC: signer.public_file.encode()}
+    written = staging / report.id
+    for name, data in files.items():
+        path = written / name
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_bytes(data)
+        lease.flush(path)
+    final = drills_directory(workspace) / report.id
+    final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    written.rename(final)
+    lease.flush(final.parent)
+    return final, files
+
+
+def copy_away(stores: Mapping[str, Store], drill_id: str, files: Mapping[str, bytes]) -> dict[str, str]:
+    """Put the files into every store; returns what went wrong, by store."""
+    problems = {}
+    for name, store in stores.items():
+        try:
+            # The signature last: where it stands, the rest is there.
+            for file, data in sorted(files.items(), key=lambda each: each[0] == SIGNATURE):
+                store.keep_report(drill_id, file, data)
+        except OpsError as error:
+            problems[name] = sentence(error)
+    return problems
+
+
+def read_report(directory: Path) -> Report:
+    """A kept report. Raises CorruptCopy."""
+    try:
+        return Report.model_validate_json((directory / JSON).read_bytes())
+    except (OSError, ValueError) as error:
+        raise CorruptCopy(f"{directory / JSON} cannot be read", check="report", why=str(error)) from None
+
+
+def kept_reports(workspace: Workspace) -> list[Path]:
+    """The directories of the kept reports, newest first."""
+    directory = drills_directory(workspace)
+    if not directory.is_dir():
+        return []
+    found = [path for path in directory.iterdir() if (path / JSON).is_file()]
+    return sorted(found, key=lambda path: (moment_of(path.name), path.name), reverse=True)
