@@ -50,7 +50,9 @@ def _schema_text(server: TestServer, database: str) -> list[str]:
 def test_pg_dump_itself_finds_no_difference(pg: TestServer, everything: str, make_workspace: MakeWorkspace) -> None:
     made = make_workspace(pg.url(everything))
     recovered = restore_to(made.workspace, _backup(made), "a restored 'copy'")
-    assert [f"{check.name}: {check.detail}" for check in recovered.checks if not check.passed and not check.attention] == []
+    assert [
+        f"{check.name}: {check.detail}" for check in recovered.checks if not check.passed and not check.attention
+    ] == []
     there, here = _schema_text(pg, everything), _schema_text(pg, "a restored 'copy'")
     assert "\n".join(difflib.unified_diff(there, here, n=0, lineterm="")) == ""
     assert pg.sql("select datacl is not null from pg_database where datname = 'a restored ''copy'''") == [(True,)]
