@@ -33,8 +33,9 @@ _SAID: Sequence[tuple[Kind, str]] = (
     ("locked", r"already locked"),
     ("damaged", r"Error loading snapshot|load <|Load\(<|ReadFull\(<|StreamPack"),
     ("snapshot", r"no snapshot found|no matching ID found"),
-    ("damaged", r"ciphertext verification failed|invalid data returned|not found in repository|is damaged"),
-    ("damaged", r"does not match|contains errors|not referenced in any index|tree .* not found|unexpected EOF"),
+    ("damaged", r"ciphertext verification failed|decrypting blob \w+ failed|invalid data returned|is damaged"),
+    ("damaged", r"not found in repository|tree .* not found|not referenced in any index|unexpected EOF"),
+    ("damaged", r"does not match|contains errors"),
 )
 _INCOMPLETE = 3
 _RETRIED_IN_VAIN = re.compile(r"Load\(<data/.*(no such file or directory|does not exist)")

@@ -127,8 +127,8 @@ def pick_sample(held: Contents, facts: Mapping[str, JsonValue], limit_bytes: int
     """Files to be restored as a sample, the same for the same snapshot; hard links of one file stay together."""
     files = [(path, *what.split()[1:]) for path, what in held.objects.items() if what.startswith("file ")]
     linked: dict[str, list[str]] = {}
-    for path, *words in files:
-        if words[-1].startswith("linked="):
+    for path, *_words in files:
+        if " linked=" in held.objects[path]:  # the last word would not do: a name may have spaces
             linked.setdefault(held.objects[path].split("linked=", 1)[1], []).append(path)
     groups = {path: group for group in linked.values() for path in group}
     random.Random(str(facts["tag"])).shuffle(files)
