@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import ValidationError
 
+from ops_pipelines.clock import moment_of
 from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.base import Contents, Finding, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
@@ -131,6 +133,7 @@ class _Proof:
         manifest = self._store.manifest(source, self._point.id, fresh=True)
         if (manifest.source, manifest.id) != (source, self._point.id):
             raise CorruptCopy(f"the manifest is of {manifest.id} of {manifest.source}", check="manifest")
+        _refuse_younger(manifest)
         copy = Copy(self._store, manifest, lambda: workspace.identities(source))
         engine = workspace.engine(source)
         held = fingerprint_of(copy)
@@ -142,6 +145,7 @@ class _Proof:
             )
             self._seconds.update(_without_waiting(restored.seconds, copy.fetch_s))
             self._warnings += restored.warnings
+            copy.hash_the_rest()
             self._checks += [
                 Check(name="checksum", passed=True, detail=f"{len(manifest.parts)} parts"),
                 Check(name="restore", passed=True, detail=restored.detail or f"{manifest.plain_bytes} bytes loaded"),
@@ -189,12 +193,39 @@ def _as_check(finding: Finding) -> Check:
     return Check(name=finding.name, passed=finding.passed, detail=finding.detail, attention=finding.attention)
 
 
+def _refuse_younger(manifest: Manifest) -> None:
+    """An RPO counts from `started_at`: no manifest may make its backup younger than the id it was given."""
+    with suppress(ValueError):
+        if manifest.started_at >= moment_of(manifest.id) + timedelta(seconds=1):
+            raise CorruptCopy(
+                f"the manifest of {manifest.id} says that its dump started {manifest.started_at:%Y-%m-%d %H:%M:%S} UTC",
+                check="manifest",
+                why="that is after its id was given",
+            )
+
+
 def fingerprint_of(copy: Copy) -> Contents:
-    """The fingerprint taken when the copy was dumped. Raises CorruptCopy."""
+    """The fingerprint taken when the copy was dumped. Raises CorruptCopy (check `contents`)."""
     try:
-        return Contents.model_validate_json(copy.data("contents"))
+        held = Contents.model_validate_json(copy.data("contents"))
     except ValidationError as error:
         raise CorruptCopy("the fingerprint cannot be read", check="contents", why=str(error)) from None
+    said = copy.manifest.contents
+    differing = [
+        f"{name} {recorded}, the manifest says {told}"
+        for name, recorded, told in (
+            ("level", held.level, said.level),
+            ("objects", len(held.objects), said.objects),
+            ("tables", len(held.tables), said.tables),
+            ("rows", held.rows, said.rows),
+            ("schema_digest", held.schema_digest, said.schema_digest),
+            ("content_digest", held.content_digest, said.content_digest),
+        )
+        if recorded != told
+    ]
+    if differing:
+        raise CorruptCopy("the fingerprint is not the manifest's", check="contents", why="; ".join(differing))
+    return held
 
 
 def _sentence(error: OpsError) -> str:

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from ops_pipelines.errors import CorruptCopy
 from ops_pipelines.repository import Repository
@@ -27,6 +27,7 @@ class Copy:
     def __init__(self, store: Store, manifest: Manifest, identities: Callable[[], Sequence[str]]) -> None:
         self.store, self.manifest = store, manifest
         self._identities = identities
+        self._hashed: set[str] = set()
         self.fetch_s = 0.0
         """Seconds spent waiting for the store so far."""
 
@@ -47,6 +48,15 @@ class Copy:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as sink:
             self._decode(part, sink, lambda done: progress("fetch", done, part.size_bytes))
         return path
+
+    def hash_the_rest(self) -> None:
+        """Read every part that nobody has asked for, so that each one of this copy is known to be whole.
+
+        Raises CorruptCopy.
+        """
+        for part in self.manifest.parts:
+            if part.name not in self._hashed:
+                self._decode(part, cast(BinaryIO, _Nowhere()))
 
     def repository(self) -> Repository:
         """Where this copy's store keeps the data that a tool manages itself."""
@@ -87,6 +97,17 @@ class Copy:
             )
         if failure is not None:
             raise CorruptCopy(f"{where}: {failure.what}", check=failure.check, why=failure.why)
+        self._hashed.add(part.name)
+
+
+class _Nowhere(io.RawIOBase):
+    """Takes anything and keeps nothing."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        return len(data)
 
 
 class _Fetched:
