@@ -43,6 +43,7 @@ class Contents(BaseModel):
         counters: sequences and the like; a restored one may be ahead, never behind.
         migrations: how far the application's own migrations had got, by tool and table.
         unsteady: tables no snapshot covers that were written to during the dump; their rows cannot be compared.
+        unseen: kinds of objects that were not looked at: nothing can be said about those of another fingerprint.
         dialect: names the way in which definitions were described; only equal ones can be compared.
     """
 
@@ -55,6 +56,7 @@ class Contents(BaseModel):
     counters: dict[str, int] = {}
     migrations: dict[str, str] = {}
     unsteady: list[str] = []
+    unseen: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:

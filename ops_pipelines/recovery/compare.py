@@ -50,9 +50,18 @@ def _check_schema(held: Contents, restored: Contents) -> Check:
             f"not compared: recorded as {held.dialect or 'an older dialect'!r}, described here as {restored.dialect!r}"
         )
         return Check(name="schema", passed=True, detail=detail)
-    exist = sum(_only_exists(described, restored.objects.get(name)) for name, described in held.objects.items())
-    well = f"{len(held.objects) - exist} objects as they were"
-    return _check("schema", _schema(held, restored), f"{well}, {exist} only known to exist" if exist else well)
+    seen = {name: described for name, described in held.objects.items() if _seen(name, held, restored)}
+    exist = sum(_only_exists(described, restored.objects.get(name)) for name, described in seen.items())
+    unseen = len(held.objects) - len(seen)
+    well = f"{len(seen) - exist} objects as they were"
+    well += f", {exist} only known to exist" if exist else ""
+    well += f", {unseen} ({', '.join(restored.unseen)}) not compared" if unseen else ""
+    return _check("schema", _schema(held, restored), well)
+
+
+def _seen(name: str, held: Contents, restored: Contents) -> bool:
+    """Whether both fingerprints would tell of such an object."""
+    return name.split(" ", 1)[0] not in (*held.unseen, *restored.unseen)
 
 
 def _only_exists(held: str | None, found: str | None) -> bool:
@@ -70,12 +79,15 @@ def _check(name: str, differences: Iterable[str], well: str) -> Check:
 
 def _schema(held: Contents, restored: Contents) -> Iterator[str]:
     for name, digest in sorted(held.objects.items()):
+        if not _seen(name, held, restored):
+            continue
         if name not in restored.objects:
             yield f"{name} is missing"
         elif restored.objects[name] != digest and not _only_exists(digest, restored.objects[name]):
             yield f"{name} is defined differently"
     for name in sorted(restored.objects.keys() - held.objects.keys()):
-        yield f"{name} was not in the source"
+        if _seen(name, held, restored):
+            yield f"{name} was not in the source"
 
 
 def _rows(held: Contents, restored: Contents) -> Iterator[str]:

@@ -151,3 +151,15 @@ def test_an_upgrade_that_describes_objects_differently_condemns_no_backup() -> N
     checks = {check.name: check for check in compare(held, Contents(level="counts", dialect="postgres 2"))}
     assert checks["schema"].passed
     assert checks["schema"].detail.startswith("not compared: recorded as 'postgres 1'")
+
+
+@pytest.mark.parametrize("blind", ["held", "restored"])
+def test_kinds_that_were_not_looked_at_are_no_difference_and_not_called_equal(blind: str) -> None:
+    more = changed(objects={**HELD.objects, "user u": "d4"})
+    less = changed(unseen=("user",))
+    held, restored = (less, more) if blind == "held" else (more, less)
+    assert failed(restored, held) == {}
+    [schema] = [check.detail for check in compare(held, restored) if check.name == "schema"]
+    assert schema.startswith("3 objects as they were")
+    assert ("1 (user) not compared" in schema) == (blind == "restored")
+    assert "user u" in failed(changed(), more)["schema"]

@@ -53,6 +53,7 @@ class Server:
             raise _unreadable("it is not like mongodb://host:27017/database")
         self._scheme, userinfo, self.hosts, path, query = match.groups()
         self._userinfo = userinfo or ""
+        self.user = unquote_plus(self._userinfo.split(":", 1)[0])
         self.database = unquote(path or "")
         if not is_name(self.database):
             raise _unreadable(f"{self.database!r} is no name of a database" if path else "it names no database")

@@ -7,35 +7,40 @@ database for it, after a restore.
 from datetime import timedelta
 
 from ops_pipelines.engines.base import Contents, Level, TableFacts
-from ops_pipelines.engines.mongodb import expiry
+from ops_pipelines.engines.mongodb import accounts, expiry
 from ops_pipelines.engines.mongodb.connection import Server, connected
 from ops_pipelines.engines.mongodb.documents import Tally
 from ops_pipelines.engines.mongodb.namespaces import Collection, describe, objects
 from ops_pipelines.engines.mongodb.scan import Deadline, raw_batches, side_by_side, sizes
 
-DIALECT = "mongodb 1"
-"""Raise the number with any change to what `namespaces.objects` makes of a definition."""
+DIALECT = "mongodb 2"
+"""Raise the number with any change to what `namespaces.objects` or `accounts.objects` make of a definition."""
 
 
-def of(level: Level, collections: list[Collection], tables: dict[str, TableFacts]) -> Contents:
-    """The fingerprint of these."""
+def of(
+    level: Level, collections: list[Collection], tables: dict[str, TableFacts], users: accounts.Accounts | None
+) -> Contents:
+    """The fingerprint of these; nothing is said about users and roles that were not looked at."""
     if level == "off":
         return Contents(level="off", dialect=DIALECT)
-    return Contents(level=level, dialect=DIALECT, objects=objects(collections), tables=tables)
+    found = objects(collections) | accounts.objects(users or accounts.Accounts())
+    unseen = accounts.KINDS if users is None else ()
+    return Contents(level=level, dialect=DIALECT, objects=found, tables=tables, unseen=unseen)
 
 
-def take(server: Server, *, level: Level, jobs: int, limit: timedelta) -> Contents:
+def take(server: Server, *, level: Level, jobs: int, limit: timedelta, with_accounts: bool) -> Contents:
     """Fingerprint a database by reading it.
 
     Args:
         level: `counts` counts without digesting, `off` reads nothing.
         jobs: collections read side by side.
         limit: the longest it may take altogether.
+        with_accounts: users and roles of the database, too.
     Raises:
         SourceError: the server failed.
     """
     if level == "off":
-        return of("off", [], {})
+        return of("off", [], {}, None)
     tables: dict[str, TableFacts] = {}
     with connected(server) as database:
         deadline = Deadline(limit)
@@ -53,4 +58,5 @@ def take(server: Server, *, level: Level, jobs: int, limit: timedelta) -> Conten
         side_by_side([each for each in collections if each.data is not None], jobs, read)
         with expiry.made(database):
             collections = describe(database)
-    return of(level, collections, tables)
+        users = accounts.read(database) if with_accounts else None
+    return of(level, collections, tables, users)

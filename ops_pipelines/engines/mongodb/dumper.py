@@ -11,20 +11,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import bson
 from bson import Timestamp
 from pydantic import JsonValue
 from pymongo.database import Database
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure
 
 from ops_pipelines.clock import UTC
 from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines.base import Dumped, PartSink, TableFacts
-from ops_pipelines.engines.mongodb import contents, oplog
-from ops_pipelines.engines.mongodb.connection import Document, Server, connected, is_stand_in, translated
+from ops_pipelines.engines.mongodb import accounts, contents, oplog
+from ops_pipelines.engines.mongodb.connection import Document, Server, connected, is_stand_in
 from ops_pipelines.engines.mongodb.documents import Tally, TornDocument
 from ops_pipelines.engines.mongodb.layout import (
-    ACCOUNTS,
     OPLOG,
     PART,
     PRELUDE,
@@ -56,7 +54,7 @@ from ops_pipelines.errors import SourceError
 from ops_pipelines.streams import Progress
 
 _SNAPSHOT_GONE = (239, 246)  # SnapshotTooOld, SnapshotUnavailable
-_NOT_FOUND, _UNAUTHORIZED = 26, 13
+_NOT_FOUND = 26
 _LOOK_EVERY_S = 0.5
 
 
@@ -76,7 +74,7 @@ def dump(server: Server, source: MongoDBSource, sink: PartSink, progress: Progre
         facts = describe_server(database)
         pinned = pin_snapshot(database, collections)
         snapshot_at = pinned.as_datetime() if pinned is not None else datetime.now(UTC)
-        extra, warnings = _accounts(database, source)
+        users, warnings = accounts_wanted(database, source)
         run = _Dump(database, collections, pinned, source, sink.plain_directory(), progress)
         with run:
             window: dict[str, JsonValue] = {}
@@ -84,7 +82,8 @@ def dump(server: Server, source: MongoDBSource, sink: PartSink, progress: Progre
             def members() -> Iterator[Member]:
                 name = server.database
                 yield Member(member_name(name, PRELUDE, ""), prelude(str(facts["server_version"])))
-                yield from extra
+                for stem, documents in (users.files() if users is not None else {}).items():
+                    yield Member(member_name(name, stem, DATA), documents)
                 for each in collections:
                     yield Member(member_name(name, file_stem(each.name), METADATA), to_metadata(each))
                 for each, path in run.finished():
@@ -95,9 +94,9 @@ def dump(server: Server, source: MongoDBSource, sink: PartSink, progress: Progre
                     yield from _oplog(database, happened, sink.plain_directory(), run.deadline, window, warnings)
 
             sink.stream(PART, "dump", TarStream(members()))
-    facts |= {"database": server.database, "tool": "builtin", "accounts": bool(extra), **window}
+    facts |= {"database": server.database, "tool": "builtin", "accounts": users is not None, **window}
     facts["snapshot"] = None if pinned is None or run.read.torn else oplog.as_fact(pinned)
-    held = contents.of(source.fingerprint, collections, run.read.tables)
+    held = contents.of(source.fingerprint, collections, run.read.tables, users)
     return Dumped(snapshot_at=snapshot_at, contents=held, facts=facts, warnings=[*warnings, *_torn(run.read, pinned)])
 
 
@@ -123,6 +122,17 @@ def describe_server(database: "Database[Document]") -> dict[str, JsonValue]:
         "server_version": str(built["version"]),
         "format": "mongodump directory",
     }
+
+
+def accounts_wanted(
+    database: "Database[Document]", source: MongoDBSource
+) -> tuple[accounts.Accounts | None, list[str]]:
+    """The database's users and roles, where the configuration wants them; a warning where we may not read them."""
+    if not source.accounts:
+        return None, []
+    if (found := accounts.read(database)) is None:
+        return None, ["users and roles are not in this backup: the user may not read them (role backup)"]
+    return found, []
 
 
 class _Dump:
@@ -289,35 +299,3 @@ def _torn(read: _Read, pinned: Timestamp | None) -> list[str]:
             "(raise minSnapshotHistoryWindowInSeconds)"
         ]
     return []
-
-
-def _accounts(database: "Database[Document]", source: MongoDBSource) -> tuple[list[Member], list[str]]:
-    """The database's users and roles as mongodump files them; a warning where we may not read them."""
-    if not source.accounts:
-        return [], []
-    try:
-        users = database.command("usersInfo", 1, showCredentials=True)["users"]
-        roles = database.command("rolesInfo", 1, showPrivileges=True)["roles"]
-    except OperationFailure as error:
-        if error.code != _UNAUTHORIZED:
-            raise
-        return [], ["users and roles are not in this backup: the user may not read them (role backup)"]
-    except PyMongoError as error:
-        raise translated(error, "users and roles cannot be read") from None
-    kept_roles = [
-        {
-            "_id": f"{database.name}.{role['role']}",
-            **{
-                key: role[key]
-                for key in ("role", "db", "privileges", "roles", "authenticationRestrictions")
-                if key in role
-            },
-        }
-        for role in roles
-    ]
-    kept_users = [{key: value for key, value in user.items() if key != "mechanisms"} for user in users]
-    written = {"users": kept_users, "roles": kept_roles, "version": [{"_id": "authSchema", "currentVersion": 5}]}
-    return [
-        Member(member_name(database.name, f"{ACCOUNTS}{kind}", DATA), b"".join(map(bson.encode, documents)))
-        for kind, documents in written.items()
-    ], []

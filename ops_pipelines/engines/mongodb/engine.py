@@ -34,11 +34,13 @@ from ops_pipelines.engines.base import (
     RestoreFailed,
 )
 from ops_pipelines.engines.mongodb import archive, assertions, contents, dumper, folder, server, tools
+from ops_pipelines.engines.mongodb.accounts import Accounts
+from ops_pipelines.engines.mongodb.accounts_loader import drop_accounts, load_accounts
 from ops_pipelines.engines.mongodb.connection import Document, Server, connected, is_name, place_of, same_database
 from ops_pipelines.engines.mongodb.documents import TornDocument
 from ops_pipelines.engines.mongodb.layout import PART, ROOT, read_layout
 from ops_pipelines.engines.mongodb.loader import load
-from ops_pipelines.engines.mongodb.namespaces import describe, names_of
+from ops_pipelines.engines.mongodb.namespaces import DATA, describe, names_of
 from ops_pipelines.engines.mongodb.scan import Deadline
 from ops_pipelines.engines.places import Place
 from ops_pipelines.engines.selection import pick_names
@@ -85,17 +87,20 @@ class MongoDBEngine:
         with connected(source) as database:
             expected = {each.name for each in dumper.existing(database)}
             facts = dumper.describe_server(database)
+            accounts, warnings = dumper.accounts_wanted(database, self._source)
         snapshot_at = datetime.now(UTC)
         out = sink.plain_directory() / ROOT
         tools.mongodump(program, source, out, jobs=self._source.jobs, limits=self._limits)
         if not (out / source.database).is_dir():
             raise self._incomplete(f"no directory of {source.database}")
+        for stem, documents in (accounts.files() if accounts is not None else {}).items():
+            (out / source.database / f"{stem}{DATA}").write_bytes(documents)
         packed = folder.pack(out, source.database, sink, level=self._source.fingerprint)
         if lost := sorted(expected - packed.names):
             raise self._incomplete(f"nothing of {', '.join(lost[:5])}")
         facts |= {"database": source.database, "tool": "mongodump", "accounts": packed.accounts, "snapshot": None}
         warning = "the dump is not of one instant: mongodump reads each collection when its turn comes"
-        return Dumped(snapshot_at, packed.contents, facts, warnings=[warning, *packed.warnings])
+        return Dumped(snapshot_at, packed.contents, facts, warnings=[warning, *warnings, *packed.warnings])
 
     @staticmethod
     def _incomplete(why: str) -> SourceError:
@@ -216,6 +221,7 @@ class MongoDBEngine:
         where = self._locate(beside)
         with connected(where) as database:
             database.client.drop_database(where.database)
+            drop_accounts(database)
 
     def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
         """A database that is not there yet, or is empty; MongoDB makes it with its first collection."""
@@ -250,7 +256,7 @@ class MongoDBEngine:
         progress: Progress = silent,
         only: Sequence[str] = (),
     ) -> Restored:
-        """Load the part into `target`; see `Engine.restore`. Users and roles are left to mongorestore."""
+        """Load the part into `target`; see `Engine.restore`."""
         seconds: dict[str, float] = {}
         began = time.monotonic()
         saved = parts.save("dump", work, progress)
@@ -273,15 +279,28 @@ class MongoDBEngine:
                     layout,
                     jobs=self._source.jobs,
                     deadline=deadline,
-                    disposable=globals_too,
+                    disposable=server.is_scratch(where),
                     seconds=seconds,
                 )
             else:
                 self._load_with_mongorestore(program, saved, where, name, seconds)
+            if layout.accounts is not None:
+                warnings += self._restore_accounts(
+                    database, layout.accounts.moved(name, where.database), where, globals_too
+                )
         saved.unlink()
-        if layout.accounts:
-            warnings.append("users and roles are in the backup and were not restored: see its restore_by_hand")
         return Restored(seconds=seconds, warnings=warnings, names=names_of(layout.collections) if only else None)
+
+    @staticmethod
+    def _restore_accounts(
+        database: "Database[Document]", accounts: Accounts, where: Server, globals_too: bool
+    ) -> list[str]:
+        """Where everything is ours, or where a human wants them; never on a server that was lent for a proof."""
+        if lodging.is_ours(where.database):
+            return ["users and roles were not restored and are not proved: the server is lent to us, and not ours"]
+        if not globals_too:
+            return ["users and roles are in the backup and were not restored: --globals restores them"]
+        return load_accounts(database, accounts, disposable=server.is_scratch(where))
 
     def _load_with_mongorestore(
         self, program: Path, saved: Path, where: Server, name: str, seconds: dict[str, float]
@@ -306,7 +325,9 @@ class MongoDBEngine:
 
     def contents(self, target: str, level: Level) -> Contents:
         """The fingerprint of `target`."""
-        return contents.take(self._server(target), level=level, jobs=self._source.jobs, limit=self._source.limits.total)
+        where, limit = self._server(target), self._source.limits.total
+        scratch = server.is_scratch(where)
+        return contents.take(where, level=level, jobs=self._source.jobs, limit=limit, with_accounts=scratch)
 
     def assertions(self, target: str, held: Contents) -> Sequence[Finding]:
         """Collections and indexes agree, files are whole; see `Engine.assertions`."""

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ops_pipelines.engines.base import Contents, Level, PartSink, TableFacts
 from ops_pipelines.engines.mongodb import contents
+from ops_pipelines.engines.mongodb.accounts import PREFIX, Accounts
 from ops_pipelines.engines.mongodb.documents import Tally, TornDocument, batches
-from ops_pipelines.engines.mongodb.layout import ACCOUNTS, OPLOG, PART, PRELUDE, ROOT, Member, TarStream, member_name
+from ops_pipelines.engines.mongodb.layout import OPLOG, PART, PRELUDE, ROOT, Member, TarStream, member_name
 from ops_pipelines.engines.mongodb.namespaces import (
     DATA,
     METADATA,
@@ -53,6 +54,8 @@ def pack(folder: Path, wanted: str, sink: PartSink, *, level: Level) -> Packed:
         files = {_plain_name(path): _unzipped(path, spool) for path in sorted(directory.iterdir()) if path.is_file()}
         collections = _collections(files, warnings)
         tables = {each.name: _tally(files, each, level) for each in collections if each.data is not None}
+        filed = {name.removesuffix(DATA): path.read_bytes() for name, path in files.items() if name.startswith(PREFIX)}
+        users = Accounts.of_files(filed) if filed else None
         oplog = next(
             (path for path in (folder / f"{OPLOG}{DATA}", folder / f"{OPLOG}{DATA}{_GZ}") if path.is_file()), None
         )
@@ -73,9 +76,9 @@ def pack(folder: Path, wanted: str, sink: PartSink, *, level: Level) -> Packed:
     return Packed(
         database=database,
         names={each.name for each in collections},
-        contents=contents.of(level, collections, tables),
+        contents=contents.of(level, collections, tables, users),
         server_version=_version(files),
-        accounts=any(name.startswith(ACCOUNTS) for name in files),
+        accounts=users is not None,
         oplog=oplog is not None,
         warnings=warnings,
     )
@@ -127,7 +130,7 @@ def _copied(path: Path, spool: Path) -> Path:
 
 
 def _collections(files: dict[str, Path], warnings: list[str]) -> list[Collection]:
-    stems = [name.removesuffix(DATA) for name in files if name.endswith(DATA) and not name.startswith(ACCOUNTS)]
+    stems = [name.removesuffix(DATA) for name in files if name.endswith(DATA) and not name.startswith(PREFIX)]
     collections = [
         from_metadata(path.read_bytes(), name.removesuffix(METADATA), stems)
         for name, path in files.items()

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ops_pipelines.engines.mongodb.accounts import PREFIX, Accounts
 from ops_pipelines.engines.mongodb.documents import CHUNK, TornDocument, batches
 from ops_pipelines.engines.mongodb.namespaces import DATA, METADATA, Collection, file_stem, from_metadata
 from ops_pipelines.engines.selection import nothing_matches
 
 PART, ROOT = "dump.tar", "dump"
-OPLOG, PRELUDE, ACCOUNTS = "oplog", "prelude.json", "$admin.system."
+OPLOG, PRELUDE = "oplog", "prelude.json"
 _BLOCK = 512
 
 
@@ -88,6 +89,11 @@ class Stored:
     offset: int
     size_bytes: int
 
+    def whole(self) -> bytes:
+        """All of them, where they are few."""
+        with self._opened() as opened:
+            return opened.read(self.size_bytes)
+
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
         with self.archive.open("rb") as opened:
@@ -106,7 +112,7 @@ class Layout:
 
     collections: list[Collection]
     data: dict[str, Stored]
-    accounts: bool
+    accounts: Accounts | None
 
     def only(self, names: Sequence[str]) -> "Layout":
         """The same with nothing but these collections and views. Raises SourceError for one it does not have."""
@@ -116,7 +122,7 @@ class Layout:
         return Layout(
             [each for each in self.collections if each.name in names],
             {name: stored for name, stored in self.data.items() if name in names},
-            accounts=False,
+            accounts=None,
         )
 
 
@@ -152,4 +158,5 @@ def read_layout(archive: Path, database: str) -> Layout:
         data[each.name] = found
     if not collections:
         raise TornDocument(f"{PART} holds nothing of database {database}")
-    return Layout(collections, data, accounts=any(stem.startswith(ACCOUNTS) for stem in stored))
+    files = {stem: found.whole() for stem, found in stored.items() if stem.startswith(PREFIX)}
+    return Layout(collections, data, accounts=Accounts.of_files(files) if files else None)

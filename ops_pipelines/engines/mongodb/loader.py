@@ -1,8 +1,4 @@
-"""Load a packed dump into a MongoDB database: collections, documents, indexes, then views.
-
-Whose fault is a refusal? A MongoDB server that refuses what MongoDB dumped condemns the backup.
-SecantusDB lacks features: what it refuses leaves the backup unproved, and says which feature it was.
-"""
+"""Load a packed dump into a MongoDB database: collections, documents, indexes, then views. Accounts have a loader."""
 
 import time
 from collections.abc import Iterator
@@ -11,23 +7,16 @@ from typing import Any
 
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
-from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure, PyMongoError
 
-from ops_pipelines.engines.base import RestoreFailed
 from ops_pipelines.engines.mongodb import expiry
-from ops_pipelines.engines.mongodb.connection import Document, reason
-from ops_pipelines.engines.mongodb.documents import TornDocument, end_of
+from ops_pipelines.engines.mongodb.connection import Document, is_stand_in
+from ops_pipelines.engines.mongodb.documents import end_of
+from ops_pipelines.engines.mongodb.judge import Judge, inconclusive
 from ops_pipelines.engines.mongodb.layout import Layout, Stored
 from ops_pipelines.engines.mongodb.namespaces import BUCKETS, Collection
 from ops_pipelines.engines.mongodb.scan import Deadline, side_by_side
-from ops_pipelines.errors import Inconclusive
 
 _INSERT_BYTES, _INSERT_ROWS = 8 * 1024 * 1024, 20_000
-_DUPLICATE_KEY = 11000
-_NOT_THE_BACKUP = (
-    8000, 14031, 11600, 91, 189, 10107, 13435, 13, 18, 146,
-)  # fmt: skip
-"""Atlas's limits, no disk, shutting down, no primary, no rights, out of memory: the server's troubles."""
 _UNKNOWN_OPTIONS = ("uuid", "flags", "autoIndexId")
 
 
@@ -49,7 +38,8 @@ def load(
         RestoreFailed: the backup is at fault.
         Inconclusive: the server is.
     """
-    server = _Judge("secantusVersion" in database.client.admin.command("buildInfo"), disposable)
+    stand_in = is_stand_in(database)
+    server = Judge(stand_in=stand_in)
     stored = [each for each in layout.collections if each.data is not None]
     with _timed(seconds, "load"):
         for each in stored:
@@ -62,7 +52,7 @@ def load(
 
         side_by_side(largest_first, jobs, fill)
     with _timed(seconds, "indexes"):
-        side_by_side(stored, jobs, lambda each: _index(database, each, server))
+        side_by_side(stored, jobs, lambda each: _index(database, each, server, keep_back=stand_in and disposable))
     for each in layout.collections:
         if each.data is None:
             with server.judging(f"the view {each.name}"):
@@ -76,52 +66,13 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     seconds[phase] = round(time.monotonic() - started, 3)
 
 
-class _Judge:
-    """Decides who is to blame for what a server refuses."""
-
-    def __init__(self, stand_in: bool, disposable: bool) -> None:
-        self._stand_in = stand_in
-        self.keeps_back = stand_in and disposable
-
-    @contextmanager
-    def judging(self, what: str) -> Iterator[None]:
-        """Translate what goes wrong with `what`."""
-        try:
-            yield
-        except TornDocument as error:
-            raise RestoreFailed(f"{what} cannot be read: {error.what}: {error.why}") from None
-        except BulkWriteError as error:
-            first = (error.details or {}).get("writeErrors", [{}])[0]
-            self._refused(what, first.get("code"), str(first.get("errmsg", error)))
-        except OperationFailure as error:
-            self._refused(what, error.code, reason(error))
-        except (AutoReconnect, PyMongoError) as error:
-            raise _inconclusive("the restore could not finish here", reason(error)) from None
-
-    def _refused(self, what: str, code: int | None, why: str) -> None:
-        if code in _NOT_THE_BACKUP:
-            raise _inconclusive(f"the server could not take {what}", why) from None
-        if self._stand_in and code != _DUPLICATE_KEY:
-            raise _inconclusive(f"SecantusDB stands in for MongoDB here, and lacks {what}", why) from None
-        raise RestoreFailed(f"the server refused {what}: {why} (code {code})") from None
-
-
-def _inconclusive(what: str, why: str) -> Inconclusive:
-    return Inconclusive(
-        what,
-        why=why,
-        safe="the backup is not condemned",
-        next="install MongoDB's mongod on the machine that verifies, then: ops verify",
-    )
-
-
-def _create(database: "Database[Document]", collection: Collection, server: _Judge) -> None:
+def _create(database: "Database[Document]", collection: Collection, server: Judge) -> None:
     options = {key: value for key, value in collection.options.items() if key not in _UNKNOWN_OPTIONS}
     kind = "time series" if "timeseries" in options else "collection"
     with server.judging(f"the {kind} {collection.name} with {', '.join(options) or 'no options'}"):
         database.command({"create": collection.name, **options})
         if collection.data != collection.name and collection.data not in database.list_collection_names():
-            raise _inconclusive(
+            raise inconclusive(
                 f"the server cannot take the time series {collection.name}",
                 f"it keeps no {BUCKETS}…, in which the dump has the measurements",
             )
@@ -154,11 +105,11 @@ def _insert(database: "Database[Document]", collection: Collection, stored: Stor
     flush()
 
 
-def _index(database: "Database[Document]", collection: Collection, server: _Judge) -> None:
+def _index(database: "Database[Document]", collection: Collection, server: Judge, *, keep_back: bool) -> None:
     for index in collection.own_indexes:
         with server.judging(f"the {_kind_of(index)} {index['name']} of {collection.name}"):
             definition: dict[str, Any] = {key: value for key, value in index.items() if key != "ns"}
-            if "expireAfterSeconds" in definition and server.keeps_back:
+            if "expireAfterSeconds" in definition and keep_back:
                 expiry.keep_back(database, collection.name, definition)
             else:
                 database.command({"createIndexes": collection.name, "indexes": [definition]})

@@ -22,7 +22,7 @@ from pymongo.errors import PyMongoError
 
 from ops_pipelines import redact
 from ops_pipelines.engines.mongodb import tools
-from ops_pipelines.engines.mongodb.connection import Client, with_credentials
+from ops_pipelines.engines.mongodb.connection import Client, Server, with_credentials
 from ops_pipelines.errors import Inconclusive
 from ops_pipelines.process import CommandFailed, Limits, Running, run, running
 
@@ -94,6 +94,11 @@ def scratch_server(program: Program, directory: Path, *, database: str) -> Itera
             safe="the backup was not touched and is not condemned",
             next="read the cause above; then: ops verify",
         ) from None
+
+
+def is_scratch(server: Server) -> bool:
+    """Whether a server is a disposable one of ours, where everything may be made: nobody else logs in as we do."""
+    return server.user == USER and server.hosts.rpartition(":")[0] == _HOST
 
 
 @contextmanager

@@ -94,8 +94,8 @@ def test_an_oplog_that_has_rolled_over_is_told(protect: Protect, tmp_path: Path)
 
 
 def test_accounts_that_may_not_be_read_are_told(protect: Protect) -> None:
-    refused = {"code": 13, "errmsg": "not authorized on crm to execute command usersInfo"}
-    with serving(script(fails={"usersInfo 1": refused})) as url:
+    refused = {"code": 13, "errmsg": "not authorized on admin to execute command find"}
+    with serving(script(fails={"find system.users": refused})) as url:
         manifest = protect(url, accounts=True).take()
     assert manifest.engine["accounts"] is False
     assert any("users and roles are not in this backup" in warning for warning in manifest.warnings)

@@ -30,6 +30,8 @@ class Script:
         oplog_from: the time of the oldest entry in its oplog.
         loses: collections whose cursor ends after the first batch, without a word.
         heard: every command it was sent.
+        accounts: what lies in `admin.system.users` and `admin.system.roles`, by that collection.
+        forgets: users that a merge of accounts fails for, which is no error to the one who asked.
     """
 
     collections: dict[str, list[Document]]
@@ -41,6 +43,8 @@ class Script:
     oplog_from: Timestamp = NOW
     options: dict[str, Document] = field(default_factory=dict)
     answers: dict[str, Document] = field(default_factory=dict)
+    accounts: dict[str, list[Document]] = field(default_factory=dict)
+    forgets: frozenset[str] = frozenset()
 
     def answer(self, command: Document) -> Document:
         """The reply to a command."""
@@ -51,7 +55,7 @@ class Script:
             return {"ok": 0.0, **failure}
         if name in self.answers:
             return {"ok": 1.0, **self.answers[name]}
-        method: Callable[[Document, str], Document] | None = getattr(self, f"_{name}", None)
+        method: Callable[[Document, str], Document] | None = getattr(self, f"_{name.lstrip('_')}", None)
         if method is None:
             return {"ok": 0.0, "code": 59, "errmsg": f"no such command: {name}"}
         return {"ok": 1.0, **method(command, target)}
@@ -99,6 +103,8 @@ class Script:
             return self._cursor(target, [{"ts": self.oplog_from, "op": "n", "ns": ""}])
         if command.get("readConcern", {}).get("level") == "snapshot" and not self.snapshots:
             return {"ok": 0.0, "code": 246, "errmsg": "no snapshots here"}
+        if target in ("system.users", "system.roles"):
+            return self._cursor(target, [each for each in self.accounts.get(target, []) if each["db"] == "crm"])
         documents = self.collections[target]
         batch = int(command.get("limit") or command.get("batchSize") or len(documents))
         rest = len(documents) > batch and target not in self.loses and not command.get("singleBatch")
@@ -106,6 +112,23 @@ class Script:
         if command.get("readConcern", {}).get("level") == "snapshot":
             reply["cursor"]["atClusterTime"] = NOW
         return reply
+
+    def _insert(self, command: Document, target: str) -> Document:
+        self.collections.setdefault(target, []).extend(command["documents"])
+        return {"n": len(command["documents"])}
+
+    def _drop(self, _command: Document, target: str) -> Document:
+        self.collections.pop(target, None)
+        return {}
+
+    def _mergeAuthzCollections(self, command: Document, _target: str) -> Document:
+        for kind in ("Users", "Roles"):
+            name = command.get(f"temp{kind}Collection", "").removeprefix("admin.")
+            kept = self.accounts.setdefault(f"system.{kind.lower()}", [])
+            for each in self.collections.get(name, []):
+                if each["db"] == command["db"] and each.get("user") not in self.forgets:
+                    kept.append(each)
+        return {}
 
     def _getMore(self, _command: Document, target: str) -> Document:
         return self._cursor(target, self.collections[target][1:], more=True)
@@ -123,6 +146,21 @@ class Script:
         }
 
 
+def _message(body: bytes) -> Document:
+    """The command of an OP_MSG, with the documents that follow it in a section of their own."""
+    at, command = 4, {}
+    while at < len(body):
+        kind, (size,) = body[at], struct.unpack_from("<i", body, at + 1)
+        section = body[at + 1 : at + 1 + size]
+        if kind == 0:
+            command = bson.decode(section) | command
+        else:
+            end = section.index(b"\0", 4)
+            command |= {section[4:end].decode(): bson.decode_all(section[end + 1 :])}
+        at += 1 + size
+    return command
+
+
 @contextmanager
 def serving(script: Script) -> Iterator[str]:
     """A server that plays the script; yields the URL of its database `crm`."""
@@ -133,7 +171,7 @@ def serving(script: Script) -> Iterator[str]:
                 length, request, _answered, code = struct.unpack("<iiii", head)
                 body = self.rfile.read(length - 16)
                 if code == _OP_MSG:
-                    reply = struct.pack("<IB", 0, 0) + bson.encode(script.answer(bson.decode(body[5:])))
+                    reply = struct.pack("<IB", 0, 0) + bson.encode(script.answer(_message(body)))
                     answer_code = _OP_MSG
                 else:  # OP_QUERY, the first greeting of old
                     name_end = body.index(b"\0", 4)
