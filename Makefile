@@ -11,7 +11,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hash
 DEMO_PACKAGES := mariadb-server mariadb-client postgresql restic
 # Ceph's gateway enforces object lock for real; libatomic1 is what Playwright's own driver needs.
 TEST_PACKAGES := $(DEMO_PACKAGES) age zstd openssl chromium libatomic1 ceph-mon ceph-osd radosgw ceph-common \
-                 prometheus prometheus-alertmanager logrotate
+                 prometheus prometheus-alertmanager logrotate redis-server
 
 define debian
 @dpkg -s $(1) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && \

@@ -11,6 +11,7 @@ from pydantic import Field
 from ops_pipelines.config.alerts import Alerts
 from ops_pipelines.config.drills import Application, Drills
 from ops_pipelines.config.logs import Logging
+from ops_pipelines.config.probes import Probes
 from ops_pipelines.config.secrets import Secret
 from ops_pipelines.config.sentry import Sentry
 from ops_pipelines.config.settings import DaemonHeartbeat, Model, Settings
@@ -39,6 +40,7 @@ class Config(Model):
     sentry: Sentry = Field(Sentry(), description="Sentry: errors, and monitors that notice silence; off without a DSN")
     heartbeats: DaemonHeartbeat = Field(DaemonHeartbeat(), description="plain URLs that notice a silent daemon")
     web: Web = Field(Web(), description="`ops serve`: status page, metrics, health")
+    probes: Probes | None = Field(None, description="ask servers and services how they are; nobody unless given")
     drills: Drills | None = Field(None, description="disaster drills; `drills: {}` is one a week, of everything")
     logging: Logging | None = Field(None, description="structured logs; none but the web server's unless given")
 

@@ -23,7 +23,7 @@ from ops_pipelines.ledger.tallies import count
 from ops_pipelines.ledger.told import told
 from ops_pipelines.redact import redact
 
-HEAD = "0003"
+HEAD = "0004"
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _MIGRATION_LOCK = 0x6F7073  # any number that is ours
 

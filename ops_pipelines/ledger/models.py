@@ -183,3 +183,14 @@ class Health(Base):
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     watched_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     document: Mapped[str] = mapped_column(Text)
+
+
+class Probe(Base):
+    """What was last found when a server or service was asked how it is; `document` is JSON."""
+
+    __tablename__ = "ops_probes"
+
+    target: Mapped[str] = mapped_column(String(63), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    document: Mapped[str] = mapped_column(Text)

@@ -17,6 +17,7 @@ from ops_pipelines.config.cadence import longest_interval
 from ops_pipelines.config.models import Config
 from ops_pipelines.ledger import tallies
 from ops_pipelines.ledger.models import RUNNING, WAITING, Activity, Evaluation, Incident, Outgoing
+from ops_pipelines.probes.measured import kept
 from ops_pipelines.watch.exposition import Family, labels, render
 from ops_pipelines.watch.snapshots import Seen, Snapshot, snapshots
 from ops_pipelines.workspace import Workspace
@@ -135,7 +136,24 @@ class _Page:
             "outbox_oldest_timestamp_seconds", "When the oldest of those messages was written; absent without any."
         )
         self.evaluated = gauge("alerts_evaluation_timestamp_seconds", "When a part of the alert rules last ran.")
+        self._define_probes()
         self.build = gauge("build_info", "Always 1; the labels say which version of ops_pipelines answers.")
+
+    def _define_probes(self) -> None:
+        gauge = self._gauge
+        self.probe_up = gauge("probe_up", "1 when a server or service answered as it should at the last probe, else 0.")
+        self.probe_at = gauge("probe_timestamp_seconds", "When it was last asked, in Unix time.")
+        self.probe_latency = gauge("probe_latency_seconds", "Seconds until it had let us in and answered.")
+        self.probe_connections = gauge("probe_connections", "Connections it has.")
+        self.probe_allowed = gauge("probe_connections_allowed", "Connections it may have.")
+        self.probe_slow = gauge("probe_slow_queries", "Queries of others that run longer than allowed.")
+        self.probe_size = gauge("probe_database_size_bytes", "Size of the database on its server.")
+        self.probe_lag = gauge("probe_replication_lag_seconds", "Seconds by which a replica is behind.")
+        self.probe_status = gauge("probe_http_status", "HTTP status it answered with.")
+        self.probe_certificate = gauge(
+            "probe_certificate_end_timestamp_seconds",
+            "When the certificate it showed is valid no longer, in Unix time.",
+        )
 
     def fill(self, session: Session) -> None:
         """Add every sample, from one transaction."""
@@ -146,6 +164,7 @@ class _Page:
         self.heartbeat.add("", max(watched).timestamp() if watched else 0)
         self._tallies(session)
         self._alerting(session)
+        self._probes(session)
         self.build.add(labels(version=__version__, python=platform.python_version()), 1)
 
     def _label(self, source: str, **more: str) -> str:
@@ -239,6 +258,23 @@ class _Page:
         self.waiting_since.add("", oldest.timestamp() if oldest else None)
         for part, at in session.execute(select(Evaluation.part, Evaluation.at)):
             self.evaluated.add(labels(part=part), at.timestamp())
+
+    def _probes(self, session: Session) -> None:
+        for found in kept(session):
+            if self._only and found.target != self._only:
+                continue
+            own, said = labels(target="" if self._only else found.target, kind=found.kind), found.figures
+            self.probe_up.add(own, int(found.is_up))
+            self.probe_at.add(own, found.at.timestamp())
+            self.probe_latency.add(own, found.latency_s)
+            self.probe_connections.add(own, said.connections)
+            self.probe_allowed.add(own, said.connections_allowed)
+            self.probe_slow.add(own, said.slow_queries)
+            self.probe_size.add(own, said.size_bytes)
+            self.probe_lag.add(own, said.lag_s)
+            self.probe_status.add(own, said.http_status)
+            ends = said.certificate_ends_at
+            self.probe_certificate.add(own, ends.timestamp() if ends else None)
 
 
 def _rates(counts: Sequence[tallies.Count], kind: str) -> dict[str, float]:

@@ -5,8 +5,6 @@ is believed any longer.
 """
 
 import json
-import socket
-import ssl
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -14,19 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import text
 
 from ops_pipelines import __version__
 from ops_pipelines.errors import OpsError
+from ops_pipelines.probes.redis import redis_answers
 from ops_pipelines.vault.stores.registry import LOCAL
 from ops_pipelines.watch.snapshots import Seen, Snapshot, snapshots
 from ops_pipelines.workspace import Workspace
 
 _WITHIN_S = 3.0
 _ANSWER_S = 2.0
-_END = "\r\n"
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ class Services:
         if (dagster := config.alerts.dagster_url) is not None:
             found.append(("dagster", lambda: dagster_answers(dagster)))
         if (redis := config.web.redis) is not None:
-            found.append(("redis", lambda: redis_answers(redis.reveal(purpose="web.redis"))))
+            found.append(("redis", lambda: redis_answers(redis.reveal(purpose="web.redis"), limit_s=_ANSWER_S)))
         return found
 
     def _ledger(self) -> list[Service]:
@@ -132,29 +129,6 @@ def dagster_answers(url: str) -> bool:
     with suppress(OSError, ValueError, KeyError, TypeError), opener.open(asked, timeout=_ANSWER_S) as answer:
         return bool(json.loads(answer.read(65536))["data"]["version"])
     return False
-
-
-def redis_answers(url: str) -> bool:
-    """Whether a Redis server lets us in and answers PING."""
-    parts = urlsplit(url)
-    with suppress(OSError, ValueError):
-        where = (parts.hostname or "127.0.0.1", parts.port or 6379)
-        with socket.create_connection(where, timeout=_ANSWER_S) as plain:
-            secure = parts.scheme == "rediss"
-            spoken = ssl.create_default_context().wrap_socket(plain, server_hostname=where[0]) if secure else plain
-            with spoken, spoken.makefile("rb") as answers:
-                if parts.password:
-                    who = [unquote(word) for word in (parts.username, parts.password) if word]
-                    spoken.sendall(_command("AUTH", *who))
-                    if not answers.readline(256).startswith(b"+OK"):
-                        return False
-                spoken.sendall(_command("PING"))
-                return answers.readline(256).startswith(b"+PONG")
-    return False
-
-
-def _command(*words: str) -> bytes:
-    return f"*{len(words)}\r\n{''.join(f'${len(word.encode())}{_END}{word}{_END}' for word in words)}".encode()
 
 
 def _timed(ask: Callable[[], bool]) -> tuple[bool, float]:

@@ -17,7 +17,7 @@ FLOORS = (
     {"engines", "vault", "ledger"},
     {"scratch", "outside"},
     {"workspace"},
-    {"backup", "recovery"},
+    {"backup", "recovery", "probes"},
     {"watch"},
     {"drill"},
     {"orchestration", "web"},

@@ -1,13 +1,13 @@
-"""Every rule, in the two parts in which they are evaluated. Each part's incidents are its own to open and to end.
+"""Every rule, in the parts in which they are evaluated. Each part's incidents are its own to open and to end.
 
-`attempts` needs the ledger alone; `standing` reads the stores, which may be slow or away, and must not hold it up. A
-new rule is a few lines in one of them, and its name in `RULES` there.
+`attempts` and `probes` need the ledger alone; `standing` reads the stores, which may be slow or away, and must not hold
+them up. A new rule is a few lines in one of them, and its name in `RULES` there.
 """
 
 from collections.abc import Callable, Mapping
 
 from ops_pipelines.errors import OpsError
-from ops_pipelines.watch.alerts import attempts, standing
+from ops_pipelines.watch.alerts import attempts, probed, standing
 from ops_pipelines.watch.alerts.conditions import Condition, Look
 from ops_pipelines.watch.health import SourceHealth, source_health
 from ops_pipelines.workspace import Workspace
@@ -19,6 +19,13 @@ def look_at_attempts(workspace: Workspace) -> Look:
     workspace.ledger.fail_orphans()
     conditions = [each for name in workspace.config.sources for each in attempts.attempts(workspace, name, now)]
     return Look("attempts", attempts.RULES, now, conditions)
+
+
+def look_at_probes(workspace: Workspace) -> Look:
+    """What is wrong with the servers and services that were asked. Raises LedgerError."""
+    now = workspace.clock.now()
+    conditions, unknown = probed.probed(workspace, now)
+    return Look("probes", probed.RULES, now, conditions, unknown)
 
 
 def look_at_standing(workspace: Workspace) -> Look:
@@ -39,4 +46,8 @@ def look_at_standing(workspace: Workspace) -> Look:
     return Look("standing", standing.RULES, now, conditions, frozenset(unknown))
 
 
-PARTS: Mapping[str, Callable[[Workspace], Look]] = {"attempts": look_at_attempts, "standing": look_at_standing}
+PARTS: Mapping[str, Callable[[Workspace], Look]] = {
+    "attempts": look_at_attempts,
+    "probes": look_at_probes,
+    "standing": look_at_standing,
+}

@@ -3,8 +3,8 @@
 Ages and states come from `watch.health`; what is taken from it is taken here. Where an attempt failed, `attempts` tells
 it: these rules speak when nothing was attempted at all, or when what is there has grown too old.
 
-Not here, since nobody gathers the facts yet: object locks, certificates and credentials about to end, a source that is
-slow or down, a daemon that is silent (nobody on this machine can tell that: a heartbeat elsewhere must).
+Not here, since nobody gathers the facts yet: object locks and credentials about to end. Nor a daemon that is silent:
+nobody on this machine can tell that, a heartbeat elsewhere must.
 """
 
 import os

@@ -1,0 +1,26 @@
+"""Probes: how the protected servers and the applications' services are asked how they are."""
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from ops_pipelines.config.secrets import Secret
+from ops_pipelines.config.settings import Model
+from ops_pipelines.config.values import Name, Span
+
+
+class Probes(Model):
+    """Asks once a minute whether what is protected is up and well. `probes: {}` asks the server of every database."""
+
+    sources: bool = Field(True, description="ask the servers of databases, with the source's own login")
+    services: dict[Name, Secret] = Field(
+        {},
+        description="what the applications need beside: http://, https://, redis:// or rediss:// URLs",
+        examples=[{"portal": "https://portal.example.org/health", "cache": {"env": "REDIS_URL"}}],
+    )
+    timeout: Span = Field(timedelta(seconds=5), description="who has not answered by then is down")
+    slow_after: Span = Field(timedelta(seconds=1), description="an answer that takes longer is slow", examples=["1s"])
+    slow_query: Span = Field(timedelta(minutes=5), description="a query of others that runs longer is slow")
+    connections: float = Field(0.9, gt=0, le=1, description="share of the allowed connections that is too many")
+    lag: Span = Field(timedelta(minutes=5), description="a replica further behind is told")
+    certificate: Span = Field(timedelta(days=14), description="a certificate that ends sooner is told")

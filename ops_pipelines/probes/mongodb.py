@@ -1,0 +1,55 @@
+"""Ask a MongoDB server how it is. What the role `clusterMonitor` is missing for, it does not say."""
+
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+from pymongo.database import Database
+from pymongo.errors import OperationFailure
+
+from ops_pipelines.engines.mongodb.connection import Server, connected
+from ops_pipelines.probes.measured import Figures
+
+_PRIMARY = 1
+
+
+def measure(url: str, *, limit: timedelta, slow_query: timedelta) -> tuple[float, Figures]:
+    """How long it took to let us in and answer, in seconds, and what it said. Raises SourceError."""
+    begun = time.perf_counter()
+    with connected(Server(url, connect=limit, stall=limit)) as database:
+        latency_s = time.perf_counter() - begun
+        admin = database.client.admin
+        connections = _asked(admin, {"serverStatus": 1}).get("connections", {})
+        current, free = connections.get("current"), connections.get("available")
+        running = _asked(admin, {"currentOp": 1, "active": True}).get("inprog")
+        return latency_s, Figures(
+            connections=current,
+            connections_allowed=current + free if current is not None and free is not None else None,
+            slow_queries=sum(_is_slow(each, slow_query) for each in running) if running is not None else None,
+            size_bytes=int(_asked(database, {"dbStats": 1}).get("storageSize", 0)) or None,
+            lag_s=_lag(_asked(admin, {"replSetGetStatus": 1}).get("members", [])),
+        )
+
+
+def _asked(database: Database[dict[str, Any]], command: dict[str, Any]) -> dict[str, Any]:
+    """The answer; nothing when the server does not know the command or we may not ask."""
+    try:
+        return database.command(command)
+    except OperationFailure:
+        return {}
+
+
+def _is_slow(operation: dict[str, Any], longest: timedelta) -> bool:
+    """Not every server filters as it is asked to; a dump of our own is slow by nature."""
+    ours = operation.get("appName") == "ops_pipelines"
+    return not ours and bool(operation.get("secs_running", 0) > longest.total_seconds())
+
+
+def _lag(members: list[dict[str, Any]]) -> float | None:
+    """Seconds by which the last of a replica set is behind its primary."""
+    moments = {member["state"]: member["optimeDate"] for member in members if "optimeDate" in member}
+    if _PRIMARY not in moments:
+        return None
+    newest: datetime = moments[_PRIMARY]
+    behind: list[float] = [(newest - each["optimeDate"]).total_seconds() for each in members if "optimeDate" in each]
+    return max(behind)

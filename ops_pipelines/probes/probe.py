@@ -1,0 +1,99 @@
+"""One round of probes: every target is asked, side by side and within its time; the ledger keeps what was found."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TookTooLong
+from datetime import datetime
+from importlib import import_module
+from urllib.parse import urlsplit
+
+from ops_pipelines.config.probes import Probes
+from ops_pipelines.config.sources import FilesSource
+from ops_pipelines.errors import OpsError
+from ops_pipelines.probes import http, redis
+from ops_pipelines.probes.measured import Figures, Measured, keep
+from ops_pipelines.workspace import Workspace
+
+Ask = Callable[[], tuple[float, Figures]]
+Answer = Future[tuple[float, Figures]]
+_SIDE_BY_SIDE = 16
+_HANGING = 3  # several questions are asked of a server, each within its time
+
+
+def probed_sources(workspace: Workspace) -> list[str]:
+    """The sources whose servers are asked."""
+    probes = workspace.config.probes
+    asked = probes is not None and probes.sources
+    return [name for name, each in workspace.config.sources.items() if asked and not isinstance(each, FilesSource)]
+
+
+def probe_all(workspace: Workspace) -> list[Measured]:
+    """Ask every target, and keep what was found.
+
+    Returns:
+        Nothing when no probes are configured.
+    Raises:
+        LedgerError: nothing can be kept.
+    """
+    probes = workspace.config.probes
+    if probes is None:
+        return []
+    asked = {
+        name: (workspace.source(name).kind, _server(workspace, name, probes)) for name in probed_sources(workspace)
+    }
+    targets = {**asked, **{name: _service(name, probes) for name in probes.services if name not in asked}}
+    begun, rounds = workspace.clock.now(), 1 + len(targets) // _SIDE_BY_SIDE
+    deadline = time.monotonic() + _HANGING * probes.timeout.total_seconds() * rounds
+    # Who hangs in spite of its own limits keeps a thread, and nobody else waiting.
+    threads = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="probe")
+    try:
+        answers = {name: threads.submit(ask) for name, (_kind, ask) in targets.items()}
+        found = [_measured(name, kind, begun, answers[name], deadline) for name, (kind, _ask) in targets.items()]
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+    with workspace.ledger.session() as session:
+        keep(session, found)
+    return found
+
+
+def _measured(name: str, kind: str, at: datetime, answer: Answer, deadline: float) -> Measured:
+    try:
+        latency_s, figures = answer.result(timeout=max(0.0, deadline - time.monotonic()))
+    except OpsError as error:
+        return Measured(target=name, kind=kind, at=at, latency_s=None, cause=error.why or error.what)
+    except TookTooLong:
+        return Measured(target=name, kind=kind, at=at, latency_s=None, cause="it keeps us waiting without an end")
+    return Measured(target=name, kind=kind, at=at, latency_s=latency_s, figures=figures)
+
+
+def _server(workspace: Workspace, name: str, probes: Probes) -> Ask:
+    source = workspace.source(name)
+    assert not isinstance(source, FilesSource)
+
+    def ask() -> tuple[float, Figures]:
+        # Imported here: only who has such a server loads its driver.
+        measure = import_module(f"ops_pipelines.probes.{source.kind}").measure
+        url = source.url.reveal(purpose=f"url of {name}")
+        answer: tuple[float, Figures] = measure(url, limit=probes.timeout, slow_query=probes.slow_query)
+        return answer
+
+    return ask
+
+
+def _service(name: str, probes: Probes) -> tuple[str, Ask]:
+    """What kind a service is, which its URL says, and how to ask it."""
+    try:
+        url = probes.services[name].reveal(purpose=f"probes.services.{name}")
+    except OpsError as error:
+        return "http", _refusing(error)
+    if urlsplit(url).scheme in ("redis", "rediss"):
+        return "redis", lambda: redis.measure(url, limit=probes.timeout)
+    return "http", lambda: http.measure(url, limit=probes.timeout)
+
+
+def _refusing(error: OpsError) -> Ask:
+    def refuse() -> tuple[float, Figures]:
+        raise error
+
+    return refuse
