@@ -81,7 +81,6 @@ class Drills(Model):
     )
     overdue_after: Span = Field(timedelta(days=35), description="without a good drill for longer, somebody is told")
     detect_within: Span = Field(timedelta(minutes=5), description="an outage must be noticed and told within this time")
-    allow_outage: bool = Field(False, description="drills may run sources.<name>.drill.stop, which stops production")
 
     @model_validator(mode="after")
     def _questions_have_an_addressee(self) -> "Drills":

@@ -231,7 +231,7 @@ class _ByScript:
             login = self._home / "login.cnf"
             login.touch(mode=0o600)
             login.write_text(parse(target, connect=timedelta(seconds=10)).option_file(), encoding="utf-8")
-            return _TARGET, ["--login", login]
+            return _TARGET, ["--login", login, "--with-roles"]
         if manifest.kind == "mongodb":
             from ops_pipelines.engines.mongodb.connection import Server  # noqa: PLC0415
 

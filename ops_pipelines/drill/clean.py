@@ -158,10 +158,16 @@ def _from_kit(live: Config, text: bytes, directory: Path) -> Config:
     path.write_bytes(text)
     config = load_config(path)
     sources = {
-        name: source.model_copy(update={"bin_dirs": live.sources[name].bin_dirs}) if name in live.sources else source
-        for name, source in config.sources.items()
+        name: source.model_copy(update=_as_here(live.sources.get(name))) for name, source in config.sources.items()
     }
     return config.model_copy(update={"sources": sources})
+
+
+def _as_here(source: Source | None) -> dict[str, Any]:
+    """What of a source depends on where `ops.yaml` lies: relative paths in the kit's copy lead elsewhere."""
+    if source is None:
+        return {}
+    return {"bin_dirs": source.bin_dirs, **({"paths": source.paths} if isinstance(source, FilesSource) else {})}
 
 
 def _reachable(name: str, store: AnyStore, live: Config, kit: Kit) -> AnyStore:

@@ -20,6 +20,7 @@ from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.measure import compared_with_past, missed_targets
 from ops_pipelines.drill.record import Report, SourceResult
 from ops_pipelines.drill.report.keep import copy_away, described, keep_report, signer_of
+from ops_pipelines.drill.watch import end_alerts
 from ops_pipelines.engines.base import RestoreFailed
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.ledger import Entry
@@ -89,6 +90,7 @@ def run_drill(
         lease.exclusive(workspace.config.base / "locks" / "drill.lock", holder=holder, wait=_WAIT, what="the drill"),
         ExitStack() as rows,
     ):
+        end_alerts(workspace)
         started = workspace.clock.now()
         identifier = new_id(started)
         meta = {"scenario": scenario, "drill": identifier, "started_by": by}

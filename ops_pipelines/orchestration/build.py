@@ -7,6 +7,7 @@ import dagster as dg
 
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration.assets.common import Chain
+from ops_pipelines.orchestration.assets.drill import build_drill_asset
 from ops_pipelines.orchestration.assets.dump import build_dump
 from ops_pipelines.orchestration.assets.offsite import build_offsite
 from ops_pipelines.orchestration.assets.report import build_report_asset
@@ -14,6 +15,7 @@ from ops_pipelines.orchestration.assets.retention import build_retention_asset
 from ops_pipelines.orchestration.assets.verified import build_verified
 from ops_pipelines.orchestration.checks.rpo import build_rpo_check
 from ops_pipelines.orchestration.checks.three_two_one import build_three_two_one_check
+from ops_pipelines.orchestration.drill_job import build_drill_job
 from ops_pipelines.orchestration.jobs import build_backup_job
 from ops_pipelines.orchestration.outside import build_heartbeat_sensor
 from ops_pipelines.orchestration.partitions import daily
@@ -36,17 +38,19 @@ def build_definitions(config: Config, *, overrides: Mapping[str, object] | None 
     """
     workspace = open_workspace(config)
     calendar = daily(workspace)
-    job = build_backup_job()
+    job = build_backup_job(config)
+    drill = build_drill_job(config)
     resources: dict[str, object] = {WORKSPACE: workspace, WATCHER: Watcher(), **(overrides or {})}
     return dg.Definitions(
         assets=[
             *(asset for name in config.sources for asset in _chain(Chain(config, name, calendar))),
             build_report_asset(config),
             build_retention_asset(config),
+            *build_drill_asset(config),
         ],
         asset_checks=[build(name) for name in config.sources for build in (build_rpo_check, build_three_two_one_check)],
-        jobs=[job],
-        schedules=[*build_schedules(config, job), build_retention_schedule(config)],
+        jobs=[job, *drill.jobs],
+        schedules=[*build_schedules(config, job), build_retention_schedule(config), *drill.schedules],
         sensors=[build_rpo_sensor(config), build_alert_sensor(config), *build_heartbeat_sensor(config)],
         resources=resources,
         # In one process a killed run leaves no orphan step, and three assets take 5 s instead of 16.

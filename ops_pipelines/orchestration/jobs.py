@@ -29,11 +29,14 @@ def _own_assets(config: Config, source: str) -> list[dg.AssetKey]:
     return [names.dump_key(source, settings.kind), *copies, names.verified_key(source)]
 
 
-def build_backup_job() -> "UnresolvedAssetJobDefinition":
+def build_backup_job(config: Config) -> "UnresolvedAssetJobDefinition":
     """The job that schedules, the UI and `ops backup` share; each run selects one source's assets."""
     return dg.define_asset_job(
         names.BACKUP_JOB,
-        selection=dg.AssetSelection.all(),
+        # A drill plays a disaster on all sources at once: it has a job of its own.
+        selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*map(names.drill_key, config.sources))
+        if config.drills is not None
+        else dg.AssetSelection.all(),
         description="Dump, copy, restore, compare, report.",
         tags={"dagster/max_runtime": str(6 * 3600)},
     )

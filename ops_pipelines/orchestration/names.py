@@ -5,6 +5,8 @@ from typing import Literal
 import dagster as dg
 
 BACKUP_JOB = "backup"
+DRILL_JOB = "dr_drill"
+DRILL_POOL = "dr_drill"
 REPORT_KEY = dg.AssetKey(["backup_report"])
 RETENTION_KEY = dg.AssetKey(["retention"])
 SOURCE_TAG = "ops/source"
@@ -27,6 +29,11 @@ def copy_key(source: str, store: str) -> dg.AssetKey:
 def verified_key(source: str) -> dg.AssetKey:
     """`crm/verified`."""
     return dg.AssetKey([source, "verified"])
+
+
+def drill_key(source: str) -> dg.AssetKey:
+    """`crm/drill`."""
+    return dg.AssetKey([source, "drill"])
 
 
 def pool(source: str) -> str:

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.clock import human_duration
+from ops_pipelines.config.drills import Drills
 from ops_pipelines.config.sources import Source
 from ops_pipelines.config.values import Duration
 from ops_pipelines.errors import OpsError
@@ -55,6 +56,8 @@ def phases_of(workspace: Workspace, name: str, catalogue: Catalogue, now: dateti
     found.append(_verify(name, source, catalogue, now))
     if source.keep is not None:
         found.append(_retention(name, last, now))
+    if (drills := workspace.config.drills) is not None:
+        found.append(_drill(drills, last, now))
     return found
 
 
@@ -151,6 +154,29 @@ def _retention(name: str, last: Mapping[str, Activity] | None, now: datetime) ->
     if attempt.status == FAILED:
         return PhaseHealth(phase="retention", state="STALE", age=age, cause=_first_line(attempt.error), next=dry_run)
     return PhaseHealth(phase="retention", state="OK", age=age, cause=f"last deleted {human_duration(age)} ago")
+
+
+def _drill(drills: Drills, last: Mapping[str, Activity] | None, now: datetime) -> PhaseHealth:
+    again = f"ops drill {drills.scenario}"
+    if last is None:
+        return PhaseHealth(phase="drill", state="UNKNOWN", cause="the ledger cannot be read", next="ops doctor")
+    attempt = last.get("drill")
+    age = now - attempt.started_at if attempt is not None else None
+
+    def told(state: State, cause: str, advice: str = again) -> PhaseHealth:
+        return PhaseHealth(
+            phase="drill", state=state, age=age, threshold=drills.overdue_after, cause=cause, next=advice
+        )
+
+    if attempt is None or age is None:
+        return told("NEVER", "no disaster drill yet")
+    scenario = attempt.meta.get("scenario", "drill")
+    if attempt.status == FAILED:
+        return told("FAIL", f"the last drill failed: {_first_line(attempt.error)}")
+    if age > drills.overdue_after:
+        allowed = human_duration(drills.overdue_after)
+        return told("OVERDUE", f"last drilled {human_duration(age)} ago, {allowed} is allowed")
+    return told("OK", f"{scenario} passed {human_duration(age)} ago", "")
 
 
 def _aged(age: timedelta, source: Source) -> tuple[State, str]:

@@ -27,7 +27,8 @@ Options
                      For `open`: opens a kit that was sealed for a recipient
   --backup ID        this restore point; otherwise the newest verified one, or else the newest
   --login FILE       MySQL: option file with host, user, password; MongoDB: mongorestore's --config file
-  --with-roles       PostgreSQL: also the roles of the old server; for a new server of its own
+  --with-roles       for a new server of its own. PostgreSQL: also the roles of the old server; MySQL: accounts that
+                     nobody can log in to, as which views and routines run
   --passphrase-file FILE   for `open`; otherwise $KIT_PASSPHRASE, otherwise it is asked for
   --work DIR         for decrypted bytes while they are needed; otherwise $TMPDIR or /tmp
 Where the database server is: PGHOST, PGPORT, PGUSER, PGPASSWORD (PostgreSQL), --login (the others).
@@ -461,12 +462,14 @@ restore_mysql() {
   done
   mysql_ask "create database if not exists \`$to\` ${charset:+character set $charset} ${collation:+collate $collation}" ||
     fail "the database $to cannot be created"
+  [ -z "$roles" ] || mysql_definers
   say "loading into $to"
   complaints=0
   mysql_here <"$work/dump.sql" >"$work/here.sql"
   rm -f "$work/dump.sql"
   "$client" "--defaults-extra-file=$login" --default-character-set=utf8mb4 --binary-mode --max-allowed-packet=1G \
-    "--database=$to" <"$work/here.sql" || fail "$client refused the dump" "look at its message above; $to is incomplete"
+    "--database=$to" <"$work/here.sql" || fail "$client refused the dump" \
+    "look at its message above; $to is incomplete" "when it lacks a definer: drop $to, and restore with --with-roles"
   rows=$(mysql_ask "select concat('select count(*) from \`', replace(table_name, '\`', '\`\`'), '\`;')
       from information_schema.tables where table_schema = '$to' and table_type in ('BASE TABLE', 'SYSTEM VERSIONED')
     union all
@@ -474,6 +477,22 @@ restore_mysql() {
       from information_schema.tables where table_schema = '$to' and table_type = 'SYSTEM VERSIONED'" |
     "$client" "--defaults-extra-file=$login" -N -B "--database=$to" | awk '{ sum += $1 } END { printf "%d", sum }')
   conclude "$rows" rows "$(summary rows)"
+}
+
+# Views, routines, triggers and events run as accounts of the old server: without them a view of a view cannot be made.
+mysql_definers() {
+  awk '/^  "definers": \[$/ { on = 1; next } on && /^  \]/ { exit }
+    on { sub(/^ *"/, ""); sub(/",?$/, ""); print }' "$point/manifest.json" >"$work/definers"
+  while read -r each; do
+    case $each in
+      *[\`\\\"]* | @*) warn "the account $each is not made: its name is no plain one" ;;
+      *)
+        account="\`${each%@*}\`@\`${each##*@}\`"
+        mysql_ask "create user if not exists $account account lock" ||
+          fail "the account $each cannot be made" "leave out --with-roles, or log in as an administrator"
+        mysql_ask "grant all on \`$to\`.* to $account" || fail "the account $each cannot be given rights on $to" ;;
+    esac
+  done <"$work/definers"
 }
 
 # A dump may name the database it came from: it must not change that one, should it be on this server.

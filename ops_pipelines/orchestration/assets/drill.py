@@ -1,0 +1,122 @@
+"""The `drill` assets: one step plays a disaster on whole applications, and every source that came back is an event."""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+from pydantic import Field
+
+from ops_pipelines.config.drills import SCENARIOS, Drills
+from ops_pipelines.config.models import Config
+from ops_pipelines.drill.record import Report, SourceResult
+from ops_pipelines.drill.report.pages import headline, markdown
+from ops_pipelines.drill.run import Drilled, run_drill
+from ops_pipelines.errors import OpsError
+from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.describe import Metadata, bullets, failures_explained
+from ops_pipelines.orchestration.resources import Watcher
+from ops_pipelines.redact import redact
+from ops_pipelines.workspace import Workspace
+
+DRILL_OP = "dr_drill_step"
+
+
+class DrillConfig(dg.Config):
+    """What to play; the configured scenario, on every application, unless said otherwise."""
+
+    scenario: str = Field("", description=f"one of {', '.join(SCENARIOS)}")
+    applications: list[str] = Field([], description="only these")
+    seed: int = Field(-1, description="repeats the choice of a random_restore_point")
+
+
+def build_drill_asset(config: Config) -> list[dg.AssetsDefinition]:
+    """The drill of every source, as one step; nothing where no drills are configured."""
+    if config.drills is None:
+        return []
+    drills = config.drills
+    specs = [
+        dg.AssetSpec(
+            names.drill_key(name),
+            group_name=name,
+            tags={names.SOURCE_TAG: name},
+            owners=["team:ops"],
+            kinds={"drill"},
+            skippable=True,
+            deps=[dg.AssetDep(names.verified_key(name), partition_mapping=dg.LastPartitionMapping())],
+            freshness_policy=dg.FreshnessPolicy.time_window(fail_window=drills.overdue_after),
+            description=f"`{name}` recovered in a disaster drill, with its application, from what survives elsewhere.",
+        )
+        for name in config.sources
+    ]
+
+    @dg.multi_asset(name=DRILL_OP, specs=specs, pool=names.DRILL_POOL, op_tags={"dagster/priority": "-1"})
+    def drill(
+        context: dg.AssetExecutionContext,
+        config: DrillConfig,
+        workspace: dg.ResourceParam[Workspace],
+        watcher: dg.ResourceParam[Watcher],
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        with failures_explained():
+            drilled = _run(context, config, workspace, drills)
+        yield from _events(drilled)
+        if not drilled.report.passed:
+            problems = bullets(drilled.report.problems)
+            raise dg.Failure(
+                description=redact(f"the drill failed\n{problems}\n  next: read {drilled.directory}/report.md"),
+                metadata={"report": dg.MetadataValue.md(redact(markdown(drilled.report)))},
+                allow_retries=False,
+            )
+
+    return [drill]
+
+
+def _run(context: dg.AssetExecutionContext, config: DrillConfig, workspace: Workspace, drills: Drills) -> Drilled:
+    scenario = config.scenario or drills.scenario
+    known = [each for each in SCENARIOS if each == scenario]
+    if not known:
+        raise OpsError(f"there is no scenario {scenario!r}", next=f"one of {', '.join(SCENARIOS)}")
+    tags = context.run.tags
+    schedule, user = tags.get("dagster/schedule_name"), tags.get("user")
+    by = f"schedule {schedule}" if schedule else tags.get("ops/started_by") or user or "somebody in Dagster's UI"
+
+    def tell(step: str, _done: int, total: int | None) -> None:
+        if total is None:
+            context.log.info(redact(step))
+
+    return run_drill(
+        workspace,
+        known[0],
+        applications=config.applications,
+        seed=config.seed if config.seed >= 0 else None,
+        started_by=by,
+        run_id=context.run.run_id,
+        progress=tell,
+    )
+
+
+def _events(drilled: Drilled) -> Iterator[dg.MaterializeResult[None]]:
+    """A materialization of every source that came back."""
+    for group in drilled.report.groups:
+        for each in group.sources if group.passed else ():
+            yield dg.MaterializeResult(
+                asset_key=names.drill_key(each.source), metadata=_metadata(drilled, drilled.report, each)
+            )
+
+
+def _metadata(drilled: Drilled, report: Report, result: SourceResult) -> Metadata:
+    loss = result.loss
+    lines: Sequence[str] = [*report.missed, *(f"not proved: {each}" for each in report.limits)]
+    return {
+        "drill": dg.MetadataValue.text(report.id),
+        "scenario": dg.MetadataValue.text(report.scenario),
+        "result": dg.MetadataValue.text(redact(headline(report))),
+        "started_by": dg.MetadataValue.text(report.started_by),
+        "backup_id": dg.MetadataValue.text(result.backup_id),
+        "store": dg.MetadataValue.text(result.store),
+        "rto_s": dg.MetadataValue.float(result.took_s),
+        **{f"{step}_s": dg.MetadataValue.float(seconds) for step, seconds in result.seconds.items()},
+        **({"lost_minutes": dg.MetadataValue.float(loss.minutes)} if loss is not None else {}),
+        **({"lost_rows": dg.MetadataValue.int(loss.rows)} if loss is not None and loss.rows is not None else {}),
+        **({"look": dg.MetadataValue.md(bullets(lines))} if lines else {}),
+        "report": dg.MetadataValue.md(redact(markdown(report))),
+        "path": dg.MetadataValue.path(str(drilled.directory)),
+    }

@@ -1,0 +1,43 @@
+"""The job `dr_drill` and its weekly schedule; run config says what is played."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from ops_pipelines.config.models import Config
+from ops_pipelines.orchestration import names
+
+if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+
+@dataclass(frozen=True)
+class DrillJob:
+    """What drills add to the definitions; empty where none are configured."""
+
+    jobs: "Sequence[UnresolvedAssetJobDefinition]" = ()
+    schedules: Sequence[dg.ScheduleDefinition] = ()
+
+
+def build_drill_job(config: Config) -> DrillJob:
+    """The job that schedule and UI share."""
+    if config.drills is None:
+        return DrillJob()
+    job = dg.define_asset_job(
+        names.DRILL_JOB,
+        selection=dg.AssetSelection.assets(*map(names.drill_key, config.sources)),
+        description="Plays a disaster: recovers whole applications away from production, and signs a report.",
+        # Backups go first.
+        tags={"dagster/priority": "-1", "dagster/max_runtime": str(12 * 3600)},
+    )
+    schedule = dg.ScheduleDefinition(
+        name="dr_drill_weekly",
+        job=job,
+        cron_schedule=config.drills.every,
+        execution_timezone=config.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Plays {config.drills.scenario} at {config.drills.every} ({config.timezone}).",
+    )
+    return DrillJob([job], [schedule])

@@ -1,0 +1,116 @@
+"""Every scenario, against real servers, with a Ceph gateway as what survives."""
+
+import secrets
+import sys
+from pathlib import Path
+
+import pytest
+
+from ops_pipelines.drill.report.keep import read_report
+from ops_pipelines.drill.run import Drilled, run_drill
+from ops_pipelines.ledger.models import FAILED
+from ops_pipelines.watch.phases import PhaseHealth, phases_of
+from tests.conftest import TestServer
+from tests.drill.conftest import House, bucket_of, build
+from tests.servers.ceph import Ceph
+from tests.watch.receivers import Webhook
+
+
+@pytest.fixture
+def house(tmp_path: Path, pg18: TestServer, ceph: Ceph, channel: Webhook) -> House:
+    """A house whose bucket is at the gateway."""
+    store = bucket_of(ceph, f"drill-{secrets.token_hex(4)}")
+    return build(tmp_path, pg18, channel.url, store, sys.executable)
+
+
+def drill_phase(house: House, name: str) -> PhaseHealth:
+    workspace = house.workspace()
+    phases = phases_of(workspace, name, workspace.catalogue(name), workspace.clock.now())
+    return next(each for each in phases if each.phase == "drill")
+
+
+def assert_passed(house: House, drilled: Drilled) -> None:
+    assert drilled.report.passed, drilled.report.problems
+    assert read_report(drilled.directory).model_dump_json() == drilled.report.model_dump_json()
+    assert not drilled.not_copied
+    assert house.leftovers() == []
+
+
+def test_total_loss_recovers_the_application_from_the_bucket_and_the_kit_alone(house: House) -> None:
+    assert drill_phase(house, "crm").state == "NEVER"
+    for name in ("age.key", "restic", "url"):  # gone with the machine
+        (house.path / name).unlink()
+    drilled = run_drill(house.workspace(), "total_loss", started_by="an auditor")
+    assert_passed(house, drilled)
+    report = drilled.report
+    (group,) = report.groups
+    assert [each.source for each in group.sources] == ["crm", "uploads"]
+    assert [(check.name, check.passed) for check in group.checks] == [("selftest", True), ("web", True), ("many", True)]
+    assert "43 companies" not in group.checks[1].detail and group.sources[0].rows == 44
+    assert any(check.name == "references" and check.passed for check in group.sources[1].checks)
+    assert report.stores == ["far"] and report.started_by == "an auditor" and report.by_hand[0].passed
+    assert drill_phase(house, "crm").state == "OK"
+    assert "43" in group.checks[2].detail
+    again = run_drill(house.workspace(), "total_loss").report
+    assert {again.by_hand[0].source, report.by_hand[0].source} == {"crm", "uploads"}  # they take turns
+    assert again.groups[0].sources[0].past_s == [group.sources[0].took_s]
+
+
+def test_corruption_goes_back_to_the_older_one_and_counts_the_rows(house: House) -> None:
+    drilled = run_drill(house.workspace(), "corruption")
+    assert_passed(house, drilled)
+    crm, uploads = drilled.report.groups[0].sources
+    assert crm.loss is not None and crm.loss.rows == 3 and list(crm.loss.tables.values()) == [3]
+    assert crm.loss.minutes > 0 and uploads.loss is not None and uploads.loss.rows == 0
+    older, _newer = house.workspace().catalogue("crm").points
+    assert crm.backup_id == older.id
+
+
+def test_an_outage_is_noticed_told_and_its_end_too(house: House, channel: Webhook) -> None:
+    drilled = run_drill(house.workspace(), "outage")
+    assert_passed(house, drilled)
+    outage = drilled.report.outage
+    assert outage is not None and outage.detected_s is not None and outage.recovered_s is not None
+    assert outage.channel == "hook" and outage.resolved
+    assert outage.detected_s < outage.recovered_s
+    assert [("DRILL" in text) for text in channel.texts] == [True, True]
+    assert house.server.sql("select 1", database=house.database) == [(1,)]  # production was not touched
+
+
+def test_an_outage_that_nobody_is_told_of_fails_the_drill(house: House, channel: Webhook) -> None:
+    channel.always.status = 500
+    drilled = run_drill(house.workspace(), "outage")
+    assert "would not have been told" in drilled.report.failure
+    assert drill_phase(house, "crm").state == "FAIL"
+
+
+def test_lost_keys_recovers_with_the_second_identity_only(house: House) -> None:
+    (house.path / "age.key").unlink()
+    drilled = run_drill(house.workspace(), "lost_keys")
+    assert_passed(house, drilled)
+    assert "second identity only" in drilled.report.kit
+
+
+def test_a_random_restore_point_is_chosen_again_by_its_seed(house: House) -> None:
+    chosen = set()
+    for seed in (1, 2, 1):
+        drilled = run_drill(house.workspace(), "random_restore_point", seed=seed)
+        assert_passed(house, drilled)
+        (source,) = drilled.report.groups[0].sources
+        chosen.add((seed, source.source, source.backup_id, source.store))
+        assert drilled.report.seed == seed
+    assert len(chosen) == 2
+
+
+def test_a_drill_that_fails_is_a_failed_activity_and_says_why(house: House) -> None:
+    drills = {"drills": {"applications": {"crm": {"sources": ["crm", "uploads"], "checks": [
+        {"name": "login", "startup": "0s", "command": ["sh", "-c", "echo no such user >&2; exit 1"]}]}}}}  # fmt: skip
+    house.change(**drills)
+    drilled = run_drill(house.workspace(), "total_loss")
+    assert not drilled.report.passed and "no such user" in drilled.report.problems[0]
+    assert any("recovery kit" in limit for limit in drilled.report.limits)
+    rows = house.workspace().ledger.recent(kind="drill")
+    assert {row.status for row in rows} == {FAILED} and {row.source for row in rows} == {"crm", "uploads"}
+    phase = drill_phase(house, "uploads")
+    assert phase.state == "FAIL" and "no such user" in phase.cause
+    assert house.leftovers() == []
