@@ -19,6 +19,7 @@ from ops_pipelines.orchestration.drill_job import build_drill_job
 from ops_pipelines.orchestration.jobs import build_backup_job
 from ops_pipelines.orchestration.outside import build_heartbeat_sensor
 from ops_pipelines.orchestration.partitions import daily
+from ops_pipelines.orchestration.probes import build_probes
 from ops_pipelines.orchestration.resources import WATCHER, WORKSPACE, Watcher
 from ops_pipelines.orchestration.retention_schedule import build_retention_schedule
 from ops_pipelines.orchestration.schedules import build_schedules
@@ -40,9 +41,11 @@ def build_definitions(config: Config, *, overrides: Mapping[str, object] | None 
     calendar = daily(workspace)
     job = build_backup_job(config)
     drill = build_drill_job(config)
+    servers, probe_sensors = build_probes(config)
     resources: dict[str, object] = {WORKSPACE: workspace, WATCHER: Watcher(), **(overrides or {})}
     return dg.Definitions(
         assets=[
+            *servers,
             *(asset for name in config.sources for asset in _chain(Chain(config, name, calendar))),
             build_report_asset(config),
             build_retention_asset(config),
@@ -51,7 +54,7 @@ def build_definitions(config: Config, *, overrides: Mapping[str, object] | None 
         asset_checks=[build(name) for name in config.sources for build in (build_rpo_check, build_three_two_one_check)],
         jobs=[job, *drill.jobs],
         schedules=[*build_schedules(config, job), build_retention_schedule(config), *drill.schedules],
-        sensors=[build_rpo_sensor(config), build_alert_sensor(config), *build_heartbeat_sensor(config)],
+        sensors=[build_rpo_sensor(config), build_alert_sensor(config), *build_heartbeat_sensor(config), *probe_sensors],
         resources=resources,
         # In one process a killed run leaves no orphan step, and three assets take 5 s instead of 16.
         executor=dg.in_process_executor,

@@ -8,6 +8,7 @@ from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
 from ops_pipelines.orchestration.describe import failures_explained, manifest_metadata
 from ops_pipelines.orchestration.partitions import points_of, still_now
+from ops_pipelines.orchestration.probes import is_probed, server_key
 from ops_pipelines.orchestration.resources import Watcher
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.workspace import Workspace
@@ -20,6 +21,7 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
         key=names.dump_key(chain.name, chain.source.kind),
         op_tags=names.order("snapshot" if chain.source.kind == "files" else "dump"),
         kinds={chain.source.kind},
+        deps=[server_key(chain.name)] if is_probed(chain.config, chain.name) else [],
         freshness_policy=chain.freshness,
         description=(
             f"A consistent snapshot of `{chain.name}`, compressed, encrypted and sealed in the local store. "

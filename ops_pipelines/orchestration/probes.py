@@ -1,0 +1,66 @@
+"""Probes in Dagster: the server of each database as an external asset above its dump, observed once a minute."""
+
+import dagster as dg
+
+from ops_pipelines.config.models import Config
+from ops_pipelines.config.sources import FilesSource
+from ops_pipelines.orchestration.outside import sensor_errors_reported
+from ops_pipelines.probes.measured import Measured
+from ops_pipelines.probes.probe import probe_all
+from ops_pipelines.workspace import Workspace
+
+_EVERY_S = 60
+
+
+def server_key(source: str) -> dg.AssetKey:
+    """`crm/server`."""
+    return dg.AssetKey([source, "server"])
+
+
+def is_probed(config: Config, source: str) -> bool:
+    """Whether the server of a source is asked."""
+    probes = config.probes
+    return probes is not None and probes.sources and not isinstance(config.sources[source], FilesSource)
+
+
+def build_probes(config: Config) -> tuple[list[dg.AssetSpec], list[dg.SensorDefinition]]:
+    """The external assets and the sensor that observes them; nothing without `probes:`."""
+    if config.probes is None:
+        return [], []
+    probes = config.probes
+    specs = [
+        dg.AssetSpec(
+            server_key(name),
+            group_name=name,
+            kinds={source.kind},
+            description=f"The server that `{name}` lives on, asked once a minute how it is.",
+        )
+        for name, source in config.sources.items()
+        if is_probed(config, name)
+    ]
+    specs += [
+        dg.AssetSpec(dg.AssetKey(["services", name]), group_name="services", description="Asked once a minute.")
+        for name in probes.services
+    ]
+
+    @dg.sensor(
+        name="probe_watch",
+        minimum_interval_seconds=_EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=f"Asks {len(specs)} servers and services how they are.",
+    )
+    def probe_watch(workspace: dg.ResourceParam[Workspace]) -> dg.SensorResult:
+        with sensor_errors_reported("probe_watch"):
+            found = probe_all(workspace)
+        said = ", ".join(f"{each.target} {'up' if each.is_up else 'DOWN'}" for each in found)
+        return dg.SensorResult(asset_events=[_observation(each) for each in found], skip_reason=dg.SkipReason(said))
+
+    return specs, [probe_watch]
+
+
+def _observation(found: Measured) -> dg.AssetObservation:
+    key = server_key(found.target) if found.is_source else dg.AssetKey(["services", found.target])
+    figures = {name: value for name, value in found.figures.model_dump(mode="json").items() if value is not None}
+    known = {"latency_s": found.latency_s, "cause": found.cause or None}
+    metadata = {"up": found.is_up, **{name: value for name, value in known.items() if value is not None}, **figures}
+    return dg.AssetObservation(key, metadata=metadata)
