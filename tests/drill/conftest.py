@@ -111,7 +111,7 @@ def build(path: Path, server: TestServer, channel_url: str, store: dict[str, Any
                 "references": {"sql": "select path from attachments", "below": str(uploads)},
             },
         },
-        "alerts": {"channels": {"hook": {"file": "hook"}}},
+        "alerts": {"channels": {"slack": {"file": "hook"}}},
         "drills": {
             "kit": {"directory": "kit", "passphrase": {"file": "pass"}},
             "applications": {"crm": {"sources": ["crm", "uploads"], "checks": checks}},

@@ -71,7 +71,7 @@ def test_an_outage_is_noticed_told_and_its_end_too(house: House, channel: Webhoo
     assert_passed(house, drilled)
     outage = drilled.report.outage
     assert outage is not None and outage.detected_s is not None and outage.recovered_s is not None
-    assert outage.channel == "hook" and outage.resolved
+    assert outage.channel == "slack" and outage.resolved
     assert outage.detected_s < outage.recovered_s
     assert [("DRILL" in text) for text in channel.texts] == [True, True]
     assert house.server.sql("select 1", database=house.database) == [(1,)]  # production was not touched
