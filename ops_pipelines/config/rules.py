@@ -26,6 +26,10 @@ def broken_rules(config: Config, parsed: Document) -> Iterator[Mistake]:
                 f"web.legacy_metrics.{number}.source",
                 f"no source is called {legacy.source!r} (sources: {known})",
             )
+    for name in config.probes.services if config.probes is not None else ():
+        if name in config.sources:
+            path = ("probes", "services", name)
+            yield Mistake(parsed.line_of(path), ".".join(path), "a source has this name: incidents would be mixed up")
     if config.drills is not None:
         yield from _drill_checks(config, config.drills, parsed)
     told = set()

@@ -42,7 +42,7 @@ def probe_all(workspace: Workspace) -> list[Measured]:
     asked = {
         name: (workspace.source(name).kind, _server(workspace, name, probes)) for name in probed_sources(workspace)
     }
-    targets = {**asked, **{name: _service(name, probes) for name in probes.services if name not in asked}}
+    targets = {**asked, **{name: _service(name, probes) for name in probes.services}}
     begun, rounds = workspace.clock.now(), 1 + len(targets) // _SIDE_BY_SIDE
     deadline = time.monotonic() + _HANGING * probes.timeout.total_seconds() * rounds
     # Who hangs in spite of its own limits keeps a thread, and nobody else waiting.

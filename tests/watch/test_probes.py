@@ -18,6 +18,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from ops_pipelines.config.errors import ConfigError
 from ops_pipelines.config.load import load_config
 from ops_pipelines.config.probes import Probes
 from ops_pipelines.probes.measured import Measured, kept
@@ -216,3 +217,8 @@ def test_a_server_that_is_down_is_told_and_counted_and_so_is_its_return(
     watch_once(workspace)
     assert any("OK crm: postgres does not answer: recovered" in text for text in hook.texts)
     assert at(exposition(workspace), "ops_probe_up", target="crm", kind="postgres") == 1
+
+
+def test_a_service_may_not_have_the_name_of_a_source(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"probes\.services\.crm.*a source has this name"):
+        house(tmp_path, "postgresql://u@127.0.0.1:1/x", services={"crm": "http://127.0.0.1:1/"})

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from ops_pipelines import logs
+from ops_pipelines.probes.measured import Figures, Measured, keep
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.watch.metrics import exposition
 from ops_pipelines.watch.snapshots import look
@@ -107,6 +108,11 @@ def test_every_metric_and_label_of_rules_and_dashboards_is_on_our_page(make_hous
     house.holds("forge", "bad")
     look(house.workspace, watching=True)
     watch_once(house.workspace)
+    figures_of_all = {name: 1 for name in Figures.model_fields if name != "certificate_ends_at"}
+    probed = Figures.model_validate({**figures_of_all, "certificate_ends_at": house.workspace.clock.now()})
+    with house.workspace.ledger.session() as session:
+        at = house.workspace.clock.now()
+        keep(session, [Measured(target="crm", kind="postgres", at=at, latency_s=1.0, figures=probed)])
     with house.workspace.ledger.activity("copy", source="crm"):
         samples = figures(exposition(house.workspace))
     page: dict[str, set[str]] = {}
