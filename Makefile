@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 3000
+# Tests wait for servers more than they compute; a file's tests stay together, because they share servers.
+WORKERS ?= 3
 BIN := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 export OPS_CONFIG ?= $(CURDIR)/$(if $(wildcard ops.yaml),ops.yaml,var/demo/ops.yaml)
@@ -38,7 +40,7 @@ up: install ## Dagster's web UI, daemon and schedules on this ops.yaml, on 127.0
 	exec $(BIN)/dagster dev --host 127.0.0.1 --port $(PORT) --workspace workspace.yaml
 
 test: install-dev ## everything installed, every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 lint: install-dev ## what .ci/run checks beside the tests
 	$(BIN)/ruff check .
