@@ -28,8 +28,8 @@ def broken_rules(config: Config, parsed: Document) -> Iterator[Mistake]:
             )
     for name in config.probes.services if config.probes is not None else ():
         if name in config.sources:
-            path = ("probes", "services", name)
-            yield Mistake(parsed.line_of(path), ".".join(path), "a source has this name: incidents would be mixed up")
+            line = parsed.line_of(("probes", "services", name))
+            yield Mistake(line, f"probes.services.{name}", "a source has this name: incidents would be mixed up")
     if config.drills is not None:
         yield from _drill_checks(config, config.drills, parsed)
     told = set()
