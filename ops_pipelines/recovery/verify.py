@@ -153,6 +153,8 @@ class _Proof:
             with self._phase("compare"):
                 found = engine.contents(target, held.level)
                 self._checks += compare(held, found)
+                if manifest.adopted_from is not None:
+                    self._checks.append(_holds_something(engine.contents(target, "counts")))
             self._checks += drift(manifest, workspace.catalogue(source), workspace.source(source).verify)
             with self._phase("assert"):
                 self._checks += [_as_check(finding) for finding in engine.assertions(target, held)]
@@ -187,6 +189,12 @@ class _Proof:
 def _without_waiting(seconds: Mapping[str, float], fetch_s: float) -> dict[str, float]:
     """A part is decrypted while it is fetched: the time that went into waiting for the store is told apart."""
     return {"fetch": round(fetch_s, 3), **seconds, "decrypt": round(max(0.0, seconds.get("decrypt", 0) - fetch_s), 3)}
+
+
+def _holds_something(found: Contents) -> Check:
+    """Of an adopted backup nothing is known to compare with, but an empty database is no backup of anything."""
+    detail = f"{found.rows:,} rows in {len(found.tables)} tables; what the source held is not known"
+    return Check(name="not empty", passed=found.rows > 0, detail=detail)
 
 
 def _as_check(finding: Finding) -> Check:
