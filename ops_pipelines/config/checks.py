@@ -1,12 +1,13 @@
 """The user's own checks: a question to what was restored, and the answer that is acceptable."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from ops_pipelines.config.settings import Model
-from ops_pipelines.config.values import Duration, Name
+from ops_pipelines.config.values import Duration, Name, Span
 
 
 class Expectation(Model):
@@ -34,6 +35,18 @@ class SqlCheck(Expectation):
     def question(self) -> str:
         """What to ask the engine."""
         return self.sql
+
+
+class CommandCheck(Model):
+    """A program of the user's own, run against every restored copy."""
+
+    name: Name
+    command: tuple[str, ...] = Field(
+        min_length=1,
+        description="run with the restored copy's address in OPS_TARGET; status 0 is good",
+        examples=[["/srv/crm/bin/smoke-test", "--read-only"]],
+    )
+    limit: Span = Field(timedelta(minutes=5), description="then it is stopped, and has failed")
 
 
 class AggregationCheck(Expectation):

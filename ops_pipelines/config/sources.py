@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ops_pipelines.config.checks import AggregationCheck, SqlCheck
+from ops_pipelines.config.checks import AggregationCheck, CommandCheck, SqlCheck
 from ops_pipelines.config.secrets import Secret, SecretRef
 from ops_pipelines.config.settings import Model, Settings
 from ops_pipelines.config.values import Name, Size
@@ -29,6 +29,7 @@ class PostgresSource(Settings):
     )
     bin_dirs: tuple[Path, ...] = Field((), description=_BIN_DIRS)
     checks: tuple[SqlCheck, ...] = ()
+    commands: tuple[CommandCheck, ...] = ()
 
     @model_validator(mode="after")
     def _passwords_are_encrypted(self) -> "PostgresSource":
@@ -49,6 +50,7 @@ class MySQLSource(Settings):
     accounts: bool = Field(False, description="dump the accounts the database's users log in with; needs `encrypt`")
     bin_dirs: tuple[Path, ...] = Field((), description=_BIN_DIRS)
     checks: tuple[SqlCheck, ...] = ()
+    commands: tuple[CommandCheck, ...] = ()
 
     @model_validator(mode="after")
     def _accounts_are_encrypted(self) -> "MySQLSource":
@@ -71,6 +73,7 @@ class MongoDBSource(Settings):
     accounts: bool = Field(False, description="dump the database's users and roles; needs `encrypt`")
     bin_dirs: tuple[Path, ...] = Field((), description=_BIN_DIRS)
     checks: tuple[AggregationCheck, ...] = ()
+    commands: tuple[CommandCheck, ...] = ()
 
     @model_validator(mode="after")
     def _accounts_are_encrypted(self) -> "MongoDBSource":
@@ -113,6 +116,7 @@ class FilesSource(Settings):
     references: References | None = Field(None, description="asked of the database named by `with`")
     bin_dirs: tuple[Path, ...] = Field((), description=_BIN_DIRS)
     checks: tuple[SqlCheck, ...] = Field((), max_length=0, description="folders answer no questions")
+    commands: tuple[CommandCheck, ...] = ()
 
     @model_validator(mode="after")
     def _references_need_a_database(self) -> "FilesSource":

@@ -1,14 +1,42 @@
 """The user's own checks: a question to the restored database, and whether the answer will do."""
 
+from collections.abc import Iterator
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from math import isnan
 
 from ops_pipelines.clock import human_duration
-from ops_pipelines.config.checks import AggregationCheck, Expectation, SqlCheck
+from ops_pipelines.config.checks import AggregationCheck, CommandCheck, Expectation, SqlCheck
+from ops_pipelines.config.sources import Source
 from ops_pipelines.engines.base import Engine
 from ops_pipelines.errors import SourceError
+from ops_pipelines.process import CommandFailed, Limits, run
+from ops_pipelines.redact import redact
 from ops_pipelines.vault.verdict import Check
+
+
+def run_checks(engine: Engine, target: str, source: Source, *, as_of: datetime) -> Iterator[Check]:
+    """Everything the user wants asserted about a restored copy of a source: questions, then programs.
+
+    Args:
+        as_of: the start of the dump; ages are measured from it, so an old backup stays provable.
+    """
+    for check in source.checks:
+        yield run_check(engine, target, check, as_of=as_of)
+    for program in source.commands:
+        yield _run_program(program, target)
+
+
+def _run_program(check: CommandCheck, target: str) -> Check:
+    """A program that cannot be started or takes too long has failed: it was meant to say that all is well."""
+    limits = Limits(stall=check.limit, total=check.limit)
+    try:
+        printed = run(check.command, env={"OPS_TARGET": target}, limits=limits).stdout
+    except CommandFailed as error:
+        why = error.why.splitlines()[-1] if error.why else ""
+        return Check(name=f"check {check.name}", passed=False, detail=redact(f"{error.what}: {why}".rstrip(": ")))
+    last = printed.decode(errors="replace").strip().splitlines()[-1:]
+    return Check(name=f"check {check.name}", passed=True, detail=redact(last[0]) if last else "status 0")
 
 
 def run_check(engine: Engine, target: str, check: SqlCheck | AggregationCheck, *, as_of: datetime) -> Check:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ops_pipelines.engines.base import Engine, Restored, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SourceError
-from ops_pipelines.recovery.assertions import run_check
+from ops_pipelines.recovery.assertions import run_checks
 from ops_pipelines.recovery.choose import choose_store, sentence
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.preflight import Ready, look_ahead
@@ -139,7 +139,7 @@ def prove(
     except (SourceError, Inconclusive) as error:
         checks.append(Check(name="assertions", passed=False, detail=f"not all run: {sentence(error)}", attention=True))
     source = workspace.source(manifest.source)
-    return [*checks, *(run_check(engine, url, check, as_of=manifest.started_at) for check in source.checks)]
+    return [*checks, *run_checks(engine, url, source, as_of=manifest.started_at)]
 
 
 @contextmanager

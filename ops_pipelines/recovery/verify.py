@@ -12,7 +12,7 @@ from ops_pipelines.clock import moment_of
 from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.base import Contents, Finding, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
-from ops_pipelines.recovery.assertions import run_check
+from ops_pipelines.recovery.assertions import run_checks
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.drift import drift
 from ops_pipelines.recovery.logbook import write_log
@@ -159,8 +159,8 @@ class _Proof:
             with self._phase("assert"):
                 self._checks += [_as_check(finding) for finding in engine.assertions(target, held)]
             with self._phase("checks"):
-                for check in workspace.source(source).checks:
-                    self._checks.append(run_check(engine, target, check, as_of=manifest.started_at))
+                wanted = workspace.source(source)
+                self._checks += run_checks(engine, target, wanted, as_of=manifest.started_at)
             self._check_references(manifest, found if held.level != "off" else engine.contents(target, "counts"))
             with self._phase("drop"):
                 server.close()

@@ -81,6 +81,33 @@ def test_what_the_source_has_wrong_needs_a_look_but_does_not_condemn_the_backup(
     assert "need a look" in verdict.reason
 
 
+@pytest.mark.parametrize(
+    ("command", "outcome", "said"),
+    [
+        (
+            ["sh", "-c", 'case "$OPS_TARGET" in *dbname=*) echo all is well;; *) exit 9;; esac'],
+            "verified",
+            "all is well",
+        ),
+        (["sh", "-c", "echo the invoices are gone >&2; exit 3"], "bad", "exited with status 3: the invoices are gone"),
+        (["/no/such/program"], "bad", "No such file or directory"),
+    ],
+)
+def test_a_program_of_the_users_own_has_a_say(
+    pg18: TestServer, make_workspace: MakeWorkspace, command: list[str], outcome: str, said: str
+) -> None:
+    name = pg18.new_database()
+    pg18.sql(*_SHOP, database=name)
+    commands = [{"name": "smoke", "command": command}]
+    workspace = make_workspace(pg18.url(name), copies=[], commands=commands).workspace
+    take_backup(workspace, "crm")
+    point = workspace.catalogue("crm").newest
+    assert point is not None
+    verdict = verify(workspace, point)
+    assert verdict.outcome == outcome
+    assert said in check(verdict, "check smoke").detail
+
+
 def test_a_broken_index_is_found(pg18: TestServer) -> None:
     name = pg18.new_database()
     pg18.sql(*_SHOP, database=name)
