@@ -12,7 +12,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hash
         --no-strip-extras --no-header --extra build
 DEMO_PACKAGES := mariadb-server mariadb-client postgresql restic
 # Ceph's gateway enforces object lock for real; libatomic1 is what Playwright's own driver needs.
-TEST_PACKAGES := $(DEMO_PACKAGES) age zstd openssl chromium libatomic1 ceph-mon ceph-osd radosgw ceph-common \
+TEST_PACKAGES := $(DEMO_PACKAGES) age zstd openssl chromium libatomic1 minisign ceph-mon ceph-osd radosgw ceph-common \
                  prometheus prometheus-alertmanager logrotate redis-server
 
 define debian
