@@ -129,7 +129,7 @@ def is_url(text: str) -> bool:
 
 def speaks(url: str) -> bool:
     """Whether a URL is of a MySQL or MariaDB server."""
-    return bool(_SCHEME.match(urlsplit(url).scheme))
+    return bool(_SCHEME.match(url.partition("://")[0].lower()))
 
 
 def parse(url: str, *, connect: timedelta) -> Server:
@@ -146,8 +146,11 @@ def parse(url: str, *, connect: timedelta) -> Server:
         parts = urlsplit(url)
         port = parts.port
         options = {key.replace("-", "_").lower(): value for key, value in parse_qsl(parts.query, strict_parsing=False)}
-    except ValueError as error:
-        raise _unreadable(str(error)) from None
+    except ValueError:
+        # Python's own words quote what it stumbled over: half a password, when that holds a slash.
+        raise _unreadable(
+            "host or port cannot be told; in a password, / ? # [ ] are written %2F %3F %23 %5B %5D"
+        ) from None
     if not _SCHEME.match(parts.scheme):
         raise _unreadable("it does not begin with mysql:// or mariadb://")
     password = unquote(parts.password or "")

@@ -94,6 +94,7 @@ class MySQLEngine:
             facts = database.describe(opened)
             program = self._program(facts)
             seen = _Seen.of(opened)
+            _refuse_what_the_client_cannot_name(server.database, seen, program)
             facts |= {
                 "client_version": program.version,
                 "client_product": program.product,
@@ -119,6 +120,8 @@ class MySQLEngine:
                 if not instant.shared:
                     warnings.append(_NO_LOCK)
                     readers = []
+                elif instant.by_tables:
+                    warnings.append(_LOCKED_BY_TABLES)
                 steady = [table for table in seen.tables if table not in unsteady]
                 with self._beside(readers, seen, steady, keeps_history) as fingerprint:
                     self._dump_data(sink, server, program, seen, instant, progress, keeps_history)
@@ -487,6 +490,24 @@ _NO_LOCK = (
     "the account may neither FLUSH TABLES WITH READ LOCK (RELOAD) nor LOCK TABLES, so the contents could not be "
     "recorded at the dump's instant: the fingerprint is off; grant RELOAD"
 )
+
+
+_LOCKED_BY_TABLES = (
+    "the account may not FLUSH TABLES WITH READ LOCK (RELOAD): LOCK TABLES kept writers out instead, which may roll "
+    "back a transaction of theirs as a deadlock, and a binlog position is only about the dump's instant; grant RELOAD"
+)
+
+
+def _refuse_what_the_client_cannot_name(name: str, seen: _Seen, program: Program) -> None:
+    """The dump clients escape a database's name twice as soon as they dump its events."""
+    events = [each.removeprefix("event ") for each in seen.objects if each.startswith("event ")]
+    if events and any(character in name for character in "'\"\\"):
+        raise SourceError(
+            f"database {name} cannot be dumped with its {len(events)} events",
+            why=f"{program.path.name} does not find the events of a database whose name holds a quote or a backslash",
+            safe="nothing was changed; earlier backups are untouched",
+            next="move the events to a database of a plainer name, or this database's contents to one",
+        )
 
 
 def _warnings(seen: _Seen, opened: Session, *, keeps_history: bool) -> list[str]:

@@ -19,8 +19,10 @@ from ops_pipelines.engines.mysql.definitions import Table
 from ops_pipelines.errors import SourceError
 
 _LONGEST_LOCK = timedelta(seconds=30)
-_PATIENCE_S, _TRIES = 10, 3
-_WAITED_TOO_LONG, _LOCK_REFUSED = 1205, (1044, 1142, 1227)
+_SERVER, _TABLES = "server", "tables"
+_PATIENCE_S, _TRIES = 5, 4
+# The wait took too long; a transaction and our lock waited for each other.
+_IN_THE_WAY, _LOCK_REFUSED = (1205, 1213), (1044, 1142, 1227)
 
 
 @dataclass
@@ -29,10 +31,12 @@ class Instant:
 
     Attributes:
         shared: whether the lock could be had, so that all snapshots begun now are the same.
+        by_tables: the lock is on the database's tables only, not on the server.
     """
 
     at: datetime
     shared: bool
+    by_tables: bool
     opened: Session
     watch: threading.Timer
     too_late: bool = False
@@ -64,8 +68,12 @@ def standing_still(opened: Session, tables: Sequence[Table]) -> Iterator[Instant
     Raises:
         SourceError: the lock cannot be had because of a statement that does not end.
     """
-    shared = _lock(opened, tables)
-    instant = Instant(datetime.now(UTC), shared, opened, threading.Timer(_LONGEST_LOCK.total_seconds(), lambda: None))
+    taken = _lock(opened, tables)
+    shared = taken is not None
+    by_tables = taken == _TABLES
+    instant = Instant(
+        datetime.now(UTC), shared, by_tables, opened, threading.Timer(_LONGEST_LOCK.total_seconds(), lambda: None)
+    )
 
     def give_up() -> None:
         instant.too_late = True
@@ -99,19 +107,20 @@ def position(opened: Session) -> dict[str, JsonValue]:
     return {name: value for name, value in found.items() if value}
 
 
-def _lock(opened: Session, tables: Sequence[Table]) -> bool:
-    """Whether writers are kept out now."""
+def _lock(opened: Session, tables: Sequence[Table]) -> str | None:
+    """Keep writers out by the first lock that the account may take; returns which."""
     opened.rows(f"set session lock_wait_timeout = {_PATIENCE_S}")
     held = [f"{identifier(table.name)} read" for table in tables if table.kind in ("BASE TABLE", "SYSTEM VERSIONED")]
-    for statement in ("flush tables with read lock", f"lock tables {', '.join(held)}"):
+    for kind, statement in ((_SERVER, "flush tables with read lock"), (_TABLES, f"lock tables {', '.join(held)}")):
+        if kind == _TABLES and not held:
+            return _TABLES  # nothing that could be written to
         try:
-            if held or statement.startswith("flush"):
-                _insist(opened, statement)
-                return True
+            _insist(opened, statement)
+            return kind
         except QueryFailed as error:
             if error.code not in _LOCK_REFUSED:
                 raise
-    return not held
+    return None
 
 
 def _insist(opened: Session, statement: str) -> None:
@@ -121,11 +130,11 @@ def _insist(opened: Session, statement: str) -> None:
             opened.rows(statement)
             return
         except QueryFailed as error:
-            if error.code == _WAITED_TOO_LONG and attempt + 1 == _TRIES:
+            if error.code in _IN_THE_WAY and attempt + 1 == _TRIES:
                 raise SourceError(
                     f"the server could not be brought to a standstill within {_TRIES} times {_PATIENCE_S} s",
                     why="a long statement or an open transaction of somebody else is in the way",
                     next="look at SHOW PROCESSLIST; then, at a quieter time: ops backup",
                 ) from None
-            if error.code != _WAITED_TOO_LONG:
+            if error.code not in _IN_THE_WAY:
                 raise
