@@ -1,6 +1,7 @@
 """Every scenario, against real servers, with a Ceph gateway as what survives."""
 
 import secrets
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,11 +17,20 @@ from tests.servers.ceph import Ceph
 from tests.watch.receivers import Webhook
 
 
-@pytest.fixture
-def house(tmp_path: Path, pg18: TestServer, ceph: Ceph, channel: Webhook) -> House:
-    """A house whose bucket is at the gateway."""
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, pg18: TestServer, ceph: Ceph) -> House:
+    """A house whose bucket is at the gateway; drills only read what is in it."""
     store = bucket_of(ceph, f"drill-{secrets.token_hex(4)}")
-    return build(tmp_path, pg18, channel.url, store, sys.executable)
+    return build(tmp_path_factory.mktemp("house"), pg18, "nowhere yet", store, sys.executable)
+
+
+@pytest.fixture
+def house(built: House, tmp_path: Path, channel: Webhook) -> House:
+    """A copy of it, with a ledger and keys of its own to lose."""
+    path = tmp_path / "house"
+    shutil.copytree(built.path, path)
+    (path / "hook").write_text(channel.url, encoding="utf-8")
+    return House(path, built.server, built.database)
 
 
 def drill_phase(house: House, name: str) -> PhaseHealth:
