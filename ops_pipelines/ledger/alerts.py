@@ -13,16 +13,16 @@ An incident and its message are written in one transaction: no kill can part the
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import CursorResult, Select, bindparam, func, or_, select, union_all, update
 from sqlalchemy.orm import Session
 
-from ops_pipelines.clock import new_id
+from ops_pipelines.clock import UTC, new_id
 from ops_pipelines.ledger.holder import alive, myself
-from ops_pipelines.ledger.ledger import Ledger
+from ops_pipelines.ledger.ledger import Ledger, LedgerError
 from ops_pipelines.ledger.models import (
     DELIVERED,
     RUNNING,
@@ -35,6 +35,7 @@ from ops_pipelines.ledger.models import (
     Outgoing,
 )
 
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 # A clock that was set back must not silence us until it has caught up.
 _MOST_SKEW = timedelta(minutes=5)
 # Further back than any streak that is still of interest.
@@ -138,6 +139,9 @@ class AlertLedger:
             part: whose rules were evaluated.
             as_of: when the evaluation began to look at the facts.
         """
+        if self.evaluated_at(part) is None:
+            with suppress(LedgerError), self._ledger.session() as session:  # somebody else may be first
+                session.add(Evaluation(part=part, at=_LONG_AGO))
         with self._ledger.session() as session:
             turn = (
                 update(Evaluation)

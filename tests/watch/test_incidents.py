@@ -221,3 +221,14 @@ def test_processes_that_find_the_same_at_once_open_one_incident_and_tell_it_once
     assert [worker.exitcode for worker in workers] == [0] * 4
     assert len(book.open_incidents()) == 1
     assert events(book) == [("opened", "waiting")]
+
+
+def test_a_part_that_was_never_settled_before_takes_its_turn(
+    house: Workspace, book: AlertLedger, clock: StoppedClock
+) -> None:
+    drill = Condition("drill_outage", "error", "crm", "health", "DRILL: the server is down", "a drill", "nothing")
+    for _twice in range(2):
+        settled = settle(house.config, book, Look("another part", frozenset({"drill_outage"}), clock.at, [drill]))
+        assert settled is not None
+        clock.at += timedelta(seconds=1)
+    assert [row.rule for row in book.open_incidents()] == ["drill_outage"]
