@@ -146,7 +146,12 @@ def _verify(name: str, source: Source, catalogue: Catalogue, now: datetime) -> P
 def _retention(name: str, last: Mapping[str, Activity] | None, now: datetime) -> PhaseHealth:
     dry_run = f"ops prune {name}"
     if last is None:
-        return PhaseHealth(phase="retention", state="UNKNOWN", cause="the ledger cannot be read", next="look at the disk of base, then: ops status")
+        return PhaseHealth(
+            phase="retention",
+            state="UNKNOWN",
+            cause="the ledger cannot be read",
+            next="look at the disk of base, then: ops status",
+        )
     attempt = last.get("prune")
     if attempt is None:
         return PhaseHealth(phase="retention", state="OK", cause="nothing had to be deleted yet")
@@ -159,7 +164,12 @@ def _retention(name: str, last: Mapping[str, Activity] | None, now: datetime) ->
 def _drill(drills: Drills, last: Mapping[str, Activity] | None, now: datetime) -> PhaseHealth:
     again = f"ops drill {drills.scenario}"
     if last is None:
-        return PhaseHealth(phase="drill", state="UNKNOWN", cause="the ledger cannot be read", next="look at the disk of base, then: ops status")
+        return PhaseHealth(
+            phase="drill",
+            state="UNKNOWN",
+            cause="the ledger cannot be read",
+            next="look at the disk of base, then: ops status",
+        )
     attempt = last.get("drill")
     age = now - attempt.started_at if attempt is not None else None
 
