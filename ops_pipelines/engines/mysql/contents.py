@@ -143,7 +143,7 @@ def answer(asked: Sequence[tuple[str, str]], sessions: Sequence[Session]) -> dic
                     name, sql = work.get_nowait()
                 except queue.Empty:
                     return
-                # Going back to a savepoint lets go of the table, so that nobody's ALTER has to wait for our end.
+                # Going back lets go of the table where there is no binary log: nobody's ALTER has to wait for our end.
                 opened.rows("savepoint ops")
                 rows, digest = opened.rows(sql)[0]
                 opened.rows("rollback to savepoint ops")

@@ -48,6 +48,7 @@ from ops_pipelines.engines.mysql.server import scratch_server
 from ops_pipelines.engines.places import Place
 from ops_pipelines.engines.selection import pick_names
 from ops_pipelines.errors import Inconclusive, OpsError, SafetyRefusal, SourceError, ToolMissing
+from ops_pipelines.process import CommandFailed, CommandTimedOut
 from ops_pipelines.streams import Progress, silent
 
 _OLDEST: Mapping[str, Series] = {MARIADB: (10, 3), MYSQL: (5, 7)}
@@ -124,16 +125,17 @@ class MySQLEngine:
                     warnings.append(_LOCKED_BY_TABLES)
                 steady = [table for table in seen.tables if table not in unsteady]
                 with self._beside(readers, seen, steady, keeps_history) as fingerprint:
-                    self._dump_data(sink, server, program, seen, instant, progress, keeps_history)
+                    try:
+                        self._dump_data(sink, server, program, seen, instant, progress, keeps_history)
+                    except CommandTimedOut:
+                        raise
+                    except CommandFailed:
+                        # It stumbles over what a migration did; that is the better answer where it is the true one.
+                        _refuse_changed(opened, seen)
+                        raise
                     tables, migrations = fingerprint()
                 after = self._fingerprint(readers, seen, unsteady, keeps_history)
-            if _Seen.of(opened).objects != seen.objects:
-                raise SourceError(
-                    "the definitions of the source changed while it was dumped",
-                    why=f"other than at the start: {_changed(seen.objects, _Seen.of(opened).objects)}",
-                    safe="the dump was thrown away; earlier backups are untouched",
-                    next="when the migration is over: ops backup",
-                )
+            _refuse_changed(opened, seen)
         moved = sorted(name for name, facts_then in before.items() if after.get(name) != facts_then)
         if not readers:
             held = contents.off(str(facts["product"]), _series(facts))
@@ -183,7 +185,10 @@ class MySQLEngine:
             if not readers:
                 return {}, {}
             migrations = contents.read_migrations(readers[0], seen.tables)
-            return self._fingerprint(readers, seen, tables, history), migrations
+            facts = self._fingerprint(readers, seen, tables, history)
+            # The dump may go on for long: until then a migration would have to wait for tables we have done with.
+            contents.out_of_snapshot(readers)
+            return facts, migrations
 
         with ThreadPoolExecutor(max_workers=1) as beside:
             future = beside.submit(work)
@@ -542,8 +547,17 @@ def _where_known(program: Program, *, history: bool) -> list[str]:
     return found + (["--column-statistics=0"] if program.has("column-statistics") else [])
 
 
-def _changed(then: Mapping[str, str], now: Mapping[str, str]) -> str:
-    return ", ".join(sorted(name for name in {*then, *now} if then.get(name) != now.get(name))[:5])
+def _refuse_changed(opened: Session, seen: _Seen) -> None:
+    """Raises SourceError when anything is defined otherwise than it was seen."""
+    then, now = seen.objects, _Seen.of(opened).objects
+    changed = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
+    if changed:
+        raise SourceError(
+            "the definitions of the source changed while it was dumped",
+            why=f"other than at the start: {', '.join(changed[:5])}",
+            safe="the dump was thrown away; earlier backups are untouched",
+            next="when the migration is over: ops backup",
+        )
 
 
 def _series(facts: Mapping[str, JsonValue]) -> Series:

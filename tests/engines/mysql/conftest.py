@@ -1,6 +1,7 @@
 """Fixtures of the MySQL tests: a MariaDB server of our own, and workspaces that protect what it holds."""
 
 import secrets
+import shutil
 import subprocess
 import tempfile
 import time
@@ -110,6 +111,18 @@ def protect(make_workspace: MakeWorkspace) -> Callable[..., Made]:
         return make_workspace(url, kind="mysql", **source)
 
     return made
+
+
+def wrapped_client(directory: Path, script: str, **variables: str | Path) -> Path:
+    """A directory for `bin_dirs` whose dump client is this shell script; `$REAL` is the true one."""
+    real = shutil.which("mariadb-dump")
+    folder = directory / "bin"
+    folder.mkdir()
+    lines = ["#!/bin/bash", "set -o pipefail", f"REAL={real}", *(f"{k}='{v}'" for k, v in variables.items())]
+    lines += [f'case "$*" in *--version*|*--help*) exec {real} "$@";; esac', script, ""]
+    (folder / "mariadb-dump").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "mariadb-dump").chmod(0o755)
+    return folder
 
 
 def wait_until(condition: Callable[[], bool], within_s: float = 30) -> None:

@@ -18,7 +18,7 @@ from ops_pipelines.engines.mysql.connection import QueryFailed, session
 from ops_pipelines.errors import OpsError
 from ops_pipelines.recovery.verify import verify
 from tests.conftest import Made
-from tests.engines.mysql.conftest import CANARY, TestServer, wait_until
+from tests.engines.mysql.conftest import CANARY, TestServer, wait_until, wrapped_client
 
 Protect = Callable[..., Made]
 REPOSITORY = Path(__file__).parents[3]
@@ -99,7 +99,7 @@ def test_dump_and_fingerprint_show_one_instant_while_others_write(
     account = mariadb.account(*rights, f"{right} on {'*' if right == 'reload' else name}.*")
     workspace = protect(account.at(name).url(), copies=[], checks=checks).workspace
     with writers(mariadb, name):
-        for _round in range(6):
+        for _round in range(5):
             take_backup(workspace, "crm")
     positions = set()
     for point in workspace.catalogue("crm").points:
@@ -108,7 +108,7 @@ def test_dump_and_fingerprint_show_one_instant_while_others_write(
         assert "content" in {check.name for check in verdict.checks}, "compared, not let off"
         positions.add(point.manifest.engine["binlog_position"])
         assert any("LOCK TABLES" in warning for warning in point.manifest.warnings) == (right == "lock tables")
-    assert len(positions) == 6, "writers were at work between all of them"
+    assert len(positions) == 5, "writers were at work between all of them"
 
 
 def test_a_long_transaction_of_somebody_else_is_not_waited_for_for_ever(
@@ -210,13 +210,7 @@ _LIES = {
 def test_a_dump_client_that_lies_is_found_out(
     mariadb: TestServer, big: str, protect: Protect, tmp_path: Path, lie: str
 ) -> None:
-    real = subprocess.run(["which", "mariadb-dump"], capture_output=True, text=True, check=True).stdout.strip()
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    wrapper = folder / "mariadb-dump"
-    version = f'case "$*" in *--version*|*--help*) exec {real} "$@";; esac'
-    wrapper.write_text(f"#!/bin/sh\nREAL={real}\nDB={big}\n{version}\n{_LIES[lie]}\n", encoding="utf-8")
-    wrapper.chmod(0o755)
+    folder = wrapped_client(tmp_path, _LIES[lie], DB=big)
     workspace = protect(mariadb.url(big), copies=[], bin_dirs=[str(folder)]).workspace
     with pytest.raises(OpsError):
         take_backup(workspace, "crm")
