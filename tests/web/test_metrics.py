@@ -206,8 +206,9 @@ def test_a_ledger_of_before_is_counted_when_it_is_opened(make_house: MakeHouse, 
     before = exposition(house.workspace)
     engine = create_engine(ledger_url)
     with engine.begin() as connection:
-        for table in ("ops_tallies", "ops_health"):
+        for table in ("ops_tallies", "ops_health", "ops_probes"):
             connection.execute(sql(f"drop table {table}"))
+        connection.execute(sql("delete from ops_evaluations where part = 'probes'"))
         connection.execute(sql("update alembic_version set version_num = '0002'"))
     engine.dispose()
     after = exposition(Workspace(house.workspace.config))
