@@ -20,6 +20,7 @@ from typing import Any
 import pyrage
 import pytest
 
+from ops_pipelines import redact
 from ops_pipelines.config.load import load_config
 from ops_pipelines.engines.postgres import clients
 from ops_pipelines.engines.postgres.clients import Programs
@@ -105,6 +106,15 @@ def start_server(major: int, directory: Path, settings: Mapping[str, str] | None
                 assert not process.exited() and time.monotonic() < deadline, process.stderr_tail() or str(error)
                 time.sleep(0.02)
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _its_own_secrets() -> Iterator[None]:
+    """What one test makes a secret is none in the next, whose messages would be masked by it."""
+    before = set(redact._values)
+    yield
+    redact._values.clear()
+    redact._values.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from tests.faults.conftest import House, Source
+from tests.sample import files_holding
 
 PASSWORD = "canary-pw/with spaces&7"
 ESCAPED = "canary-pw%2Fwith%20spaces%267"
@@ -44,9 +45,8 @@ def watched() -> Iterator[list[str]]:
 
 def files_with_a_canary(house: House) -> list[str]:
     """Files below base that show one."""
-    paths = [path for path in house.base.rglob("*") if path.is_file()]
-    assert any(path.name == "ledger.sqlite" for path in paths)
-    return [str(path) for path in paths if any(canary.encode() in path.read_bytes() for canary in CANARIES)]
+    assert (house.base / "ledger.sqlite").is_file()
+    return [str(path) for path in files_holding(house.base, *CANARIES)]
 
 
 @pytest.fixture

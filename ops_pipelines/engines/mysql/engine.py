@@ -134,6 +134,7 @@ class MySQLEngine:
                         _refuse_changed(opened, seen)
                         raise
                     tables, migrations = fingerprint()
+                contents.in_snapshot(readers)
                 after = self._fingerprint(readers, seen, unsteady, keeps_history)
             _refuse_changed(opened, seen)
         moved = sorted(name for name, facts_then in before.items() if after.get(name) != facts_then)

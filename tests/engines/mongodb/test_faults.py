@@ -21,6 +21,7 @@ from ops_pipelines.workspace import open_workspace
 from tests.engines.mongodb.conftest import Backups, Mongo, Protect, TestServer
 from tests.engines.mongodb.unpacked import unpack
 from tests.faults.conftest import meanwhile, wait_until
+from tests.sample import files_holding
 
 REPOSITORY = Path(__file__).parents[3]
 CANARIES = ("canary-pw", "AGE-SECRET-KEY")
@@ -135,8 +136,7 @@ def test_no_secret_is_seen_in_a_command_line_or_a_file(backups: Backups) -> None
     assert worker.returncode == 0, complaints
     assert seen == []
     assert not any(canary in out + complaints for canary in CANARIES)
-    files = [path for path in (backups.made.path / "base").rglob("*") if path.is_file()]
-    assert [path for path in files if any(canary.encode() in path.read_bytes() for canary in CANARIES)] == []
+    assert files_holding(backups.made.path / "base", *CANARIES) == []
 
 
 def test_a_dump_under_writers_is_what_it_says_it_is(backups: Backups, busy: Mongo, tmp_path: Path) -> None:
