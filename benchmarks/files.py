@@ -10,13 +10,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import pyrage
 
+from benchmarks.harness import timed
 from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
@@ -47,14 +46,6 @@ def configured(path: Path, uploads: Path) -> Workspace:
     }
     (path / "ops.yaml").write_text(json.dumps(document), encoding="utf-8")
     return open_workspace(load_config(path / "ops.yaml", environ={}))
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Seconds an action takes."""
-    os.sync()
-    started = time.monotonic()
-    action()
-    return time.monotonic() - started
 
 
 def main() -> None:

@@ -16,15 +16,11 @@ import os
 import platform
 import secrets
 import shutil
-import statistics
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +28,7 @@ import psutil
 import pyrage
 from pymongo import MongoClient
 
+from benchmarks.harness import VERIFY, Figures, measure, phase_lines
 from ops_pipelines.engines.mongodb.connection import with_credentials
 from ops_pipelines.engines.mongodb.server import private_secantus
 
@@ -65,30 +62,6 @@ began = time.monotonic()
 take_backup(open_workspace(load_config(Path(sys.argv[1]))), "bench")
 print('{"seconds": {"backup": %f}}' % (time.monotonic() - began))
 """
-_VERIFY = """
-import sys; from pathlib import Path
-from ops_pipelines.config.load import load_config
-from ops_pipelines.workspace import open_workspace
-from ops_pipelines.recovery.verify import verify
-workspace = open_workspace(load_config(Path(sys.argv[1])))
-verdict = verify(workspace, workspace.catalogue("bench").newest)
-print(verdict.model_dump_json())
-sys.exit(verdict.outcome != "verified")
-"""
-
-
-@dataclass
-class Figures:
-    """What one case measured, run by run."""
-
-    seconds: list[float] = field(default_factory=list)
-    phases: list[dict[str, float]] = field(default_factory=list)
-    memory_mb: float = 0.0
-
-    @property
-    def median(self) -> float:
-        """The middle of the times."""
-        return statistics.median(self.seconds)
 
 
 @dataclass(frozen=True)
@@ -144,52 +117,7 @@ def cases(directory: Path, url: str) -> Iterator[Case]:
         yield Case(f"backup, fingerprint {level}", argv, fresh=home / "base")
     yield Case("floor: scan + insert_many, no index", [sys.executable, "-c", _INSERT, str(where)])
     for level in ("off", "full"):
-        yield Case(f"verify, fingerprint {level}", [sys.executable, "-c", _VERIFY, str(directory / level / "ops.yaml")])
-
-
-def measure(case: Case, figures: Figures) -> None:
-    """Run a case once."""
-    if case.fresh is not None:
-        shutil.rmtree(case.fresh, ignore_errors=True)
-    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as complained:
-        began = time.monotonic()
-        process = subprocess.Popen(case.argv, stdout=printed, stderr=complained)
-        with _watched(process.pid, figures):
-            status = process.wait()
-            took = time.monotonic() - began
-        printed.seek(0)
-        output = printed.read()
-        if status:
-            complained.seek(0)
-            raise SystemExit(f"{case.name} failed:\n{output[-2000:]}\n{complained.read()[-2000:]}")
-    figures.seconds.append(round(took, 3))
-    if output.startswith("{"):
-        figures.phases.append(json.loads(output)["seconds"])
-    print(f"  {case.name:<40} {took:7.2f} s  {figures.memory_mb:5.0f} MB", flush=True)
-
-
-@contextmanager
-def _watched(pid: int, figures: Figures) -> Iterator[None]:
-    """Peak resident memory of the process itself; servers and other programs are left out."""
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.05):
-            try:
-                status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-            except OSError:
-                return
-            for line in status.splitlines():
-                if line.startswith("VmHWM"):
-                    figures.memory_mb = max(figures.memory_mb, int(line.split()[1]) / 1024)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+        yield Case(f"verify, fingerprint {level}", [sys.executable, "-c", VERIFY, str(directory / level / "ops.yaml")])
 
 
 def markdown(measured: dict[str, Figures], megabytes: float, about: dict[str, object]) -> str:
@@ -197,15 +125,8 @@ def markdown(measured: dict[str, Figures], megabytes: float, about: dict[str, ob
     lines = [", ".join(f"{key}: {value}" for key, value in about.items()), ""]
     lines += ["| case | median | min–max | MB/s | memory |", "|---|--:|--:|--:|--:|"]
     for name, one in measured.items():
-        lines.append(
-            f"| {name} | {one.median:.2f} s | {min(one.seconds):.2f}–{max(one.seconds):.2f} s "
-            f"| {megabytes / one.median:.1f} | {one.memory_mb:.0f} MB |"
-        )
-    lines.append("")
-    for name, one in measured.items():
-        if one.phases:
-            middle = {phase: statistics.median(run.get(phase, 0.0) for run in one.phases) for phase in one.phases[0]}
-            lines.append(f"- {name}: " + ", ".join(f"{phase} {value:.2f} s" for phase, value in middle.items()))
+        lines.append(f"| {name} | {one.spread} | {megabytes / one.median:.1f} | {one.ours_mb:.0f} MB |")
+    lines += ["", *phase_lines(measured)]
     return "\n".join(lines) + "\n"
 
 
@@ -231,7 +152,9 @@ def main() -> None:
         for run in range(arguments.runs):
             print(f"run {run + 1} of {arguments.runs}: {rows} documents", flush=True)
             for case in listed:
-                measure(case, measured[case.name])
+                if case.fresh is not None:
+                    shutil.rmtree(case.fresh, ignore_errors=True)
+                measure(case.name, case.argv, measured[case.name])
                 with MongoClient[dict[str, Any]](url) as client:
                     client.drop_database("floor")
                     version = client.admin.command("buildInfo")

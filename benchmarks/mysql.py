@@ -10,14 +10,13 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
 import pyrage
 
+from benchmarks.harness import timed
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
 from ops_pipelines.engines.mysql import clients
@@ -53,14 +52,6 @@ def configured(path: Path, server: Server, identity: pyrage.x25519.Identity, lev
     source = {"kind": "mysql", "url": server.at("bench").url(), "encrypt": encrypt, "fingerprint": level}
     (path / "ops.yaml").write_text(json.dumps({"base": "base", "sources": {"bench": source}}), encoding="utf-8")
     return open_workspace(load_config(path / "ops.yaml", environ={}))
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Seconds an action takes."""
-    os.sync()
-    started = time.monotonic()
-    action()
-    return time.monotonic() - started
 
 
 def plain_dump(server: Server, recipient: str, into: Path) -> None:
@@ -103,6 +94,8 @@ def one_round(path: Path, server: Server) -> dict[str, float]:
         assert verdict.outcome == "verified", verdict.reason
         seconds[f"restore, load of a verification, {name}"] = verdict.seconds["load"] + verdict.seconds["decrypt"]
         seconds[f"restore, whole verification, {name}"] = (verdict.finished_at - verdict.started_at).total_seconds()
+        seconds |= {f"phase, {name}, {phase}": took for phase, took in verdict.seconds.items()}
+        seconds |= {f"check, {name}, {each.name}": each.seconds for each in verdict.checks if each.seconds is not None}
     return seconds
 
 
@@ -127,8 +120,8 @@ def main() -> None:
     load = os.getloadavg()[0]
     print(f"{arguments.rows:,} rows, {size_bytes / 1e6:.0f} MB, median of {arguments.rounds}, load {load:.1f}")
     for name, seconds in middle.items():
-        peer = middle[f"{name.split(',', maxsplit=1)[0]}, plain"]
-        print(f"{name:40} {seconds:6.2f} s   ratio {seconds / peer:4.2f}")
+        peer = middle.get(f"{name.split(',', maxsplit=1)[0]}, plain")
+        print(f"{name:40} {seconds:6.2f} s" + (f"   ratio {seconds / peer:4.2f}" if peer else ""))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How fast are we? PostgreSQL backup and verification against the plain tools, on one database.
 
-    python benchmarks/postgres.py --gb 2 --runs 5 --json figures.json --markdown figures.md
+    python -m benchmarks.postgres --gb 2 --runs 5 --json figures.json --markdown figures.md
 
 Makes a database of the wanted size on a private, default-configured server: `pgbench -i` in four
 partitions plus a jsonb table with a GIN index, about a quarter of it. The cases of one run take
@@ -18,21 +18,19 @@ import platform
 import secrets
 import shlex
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import psutil
 import pyrage
 
+from benchmarks.harness import VERIFY, Figures, measure, phase_lines
 from ops_pipelines.engines.postgres import clients
 from ops_pipelines.engines.postgres.connection import Server, session
 from ops_pipelines.engines.postgres.server import initialise, unprivileged
@@ -46,7 +44,6 @@ insert into events select i, timestamptz '2026-01-01' + i * interval '7 seconds'
   from generate_series(1, {rows}) as i;
 create index events_document on events using gin (document jsonb_path_ops);
 """
-# Ours run in a fresh interpreter each, as a cron job would start them.
 _TAKE = """
 import sys; from pathlib import Path
 from ops_pipelines.config.load import load_config
@@ -54,31 +51,6 @@ from ops_pipelines.workspace import open_workspace
 from ops_pipelines.backup.take import take_backup
 take_backup(open_workspace(load_config(Path(sys.argv[1]))), "bench")
 """
-_VERIFY = """
-import sys; from pathlib import Path
-from ops_pipelines.config.load import load_config
-from ops_pipelines.workspace import open_workspace
-from ops_pipelines.recovery.verify import verify
-workspace = open_workspace(load_config(Path(sys.argv[1])))
-verdict = verify(workspace, workspace.catalogue("bench").newest)
-print(verdict.model_dump_json())
-sys.exit(verdict.outcome != "verified")
-"""
-
-
-@dataclass
-class Figures:
-    """What one case measured, run by run."""
-
-    seconds: list[float] = field(default_factory=list)
-    phases: list[dict[str, float]] = field(default_factory=list)
-    ours_mb: float = 0.0
-    clients_mb: float = 0.0
-
-    @property
-    def median(self) -> float:
-        """The middle of the times."""
-        return statistics.median(self.seconds)
 
 
 @dataclass(frozen=True)
@@ -155,7 +127,7 @@ class Bench:
         )
         for form, fingerprint in (("custom", "off"), ("sql", "off"), ("custom", "counts"), ("custom", "full")):
             config = self.directory / f"{form}-{fingerprint}" / "ops.yaml"
-            argv = [sys.executable, "-c", _VERIFY, str(config)]
+            argv = [sys.executable, "-c", VERIFY, str(config)]
             yield Case(f"ours, {form}, fingerprint {fingerprint}", "verify", lambda argv=argv: argv)  # type: ignore[misc]
 
     def _target(self) -> Server:
@@ -223,62 +195,12 @@ def _fill(programs: clients.Programs, server: Server, gb: float) -> int:
         return int(opened.value("select pg_database_size(current_database())"))
 
 
-@contextmanager
-def _watched(pid: int, figures: Figures) -> Iterator[None]:
-    """Peak resident memory of a process and its children, each at its own peak; servers are left out."""
-    peaks: dict[str, dict[int, float]] = {"ours": {}, "clients": {}}
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.1):
-            try:
-                root = psutil.Process(pid)
-                family = [root, *root.children(recursive=True)]
-            except psutil.Error:
-                return
-            for each in family:
-                try:
-                    name, status = each.name(), Path(f"/proc/{each.pid}/status").read_text()
-                except (OSError, psutil.Error):
-                    continue
-                if (line := next((row for row in status.splitlines() if row.startswith("VmHWM")), None)) is None:
-                    continue
-                # A Python child is one of ours that has not become a client yet: its pages are counted already.
-                if each.pid == pid or not name.startswith(("postgres", "initdb", "bash", "python", "ops")):
-                    peaks["ours" if each.pid == pid else "clients"][each.pid] = int(line.split()[1]) / 1024
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        figures.ours_mb = max(figures.ours_mb, sum(peaks["ours"].values()))
-        figures.clients_mb = max(figures.clients_mb, sum(peaks["clients"].values()))
-
-
 def _measure(case: Case, figures: Figures) -> None:
     case.prepare()
     try:
-        with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as complained:
-            began = time.monotonic()
-            environ = {**os.environ, **case.env()}
-            process = subprocess.Popen(case.argv(), stdout=printed, stderr=complained, env=environ)
-            with _watched(process.pid, figures):
-                status = process.wait()
-                took = time.monotonic() - began
-            printed.seek(0)
-            output = printed.read()
-            if status:
-                complained.seek(0)
-                raise SystemExit(f"{case.name} failed:\n{output[-2000:]}\n{complained.read()[-2000:]}")
+        measure(case.name, case.argv(), figures, case.env())
     finally:
         case.after()
-    figures.seconds.append(round(took, 3))
-    if output.startswith("{") and '"seconds"' in output:
-        figures.phases.append(json.loads(output)["seconds"])
-    print(f"  {case.name:<42} {took:7.2f} s", flush=True)
 
 
 def _markdown(cases: Sequence[Case], measured: dict[str, Figures], about: dict[str, object]) -> str:
@@ -295,15 +217,11 @@ def _markdown(cases: Sequence[Case], measured: dict[str, Figures], about: dict[s
         for case in chosen:
             one = measured[f"{group}: {case.name}"]
             lines.append(
-                f"| {_cell(case.name)} | {one.median:.2f} s | {min(one.seconds):.2f}–{max(one.seconds):.2f} s "
+                f"| {_cell(case.name)} | {one.spread} "
                 f"| {one.median / base:.2f} | {one.ours_mb:.0f} MB | {one.clients_mb:.0f} MB |"
             )
         lines.append("")
-    for case in cases:
-        phases = measured[f"{case.group}: {case.name}"].phases
-        if phases:
-            middle = {name: statistics.median(run[name] for run in phases) for name in phases[0]}
-            lines.append(f"- {case.name}: " + ", ".join(f"{name} {value:.2f} s" for name, value in middle.items()))
+    lines += phase_lines({case.name: measured[f"{case.group}: {case.name}"] for case in cases})
     return "\n".join(lines) + "\n"
 
 

@@ -1,18 +1,35 @@
-"""The user's own checks: a question to the restored database, and whether the answer will do."""
+"""What is asserted about a restored copy: what its kind demands, and the user's own checks. Each is timed."""
 
-from collections.abc import Iterator
+import time as stopwatch
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
+from functools import partial
 from math import isnan
 
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.checks import AggregationCheck, CommandCheck, Expectation, SqlCheck
 from ops_pipelines.config.sources import Source
-from ops_pipelines.engines.base import Engine
+from ops_pipelines.engines.base import Contents, Engine
 from ops_pipelines.errors import SourceError
 from ops_pipelines.process import CommandFailed, Limits, run
 from ops_pipelines.redact import redact
 from ops_pipelines.vault.verdict import Check
+
+
+def run_assertions(engine: Engine, target: str, held: Contents) -> Iterator[Check]:
+    """Everything that this kind of target must satisfy; see `Engine.assertions` for what is raised."""
+    started = stopwatch.monotonic()
+    for found in engine.assertions(target, held):
+        now = stopwatch.monotonic()
+        yield Check(
+            name=found.name,
+            passed=found.passed,
+            detail=found.detail,
+            attention=found.attention,
+            seconds=round(now - started, 3),
+        )
+        started = now
 
 
 def run_checks(engine: Engine, target: str, source: Source, *, as_of: datetime) -> Iterator[Check]:
@@ -22,9 +39,14 @@ def run_checks(engine: Engine, target: str, source: Source, *, as_of: datetime) 
         as_of: the start of the dump; ages are measured from it, so an old backup stays provable.
     """
     for check in source.checks:
-        yield run_check(engine, target, check, as_of=as_of)
+        yield _timed(partial(run_check, engine, target, check, as_of=as_of))
     for program in source.commands:
-        yield _run_program(program, target)
+        yield _timed(partial(_run_program, program, target))
+
+
+def _timed(asking: Callable[[], Check]) -> Check:
+    started = stopwatch.monotonic()
+    return asking().model_copy(update={"seconds": round(stopwatch.monotonic() - started, 3)})
 
 
 def _run_program(check: CommandCheck, target: str) -> Check:

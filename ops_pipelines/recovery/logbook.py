@@ -35,7 +35,8 @@ def _lines(verdict: Verdict) -> Iterator[str]:
     yield ""
     for check in verdict.checks:
         result = "passed" if check.passed else "LOOK" if check.attention else "FAILED"
-        yield f"  {result:<7} {check.name:<14} {check.detail}"
+        took = "" if check.seconds is None else f"  ({check.seconds:.3f} s)"
+        yield f"  {result:<7} {check.name:<14} {check.detail}{took}"
     for warning in verdict.warnings:
         yield f"  warning {warning}"
     yield ""

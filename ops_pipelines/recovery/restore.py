@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ops_pipelines.engines.base import Engine, Restored, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SourceError
-from ops_pipelines.recovery.assertions import run_checks
+from ops_pipelines.recovery.assertions import run_assertions, run_checks
 from ops_pipelines.recovery.choose import choose_store, sentence
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.preflight import Ready, look_ahead
@@ -125,17 +125,14 @@ def prove(
 
     Of a selection only the comparison: the other assertions are about the whole.
     """
-    found = engine.contents(url, ready.held.level)
+    found = engine.contents(url, ready.held.level, seed=ready.held.seed)
     held = ready.held if restored.names is None else ready.held.covering(restored.names, found)
     checks = compare(held, found)
     if ready.only:
         listed = ", ".join(ready.only[:5]) + (f" … ({len(ready.only)})" if len(ready.only) > 5 else "")
         return [*checks, Check(name="selection", passed=True, detail=f"nothing but {listed} was restored and compared")]
     try:
-        checks += [
-            Check(name=each.name, passed=each.passed, detail=each.detail, attention=each.attention)
-            for each in engine.assertions(url, ready.held)
-        ]
+        checks += run_assertions(engine, url, ready.held)
     except (SourceError, Inconclusive) as error:
         checks.append(Check(name="assertions", passed=False, detail=f"not all run: {sentence(error)}", attention=True))
     source = workspace.source(manifest.source)

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from ops_pipelines.clock import moment_of
 from ops_pipelines.config.sources import FilesSource
-from ops_pipelines.engines.base import Contents, Finding, RestoreFailed
+from ops_pipelines.engines.base import Contents, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
-from ops_pipelines.recovery.assertions import run_checks
+from ops_pipelines.recovery.assertions import run_assertions, run_checks
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.drift import drift
 from ops_pipelines.recovery.logbook import write_log
@@ -151,13 +151,13 @@ class _Proof:
                 Check(name="restore", passed=True, detail=restored.detail or f"{manifest.plain_bytes} bytes loaded"),
             ]
             with self._phase("compare"):
-                found = engine.contents(target, held.level)
+                found = engine.contents(target, held.level, seed=held.seed)
                 self._checks += compare(held, found)
                 if manifest.adopted_from is not None:
                     self._checks.append(_holds_something(engine.contents(target, "counts")))
             self._checks += drift(manifest, workspace.catalogue(source), workspace.source(source).verify)
             with self._phase("assert"):
-                self._checks += [_as_check(finding) for finding in engine.assertions(target, held)]
+                self._checks += run_assertions(engine, target, held)
             with self._phase("checks"):
                 wanted = workspace.source(source)
                 self._checks += run_checks(engine, target, wanted, as_of=manifest.started_at)
@@ -195,10 +195,6 @@ def _holds_something(found: Contents) -> Check:
     """Of an adopted backup nothing is known to compare with, but an empty database is no backup of anything."""
     detail = f"{found.rows:,} rows in {len(found.tables)} tables; what the source held is not known"
     return Check(name="not empty", passed=found.rows > 0, detail=detail)
-
-
-def _as_check(finding: Finding) -> Check:
-    return Check(name=finding.name, passed=finding.passed, detail=finding.detail, attention=finding.attention)
 
 
 def _refuse_younger(manifest: Manifest) -> None:

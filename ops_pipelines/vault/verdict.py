@@ -16,6 +16,7 @@ class Check(BaseModel):
 
     Attributes:
         attention: when it does not hold, a human should look, but the backup is as good as its source was.
+        seconds: what asking took, where it was timed by itself.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -24,6 +25,7 @@ class Check(BaseModel):
     passed: bool
     detail: str = ""
     attention: bool = False
+    seconds: float | None = None
 
 
 class Verdict(BaseModel):

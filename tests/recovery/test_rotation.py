@@ -1,6 +1,7 @@
 """Old backups are proved again, in turn and within a time a day; every proof leaves a log; drift is told."""
 
 import json
+import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -82,6 +83,7 @@ def test_every_proof_leaves_a_log_for_people_and_one_for_scripts(tmp_path: Path,
     log = (directory / "verify-20261101-0200.log").read_text("utf-8")
     assert "VERIFIED" in log
     assert "passed  rows" in log
+    assert re.search(r"passed  amcheck .* \(\d+\.\d{3} s\)", log), "and what each assertion cost"
     assert "load" in log
     document = json.loads((directory / "verify-20261101-0200.json").read_text("utf-8"))
     assert (document["version"], document["outcome"], document["store"]) == (1, "verified", "nas")

@@ -1,6 +1,6 @@
 """What a restored MongoDB database must satisfy beyond being equal to its source. Only reads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
@@ -13,10 +13,11 @@ _NAMED = 5
 _FILES, _CHUNKS = ".files", ".chunks"
 
 
-def assertions(database: "Database[Document]", collections: Sequence[Collection]) -> list[Finding]:
+def assertions(database: "Database[Document]", collections: Sequence[Collection]) -> Iterator[Finding]:
     """Every collection agrees with its indexes, and every GridFS file has all its chunks."""
     stored = [each.data for each in collections if each.data is not None]
-    return [_validated(database, stored), *_files_whole(database, stored)]
+    yield _validated(database, stored)
+    yield from _files_whole(database, stored)
 
 
 def _validated(database: "Database[Document]", names: Sequence[str]) -> Finding:
