@@ -84,13 +84,8 @@ def site(tmp_path: Path, crm: Server, make_workspace: MakeWorkspace) -> Iterator
         ops = stack.enter_context(running([OPS, "serve", "--port", "0", "--config", config], r"http://([^ /\"]+)/"))
         (folder / "ops.token").write_text(TOKEN, encoding="utf-8")
         adapted(folder, ops=ops, slack=theirs.url, mail=f"127.0.0.1:{post.port}", alertmanager=(am := free()))
-        listening = ["--web.listen-address"]
-        argv = ["prometheus-alertmanager", f"--config.file={folder / 'alertmanager.yml'}"]
-        argv += [f"--storage.path={tmp_path / 'am'}", *listening, am, "--cluster.listen-address="]
-        stack.enter_context(running(argv, r"Listening on()"))
-        argv = ["prometheus", f"--config.file={folder / 'prometheus.yml'}"]
-        argv += [f"--storage.tsdb.path={tmp_path / 'tsdb'}", *listening, free()]
-        stack.enter_context(running(argv, r"Server is ready to receive()"))
+        hurried(folder)
+        stack.enter_context(prometheus_and_alertmanager(folder, am))
         yield Site(Workspace(load_config(config, environ={})), made.path, ours, theirs, post)
 
 
@@ -119,22 +114,33 @@ def ops(site: Site, *words: str) -> int:
 
 
 def adapted(folder: Path, *, ops: str, slack: str, mail: str, alertmanager: str) -> None:
-    """The committed files with addresses of this test, and with seconds in place of minutes."""
+    """The committed files with the addresses of this test."""
     (folder / "slack.url").write_text(slack, encoding="utf-8")
 
-    def rewrite(name: str, change: Callable[[Any], None]) -> None:
-        document = yaml.safe_load((folder / name).read_text(encoding="utf-8"))
-        change(document)
-        (folder / name).write_text(yaml.safe_dump(document), encoding="utf-8")
+    def prometheus(document: Any) -> None:
+        document["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [alertmanager]}]}]
+        document["scrape_configs"] = document["scrape_configs"][:1]
+        document["scrape_configs"][0] |= {"static_configs": [{"targets": [ops]}]}
+
+    def routes(document: Any) -> None:
+        document["global"] |= {"smtp_smarthost": mail, "smtp_require_tls": False}
+        del document["global"]["smtp_auth_username"], document["global"]["smtp_auth_password_file"]
+        for receiver in document["receivers"]:
+            for each in receiver.get("slack_configs", []):
+                each["api_url_file"] = str(folder / "slack.url")
+
+    rewritten(folder / "prometheus.yml", prometheus)
+    rewritten(folder / "alertmanager.yml", routes)
+
+
+def hurried(folder: Path) -> None:
+    """Seconds in place of minutes."""
+    # The rate is told later than the failure, as in the committed file: its cause must be known by then.
+    waits = {"OpsBackupFailed": {"for": "1s"}, "OpsBackupsFailOften": {"for": "10s"}}
 
     def prometheus(document: Any) -> None:
         document["global"] |= {"scrape_interval": "1s", "evaluation_interval": "1s"}
-        document["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [alertmanager]}]}]
-        document["scrape_configs"] = document["scrape_configs"][:1]
-        document["scrape_configs"][0] |= {"static_configs": [{"targets": [ops]}], "scrape_timeout": "1s"}
-
-    # The rate is told later than the failure, as in the committed file: its cause must be known by then.
-    waits = {"OpsBackupFailed": {"for": "1s"}, "OpsBackupsFailOften": {"for": "10s"}}
+        document["scrape_configs"][0] |= {"scrape_timeout": "1s"}
 
     def rules(document: Any) -> None:
         for group in document["groups"]:
@@ -142,16 +148,34 @@ def adapted(folder: Path, *, ops: str, slack: str, mail: str, alertmanager: str)
                 rule.update(waits.get(rule["alert"], {}))
 
     def routes(document: Any) -> None:
-        document["global"] |= {"smtp_smarthost": mail, "smtp_require_tls": False}
-        del document["global"]["smtp_auth_username"], document["global"]["smtp_auth_password_file"]
         document["route"] |= {"group_wait": "1s", "group_interval": "1s"}
-        for receiver in document["receivers"]:
-            for each in receiver.get("slack_configs", []):
-                each["api_url_file"] = str(folder / "slack.url")
 
-    rewrite("prometheus.yml", prometheus)
-    rewrite("rules/ops.yml", rules)
-    rewrite("alertmanager.yml", routes)
+    rewritten(folder / "prometheus.yml", prometheus)
+    rewritten(folder / "rules" / "ops.yml", rules)
+    rewritten(folder / "alertmanager.yml", routes)
+
+
+def rewritten(path: Path, change: Callable[[Any], None]) -> None:
+    """A YAML file with a change."""
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(document)
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+@contextmanager
+def prometheus_and_alertmanager(folder: Path, alertmanager: str) -> Iterator[None]:
+    """Both on the configuration in a folder, until the block ends.
+
+    Args:
+        alertmanager: the address it listens on.
+    """
+    listening = ["--web.listen-address"]
+    alerts = ["prometheus-alertmanager", f"--config.file={folder / 'alertmanager.yml'}"]
+    alerts += [f"--storage.path={folder / 'alertmanager'}", *listening, alertmanager, "--cluster.listen-address="]
+    rules = ["prometheus", f"--config.file={folder / 'prometheus.yml'}"]
+    rules += [f"--storage.tsdb.path={folder / 'tsdb'}", *listening, free()]
+    with running(alerts, r"Listening on()"), running(rules, r"Server is ready to receive()"):
+        yield
 
 
 @contextmanager

@@ -6,16 +6,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
 class Listener:
-    """What arrived, as it arrived: heartbeats as (path, body), envelope items as (type, payload)."""
+    """What arrived, as it arrived: heartbeats as (path, body), envelope items as (type, payload).
+
+    `beaten_at` and `items_at` say when, entry by entry.
+    """
 
     def __init__(self) -> None:
         self.beats: list[tuple[str, str]] = []
+        self.beaten_at: list[datetime] = []
         self.items: list[tuple[str, dict[str, Any]]] = []
+        self.items_at: list[datetime] = []
         self.raw = b""
         self.held = threading.Event()
         self.release = threading.Event()
@@ -42,12 +48,15 @@ class Listener:
     def take(self, path: str, body: bytes) -> None:
         """Remember a request."""
         self.raw += body
+        now = datetime.now(timezone.utc)
         if not path.endswith("/envelope/"):
+            self.beaten_at.append(now)
             self.beats.append((path, body.decode()))
             return
         _header, *rest = body.split(b"\n")
         while rest and rest[0]:
             kind, payload, *rest = rest
+            self.items_at.append(now)
             self.items.append((json.loads(kind)["type"], json.loads(payload)))
 
 
