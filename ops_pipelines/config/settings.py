@@ -101,7 +101,7 @@ def _yaml_off(value: object) -> object:
     return "off" if value is False else value
 
 
-Fingerprint = Annotated[Literal["off", "counts", "full"], BeforeValidator(_yaml_off)]
+Fingerprint = Annotated[Literal["off", "counts", "sample", "full"], BeforeValidator(_yaml_off)]
 
 
 class Settings(Model):
@@ -121,7 +121,9 @@ class Settings(Model):
     keep: Keep | None = Field(None, description="retention; without it nothing is ever deleted", examples=[{"last": 4}])
     legacy: LegacyFolder | None = Field(None, description="backups made by other means, to be adopted")
     fingerprint: Fingerprint = Field(
-        "full", description="what is recorded of the contents and asserted after the restore"
+        "full",
+        description="what is recorded of the contents and asserted after the restore: schema and row counts; with "
+        "`sample` the content of one row in 100 as well, other ones each time; with `full` of every row",
     )
     verify: Verification = Verification()
     limits: Limits = Limits()

@@ -6,7 +6,7 @@ encrypted and stored is the vault's business.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,18 +20,25 @@ from ops_pipelines.errors import OpsError
 from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress, Reader, silent
 
-Level = Literal["off", "counts", "full"]
+Level = Literal["off", "counts", "sample", "full"]
+DIGESTED: Sequence[Level] = ("sample", "full")
+"""The levels that say something about the content of rows."""
 EXISTS = "exists"
 """Begins the description of an object, or is the digest of a table, that is known to exist and not compared further."""
 
 
 class TableFacts(BaseModel):
-    """What one table or collection held: its rows, and an order-independent digest of them."""
+    """What one table or collection held: its rows, and an order-independent digest of them.
+
+    Attributes:
+        digested: how many of the rows a sample's digest is of; None when it is no sample.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     rows: int
     digest: str | None = None
+    digested: int | None = None
 
 
 class Contents(BaseModel):
@@ -45,6 +52,7 @@ class Contents(BaseModel):
         unsteady: tables no snapshot covers that were written to during the dump; their rows cannot be compared.
         unseen: kinds of objects that were not looked at: nothing can be said about those of another fingerprint.
         dialect: names the way in which definitions were described; only equal ones can be compared.
+        seed: decides which rows a sample consists of.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -57,6 +65,7 @@ class Contents(BaseModel):
     migrations: dict[str, str] = {}
     unsteady: list[str] = []
     unseen: tuple[str, ...] = ()
+    seed: int = 0
 
     @property
     def rows(self) -> int:
@@ -70,8 +79,8 @@ class Contents(BaseModel):
 
     @property
     def content_digest(self) -> str | None:
-        """One digest over every table's content; None unless the level is `full`."""
-        if self.level != "full":
+        """One digest over every table's content, or its sample; None unless the level has digests."""
+        if self.level not in DIGESTED:
             return None
         return _digest(f"{name}={table.rows}:{table.digest}" for name, table in sorted(self.tables.items()))
 
@@ -305,12 +314,18 @@ class Engine(Protocol):
         """
         ...
 
-    def contents(self, target: str, level: Level) -> Contents:
-        """What `target` contains, in the same terms as `Dumped.contents`."""
+    def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
+        """What `target` contains, in the same terms as `Dumped.contents`.
+
+        Args:
+            seed: of the fingerprint that a sample is compared with.
+        """
         ...
 
-    def assertions(self, target: str, held: Contents) -> Sequence[Finding]:
+    def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
         """What this kind of target must satisfy beyond being equal to its source: indexes whole, no orphans, …
+
+        Each is asked when its finding is wanted, so that the time between two is what one costs.
 
         Args:
             held: the source's fingerprint.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from ops_pipelines.engines.base import EXISTS, Contents
+from ops_pipelines.engines.base import DIGESTED, EXISTS, Contents
 from ops_pipelines.vault.verdict import Check
 
 _NAMED = 5
@@ -26,7 +26,7 @@ def compare(held: Contents, restored: Contents) -> list[Check]:
     if held.migrations:
         heads = ", ".join(f"{tool}: {head}" for tool, head in sorted(held.migrations.items()))
         checks.append(_check("migrations", _migrations(held, restored), heads))
-    if held.level == "full":
+    if held.level in DIGESTED:
         checks.append(_check("content", _content(held, restored), _compared(held, restored)))
     return checks
 
@@ -38,6 +38,9 @@ def _compared(held: Contents, restored: Contents) -> str:
         for name, table in held.tables.items()
         if name in restored.tables and not _only_exists(table.digest, restored.tables[name].digest)
     ]
+    if held.level == "sample":
+        rows = sum(held.tables[name].digested or 0 for name in whole)
+        return f"{rows} of {held.rows} rows, in {len(whole)} of {len(held.tables)} tables, with the same content"
     if len(whole) == len(held.tables):
         return f"{len(whole)} tables with the same content"
     return f"{len(whole)} of {len(held.tables)} tables with the same content, the others only as far as schema says"
@@ -113,7 +116,9 @@ def _content(held: Contents, restored: Contents) -> Iterator[str]:
         found = restored.tables.get(name)
         known = found is not None and name not in held.unsteady and not _only_exists(table.digest, found.digest)
         if found is not None and known and found.rows == table.rows and found.digest != table.digest:
-            yield f"{name} has other content in its {table.rows} rows"
+            sampled = table.digested is not None and table.digested < table.rows
+            rows = f"{table.digested} sampled of its {table.rows}" if sampled else f"{table.rows}"
+            yield f"{name} has other content in its {rows} rows"
 
 
 def _counters(held: Contents, restored: Contents) -> Iterator[str]:

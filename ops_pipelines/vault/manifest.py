@@ -43,7 +43,7 @@ class Part(_Facts):
 class Summary(_Facts):
     """The fingerprint in short; the whole of it is the part with role `contents`."""
 
-    level: Literal["off", "counts", "full"]
+    level: Literal["off", "counts", "sample", "full"]
     objects: int
     tables: int
     rows: int

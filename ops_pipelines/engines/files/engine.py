@@ -287,8 +287,8 @@ class FilesEngine:
         self._restored[target] = done
         return finished
 
-    def contents(self, target: str, level: Level) -> Contents:
-        """The fingerprint of a folder that was restored into."""
+    def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
+        """The fingerprint of a folder that was restored into. There are no samples of folders: see `_level`."""
         if level == "off":
             return Contents(level="off", dialect=listing.DIALECT)
         done = self._restored.get(target) or Restoration(
@@ -303,10 +303,11 @@ class FilesEngine:
         objects = listing.describe(found, digests, level)
         return listing.as_contents({**done.others, **objects}, done.roots, level)
 
-    def assertions(self, target: str, held: Contents) -> Sequence[Finding]:
+    def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
         """For a sample, what it consisted of."""
         done = self._restored.get(target)
-        return [Finding("sample", passed=True, detail=done.said)] if done is not None and done.said else []
+        if done is not None and done.said:
+            yield Finding("sample", passed=True, detail=done.said)
 
     def ask(self, target: str, question: object) -> object:
         """Refused: folders answer no questions. Raises SourceError."""
@@ -486,7 +487,7 @@ class _Snapshot:
             SourceError: files cannot be read; the incomplete snapshot is gone.
         """
         stop = Event()
-        wanted = before if self._source.fingerprint == "full" and not self._source.exclude else {}
+        wanted = before if _level(self._source) == "full" and not self._source.exclude else {}
         with ThreadPoolExecutor(max_workers=1) as beside:
             reading = beside.submit(memory.digests, wanted, stop)
             try:
@@ -547,7 +548,7 @@ class _Snapshot:
         self, before: Mapping[str, Entry], digests: dict[str, str], memory: Memory
     ) -> tuple[Contents, list[str]]:
         """What the snapshot holds, and what a human should know about it."""
-        level = self._source.fingerprint
+        level = _level(self._source)
         if level == "off":
             return Contents(level="off", dialect=listing.DIALECT), []
         after = listing.walk(self._roots)
@@ -581,6 +582,11 @@ class _Snapshot:
             if said not in spoken_for and any(inside(said, as_restic_says(root.listed)) for root in self._roots):
                 exist[written(said)] = f"{EXISTS} {node['type']}"
         return still, exist
+
+
+def _level(source: FilesSource) -> Level:
+    """A sample would save nothing: only files that changed are read, and a large restore is sampled by itself."""
+    return "full" if source.fingerprint == "sample" else source.fingerprint
 
 
 def _vanished(path: str, number: int) -> bool:

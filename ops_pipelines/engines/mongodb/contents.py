@@ -18,29 +18,34 @@ DIALECT = "mongodb 2"
 
 
 def of(
-    level: Level, collections: list[Collection], tables: dict[str, TableFacts], users: accounts.Accounts | None
+    level: Level,
+    collections: list[Collection],
+    tables: dict[str, TableFacts],
+    users: accounts.Accounts | None,
+    seed: int,
 ) -> Contents:
     """The fingerprint of these; nothing is said about users and roles that were not looked at."""
     if level == "off":
         return Contents(level="off", dialect=DIALECT)
     found = objects(collections) | accounts.objects(users or accounts.Accounts())
     unseen = accounts.KINDS if users is None else ()
-    return Contents(level=level, dialect=DIALECT, objects=found, tables=tables, unseen=unseen)
+    return Contents(level=level, dialect=DIALECT, objects=found, tables=tables, unseen=unseen, seed=seed)
 
 
-def take(server: Server, *, level: Level, jobs: int, limit: timedelta, with_accounts: bool) -> Contents:
+def take(server: Server, *, level: Level, jobs: int, limit: timedelta, with_accounts: bool, seed: int) -> Contents:
     """Fingerprint a database by reading it.
 
     Args:
-        level: `counts` counts without digesting, `off` reads nothing.
+        level: `sample` digests some documents, `counts` none, `off` reads nothing.
         jobs: collections read side by side.
         limit: the longest it may take altogether.
         with_accounts: users and roles of the database, too.
+        seed: decides which documents a sample consists of.
     Raises:
         SourceError: the server failed.
     """
     if level == "off":
-        return of("off", [], {}, None)
+        return of("off", [], {}, None, 0)
     tables: dict[str, TableFacts] = {}
     with connected(server) as database:
         deadline = Deadline(limit)
@@ -49,7 +54,7 @@ def take(server: Server, *, level: Level, jobs: int, limit: timedelta, with_acco
 
         def read(collection: Collection) -> None:
             assert collection.data is not None
-            tally = Tally(digest=level == "full")
+            tally = Tally(level, seed)
             average_bytes = known[collection.name].average_bytes
             for batch in raw_batches(database, collection.data, deadline, average_bytes=average_bytes):
                 tally.add(batch)
@@ -59,4 +64,4 @@ def take(server: Server, *, level: Level, jobs: int, limit: timedelta, with_acco
         with expiry.made(database):
             collections = describe(database)
         users = accounts.read(database) if with_accounts else None
-    return of(level, collections, tables, users)
+    return of(level, collections, tables, users, seed)

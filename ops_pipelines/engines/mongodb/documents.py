@@ -3,8 +3,10 @@
 import struct
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
+from zlib import crc32
 
-from ops_pipelines.engines.base import TableFacts
+from ops_pipelines.engines.base import DIGESTED, Level, TableFacts
+from ops_pipelines.engines.sampling import ONE_IN, WHOLE_UP_TO
 from ops_pipelines.errors import OpsError
 from ops_pipelines.streams import Reader
 
@@ -15,6 +17,7 @@ LARGEST = 64 * 1024 * 1024
 _SMALLEST = 5
 _length_at: Callable[[bytes, int], tuple[int]] = struct.Struct("<i").unpack_from
 _DIGEST_BYTES = 16
+_KEY_BYTES = 64
 _MODULUS = 1 << (8 * _DIGEST_BYTES)
 
 
@@ -26,24 +29,32 @@ class Tally:
     """Counts documents and digests their bytes; the order in which they come changes nothing.
 
     Args:
-        digest: whether to digest; counting alone is several times faster.
+        level: of the fingerprint. `sample` digests the documents whose beginning hashes to it, and all of a small
+            collection.
+        seed: decides which documents a sample consists of.
     """
 
-    def __init__(self, *, digest: bool) -> None:
-        self._digest = digest
-        self._sum = 0
+    def __init__(self, level: Level, seed: int = 0) -> None:
+        self._digest, self._sample, self._seed = level in DIGESTED, level == "sample", seed
+        self._sum = self._sampled = self._digested = 0
         self.rows = 0
         self.size_bytes = 0
 
     def add(self, batch: bytes) -> None:
         """Take in some whole documents, one after the other. Raises TornDocument."""
         at, end, rows, total = 0, len(batch), 0, 0
+        # How many there are is known at the end only: until it is large, both the whole and its sample are kept.
+        whole = self._digest and not (self._sample and self.rows > WHOLE_UP_TO)
         view = memoryview(batch)
         while at < end:
             stop = end_of(batch, at)
-            if self._digest:
-                digest = blake2b(view[at:stop], digest_size=_DIGEST_BYTES).digest()
-                total += int.from_bytes(digest, "little")
+            chosen = self._sample and crc32(_key(batch, at, stop), self._seed) % ONE_IN == 0
+            if whole or chosen:
+                number = int.from_bytes(blake2b(view[at:stop], digest_size=_DIGEST_BYTES).digest(), "little")
+                total += number
+                if chosen:
+                    self._sampled += number
+                    self._digested += 1
             rows += 1
             at = stop
         self._sum = (self._sum + total) % _MODULUS
@@ -52,7 +63,17 @@ class Tally:
 
     def facts(self) -> TableFacts:
         """What was counted so far."""
-        return TableFacts(rows=self.rows, digest=f"{self._sum:0{2 * _DIGEST_BYTES}x}" if self._digest else None)
+        if not self._digest:
+            return TableFacts(rows=self.rows)
+        large = self._sample and self.rows > WHOLE_UP_TO
+        digest = f"{(self._sampled if large else self._sum) % _MODULUS:0{2 * _DIGEST_BYTES}x}"
+        digested = (self._digested if large else self.rows) if self._sample else None
+        return TableFacts(rows=self.rows, digest=digest, digested=digested)
+
+
+def _key(batch: bytes, at: int, stop: int) -> bytes:
+    """The first bytes of a document: `_id` stands first wherever the server made it so."""
+    return batch[at + 4 : min(at + _KEY_BYTES, stop)]
 
 
 def end_of(batch: bytes, at: int) -> int:

@@ -50,6 +50,7 @@ from ops_pipelines.engines.mongodb.scan import (
     side_by_side,
     sizes,
 )
+from ops_pipelines.engines.sampling import new_seed
 from ops_pipelines.errors import SourceError
 from ops_pipelines.streams import Progress
 
@@ -96,7 +97,7 @@ def dump(server: Server, source: MongoDBSource, sink: PartSink, progress: Progre
             sink.stream(PART, "dump", TarStream(members()))
     facts |= {"database": server.database, "tool": "builtin", "accounts": users is not None, **window}
     facts["snapshot"] = None if pinned is None or run.read.torn else oplog.as_fact(pinned)
-    held = contents.of(source.fingerprint, collections, run.read.tables, users)
+    held = contents.of(source.fingerprint, collections, run.read.tables, users, run.seed)
     return Dumped(snapshot_at=snapshot_at, contents=held, facts=facts, warnings=[*warnings, *_torn(run.read, pinned)])
 
 
@@ -156,6 +157,7 @@ class _Dump:
         self._expected = 0
         self.deadline = Deadline(source.limits.total)
         self.read = _Read()
+        self.seed = new_seed()
         self._sizes: dict[str, Size] = {}
         self._rows: dict[str, int] = {}
         self._readers = threading.Thread(target=self._read_all)
@@ -220,7 +222,7 @@ class _Dump:
 
     def _copy(self, collection: Collection, path: Path, at: Timestamp | None) -> TableFacts:
         assert collection.data is not None
-        tally = Tally(digest=self._level == "full")
+        tally = Tally(self._level, self.seed)
         with path.open("wb") as spooled:
             average_bytes = self._sizes[collection.name].average_bytes
             read = raw_batches(self._database, collection.data, self.deadline, average_bytes=average_bytes, at=at)

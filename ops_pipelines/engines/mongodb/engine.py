@@ -323,16 +323,16 @@ class MongoDBEngine:
             raise RestoreFailed(f"mongorestore refused the backup: {error.why or error.what}") from None
         seconds["load"] = round(time.monotonic() - began, 3)
 
-    def contents(self, target: str, level: Level) -> Contents:
+    def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
         """The fingerprint of `target`."""
         where, limit = self._server(target), self._source.limits.total
         scratch = server.is_scratch(where)
-        return contents.take(where, level=level, jobs=self._source.jobs, limit=limit, with_accounts=scratch)
+        return contents.take(where, level=level, jobs=self._source.jobs, limit=limit, with_accounts=scratch, seed=seed)
 
-    def assertions(self, target: str, held: Contents) -> Sequence[Finding]:
+    def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
         """Collections and indexes agree, files are whole; see `Engine.assertions`."""
         with connected(self._server(target), stall=self._source.limits.total) as database:
-            return assertions.assertions(database, describe(database))
+            yield from assertions.assertions(database, describe(database))
 
     def ask(self, target: str, question: object) -> object:
         """The first field of the first document an aggregation yields, `_id` aside; None when it yields none."""

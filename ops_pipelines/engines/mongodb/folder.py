@@ -20,6 +20,7 @@ from ops_pipelines.engines.mongodb.namespaces import (
     file_stem,
     from_metadata,
 )
+from ops_pipelines.engines.sampling import new_seed
 from ops_pipelines.errors import SourceError
 
 _GZ = ".gz"
@@ -48,12 +49,13 @@ def pack(folder: Path, wanted: str, sink: PartSink, *, level: Level) -> Packed:
         SourceError: it is not whole, or holds no such database.
     """
     database, directory, warnings = _choose(folder, wanted)
+    seed = new_seed()
     spool = sink.plain_directory() / "unzipped"
     spool.mkdir(mode=0o700, exist_ok=True)
     try:
         files = {_plain_name(path): _unzipped(path, spool) for path in sorted(directory.iterdir()) if path.is_file()}
         collections = _collections(files, warnings)
-        tables = {each.name: _tally(files, each, level) for each in collections if each.data is not None}
+        tables = {each.name: _tally(files, each, level, seed) for each in collections if each.data is not None}
         filed = {name.removesuffix(DATA): path.read_bytes() for name, path in files.items() if name.startswith(PREFIX)}
         users = Accounts.of_files(filed) if filed else None
         oplog = next(
@@ -76,7 +78,7 @@ def pack(folder: Path, wanted: str, sink: PartSink, *, level: Level) -> Packed:
     return Packed(
         database=database,
         names={each.name for each in collections},
-        contents=contents.of(level, collections, tables, users),
+        contents=contents.of(level, collections, tables, users, seed),
         server_version=_version(files),
         accounts=users is not None,
         oplog=oplog is not None,
@@ -147,12 +149,12 @@ def _collections(files: dict[str, Path], warnings: list[str]) -> list[Collection
     return sorted(collections, key=lambda each: each.name)
 
 
-def _tally(files: dict[str, Path], collection: Collection, level: Level) -> TableFacts:
+def _tally(files: dict[str, Path], collection: Collection, level: Level, seed: int) -> TableFacts:
     assert collection.data is not None
     path = files.get(f"{file_stem(collection.data)}{DATA}")
     if path is None:
         raise TornDocument(f"{collection.name} has no {DATA} file", why="its documents are missing")
-    tally = Tally(digest=level == "full")
+    tally = Tally(level, seed)
     with path.open("rb") as opened:
         try:
             for batch in batches(opened):

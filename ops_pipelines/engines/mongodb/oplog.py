@@ -84,7 +84,7 @@ def save(database: "Database[Document]", began: Timestamp, ended: Timestamp, pat
         )
     ours = {"$or": [{"ns": {"$regex": f"^{re.escape(database.name)}\\."}}, {"ns": _TRANSACTIONS}]}
     wanted = {"ts": {"$gte": began, "$lte": ended}, **ours}
-    tally = Tally(digest=False)
+    tally = Tally("counts")
     with path.open("wb") as spooled:
         for batch in database.client["local"]["oplog.rs"].find_raw_batches(wanted):
             deadline.check()

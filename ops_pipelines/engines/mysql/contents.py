@@ -1,7 +1,8 @@
 """The MySQL fingerprint: every object's definition, every table's rows.
 
 Rows are digested inside the server: each row's values become one string of bytes, its MD5 gives 64 bits, and those
-are summed, which no order of rows can change. A value's bytes do not depend on the session: text in the column's own
+are summed, which no order of rows can change. A sample consists of the rows whose primary key hashes to it. A value's
+bytes do not depend on the session: text in the column's own
 character set, times in UTC, BIT and GEOMETRY in hexadecimal. FLOAT counts as far as the dump clients write it, six
 digits. Left out on purpose: virtual columns (their expression is compared, their values follow), and rows that live
 elsewhere (FEDERATED, MERGE and the like).
@@ -10,11 +11,13 @@ elsewhere (FEDERATED, MERGE and the like).
 import queue
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ops_pipelines.engines.base import Contents, Level, TableFacts
+from ops_pipelines.engines.base import DIGESTED, Contents, Level, TableFacts
 from ops_pipelines.engines.migrations import recognised
 from ops_pipelines.engines.mysql.connection import Session, identifier
 from ops_pipelines.engines.mysql.definitions import Table
+from ops_pipelines.engines.sampling import ONE_IN, WHOLE_UP_TO
 from ops_pipelines.errors import SourceError
 
 DIALECT = "mysql 1"
@@ -28,14 +31,31 @@ _SHORT_TEXT = ("char", "varchar", "binary", "varbinary", "enum", "set")
 # Hashed one by one: a row of them may be longer than a packet, and CONCAT would turn it into NULL.
 _LONG = ("text", "tinytext", "mediumtext", "longtext", "blob", "tinyblob", "mediumblob", "longblob", "json")
 _COLUMNS = """
-select table_name, column_name, lower(data_type), concat(upper(extra), ' ', coalesce(generation_expression, ''))
+select table_name, column_name, lower(data_type), concat(upper(extra), ' ', coalesce(generation_expression, '')),
+       column_key = 'PRI'
   from information_schema.columns where table_schema = database() order by table_name, column_name
 """
 HISTORY = " (history)"
 """What is put behind a system-versioned table's name for all versions of its rows."""
 
-Columns = dict[str, list[tuple[str, str, str]]]
-"""Name, type and extra facts of each table's columns."""
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its type, how its values come about, and whether it belongs to the primary key."""
+
+    name: str
+    kind: str
+    extra: str = ""
+    key: bool = False
+
+    @property
+    def is_period(self) -> bool:
+        """Whether it says since when or until when its row counts."""
+        return self.extra.endswith(("ROW START", "ROW END"))
+
+
+Columns = dict[str, list[Column]]
+"""The columns of each table."""
 
 
 def dialect(product: str, series: tuple[int, int]) -> str:
@@ -64,8 +84,8 @@ def read_counters(opened: Session, tables: Sequence[Table]) -> dict[str, int]:
 def read_columns(opened: Session) -> Columns:
     """The columns of every table."""
     columns: Columns = {}
-    for table, name, kind, extra in opened.rows(_COLUMNS):
-        columns.setdefault(table, []).append((name, kind, extra))
+    for table, name, kind, extra, key in opened.rows(_COLUMNS):
+        columns.setdefault(table, []).append(Column(name, kind, extra, bool(key)))
     return columns
 
 
@@ -76,11 +96,12 @@ def read_migrations(opened: Session, tables: Sequence[Table]) -> dict[str, str]:
 
 
 def questions(
-    tables: Sequence[Table], columns: Columns, level: Level, *, history: bool = True
+    tables: Sequence[Table], columns: Columns, level: Level, *, seed: int, history: bool = True
 ) -> list[tuple[str, str]]:
-    """One query per table for its rows and their digest, largest first.
+    """One query per table for its rows, their digest, and how many of them that is of; largest first.
 
     Args:
+        seed: decides which rows a sample consists of.
         history: ask for the old versions of system-versioned rows, too.
     """
     asked = []
@@ -88,28 +109,32 @@ def questions(
         if table.holds_rows:
             every = columns.get(table.name, [])
             # The period of a current row is when it was restored, unless its history was dumped.
-            asked.append((table.name, _question(table.name, [each for each in every if not _is_period(each)], level)))
+            lasting = [each for each in every if not each.is_period]
+            asked.append((table.name, _question(table.name, lasting, level, seed)))
         if table.versioned and history:
-            period = [each[0] for each in every if _is_period(each)] or ["ROW_START", "ROW_END"]
-            whole = [each for each in every if each[0] not in period]
-            whole += [(name, "timestamp", "") for name in sorted(period)]
-            question = _question(table.name, whole, level, "for system_time all")
+            period = [each.name for each in every if each.is_period] or ["ROW_START", "ROW_END"]
+            whole = [each for each in every if each.name not in period]
+            whole += [Column(name, "timestamp") for name in sorted(period)]
+            question = _question(table.name, whole, level, seed, "for system_time all")
             asked.append((table.name + HISTORY, question))
     return asked
 
 
-def _is_period(column: tuple[str, str, str]) -> bool:
-    """Whether a column says since when or until when its row counts."""
-    return column[2].endswith(("ROW START", "ROW END"))
-
-
-def _question(name: str, columns: Sequence[tuple[str, str, str]], level: Level, versions: str = "") -> str:
+def _question(name: str, columns: Sequence[Column], level: Level, seed: int, versions: str = "") -> str:
     read = f"from {identifier(name)} {versions}"
-    if level != "full":
-        return f"select count(*), null {read}"
-    values = [_value(identifier(each), kind) for each, kind, extra in columns if not extra.startswith("VIRTUAL")]
+    if level not in DIGESTED:
+        return f"select count(*), null, null {read}"
+    values = [_value(identifier(each.name), each.kind) for each in columns if not each.extra.startswith("VIRTUAL")]
     row = f"concat_ws(',', {', '.join(values)})" if values else "''"
-    return f"select count(*), coalesce(sum(cast(conv(left(md5({row}), 16), 16, 10) as unsigned)), 0) {read}"
+    digest = f"cast(conv(left(md5({row}), 16), 16, 10) as unsigned)"
+    key = [each for each in columns if each.key]
+    # A FLOAT comes back with six digits: it would choose other rows.
+    if level == "full" or not key or any(each.kind == "float" for each in key):
+        return f"select count(*), coalesce(sum({digest}), 0), count(*) {read}"
+    known = ", ".join(_value(identifier(each.name), each.kind) for each in key)
+    small = f"(select count(*) from (select 1 {read} limit {WHOLE_UP_TO + 1}) as first) <= {WHOLE_UP_TO}"
+    chosen = f"({small} or crc32(concat_ws(',', {seed}, {known})) % {ONE_IN} = 0)"
+    return f"select count(*), coalesce(sum(if({chosen}, {digest}, 0)), 0), coalesce(sum({chosen}), 0) {read}"
 
 
 def _value(column: str, kind: str) -> str:
@@ -124,9 +149,11 @@ def _value(column: str, kind: str) -> str:
     return f"ifnull(cast({column} as char), 'NULL')"
 
 
-def answer(asked: Sequence[tuple[str, str]], sessions: Sequence[Session]) -> dict[str, TableFacts]:
+def answer(asked: Sequence[tuple[str, str]], sessions: Sequence[Session], level: Level) -> dict[str, TableFacts]:
     """Put every question to one of the sessions, which work side by side, each in the transaction it is in.
 
+    Args:
+        level: that the questions were made for.
     Raises:
         SourceError: a query failed; the others are given up.
     """
@@ -145,9 +172,13 @@ def answer(asked: Sequence[tuple[str, str]], sessions: Sequence[Session]) -> dic
                     return
                 # Going back lets go of the table where there is no binary log: nobody's ALTER has to wait for our end.
                 opened.rows("savepoint ops")
-                rows, digest = opened.rows(sql)[0]
+                rows, digest, digested = opened.rows(sql)[0]
                 opened.rows("rollback to savepoint ops")
-                tables[name] = TableFacts(rows=int(rows), digest=None if digest is None else str(digest))
+                tables[name] = TableFacts(
+                    rows=int(rows),
+                    digest=None if digest is None else str(digest),
+                    digested=int(digested) if level == "sample" else None,
+                )
         except SourceError as error:
             failures.append(error)
 

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -46,6 +46,7 @@ from ops_pipelines.engines.mysql.instant import Instant, position, standing_stil
 from ops_pipelines.engines.mysql.restore import load
 from ops_pipelines.engines.mysql.server import scratch_server
 from ops_pipelines.engines.places import Place
+from ops_pipelines.engines.sampling import new_seed
 from ops_pipelines.engines.selection import pick_names
 from ops_pipelines.errors import Inconclusive, OpsError, SafetyRefusal, SourceError, ToolMissing
 from ops_pipelines.process import CommandFailed, CommandTimedOut
@@ -153,6 +154,7 @@ class MySQLEngine:
                 unsteady=moved,
                 counters=counters,
                 migrations=migrations,
+                seed=seen.seed,
             )
         return Dumped(snapshot_at=instant.at, contents=held, facts=facts, warnings=warnings)
 
@@ -170,8 +172,9 @@ class MySQLEngine:
     ) -> dict[str, TableFacts]:
         if not readers:
             return {}
-        asked = contents.questions(tables, seen.columns, self._source.fingerprint, history=history)
-        return contents.answer(asked, readers)
+        level = self._source.fingerprint
+        asked = contents.questions(tables, seen.columns, level, seed=seen.seed, history=history)
+        return contents.answer(asked, readers, level)
 
     @contextmanager
     def _beside(
@@ -398,7 +401,7 @@ class MySQLEngine:
             )
         return replace(restored, warnings=[*restored.warnings, *more])
 
-    def contents(self, target: str, level: Level) -> Contents:
+    def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
         """The fingerprint of `target`."""
         server, limit = parse(target, connect=self._source.limits.connect), self._source.limits.total
         with ExitStack() as sessions:
@@ -406,23 +409,24 @@ class MySQLEngine:
             product, series = database.product_of(opened), clients.series_of(str(opened.value("select version()")))
             if level == "off":
                 return contents.off(product, series)
-            seen = _Seen.of(opened)
+            seen = replace(_Seen.of(opened), seed=seed)
             readers = [sessions.enter_context(session(server, limit=limit)) for _ in range(self._source.jobs)]
             contents.in_snapshot(readers)
             return Contents(
                 level=level,
                 dialect=contents.dialect(product, series),
                 objects=seen.objects,
-                tables=contents.answer(contents.questions(seen.tables, seen.columns, level), readers),
+                tables=contents.answer(contents.questions(seen.tables, seen.columns, level, seed=seed), readers, level),
                 counters=contents.read_counters(opened, seen.tables),
                 migrations=contents.read_migrations(opened, seen.tables),
+                seed=seed,
             )
 
-    def assertions(self, target: str, held: Contents) -> Sequence[Finding]:
+    def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
         """Tables and indexes whole, no orphans; see `Engine.assertions`."""
         server = parse(target, connect=self._source.limits.connect)
         with session(server, limit=self._source.limits.total) as opened:
-            return list(assertions.assertions(opened, definitions.read_tables(opened)))
+            yield from assertions.assertions(opened, definitions.read_tables(opened))
 
     def ask(self, target: str, question: object) -> object:
         """The first value a query yields, in a read-only transaction."""
@@ -480,11 +484,12 @@ class MySQLEngine:
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a database consists of."""
+    """What a database consists of, and the seed of the sample that is taken of it."""
 
     tables: list[Table]
     objects: dict[str, str]
     columns: contents.Columns
+    seed: int = field(default_factory=new_seed)
 
     @classmethod
     def of(cls, opened: Session) -> "_Seen":
@@ -527,9 +532,7 @@ def _warnings(seen: _Seen, opened: Session, *, keeps_history: bool) -> list[str]
     versioned = sorted(table.name for table in seen.tables if table.versioned)
     if versioned and not keeps_history:
         found.append(f"history of system-versioned tables is not dumped (needs 10.11): {', '.join(versioned)}")
-    floats = sorted(
-        {name for name, columns in seen.columns.items() if any(kind == "float" for _n, kind, _e in columns)}
-    )
+    floats = sorted({name for name, columns in seen.columns.items() if any(each.kind == "float" for each in columns)})
     if floats:
         found.append(f"FLOAT columns are dumped with six digits, as the dump client does: {', '.join(floats)}")
     return found

@@ -3,6 +3,7 @@
 Definitions come from the server's own deparsers (`pg_get_…def`), so the same object reads the same
 before a dump and after a restore into the same major version. Rows are digested inside the server:
 each row's text is hashed to 64 bits and the hashes are summed, which no order of rows can change.
+A sample consists of the rows whose primary key hashes to it.
 Left out on purpose: members of extensions, contents of materialized views (they are refreshed, not
 restored) and of foreign tables (they live elsewhere), tablespaces, and constraint names that the
 server makes up for partitions.
@@ -11,17 +12,19 @@ server makes up for partitions.
 from collections.abc import Callable
 from datetime import timedelta
 
-from ops_pipelines.engines.base import Contents, Level, TableFacts, definition_digest
+from ops_pipelines.engines.base import DIGESTED, Contents, Level, TableFacts, definition_digest
 from ops_pipelines.engines.migrations import recognised
 from ops_pipelines.engines.postgres import object_queries
 from ops_pipelines.engines.postgres.connection import Server, Session, session
 from ops_pipelines.engines.postgres.side_by_side import ask_all
+from ops_pipelines.engines.sampling import ONE_IN, WHOLE_UP_TO, new_seed
 
 DIALECT = "postgres 1"
 """Raise the number with any change to what the object queries return."""
 
 LARGE_OBJECTS = "large objects"
 _LO_CHUNK = 8 * 1024 * 1024
+_EMPTY = {False: "select 0, null, null", True: "select 0, '0'::text, 0"}
 
 # A standby has the definitions of unlogged tables, not their rows; pg_dump leaves them out there, too.
 _READABLE = "(c.relpersistence = 'p' or c.relpersistence = 'u' and not pg_catalog.pg_is_in_recovery())"
@@ -29,6 +32,10 @@ _TABLES = f"""
 select format('%I.%I', n.nspname, c.relname), pg_relation_size(c.oid),
        (select string_agg(quote_ident(a.attname), ', ' order by a.attname collate "C")
           from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
+       (select string_agg(quote_ident(a.attname) || '::text', ', ' order by k.place)
+          from pg_catalog.pg_index i, unnest(i.indkey) with ordinality k(attnum, place), pg_catalog.pg_attribute a
+         where i.indrelid = c.oid and i.indisprimary and k.place <= i.indnkeyatts
+           and a.attrelid = c.oid and a.attnum = k.attnum),
        {_READABLE}
   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
  where c.relkind = 'r' and c.relpersistence <> 't' and {object_queries.OURS.format(oid="c.oid", catalog="pg_class")}
@@ -42,11 +49,13 @@ select format('%I.%I', n.nspname, c.relname),
  where not s.seqcycle and {_READABLE} and {object_queries.OURS.format(oid="c.oid", catalog="pg_class")}
 """
 _LARGE_OBJECTS = f"""
-select count(*), coalesce(sum(hashtextextended(oid || ':' || digest, 0)), 0)::text from (
+select (select count(*) from pg_catalog.pg_largeobject_metadata),
+       coalesce(sum(hashtextextended(oid || ':' || digest, 0)), 0)::text, count(*) from (
   select l.oid, (select string_agg(md5(pg_catalog.lo_get(l.oid, at, {_LO_CHUNK})), ',' order by at)
                    from generate_series(0, l.ends[1], {_LO_CHUNK}) as at) as digest
     from (select m.oid, array[lo_lseek64(m.fd, 0, 2), lo_close(m.fd)] as ends
-            from (select oid, lo_open(oid, 262144) as fd from pg_catalog.pg_largeobject_metadata offset 0) m offset 0) l
+            from (select oid, lo_open(oid, 262144) as fd
+                    from pg_catalog.pg_largeobject_metadata where {{chosen}} offset 0) m offset 0) l
 ) as each
 """
 
@@ -82,47 +91,78 @@ def take(
     limit: timedelta,
     snapshot: str | None = None,
     counters: dict[str, int] | None = None,
+    seed: int | None = None,
     register: Callable[[Session], None] = lambda opened: None,
 ) -> Contents:
     """Fingerprint a database.
 
     Args:
-        level: `counts` skips the row digests, `off` everything.
+        level: `sample` digests some rows, `counts` none, `off` skips everything.
         jobs: sessions that read tables side by side.
         limit: the longest that one table may take.
         snapshot: an exported snapshot that all sessions look through.
         counters: sequence positions read earlier; read here when omitted.
+        seed: of the fingerprint that a sample is compared with; a new one when omitted.
         register: told of every session, so that somebody else can abort it.
     Raises:
         SourceError: a query failed.
     """
     if level == "off":
         return Contents(level="off", dialect=DIALECT)
+    seed = (new_seed() if seed is None else seed) if level == "sample" else 0
     with session(server, limit=limit, snapshot=snapshot) as opened:
         register(opened)
         if counters is None:
             counters = read_counters(opened)
         objects = read_objects(opened)
-        work = _questions(opened, level)
+        work = _questions(opened, level, seed)
         migrations = {tool: str(opened.value(sql)) for tool, sql in recognised(name for name, _sql in work)}
     answers = ask_all(work, server, jobs=jobs, limit=limit, snapshot=snapshot, register=register)
-    tables = {name: TableFacts(rows=rows, digest=digest) for name, (rows, digest) in answers.items()}
     return Contents(
-        level=level, dialect=DIALECT, objects=objects, tables=tables, counters=counters, migrations=migrations
+        level=level,
+        dialect=DIALECT,
+        objects=objects,
+        tables={
+            name: TableFacts(rows=rows, digest=digest, digested=digested if level == "sample" else None)
+            for name, (rows, digest, digested) in answers.items()
+        },
+        counters=counters,
+        migrations=migrations,
+        seed=seed,
     )
 
 
-def _questions(opened: Session, level: Level) -> list[tuple[str, str]]:
-    """One query per table, largest first, so that the last worker to finish has a small one."""
+def _questions(opened: Session, level: Level, seed: int) -> list[tuple[str, str]]:
+    """One query per table for its rows, their digest, and how many of them that is of.
+
+    The largest comes first, so that the last worker to finish has a small one.
+    """
     work: list[tuple[str, str]] = []
-    for name, _size, columns, readable in opened.rows(_TABLES):
-        digest = f'sum(hashtextextended(row({columns})::text collate "C", 0))' if columns else "0"
-        wanted = f"coalesce({digest}, 0)::text" if level == "full" else "null"
-        read = f"select count(*), {wanted} from only {name}"
+    for name, _size, columns, key, readable in opened.rows(_TABLES):
         # An unlogged table comes back empty from a standby.
-        work.append((name, read if readable else f"select 0, {'0::text' if level == 'full' else 'null'}"))
+        work.append((name, _question(name, columns, key, level, seed) if readable else _EMPTY[level in DIGESTED]))
     if opened.value("select exists (select from pg_catalog.pg_largeobject_metadata)"):
-        work.append(
-            (LARGE_OBJECTS, _LARGE_OBJECTS if level == "full" else "select count(*), null from pg_largeobject_metadata")
-        )
+        chosen = _chosen("pg_catalog.pg_largeobject_metadata", "oid::text", seed) if level == "sample" else "true"
+        counted = "select count(*), null, null from pg_catalog.pg_largeobject_metadata"
+        work.append((LARGE_OBJECTS, _LARGE_OBJECTS.format(chosen=chosen) if level in DIGESTED else counted))
     return work
+
+
+def _question(name: str, columns: str | None, key: str | None, level: Level, seed: int) -> str:
+    if level not in DIGESTED:
+        return f"select count(*), null, null from only {name}"
+    digest = f'sum(hashtextextended(row({columns})::text collate "C", 0))' if columns else "sum(0)"
+    if level == "full" or not key:
+        return f"select count(*), coalesce({digest}, 0)::text, count(*) from only {name}"
+    # A row that the filter leaves out is neither hashed nor fetched from where long values are kept.
+    chosen = _chosen(f"only {name}", f"concat_ws(',', {key})" if "," in key else key, seed)
+    return (
+        f"select count(*), coalesce({digest} filter (where {chosen}), 0)::text, count(*) filter (where {chosen})"
+        f" from only {name}"
+    )
+
+
+def _chosen(table: str, key: str, seed: int) -> str:
+    """A condition for rows that belong to the sample; for all rows of a small table."""
+    small = f"(select count(*) from (select from {table} limit {WHOLE_UP_TO + 1}) as first) <= {WHOLE_UP_TO}"
+    return f'({small} or hashtextextended({key} collate "C", {seed}) % {ONE_IN} = 0)'

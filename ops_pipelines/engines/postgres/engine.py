@@ -316,15 +316,15 @@ class PostgresEngine:
             only=only,
         )
 
-    def contents(self, target: str, level: Level) -> Contents:
+    def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
         """The fingerprint of `target`."""
         server = Server(target, connect=self._source.limits.connect)
-        return contents.take(server, level=level, jobs=self._source.jobs, limit=self._source.limits.total)
+        return contents.take(server, level=level, jobs=self._source.jobs, limit=self._source.limits.total, seed=seed)
 
-    def assertions(self, target: str, held: Contents) -> Sequence[Finding]:
+    def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
         """Sequences, orphans, constraints, indexes; see `Engine.assertions`."""
         server = Server(target, connect=self._source.limits.connect)
-        return list(assertions.assertions(server, jobs=self._source.jobs, limit=self._source.limits.total))
+        return assertions.assertions(server, jobs=self._source.jobs, limit=self._source.limits.total)
 
     def ask(self, target: str, question: object) -> object:
         """The first value a query yields, in a read-only transaction."""
