@@ -13,7 +13,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hash
 DEMO_PACKAGES := mariadb-server mariadb-client postgresql restic
 # Ceph's gateway enforces object lock for real; libatomic1 is what Playwright's own driver needs.
 TEST_PACKAGES := $(DEMO_PACKAGES) age zstd openssl chromium libatomic1 minisign ceph-mon ceph-osd radosgw ceph-common \
-                 prometheus prometheus-alertmanager logrotate redis-server
+                 prometheus prometheus-alertmanager logrotate redis-server caddy systemd
 
 define debian
 @dpkg -s $(1) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && \
