@@ -57,11 +57,18 @@ def _acquire(descriptor: int, *, deadline: float, what: str) -> None:
             time.sleep(0.05)
 
 
+def _never() -> bool:
+    return False
+
+
 @contextmanager
-def owned_directory(path: Path) -> Iterator[Path]:
+def owned_directory(path: Path, *, outlives: Callable[[], bool] = _never) -> Iterator[Path]:
     """Create `path` (0700) and own it until the block ends, then remove whatever is left in it.
 
     If we are killed the directory stays, its lease does not, and `sweep` finds it.
+
+    Args:
+        outlives: asked at the end: whether it is to be left to `sweep`, as if we had been killed.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _parent_lock(path.parent):
@@ -71,7 +78,7 @@ def owned_directory(path: Path) -> Iterator[Path]:
     try:
         yield path
     finally:
-        if path.exists():
+        if path.exists() and not outlives():
             with _parent_lock(path.parent):
                 shutil.rmtree(path, ignore_errors=True)
         os.close(descriptor)

@@ -15,6 +15,7 @@ from ops_pipelines.engines.base import Engine, Lodger
 from ops_pipelines.engines.registry import engine_for
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.ledger import Ledger, LedgerError, sqlite_url
+from ops_pipelines.outages import Ended, end_outages
 from ops_pipelines.outside import errors
 from ops_pipelines.outside.observer import Outside
 from ops_pipelines.scratch import sweep_scratch
@@ -82,6 +83,18 @@ class Workspace:
         """Where scratch servers live."""
         return self.config.base / "scratch"
 
+    @property
+    def outages_root(self) -> Path:
+        """Where drills note what they stopped."""
+        return self.config.base / "outages"
+
+    def end_outages(self) -> list[Ended]:
+        """Start the servers that a dead drill has stopped."""
+        found = end_outages(self.outages_root)
+        for each in found:
+            logs.event("outage_left", level="error", source=each.source, problem=each.problem or None)
+        return found
+
     def source(self, name: str) -> Source:
         """A source's configuration. Raises UnknownSource."""
         if name not in self.config.sources:
@@ -121,7 +134,7 @@ class Workspace:
             yield
 
     def sweep(self, *, stores: bool = True) -> list[str]:
-        """Clear away what killed runs left: scratch servers, staged parts, open activities.
+        """Clear away what killed runs left: servers that stand still, scratch servers, staged parts, open activities.
 
         Args:
             stores: the stores' litter, too; one that is away is waited for.
@@ -136,6 +149,10 @@ class Workspace:
                 return False
             return True
 
+        swept += [
+            f"not swept: {each.source} is down: {each.problem}" if each.problem else f"{each.source}, started again"
+            for each in self.end_outages()
+        ]
         swept += [str(path) for path in sweep_scratch(self.scratch_root, evict=evict)]
         for store in self.stores.values() if stores else ():
             try:

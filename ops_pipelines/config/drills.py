@@ -59,6 +59,23 @@ class Application(Model):
     rto: Duration | None = Field(None, description="the whole application; the sum of its sources' rto unless given")
 
 
+class OutageCommands(Model):
+    """How an `outage` drill stops the real server of a source, and starts it again.
+
+    They run as the user of ops_pipelines, as on a terminal that is closed afterwards: the start must leave the server
+    to somebody else (`systemctl start`, `docker start`, `pg_ctl start`), and do no harm to one that runs.
+    """
+
+    stop: tuple[str, ...] = Field(min_length=1, examples=[["docker", "stop", "crm-db"]])
+    start: tuple[str, ...] = Field(
+        min_length=1,
+        description="run afterwards, whatever happens to the drill",
+        examples=[["docker", "start", "crm-db"]],
+    )
+    allow_outage: bool = Field(False, description="yes, this server may be down while a drill is under way")
+    limit: Span = Field(timedelta(minutes=2), description="each of the two may take this long")
+
+
 class DrillKit(Model):
     """The recovery kit that drills recover with."""
 
@@ -81,6 +98,12 @@ class Drills(Model):
     )
     overdue_after: Span = Field(timedelta(days=35), description="without a good drill for longer, somebody is told")
     detect_within: Span = Field(timedelta(minutes=5), description="an outage must be noticed and told within this time")
+    prometheus: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="an outage must raise OpsServerDown or OpsDrillOutage in this Prometheus, too",
+        examples=["http://127.0.0.1:9090"],
+    )
 
     @model_validator(mode="after")
     def _questions_have_an_addressee(self) -> "Drills":

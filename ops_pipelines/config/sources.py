@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ops_pipelines.config.checks import AggregationCheck, CommandCheck, SqlCheck
+from ops_pipelines.config.drills import OutageCommands
 from ops_pipelines.config.secrets import Secret, SecretRef
 from ops_pipelines.config.settings import Model, Settings
 from ops_pipelines.config.values import Name, Size
 
 _BIN_DIRS = "where to look for client tools first"
+_DRILL = "with these, an outage drill stops the real server; else one of its own"
 
 
 class PostgresSource(Settings):
@@ -30,6 +32,7 @@ class PostgresSource(Settings):
     bin_dirs: tuple[Path, ...] = Field((), description=_BIN_DIRS)
     checks: tuple[SqlCheck, ...] = ()
     commands: tuple[CommandCheck, ...] = ()
+    drill: OutageCommands | None = Field(None, description=_DRILL)
 
     @model_validator(mode="after")
     def _passwords_are_encrypted(self) -> "PostgresSource":
@@ -51,6 +54,7 @@ class MySQLSource(Settings):
     bin_dirs: tuple[Path, ...] = Field((), description=_BIN_DIRS)
     checks: tuple[SqlCheck, ...] = ()
     commands: tuple[CommandCheck, ...] = ()
+    drill: OutageCommands | None = Field(None, description=_DRILL)
 
     @model_validator(mode="after")
     def _accounts_are_encrypted(self) -> "MySQLSource":
@@ -74,6 +78,7 @@ class MongoDBSource(Settings):
     bin_dirs: tuple[Path, ...] = Field((), description=_BIN_DIRS)
     checks: tuple[AggregationCheck, ...] = ()
     commands: tuple[CommandCheck, ...] = ()
+    drill: OutageCommands | None = Field(None, description=_DRILL)
 
     @model_validator(mode="after")
     def _accounts_are_encrypted(self) -> "MongoDBSource":

@@ -141,6 +141,7 @@ class _ByScript:
         for each in ("bin", "tmp", "keys"):
             (self._home / each).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._secrets: dict[str, str] = {}
+        self._needs_network = ""  # for what
 
     def run(self) -> dict[str, object]:
         """Restore and compare. Raises OpsError."""
@@ -179,9 +180,13 @@ class _ByScript:
             path = self._home / "keys" / f"{number}.key"
             path.touch(mode=0o600)
             path.write_text(f"{key}\n", encoding="utf-8")
-        where, networked = self._where()
+        where, prefix = self._where(), _offline()
+        if self._needs_network or not prefix:
+            why = self._needs_network or "this machine allows no namespace without one"
+            self._drill.limits.append(f"recover.sh ran with a network: {why}")
+            prefix = []
         limits = self._drill.workspace.source(self._name).limits
-        argv: list[str | Path] = [*([] if networked else _offline()), shutil.which("env") or "env", "-i"]
+        argv: list[str | Path] = [*prefix, shutil.which("env") or "env", "-i"]
         # Nothing of ours is inherited; secrets come through a file that the shell reads.
         settings = self._home / "environment.sh"
         settings.touch(mode=0o600)
@@ -202,21 +207,20 @@ class _ByScript:
             raise OpsError(f"recover.sh could not restore {self._name}", why=error.why or error.what) from None
         said = f"{done.stdout.decode(errors='replace')}{done.stderr}"
         self._drill.keep("recover.sh.txt", said, f"what recover.sh printed while it restored {self._name}")
-        if not networked and not _offline():
-            self._drill.limits.append("recover.sh ran with a network: this machine allows no namespace without one")
 
-    def _where(self) -> tuple[str, bool]:
-        """The store in the script's words, and whether it needs a network."""
+    def _where(self) -> str:
+        """The store in the script's words."""
         store = self._drill.clean.stores[self._store]
         if isinstance(store, DirectoryStore):
-            return str(store.root), False
+            return str(store.root)
         settings = self._drill.clean.config.stores[self._store]
         assert isinstance(settings, S3Settings)
         self._secrets |= store.repository(self._name).environment
         self._secrets |= {"AWS_DEFAULT_REGION": settings.region}
         if settings.endpoint is not None:
             self._secrets["AWS_ENDPOINT_URL"] = settings.endpoint
-        return f"s3://{settings.bucket}/{settings.prefix.strip('/')}".rstrip("/"), True
+        self._needs_network = "the store is a bucket"
+        return f"s3://{settings.bucket}/{settings.prefix.strip('/')}".rstrip("/")
 
     def _target(self, manifest: Manifest, target: str, directory: Path) -> tuple[str, list[str | Path]]:
         """The script's words for where to restore, and how to log in there."""
@@ -224,26 +228,34 @@ class _ByScript:
             known = {key: str(value) for key, value in conninfo_to_dict(target).items() if value}
             variables = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGPASSWORD": "password"}
             self._secrets |= {name: known[key] for name, key in variables.items() if key in known}
+            self._by_socket("/" in known.get("host", ""))
             return _TARGET, ["--with-roles"]
         if manifest.kind == "mysql":
             from ops_pipelines.engines.mysql.connection import parse  # noqa: PLC0415
 
             login = self._home / "login.cnf"
             login.touch(mode=0o600)
-            login.write_text(parse(target, connect=timedelta(seconds=10)).option_file(), encoding="utf-8")
+            server = parse(target, connect=timedelta(seconds=10))
+            login.write_text(server.option_file(), encoding="utf-8")
+            self._by_socket(bool(server.socket))
             return _TARGET, ["--login", login, "--with-roles"]
         if manifest.kind == "mongodb":
             from ops_pipelines.engines.mongodb.connection import Server  # noqa: PLC0415
 
             login = self._home / "mongorestore.yml"
             login.touch(mode=0o600)
-            server = Server(target, connect=timedelta(seconds=10), stall=timedelta(minutes=1))
-            login.write_text(f"uri: {server.url(database=False)}\n", encoding="utf-8")
+            mongo = Server(target, connect=timedelta(seconds=10), stall=timedelta(minutes=1))
+            self._by_socket(False)
+            login.write_text(f"uri: {mongo.url(database=False)}\n", encoding="utf-8")
             return _TARGET, ["--login", login]
         source = self._drill.clean.source(self._name)
         assert isinstance(source, FilesSource)
         self._secrets["RESTIC_PASSWORD"] = source.password.reveal(purpose=f"source {self._name}, password")
         return str(directory / "restored"), []
+
+    def _by_socket(self, yes: bool) -> None:
+        if not yes:
+            self._needs_network = "the new server is reached over it"
 
     def _compared(
         self, engine: Engine, manifest: Manifest, held: Contents, target: str, to: str
@@ -260,7 +272,7 @@ class _ByScript:
             from ops_pipelines.engines.mongodb.connection import Server  # noqa: PLC0415
 
             url = Server(target, connect=timedelta(seconds=10), stall=timedelta(minutes=1)).at(to).url()
-        found = engine.contents(url, held.level)
+        found = engine.contents(url, held.level, seed=held.seed)
         return compare(held, found), found.rows
 
 

@@ -95,18 +95,30 @@ class GroupResult(_Facts):
         return all(source.passed for source in self.sources) and all(check.passed for check in self.checks)
 
 
+class Detection(_Facts):
+    """Who had to notice an outage (`probe`, `alert`, `sentry`, `prometheus`), after how long, and what noticed it."""
+
+    by: str
+    after_s: float | None = None
+    what: str = ""
+
+
 class Outage(_Facts):
     """How an outage was noticed and ended.
 
     Attributes:
         detected_s: from the stop to the moment at which a channel had taken the alert; None when none did.
-        noticed_s: from the stop to our probe's first failure.
+        noticed_s: from the stop to our probe's second failure.
+        detections: everybody who had to notice it.
+        down_s: from the stop to the real server answering again; None of a sacrificial one, which stays dead.
         recovered_s: from the stop to the test application working on the new server.
         resolved: whether the all-clear was delivered.
     """
 
     source: str
     sacrificial: bool
+    detections: Sequence[Detection] = ()
+    down_s: float | None = None
     noticed_s: float | None = None
     detected_s: float | None = None
     channel: str = ""

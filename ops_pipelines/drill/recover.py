@@ -11,7 +11,7 @@ from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.record import Loss, SourceResult, minutes
 from ops_pipelines.engines.base import Contents, Engine, RestoreFailed
 from ops_pipelines.errors import OpsError, StoreError
-from ops_pipelines.recovery.assertions import run_check
+from ops_pipelines.recovery.assertions import run_assertions, run_check
 from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.references import judged, named_in
@@ -138,14 +138,11 @@ class _Recovery:
 
     def _assert(self, engine: Engine, target: str, manifest: Manifest, held: Contents) -> None:
         with self._phase("compare"):
-            found = engine.contents(target, held.level)
+            found = engine.contents(target, held.level, seed=held.seed)
             self._checks += compare(held, found)
         self.facts["rows"] = found.rows
         with self._phase("assert"):
-            self._checks += [
-                Check(name=each.name, passed=each.passed, detail=each.detail, attention=each.attention)
-                for each in engine.assertions(target, held)
-            ]
+            self._checks += run_assertions(engine, target, held)
         with self._phase("checks"):
             for check in self._drill.clean.source(self._name).checks:
                 self._checks.append(run_check(engine, target, check, as_of=manifest.started_at))

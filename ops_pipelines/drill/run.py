@@ -64,7 +64,7 @@ def run_drill(
         The report, whether the drill passed or failed.
     Raises:
         Busy: another drill is under way.
-        SafetyRefusal: the server that restores would use is one of a source.
+        SafetyRefusal: the server that restores would use is one of a source; a real server may not be stopped.
         OpsError: no such application; the report cannot be signed; the ledger cannot be written.
     """
     workspace.sweep(stores=False)
@@ -77,8 +77,11 @@ def run_drill(
         name, _point, _store = choose(workspace, chosen, seed)
         affected = [name]
     elif scenario == "outage":
+        from ops_pipelines.drill.scenarios.outage import refuse_undeclared  # noqa: PLC0415
+
         first = next(iter(chosen))
         chosen = {first: chosen[first]}
+        refuse_undeclared(workspace, chosen)
         affected = list(chosen[first].sources)
     else:
         affected = list(dict.fromkeys(name for each in chosen.values() for name in each.sources))
@@ -193,6 +196,8 @@ def _record(entry: Entry, name: str, drilled: Drilled) -> None:
         entry.meta = {**entry.meta, "seconds": dict(result.seconds), "took_s": result.took_s}
         if result.loss is not None:
             entry.meta |= {"lost_minutes": result.loss.minutes, "lost_rows": result.loss.rows}
+    if (outage := report.outage) is not None and outage.source == name:
+        entry.meta |= {"detected_s": outage.detected_s, "recovered_s": outage.recovered_s}
     entry.meta = {
         **entry.meta,
         "report": str(drilled.directory),

@@ -1,50 +1,208 @@
-"""Alerts of a drill: a real incident through the real channels, marked as a drill, and its end."""
+"""Who notices an outage: our probe, the channels of alerting, Sentry, Prometheus. And who hears that it is over.
 
-from datetime import timedelta
+A sacrificial server is in no `ops.yaml`, so the drill raises the alert about it itself, marked as a drill, through the
+real rules of telling and the real channels. A real server that `probes:` asks is left to the monitoring that runs all
+the time; only where none runs does the drill ask in its place, and says so.
+"""
 
+import json
+import urllib.request
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from ops_pipelines.clock import moment_of
 from ops_pipelines.drill.context import Drill
+from ops_pipelines.engines.base import Engine
+from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.alerts import AlertLedger
+from ops_pipelines.ledger.models import DELIVERED
+from ops_pipelines.outside.errors import report_and_wait
+from ops_pipelines.probes.probe import probe_all, probed_sources
 from ops_pipelines.watch.alerts.conditions import Condition, Look
 from ops_pipelines.watch.alerts.delivery import deliver
 from ops_pipelines.watch.alerts.incidents import settle
+from ops_pipelines.watch.alerts.rules import look_at_probes
 from ops_pipelines.workspace import Workspace
 
 RULE = "drill_outage"
-_PART = "drill"
+_PART, _DOWN = "drill", "server_down"
 _WITHIN = timedelta(seconds=30)
+# The alert sensor looks twice a minute, and gives each look up to a minute.
+_WATCHED_WITHIN = timedelta(minutes=2)
+_IN_A_ROW = 2
+# The rules that `deploy/monitoring` has for it: on what the probes measured, and on what a drill told.
+_OURS = ("OpsServerDown", "OpsDrillOutage")
+_READ_BYTES = 16 * 1024 * 1024
 
 
-def raise_alert(drill: Drill, source: str) -> str:
-    """Tell, through the channels that would be used for a real outage; returns the channel that took it, or "".
+class Alarm(Protocol):
+    """An alert about the outage. Both are asked again and again, and raise LedgerError."""
 
-    Raises LedgerError.
+    def raised(self) -> str:
+        """The channel that has taken the alert; empty while none has."""
+        ...
+
+    def over(self) -> bool:
+        """Whether a channel has taken the all-clear."""
+        ...
+
+
+class DrillAlarm:
+    """An alert that the drill raises and ends itself."""
+
+    def __init__(self, drill: Drill, source: str) -> None:
+        self._drill = drill
+        self._condition = Condition(
+            RULE, "error", source, "health", "DRILL: the server is down",
+            "this is a drill: its server was stopped on purpose", "nothing; the all-clear follows", store=drill.id,
+        )  # fmt: skip
+        self._raised = self._ended = False
+
+    def raised(self) -> str:
+        """Raise it once, deliver what waits, and look who took it."""
+        if not self._raised:
+            _settle(self._drill.workspace, [self._condition])
+            self._raised = True
+        deliver(self._drill.workspace, within=_WITHIN)
+        return _taken(self._drill, self._condition.key, "opened")
+
+    def over(self) -> bool:
+        """End it once, deliver what waits, and look whether somebody took it."""
+        if not self._ended:
+            _settle(self._drill.workspace, [])
+            self._ended = True
+        deliver(self._drill.workspace, within=_WITHIN)
+        return bool(_taken(self._drill, self._condition.key, "resolved"))
+
+
+class MonitoringAlarm:
+    """The alert of the probes that run all the time."""
+
+    def __init__(self, drill: Drill, source: str) -> None:
+        self._drill, self._key = drill, f"{_DOWN}/{source}/"
+        last = AlertLedger(drill.workspace.ledger).evaluated_at("probes")
+        self._alone = last is None or drill.workspace.clock.now() - last > _WATCHED_WITHIN
+        if self._alone:
+            drill.limits.append(
+                "no daemon was watching: the drill asked the servers and settled the alerts in its place, without "
+                "the minute that may pass between two probes"
+            )
+
+    def raised(self) -> str:
+        """Watch, if nobody else does, and look who took the alert."""
+        self._watch()
+        return _taken(self._drill, self._key, "opened")
+
+    def over(self) -> bool:
+        """Watch, if nobody else does, and look whether somebody took the all-clear."""
+        self._watch()
+        return bool(_taken(self._drill, self._key, "resolved"))
+
+    def _watch(self) -> None:
+        if not self._alone:
+            return
+        workspace = self._drill.workspace
+        probe_all(workspace)
+        settle(workspace.config, AlertLedger(workspace.ledger), look_at_probes(workspace))
+        deliver(workspace, within=_WITHIN)
+
+
+def alarm_of(drill: Drill, source: str, *, real: bool) -> Alarm:
+    """Who raises the alert about a server.
+
+    Args:
+        real: it is the source's own server, not a sacrificial one.
     """
-    workspace = drill.workspace
-    if not workspace.config.alerts.channels:
+    if real and source in probed_sources(drill.workspace):
+        return MonitoringAlarm(drill, source)
+    if real:
+        drill.limits.append(f"nothing but drills watches the server of {source}: `probes:` is not in ops.yaml")
+    return DrillAlarm(drill, source)
+
+
+def detectors(drill: Drill, source: str, probe: Engine, alarm: Alarm) -> dict[str, Callable[[], str]]:
+    """Everything that has to notice the outage, by name; each says what noticed it, and nothing until then.
+
+    Args:
+        probe: asks the server that is down.
+    """
+    config, settings = drill.workspace.config, drill.settings
+    known = _Probe(probe)
+    found: dict[str, Callable[[], str]] = {"probe": known.noticed}
+    if config.alerts.channels:
+        found["alert"] = lambda: alarm.raised() if known.is_down else ""
+    else:
         drill.limits.append("no alert channel is configured: whether anybody would be told was not tried")
+    if config.sentry.on:
+        found["sentry"] = lambda: _told_sentry(drill, source) if known.is_down else ""
+    if (url := settings.prometheus) is not None:
+        found["prometheus"] = lambda: _firing(url, source, since=drill.disaster_at)
+    return found
+
+
+class _Probe:
+    """The probe that every backup begins with; a server is down when it fails twice in a row."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._failures = engine, 0
+
+    @property
+    def is_down(self) -> bool:
+        return self._failures >= _IN_A_ROW
+
+    def noticed(self) -> str:
+        try:
+            self._engine.probe()
+        except OpsError as error:
+            self._failures += 1
+            return error.what if self.is_down else ""
+        self._failures = 0
         return ""
-    condition = Condition(
-        RULE, "error", source, "health", "DRILL: the server is down",
-        "this is a drill: the server that died was started for it, production is untouched",
-        "nothing; the all-clear follows", store=drill.id,
+
+
+def _told_sentry(drill: Drill, source: str) -> str:
+    taken = report_and_wait(
+        drill.workspace.config.sentry, RULE, f"DRILL: the server of {source} is down, on purpose", phase="drill",
+        tags={"source": source, "drill": drill.id}, within=_WITHIN,
     )  # fmt: skip
-    alerts = AlertLedger(workspace.ledger)
-    settle(workspace.config, alerts, Look(_PART, frozenset({RULE}), workspace.clock.now(), [condition]))
-    sent = deliver(workspace, within=_WITHIN).sent
-    channel = next((name for subject, name in sent if "DRILL" in subject), "")
-    drill.say(
-        f"{source}: the alert was delivered through {channel}" if channel else f"{source}: no channel took the alert"
-    )
-    return channel
+    return "an event" if taken else ""
 
 
-def end_alerts(workspace: Workspace) -> bool:
-    """End every incident of a drill, also those that a killed one left; whether the all-clear was delivered.
+def _firing(url: str, source: str, *, since: datetime) -> str:
+    """The name of the alert about a source's server that began after a moment and fires; empty while none does."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url.rstrip('/')}/api/v1/alerts", timeout=5) as answer:
+            alerts = json.loads(answer.read(_READ_BYTES))["data"]["alerts"]
+        for each in alerts:
+            labels = each["labels"]
+            about = labels["alertname"] in _OURS and source in (labels.get("source"), labels.get("target"))
+            # Nanoseconds: more digits than datetime reads.
+            began = datetime.fromisoformat(f"{each['activeAt'][:19]}+00:00")
+            if each["state"] == "firing" and about and began >= since.replace(microsecond=0):
+                return str(labels["alertname"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""  # asked again; who never answers has not noticed
+    return ""
 
-    Raises LedgerError.
-    """
-    alerts = AlertLedger(workspace.ledger)
-    if not any(row.rule == RULE for row in alerts.open_incidents()):
-        return False
-    settle(workspace.config, alerts, Look(_PART, frozenset({RULE}), workspace.clock.now(), []))
-    return any("DRILL" in subject for subject, _channel in deliver(workspace, within=_WITHIN).sent)
+
+def _taken(drill: Drill, key: str, event: str) -> str:
+    """The channel that has taken a message since the drill began, whoever delivered it."""
+    began = moment_of(drill.id)
+    for row in AlertLedger(drill.workspace.ledger).outbox():
+        if row.key == key and row.event == event and row.status == DELIVERED and row.created_at >= began:
+            return row.accepted[-1] if row.accepted else ""
+    return ""
+
+
+def end_alerts(workspace: Workspace) -> None:
+    """End every incident of a drill that was killed. Raises LedgerError."""
+    if any(row.rule == RULE for row in AlertLedger(workspace.ledger).open_incidents()):
+        _settle(workspace, [])
+        deliver(workspace, within=_WITHIN)
+
+
+def _settle(workspace: Workspace, conditions: list[Condition]) -> None:
+    look = Look(_PART, frozenset({RULE}), workspace.clock.now(), conditions)
+    settle(workspace.config, AlertLedger(workspace.ledger), look)

@@ -1,6 +1,8 @@
 """Exceptions for Sentry: which are worth an event, what they are tagged and grouped by, what is under a wrapper."""
 
+import time
 from collections.abc import Mapping
+from datetime import timedelta
 
 from ops_pipelines import logs
 from ops_pipelines.config.models import Config
@@ -60,6 +62,33 @@ def report_outcome(settings: Sentry, what: str, message: str, *, phase: str, tag
                 scope.capture_message(message, level="error")
     except Exception as failure:
         not_sent(failure)
+
+
+def report_and_wait(
+    settings: Sentry, what: str, message: str, *, phase: str, tags: Mapping[str, str | None], within: timedelta
+) -> bool:
+    """Report as `report_outcome` does; whether Sentry's server has taken it in time. Never raises.
+
+    Args:
+        within: how long to wait for its answer.
+    """
+    lost: list[str] = []
+    try:
+        sentry = sdk(settings)
+        if sentry is None:
+            return False
+        transport, deadline = sentry.get_client().transport, time.monotonic() + within.total_seconds()
+        # The SDK's own hook for what its server did not take.
+        transport.on_dropped_event = lost.append
+        try:
+            report_outcome(settings, what, message, phase=phase, tags=tags)
+            sentry.flush(timeout=within.total_seconds())
+        finally:
+            del transport.on_dropped_event
+    except Exception as failure:
+        not_sent(failure)
+        return False
+    return not lost and time.monotonic() < deadline
 
 
 def unwrapped(error: BaseException) -> BaseException:

@@ -15,7 +15,7 @@ FLOORS = (
     {"lease", "process"},
     {"config"},
     {"engines", "vault", "ledger"},
-    {"scratch", "outside"},
+    {"scratch", "outages", "outside"},
     {"workspace"},
     {"backup", "recovery", "probes"},
     {"watch"},

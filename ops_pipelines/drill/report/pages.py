@@ -1,12 +1,12 @@
 """The report for people: one list of sections, written as Markdown and as a page of HTML that needs nothing else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from html import escape
 
 from ops_pipelines.clock import human_duration
-from ops_pipelines.drill.record import Loss, Report, SourceResult
+from ops_pipelines.drill.record import Detection, Loss, Report, SourceResult
 from ops_pipelines.vault.verdict import Check
 
 
@@ -181,16 +181,19 @@ def _outage(report: Report) -> list[tuple[str, str]]:
         return "never" if seconds is None else f"{seconds:.1f} s"
 
     server = "a sacrificial server that the drill started" if outage.sacrificial else "stopped by the user's command"
+    noticed = [(f"noticed by {each.by} after", _after(told, each)) for each in outage.detections]
+    down = [("real server down for", told(outage.down_s))] if outage.down_s is not None else []
     return [
         ("source", f"{outage.source}, {server}"),
-        ("noticed after", told(outage.noticed_s)),
-        (
-            "somebody was told after",
-            f"{told(outage.detected_s)}{f' through {outage.channel}' if outage.channel else ''}",
-        ),
-        ("works again after", told(outage.recovered_s)),
+        *noticed,
+        *down,
+        ("application works elsewhere after", told(outage.recovered_s)),
         ("all-clear delivered", "yes" if outage.resolved else "no"),
     ]
+
+
+def _after(told: Callable[[float | None], str], detection: Detection) -> str:
+    return f"{told(detection.after_s)}{f' ({detection.what})' if detection.what else ''}"
 
 
 def _checking(report: Report) -> list[str]:

@@ -1,67 +1,89 @@
 """A server dies: is it noticed, is somebody told, and how long until the application works on another one?
 
-The server that dies is a sacrificial one, which the drill itself started and filled from a backup. Production is never
-stopped.
+The server that dies is a sacrificial one, which the drill itself started and filled from a backup. A source's real
+server is stopped only by commands of the user's own (`drill:` in its settings), and only where an outage is allowed. It
+is started again as soon as the outage was noticed: nothing that follows needs it to be down.
 """
 
 import time
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from ops_pipelines.config.drills import Application, OutageCommands
 from ops_pipelines.config.secrets import SecretRef
+from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.drill.applications import recover_application
 from ops_pipelines.drill.by_script import recover_by_script
 from ops_pipelines.drill.clean import clean_machine
 from ops_pipelines.drill.context import Drill
-from ops_pipelines.drill.record import Outage
+from ops_pipelines.drill.record import Detection, Outage
 from ops_pipelines.drill.recover import Alive, recover
-from ops_pipelines.drill.watch import end_alerts, raise_alert
+from ops_pipelines.drill.watch import Alarm, alarm_of, detectors
 from ops_pipelines.engines.base import Engine
 from ops_pipelines.engines.registry import engine_for
-from ops_pipelines.errors import OpsError
+from ops_pipelines.errors import OpsError, SafetyRefusal
+from ops_pipelines.outages import outage
+from ops_pipelines.workspace import Workspace
 
 _EVERY_S = 0.5
-_IN_A_ROW = 2
 
 
-def play(drill: Drill) -> None:
-    """Stop the sacrificial server, wait for the alarm, recover, and wait for the all-clear. Raises OpsError."""
-    drill.machine = clean_machine(drill.workspace, drill.directory, drill.kit)
-    (application,) = drill.applications
-    name = _with_a_server(drill, application)
-    with ExitStack() as doomed:
-        victim = _sacrificial(replace(drill, servers=doomed), name)
-        probe = _probe_of(drill, victim)
-        probe.probe()
-        drill.say(f"{name}: the sacrificial server answers our probe")
-        doomed.close()
-    stopped, drill.disaster_at = time.monotonic(), drill.workspace.clock.now()
-    drill.say(f"{name}: the sacrificial server is dead")
-    outage = Outage(source=name, sacrificial=True, noticed_s=_noticed(drill, probe, name, stopped))
-    try:
-        channel = raise_alert(drill, name)
-        if channel:
-            outage = outage.model_copy(update={"channel": channel, "detected_s": round(time.monotonic() - stopped, 2)})
-        drill.outage = outage
-        recover_application(drill, application)
-        outage = outage.model_copy(update={"recovered_s": round(time.monotonic() - stopped, 2)})
-    finally:
-        resolved = end_alerts(drill.workspace)
-    drill.outage = outage.model_copy(update={"resolved": resolved})
-    drill.say("the all-clear was delivered" if resolved else "nobody was told that it is over")
-    recover_by_script(drill)
-    if drill.workspace.config.alerts.channels and not (outage.channel and resolved):
-        raise OpsError(
-            "an outage would not have been told" if not outage.channel else "the end of an outage was not told",
-            why="no channel took the message; see `ops alerts`",
-            next="ops alerts test",
+@dataclass(frozen=True)
+class _Down:
+    """A server that is down: who asks it, who tells of it, since when, and what brings it back."""
+
+    probe: Engine
+    alarm: Alarm
+    since: float
+    sacrificial: bool
+    start: Callable[[], None]
+
+    def so_far(self) -> float:
+        """Seconds since it was stopped."""
+        return round(time.monotonic() - self.since, 2)
+
+
+def refuse_undeclared(workspace: Workspace, applications: Mapping[str, Application]) -> None:
+    """Refuse to stop a real server that may not be down. Raises SafetyRefusal, OpsError."""
+    name = _victim(workspace, applications)
+    commands = _commands(workspace, name)
+    if commands is not None and not commands.allow_outage:
+        raise SafetyRefusal(
+            f"the server of {name} is not stopped: allow_outage is not true",
+            why=f"sources.{name}.drill names the commands that would stop it: {' '.join(commands.stop)}",
+            safe="nothing was stopped or started",
+            next=f"set sources.{name}.drill.allow_outage: true, or take drill: out for a sacrificial server",
         )
 
 
-def _with_a_server(drill: Drill, application: str) -> str:
-    for name in drill.applications[application].sources:
-        if drill.clean.source(name).kind != "files":
+def play(drill: Drill) -> None:
+    """Stop a server, wait for every alarm, recover, and wait for the all-clear. Raises OpsError."""
+    drill.machine = clean_machine(drill.workspace, drill.directory, drill.kit)
+    (application,) = drill.applications
+    name = _victim(drill.workspace, drill.applications)
+    commands = _commands(drill.workspace, name)
+    with _declared(drill, name, commands) if commands is not None else _sacrificed(drill, name) as down:
+        try:
+            drill.outage = _detected(drill, name, down)
+            down.start()
+            drill.outage = drill.outage.model_copy(update={"down_s": None if down.sacrificial else down.so_far()})
+            recover_application(drill, application)
+            drill.outage = drill.outage.model_copy(update={"recovered_s": down.so_far()})
+        except BaseException:
+            down.alarm.over()  # said once: what went wrong is more important than who hears it
+            raise
+        drill.outage = drill.outage.model_copy(update={"resolved": _over(drill, down)})
+    recover_by_script(drill)
+    _judge(drill, drill.outage)
+
+
+def _victim(workspace: Workspace, applications: Mapping[str, Application]) -> str:
+    """The source whose server dies: the first database of the application."""
+    ((application, each),) = applications.items()
+    for name in each.sources:
+        if not isinstance(workspace.source(name), FilesSource):
             return name
     raise OpsError(
         f"application {application} has no server that could die",
@@ -69,16 +91,50 @@ def _with_a_server(drill: Drill, application: str) -> str:
     )
 
 
-def _sacrificial(drill: Drill, name: str) -> Alive:
-    """A server that plays production, filled from the backup."""
-    drill.say(f"{name}: a sacrificial server is started and filled")
-    result, alive = recover(drill, name, {})
-    if alive is None:
-        raise OpsError(f"the sacrificial server of {name} could not be filled", why=result.problems[0])
-    return alive
+def _commands(workspace: Workspace, name: str) -> OutageCommands | None:
+    source = workspace.source(name)
+    return None if isinstance(source, FilesSource) else source.drill
 
 
-def _probe_of(drill: Drill, victim: Alive) -> Engine:
+@contextmanager
+def _sacrificed(drill: Drill, name: str) -> Iterator[_Down]:
+    """A server that plays production, filled from the backup, and dead."""
+    with ExitStack() as doomed:
+        drill.say(f"{name}: a sacrificial server is started and filled")
+        result, victim = recover(replace(drill, servers=doomed), name, {})
+        if victim is None:
+            raise OpsError(f"the sacrificial server of {name} could not be filled", why=result.problems[0])
+        probe = _asking(drill, victim)
+        probe.probe()
+        drill.say(f"{name}: the sacrificial server answers our probe")
+        drill.limits.append("the server that died was a sacrificial one, which the drill itself probed twice a second")
+        doomed.close()
+    drill.disaster_at = drill.workspace.clock.now()
+    drill.say(f"{name}: the sacrificial server is dead")
+    yield _Down(probe, alarm_of(drill, name, real=False), time.monotonic(), sacrificial=True, start=lambda: None)
+
+
+@contextmanager
+def _declared(drill: Drill, name: str, commands: OutageCommands) -> Iterator[_Down]:
+    """The real server, stopped by the user's own command; started again at the end of the block at the latest."""
+    source = drill.workspace.source(name)
+    limits = source.limits.model_copy(update={"connect": timedelta(seconds=5)})
+    probe = engine_for(name, source.model_copy(update={"limits": limits}))
+    probe.probe()
+    alarm = alarm_of(drill, name, real=True)
+    drill.say(f"{name}: its server answers; it is stopped now: {' '.join(commands.stop)}")
+    since, drill.disaster_at = time.monotonic(), drill.workspace.clock.now()
+    with outage(drill.workspace.outages_root, name, commands) as start:
+
+        def begin_again() -> None:
+            start()
+            _until(commands.limit, lambda: _answers(probe), f"{name} was started and does not answer")
+            drill.say(f"{name}: its server answers again: {' '.join(commands.start)}")
+
+        yield _Down(probe, alarm, since, sacrificial=False, start=begin_again)
+
+
+def _asking(drill: Drill, victim: Alive) -> Engine:
     """What watches the sacrificial server: the probe that every backup begins with."""
     source = drill.clean.source(victim.name)
     there = SecretRef.model_validate({"literal": victim.target})
@@ -86,17 +142,68 @@ def _probe_of(drill: Drill, victim: Alive) -> Engine:
     return engine_for(victim.name, source.model_copy(update={"url": there, "limits": limits}))
 
 
-def _noticed(drill: Drill, probe: Engine, name: str, stopped: float) -> float:
-    """Probe until it fails twice in a row; returns the seconds since the stop. Raises OpsError when it never does."""
-    failures, deadline = 0, stopped + drill.settings.detect_within.total_seconds()
-    while time.monotonic() < deadline:
-        try:
-            probe.probe()
-            failures = 0
-        except OpsError as error:
-            failures += 1
-            if failures == _IN_A_ROW:
-                drill.say(f"{name}: our probe fails: {error.what}")
-                return round(time.monotonic() - stopped, 2)
+def _detected(drill: Drill, name: str, down: _Down) -> Outage:
+    """Wait until everybody has noticed, or the time for it is over."""
+    waiting = detectors(drill, name, down.probe, down.alarm)
+    found: dict[str, Detection] = {by: Detection(by=by) for by in waiting}
+    within = drill.settings.detect_within.total_seconds()
+    while waiting:
+        for by, ask in list(waiting.items()):
+            if what := ask():
+                found[by] = Detection(by=by, after_s=down.so_far(), what=what)
+                drill.say(f"{name}: noticed by {by} after {found[by].after_s:.1f} s: {what}")
+                del waiting[by]
+        if down.so_far() > within:
+            break
+        if waiting:
+            time.sleep(_EVERY_S)
+    for by in waiting:
+        drill.say(f"{name}: NOT noticed by {by}")
+    alert = found.get("alert", Detection(by="alert"))
+    return Outage(
+        source=name, sacrificial=down.sacrificial, noticed_s=found["probe"].after_s, detected_s=alert.after_s,
+        channel=alert.what, detections=list(found.values()),
+    )  # fmt: skip
+
+
+def _over(drill: Drill, down: _Down) -> bool:
+    """Wait for the all-clear; False when nobody took it in time."""
+    if not drill.workspace.config.alerts.channels:
+        return False
+    try:
+        _until(drill.settings.detect_within, down.alarm.over, "nobody was told that it is over")
+    except OpsError as error:
+        drill.say(error.what)
+        return False
+    drill.say("the all-clear was delivered")
+    return True
+
+
+def _judge(drill: Drill, told: Outage) -> None:
+    """Raise OpsError when an alarm that is configured did not come."""
+    missing = [each.by for each in told.detections if each.after_s is None]
+    if missing or (drill.workspace.config.alerts.channels and not told.resolved):
+        raise OpsError(
+            f"an outage would not have been told: {', '.join(missing)} did not notice it"
+            if missing
+            else "the end of an outage was not told",
+            why="no channel took the message; see `ops alerts list`" if "alert" in missing or not missing else "",
+            next="ops alerts test",
+        )
+
+
+def _answers(probe: Engine) -> bool:
+    try:
+        probe.probe()
+    except OpsError:
+        return False
+    return True
+
+
+def _until(within: timedelta, holds: Callable[[], bool], otherwise: str) -> None:
+    """Wait for something. Raises OpsError when it does not come about in time."""
+    deadline = time.monotonic() + within.total_seconds()
+    while not holds():
+        if time.monotonic() > deadline:
+            raise OpsError(otherwise)
         time.sleep(_EVERY_S)
-    raise OpsError(f"our probe did not notice that the server of {name} is dead")

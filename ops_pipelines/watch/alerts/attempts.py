@@ -14,6 +14,7 @@ from ops_pipelines.config.cadence import longest_interval
 from ops_pipelines.config.sources import Source
 from ops_pipelines.ledger.alerts import AlertLedger, Attempt
 from ops_pipelines.ledger.models import FAILED
+from ops_pipelines.outages import Ended
 from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint
 from ops_pipelines.workspace import Workspace
 
@@ -27,6 +28,7 @@ RULES = frozenset(
         "needs_a_look",
         "restore_failed",
         "retention_refused",
+        "outage_left",
     )
 )
 # Who typed a restore saw it fail; the others learn of it, and need not until somebody restores again.
@@ -66,6 +68,14 @@ def attempts(workspace: Workspace, name: str, now: datetime) -> list[Condition]:
         return []
     good = _good(proofs)
     return [replace(each, good=good) for each in found]
+
+
+def still_down(outage: Ended) -> Condition:
+    """A server that a drill stopped before it died, and that does not start: nothing is louder."""
+    return Condition(
+        "outage_left", "critical", outage.source, "health", "stopped by a drill that died, and does not start",
+        outage.problem, outage.command,
+    )  # fmt: skip
 
 
 def _dump(history: _History) -> Iterator[Condition]:

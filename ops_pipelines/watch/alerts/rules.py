@@ -14,10 +14,11 @@ from ops_pipelines.workspace import Workspace
 
 
 def look_at_attempts(workspace: Workspace) -> Look:
-    """What is wrong with what was attempted. Ends the rows of killed processes first. Raises LedgerError."""
+    """What is wrong with what was attempted. Ends what killed processes left open first. Raises LedgerError."""
     now = workspace.clock.now()
+    conditions = [attempts.still_down(each) for each in workspace.end_outages() if each.problem]
     workspace.ledger.fail_orphans()
-    conditions = [each for name in workspace.config.sources for each in attempts.attempts(workspace, name, now)]
+    conditions += [each for name in workspace.config.sources for each in attempts.attempts(workspace, name, now)]
     return Look("attempts", attempts.RULES, now, conditions)
 
 
