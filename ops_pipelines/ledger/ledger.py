@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Engine, create_engine, event, inspect, select, text
+from sqlalchemy import URL, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -62,7 +62,7 @@ class Ledger:
     """An open ledger.
 
     Args:
-        url: SQLAlchemy URL. SQLite by default in deployment on one machine, PostgreSQL otherwise.
+        url: SQLAlchemy URL of SQLite or PostgreSQL; `postgresql://` without a driver takes psycopg, which is always there.
         observer: is told of every attempt.
     Raises:
         LedgerError: it cannot be opened or brought to the current schema.
@@ -71,8 +71,8 @@ class Ledger:
     def __init__(self, url: str, *, clock: Clock | None = None, observer: Observer | None = None) -> None:
         self._clock, self._observer = clock or SystemClock(), observer
         try:
-            self._engine = create_engine(url, pool_pre_ping=True)
-        except SQLAlchemyError as error:
+            self._engine = create_engine(_with_driver(url), pool_pre_ping=True)
+        except (SQLAlchemyError, ImportError) as error:
             raise _translated(error) from None
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _sqlite_defaults)
@@ -191,6 +191,21 @@ class Ledger:
             raise _translated(error) from None
 
 
+def _with_driver(text: str) -> URL:
+    """The URL with the driver that we bring. Raises LedgerError, SQLAlchemyError."""
+    url = make_url(text)
+    if url.drivername in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise LedgerError(
+            f"the ledger cannot be kept in {url.get_backend_name()}",
+            why="its rows are taken turns at by what SQLite and PostgreSQL can do",
+            safe="nothing was started; existing backups are untouched",
+            next="ledger: in ops.yaml takes postgresql://… or nothing, which is SQLite below base",
+        )
+    return url
+
+
 def sqlite_url(path: Path) -> str:
     """The URL of a ledger in a file; its directory is made, and only we may read it."""
     try:
@@ -233,7 +248,7 @@ def _sqlite_defaults(connection: Any, _record: object) -> None:
         connection.execute(f"pragma {pragma}")
 
 
-def _translated(error: SQLAlchemyError) -> LedgerError:
+def _translated(error: Exception) -> LedgerError:
     return LedgerError(
         "the ledger (ops_activities) cannot be used",
         why=str(error.__cause__ or error).splitlines()[0],
