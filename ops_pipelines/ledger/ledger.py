@@ -62,7 +62,7 @@ class Ledger:
     """An open ledger.
 
     Args:
-        url: SQLAlchemy URL of SQLite or PostgreSQL; `postgresql://` without a driver takes psycopg, which is always there.
+        url: SQLAlchemy URL of SQLite or PostgreSQL; without a driver, PostgreSQL's is psycopg.
         observer: is told of every attempt.
     Raises:
         LedgerError: it cannot be opened or brought to the current schema.
