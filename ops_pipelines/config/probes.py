@@ -1,6 +1,6 @@
 """Probes: how the protected servers and the applications' services are asked how they are."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from pydantic import Field
 
@@ -23,4 +23,9 @@ class Probes(Model):
     slow_query: Span = Field(timedelta(minutes=5), description="a query of others that runs longer is slow")
     connections: float = Field(0.9, gt=0, le=1, description="share of the allowed connections that is too many")
     lag: Span = Field(timedelta(minutes=5), description="a replica further behind is told")
-    certificate: Span = Field(timedelta(days=14), description="a certificate that ends sooner is told")
+    certificate: Span = Field(timedelta(days=14), description="a certificate or password that ends sooner is told")
+    expires: dict[Name, date] = Field(
+        {},
+        description="the last day of what cannot be asked: keys, tokens, domains; told as early as a certificate",
+        examples=[{"offsite_key": "2027-03-31"}],
+    )

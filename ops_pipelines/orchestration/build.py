@@ -9,6 +9,7 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration.assets.common import Chain
 from ops_pipelines.orchestration.assets.drill import build_drill_asset
 from ops_pipelines.orchestration.assets.dump import build_dump
+from ops_pipelines.orchestration.assets.health import build_health_asset
 from ops_pipelines.orchestration.assets.offsite import build_offsite
 from ops_pipelines.orchestration.assets.report import build_report_asset
 from ops_pipelines.orchestration.assets.retention import build_retention_asset
@@ -25,6 +26,7 @@ from ops_pipelines.orchestration.retention_schedule import build_retention_sched
 from ops_pipelines.orchestration.schedules import build_schedules
 from ops_pipelines.orchestration.sensors.alerts import build_alert_sensor
 from ops_pipelines.orchestration.sensors.rpo import build_rpo_sensor
+from ops_pipelines.orchestration.sensors.runs import build_run_sensor
 from ops_pipelines.workspace import open_workspace
 
 # We use backfill policies knowingly; a warning on every start would only teach people to ignore warnings.
@@ -48,13 +50,20 @@ def build_definitions(config: Config, *, overrides: Mapping[str, object] | None 
             *servers,
             *(asset for name in config.sources for asset in _chain(Chain(config, name, calendar))),
             build_report_asset(config),
+            build_health_asset(config),
             build_retention_asset(config),
             *build_drill_asset(config),
         ],
         asset_checks=[build(name) for name in config.sources for build in (build_rpo_check, build_three_two_one_check)],
         jobs=[job, *drill.jobs],
         schedules=[*build_schedules(config, job), build_retention_schedule(config), *drill.schedules],
-        sensors=[build_rpo_sensor(config), build_alert_sensor(config), *build_heartbeat_sensor(config), *probe_sensors],
+        sensors=[
+            build_rpo_sensor(config),
+            build_alert_sensor(config),
+            build_run_sensor(config),
+            *build_heartbeat_sensor(config),
+            *probe_sensors,
+        ],
         resources=resources,
         # In one process a killed run leaves no orphan step, and three assets take 5 s instead of 16.
         executor=dg.in_process_executor,

@@ -1,11 +1,12 @@
 """Facts of the core as Dagster metadata and failures. The only place that words them for the UI."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
 
-from ops_pipelines.clock import human_size
+from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.errors import OpsError
 from ops_pipelines.outside.errors import report
 from ops_pipelines.redact import redact
@@ -88,6 +89,33 @@ def health_metadata(health: SourceHealth) -> Mapping[str, dg.MetadataValue]:
         **({"age_hours": dg.MetadataValue.float(round(age, 3))} if age is not None else {}),
         **({"recovery_point": dg.MetadataValue.text(health.recovery_point)} if health.recovery_point else {}),
         **({"next": dg.MetadataValue.text(health.next)} if health.next else {}),
+    }
+
+
+_HEALTH_COLUMNS = ("source", "step", "state", "age", "allowed", "cause", "next")
+
+
+def health_table(found: Sequence[SourceHealth]) -> Metadata:
+    """How every source is, and below it each of its steps that is not OK; how many are in which state."""
+    records = []
+    for health in found:
+        whole = ("all", health.state, health.age, health.rpo, health.cause, health.next)
+        steps = [
+            (f"{each.phase} {each.store or ''}".strip(), each.state, each.age, each.threshold, each.cause, each.next)
+            for each in health.phases
+            if each.state != "OK"
+        ]
+        for step, state, age, allowed, cause, advice in (whole, *steps):
+            ages = (human_duration(span) if span is not None else "–" for span in (age, allowed))
+            values = (health.source, step, state, *ages, redact(cause), redact(advice))
+            records.append(dg.TableRecord(dict(zip(_HEALTH_COLUMNS, values, strict=True))))
+    states = Counter(health.state for health in found)
+    return {
+        "health": dg.MetadataValue.table(
+            records=records, schema=dg.TableSchema([dg.TableColumn(name) for name in _HEALTH_COLUMNS])
+        ),
+        "states": dg.MetadataValue.text(", ".join(f"{count} {state}" for state, count in states.most_common())),
+        "sources": dg.MetadataValue.int(len(found)),
     }
 
 

@@ -8,12 +8,14 @@ BACKUP_JOB = "backup"
 DRILL_JOB = "dr_drill"
 DRILL_POOL = "dr_drill"
 REPORT_KEY = dg.AssetKey(["backup_report"])
+HEALTH_KEY = dg.AssetKey(["backup_health"])
 RETENTION_KEY = dg.AssetKey(["retention"])
 SOURCE_TAG = "ops/source"
 RPO_CHECK = "rpo"
 ROTATION_CHECK = "rotation"
 THREE_TWO_ONE_CHECK = "three_two_one"
 PRUNED_CHECK = "pruned"
+ALL_WELL_CHECK = "all_well"
 
 
 def dump_key(source: str, kind: str) -> dg.AssetKey:

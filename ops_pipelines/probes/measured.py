@@ -19,8 +19,10 @@ class Figures(BaseModel):
     Attributes:
         slow_queries: queries of others that run longer than allowed.
         lag_s: seconds by which a replica is behind: itself, or the worst of its own.
+        replica_stopped: why a replica does not follow at all.
         http_status: of the answer.
         certificate_ends_at: when the certificate it showed is valid no longer.
+        password_ends_at: when the password that we log in with is.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -30,8 +32,10 @@ class Figures(BaseModel):
     slow_queries: int | None = None
     size_bytes: int | None = None
     lag_s: float | None = None
+    replica_stopped: str | None = None
     http_status: int | None = None
     certificate_ends_at: datetime | None = None
+    password_ends_at: datetime | None = None
 
 
 class Measured(BaseModel):

@@ -1,13 +1,16 @@
 """Ask a MongoDB server how it is. What the role `clusterMonitor` is missing for, it does not say."""
 
 import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from pymongo.database import Database
-from pymongo.errors import OperationFailure
+from pymongo.errors import OperationFailure, PyMongoError
 
 from ops_pipelines.engines.mongodb.connection import Server, connected
+from ops_pipelines.probes.certificates import shown_by
 from ops_pipelines.probes.measured import Figures
 
 _PRIMARY = 1
@@ -28,6 +31,7 @@ def measure(url: str, *, limit: timedelta, slow_query: timedelta) -> tuple[float
             slow_queries=sum(_is_slow(each, slow_query) for each in running) if running is not None else None,
             size_bytes=int(_asked(database, {"dbStats": 1}).get("storageSize", 0)) or None,
             lag_s=_lag(_asked(admin, {"replSetGetStatus": 1}).get("members", [])),
+            certificate_ends_at=_certificate(database, url, limit),
         )
 
 
@@ -37,6 +41,19 @@ def _asked(database: Database[dict[str, Any]], command: dict[str, Any]) -> dict[
         return database.command(command)
     except OperationFailure:
         return {}
+
+
+def _certificate(database: Database[dict[str, Any]], url: str, limit: timedelta) -> datetime | None:
+    """The end of the primary's certificate; the driver does not hand out what it was shown."""
+    with suppress(PyMongoError):
+        if _speaks_tls(url) and (address := database.client.address) is not None:
+            return shown_by(*address, limit=limit)
+    return None
+
+
+def _speaks_tls(url: str) -> bool:
+    options = {key.lower(): value.lower() for key, value in parse_qsl(urlsplit(url).query)}
+    return options.get("tls", options.get("ssl", str(url.startswith("mongodb+srv")).lower())) == "true"
 
 
 def _is_slow(operation: dict[str, Any], longest: timedelta) -> bool:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from urllib.parse import unquote, urlsplit
 
 from ops_pipelines.errors import SourceError
+from ops_pipelines.probes.certificates import shown_by
 from ops_pipelines.probes.measured import Figures
 
 _END = "\r\n"
@@ -15,11 +16,13 @@ _END = "\r\n"
 
 def measure(url: str, *, limit: timedelta) -> tuple[float, Figures]:
     """How long it took to let us in and answer, in seconds. Raises SourceError."""
-    begun = time.perf_counter()
+    begun, parts = time.perf_counter(), urlsplit(url)
+    host = parts.hostname or "127.0.0.1"
     if not redis_answers(url, limit_s=limit.total_seconds()):
-        host = urlsplit(url).hostname
         raise SourceError(f"Redis on {host} does not answer", why="no PONG came to a PING", next="look at its log")
-    return time.perf_counter() - begun, Figures()
+    latency_s, secure = time.perf_counter() - begun, parts.scheme == "rediss"
+    ends = shown_by(host, parts.port or 6379, limit=limit) if secure else None
+    return latency_s, Figures(certificate_ends_at=ends)
 
 
 def redis_answers(url: str, *, limit_s: float) -> bool:

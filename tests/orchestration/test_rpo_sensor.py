@@ -30,6 +30,13 @@ def tick(config: Config, clock: StoppedClock, cursor: str | None = None) -> dg.S
     return result
 
 
+def about_crm(ticked: dg.SensorResult) -> dg.AssetCheckEvaluation:
+    """The one evaluation of the source's check."""
+    events = [each for each in ticked.asset_events if isinstance(each, dg.AssetCheckEvaluation)]
+    (evaluation,) = (each for each in events if each.check_name == "rpo")
+    return evaluation
+
+
 def proved(config: Config) -> None:
     workspace = Workspace(config, StoppedClock(START))
     take_backup(workspace, "crm")
@@ -40,8 +47,7 @@ def proved(config: Config) -> None:
 
 
 def test_a_source_that_was_never_backed_up_is_a_breach(config: Config) -> None:
-    (evaluation,) = tick(config, StoppedClock(START)).asset_events
-    assert isinstance(evaluation, dg.AssetCheckEvaluation)
+    evaluation = about_crm(tick(config, StoppedClock(START)))
     assert not evaluation.passed
     assert evaluation.severity is dg.AssetCheckSeverity.ERROR
     assert evaluation.metadata["state"].value == "NEVER"
@@ -50,8 +56,7 @@ def test_a_source_that_was_never_backed_up_is_a_breach(config: Config) -> None:
 def test_a_backup_that_was_not_restored_does_not_count(config: Config) -> None:
     clock = StoppedClock(START)
     take_backup(Workspace(config, clock), "crm")
-    (evaluation,) = tick(config, clock).asset_events
-    assert isinstance(evaluation, dg.AssetCheckEvaluation)
+    evaluation = about_crm(tick(config, clock))
     assert evaluation.metadata["cause"].value == "1 backed up, none of them verified"
 
 
@@ -68,8 +73,7 @@ def test_rpo_is_counted_from_the_start_of_the_dump(config: Config, age: timedelt
     proved(config)
     clock = StoppedClock(START + age)
     assert source_health(Workspace(config, clock), "crm").state == state
-    (evaluation,) = tick(config, clock).asset_events
-    assert isinstance(evaluation, dg.AssetCheckEvaluation)
+    evaluation = about_crm(tick(config, clock))
     assert evaluation.passed is (state == "OK")
     assert evaluation.metadata["state"].value == state
 
@@ -81,5 +85,44 @@ def test_a_state_is_written_when_it_changes_and_once_an_hour(config: Config) -> 
     clock.at += timedelta(minutes=1)
     assert tick(config, clock, first.cursor).asset_events == []
     clock.at += timedelta(hours=1)
-    assert len(tick(config, clock, first.cursor).asset_events) == 1
-    assert json.loads(first.cursor or "") == {"crm": "OK 2026-11-20T02"}
+    hourly = tick(config, clock, first.cursor)
+    assert about_crm(hourly).passed
+    assert not materialized(hourly), "the table is kept when something has changed, not every hour"
+    assert json.loads(first.cursor or "")["crm"] == "OK 2026-11-20T02"
+
+
+def materialized(ticked: dg.SensorResult) -> list[dg.AssetMaterialization]:
+    return [each for each in ticked.asset_events if isinstance(each, dg.AssetMaterialization)]
+
+
+def test_backup_health_is_a_table_of_every_source_told_without_a_run(config: Config) -> None:
+    ticked = tick(config, StoppedClock(START))
+    (table,) = materialized(ticked)
+    assert table.asset_key == dg.AssetKey("backup_health")
+    rows = [record.data for record in table.metadata["health"].records]  # type: ignore[union-attr]
+    assert [(row["source"], row["step"], row["state"]) for row in rows] == [
+        ("crm", "all", "NEVER"), ("crm", "dump", "NEVER"), ("crm", "copy nas", "NEVER"), ("crm", "verify", "NEVER"),
+    ]  # fmt: skip
+    assert {row["next"] for row in rows} == {"ops backup crm", "ops verify crm"}
+    (check,) = (each for each in ticked.asset_events if isinstance(each, dg.AssetCheckEvaluation) and not each.passed
+                and each.check_name == "all_well")  # fmt: skip
+    assert "crm NEVER: never backed up" in str(check.metadata["problems"].value)
+    proved(config)
+    ticked = tick(config, StoppedClock(START + timedelta(minutes=1)), ticked.cursor)
+    (table,) = materialized(ticked)
+    assert table.metadata["states"].value == "1 OK"
+    assert [row.data["state"] for row in table.metadata["health"].records] == ["OK"]  # type: ignore[union-attr]
+    assert all(each.passed for each in ticked.asset_events if isinstance(each, dg.AssetCheckEvaluation))
+
+
+def test_backup_health_is_looked_at_anew_by_hand(config: Config, instance: dg.DagsterInstance) -> None:
+    proved(config)
+    workspace = Workspace(config, StoppedClock(START + timedelta(hours=25)))
+    definitions = build_definitions(config, overrides={"workspace": workspace})
+    job = definitions.resolve_job_def("backup")
+    result = job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("backup_health")])
+    assert result.success, "what is wrong with backups is no failure of the look"
+    (check,) = result.get_asset_check_evaluations()
+    assert not check.passed
+    assert check.severity is dg.AssetCheckSeverity.ERROR
+    assert "crm FAIL: the recovery point is 1d 1h old" in str(check.metadata["problems"].value)

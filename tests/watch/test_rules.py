@@ -6,9 +6,9 @@ import pytest
 
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.errors import OpsError
+from ops_pipelines.watch.alerts.ahead import disks
 from ops_pipelines.watch.alerts.conditions import Condition
 from ops_pipelines.watch.alerts.rules import look_at_attempts, look_at_standing
-from ops_pipelines.watch.alerts.standing import disks
 from ops_pipelines.watch.health import source_health
 from ops_pipelines.workspace import Workspace
 from tests.sample import StoppedClock

@@ -233,6 +233,21 @@ class Session:
         Raises:
             QueryFailed: the server refused it, went away, or took longer than the limit.
         """
+        return self._asked(sql, parameters, limit)[1]
+
+    def named(self, sql: str) -> list[dict[str, Any]]:
+        """The same with names, for statements whose columns differ between products."""
+        columns, rows = self._asked(sql, (), None)
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+    def certificate(self) -> bytes | None:
+        """The certificate that the server showed, in DER; None without TLS."""
+        wire = self._connection._sock  # type: ignore[attr-defined]
+        return wire.getpeercert(binary_form=True) if isinstance(wire, ssl.SSLSocket) else None
+
+    def _asked(
+        self, sql: str, parameters: Sequence[Any], limit: timedelta | None
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
         allowed = limit or self._limit
         timer = threading.Timer(
             min(allowed.total_seconds(), threading.TIMEOUT_MAX), self.abort, [f"no answer within {allowed}"]
@@ -242,7 +257,7 @@ class Session:
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute(sql, parameters or None)
-                return list(cursor.fetchall())
+                return [column[0] for column in cursor.description or ()], list(cursor.fetchall())
         except (pymysql.MySQLError, OSError) as error:
             code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
             raise QueryFailed(

@@ -25,7 +25,7 @@ def build_alert_sensor(config: Config) -> dg.SensorDefinition:
     )
     def alert_watch(context: dg.SensorEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.SkipReason:
         with sensor_errors_reported("alert_watch"):
-            done = watch_once(workspace)
+            done = watch_once(workspace, inside=True)
         for subject, said in done.failed:
             context.log.warning(f"not delivered: {subject}: {said}")
         return dg.SkipReason(f"{done.open_incidents} open, {len(done.sent)} sent, {done.depth} waiting")

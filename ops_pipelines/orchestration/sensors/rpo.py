@@ -1,16 +1,19 @@
 """The RPO sensor: the alarm that needs no run. It turns the lineage red when nothing happens at all.
 
 It computes the true age from the stores, treats *never* as a breach, and writes an `rpo` check
-evaluation whenever a source's state changes, and once an hour so that the UI shows its age. What it saw it
-keeps in the ledger, for `ops serve`.
+evaluation whenever a source's state changes, and once an hour so that the UI shows its age. `backup_health` it
+materializes whenever the state of anything changes. What it saw it keeps in the ledger, for `ops serve`.
 """
 
+import hashlib
 import json
+from collections.abc import Sequence
 
 import dagster as dg
 
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.assets.health import health_evaluated, health_materialized
 from ops_pipelines.orchestration.checks.rpo import severity
 from ops_pipelines.orchestration.describe import health_metadata
 from ops_pipelines.orchestration.outside import sensor_errors_reported
@@ -19,6 +22,7 @@ from ops_pipelines.watch.snapshots import look
 from ops_pipelines.workspace import Workspace
 
 _EVERY_S = 30
+_STEPS = "*"  # no source is called that
 
 
 def build_rpo_sensor(config: Config) -> dg.SensorDefinition:
@@ -37,13 +41,25 @@ def build_rpo_sensor(config: Config) -> dg.SensorDefinition:
             found = {health.source: health for health in look(workspace, watching=True)}
         now = {name: f"{health.state} {hour}" for name, health in found.items()}
         changed = [found[name] for name, value in now.items() if before.get(name) != value]
+        everything = list(found.values())
+        now[_STEPS] = _digest(everything)
         return dg.SensorResult(
             cursor=json.dumps(now),
-            asset_events=[_evaluation(health) for health in changed],
+            asset_events=[
+                *(_evaluation(health) for health in changed),
+                *([health_evaluated(everything)] if before != now else []),
+                *([health_materialized(everything)] if before.get(_STEPS) != now[_STEPS] else []),
+            ],
             skip_reason=dg.SkipReason(", ".join(f"{name} {health.state}" for name, health in found.items())),
         )
 
     return rpo_watch
+
+
+def _digest(found: Sequence[SourceHealth]) -> str:
+    """Of the states of every source and step: another one means that something has changed."""
+    states = [[each.source, each.state, *(step.state for step in each.phases)] for each in found]
+    return hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]
 
 
 def _evaluation(health: SourceHealth) -> dg.AssetCheckEvaluation:

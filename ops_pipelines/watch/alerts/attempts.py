@@ -4,7 +4,7 @@ So they are quick, and they speak when every store is out of reach. A rule holds
 next one that went well; one that is under way changes nothing yet.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -18,19 +18,17 @@ from ops_pipelines.outages import Ended
 from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint
 from ops_pipelines.workspace import Workspace
 
-RULES = frozenset(
-    (
-        "dump_failed",
-        "copy_failed",
-        "verify_failed",
-        "verify_inconclusive",
-        "older_backup_bad",
-        "needs_a_look",
-        "restore_failed",
-        "retention_refused",
-        "outage_left",
-    )
-)
+RULES: Mapping[str, str] = {
+    "dump_failed": "the last dump failed; critical from the second in a row",
+    "copy_failed": "the last copy to a store failed; critical from the second in a row",
+    "verify_failed": "the newest backup was restored and is bad; critical from the second in a row",
+    "verify_inconclusive": "for longer than the time between two backups no verification came to a verdict",
+    "older_backup_bad": "an older copy was proved again, and is bad",
+    "needs_a_look": "the newest backup is good, but of an odd size, or something else in it is notable",
+    "restore_failed": "a restore failed within the last 24 hours",
+    "retention_refused": "retention was refused or could not delete: nothing is deleted any more",
+    "outage_left": "a drill died that had stopped a server with the user's own command, and it does not start",
+}
 # Who typed a restore saw it fail; the others learn of it, and need not until somebody restores again.
 _RESTORE_FORGOTTEN = timedelta(hours=24)
 

@@ -127,7 +127,7 @@ class _Evaluation:
             return
         # Those who were told hear of the end even when the source is muted meanwhile: it is one message, and good news.
         known = Message.model_validate(incident.condition).model_copy(update={"incident": incident.id})
-        watched = not incident.source or incident.source in self._config.sources
+        watched = not incident.source or incident.source in _watched(self._config)
         message = resolution(known, at=self._now, ended="" if watched else "no longer watched, it left ops.yaml,")
         self._settling.put(incident, "resolved", message.model_dump(mode="json"))
         self._settled.told.append(("resolved", incident.key))
@@ -137,6 +137,12 @@ class _Evaluation:
             condition, incident=incident, event=event, since=since, at=self._now,
             dagster_url=self._config.alerts.dagster_url,
         )  # fmt: skip
+
+
+def _watched(config: Config) -> set[str]:
+    """Everything that an incident may be about."""
+    probes = config.probes
+    return {*config.sources, *(probes.services if probes else ()), *(probes.expires if probes else ())}
 
 
 def _muting(mutes: Sequence[Mute], incident: Incident) -> Mute | None:

@@ -3,8 +3,8 @@
 What was found longer ago than `web.stale_after` says nothing about now: its incidents stay as they are.
 """
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import datetime, time, timezone
 
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.alerts import Severity
@@ -13,7 +13,21 @@ from ops_pipelines.probes.measured import Measured, kept
 from ops_pipelines.watch.alerts.conditions import Condition
 from ops_pipelines.workspace import Workspace
 
-RULES = frozenset(("server_down", "server_slow", "server_crowded", "replica_behind", "certificate_ends"))
+RULES: Mapping[str, str] = {
+    "server_down": "the server of a source, or a service, does not answer as it should",
+    "server_slow": "it takes longer than `probes.slow_after` to answer, or queries run longer than `probes.slow_query`",
+    "server_crowded": "more than `probes.connections` of the allowed connections are taken",
+    "replica_behind": "a replica is further behind than `probes.lag`; error when it has stopped",
+    "certificate_ends": "its TLS certificate ends within `probes.certificate`",
+    "credential_ends": "the password we log in with, or what `probes.expires` names, ends within `probes.certificate`",
+}
+_LOOK: Mapping[str, str] = {
+    "postgres": "systemctl status 'postgresql*'; journalctl -n 50 -u 'postgresql*'",
+    "mysql": "systemctl status 'mariadb*' 'mysql*'; journalctl -n 50 -u 'mariadb*' -u 'mysql*'",
+    "mongodb": "systemctl status 'mongo*'; journalctl -n 50 -u 'mongo*'",
+    "redis": "systemctl status 'redis*'; journalctl -n 50 -u 'redis*'",
+    "http": "look at the log of the web server",
+}
 
 
 def probed(workspace: Workspace, now: datetime) -> tuple[list[Condition], frozenset[str]]:
@@ -25,13 +39,26 @@ def probed(workspace: Workspace, now: datetime) -> tuple[list[Condition], frozen
         found = list(kept(session))
     fresh = [each for each in found if now - each.at <= workspace.config.web.stale_after]
     unknown = frozenset((*workspace.config.sources, *probes.services)) - {each.target for each in fresh}
-    return [condition for each in fresh for condition in _judged(each, probes, now)], unknown
+    return [
+        *(condition for each in fresh for condition in _judged(each, probes, now)),
+        *_declared(probes, now),
+    ], unknown
+
+
+def _declared(probes: Probes, now: datetime) -> Iterator[Condition]:
+    """What only a human knows the end of. Its day is still a good one."""
+    for name, day in probes.expires.items():
+        ends = datetime.combine(day, time.max, timezone.utc)
+        if ends - now < probes.certificate:
+            yield Condition(
+                "credential_ends", "warn" if now < ends else "error", name, "probe", _ending("it", ends, now),
+                f"its last day is {day}", f"renew it, then write its new day to probes.expires.{name} in ops.yaml",
+            )  # fmt: skip
 
 
 def _judged(found: Measured, probes: Probes, now: datetime) -> Iterator[Condition]:
     def told(rule: str, severity: Severity, title: str, cause: str) -> Condition:
-        advice = "look at the server and at its log"
-        return Condition(rule, severity, found.target, "probe", title, cause, advice)
+        return Condition(rule, severity, found.target, "probe", title, cause, f"on its host: {_LOOK[found.kind]}")
 
     if not found.is_up or found.latency_s is None:
         yield told("server_down", "critical", f"{found.kind} does not answer", found.cause)
@@ -45,8 +72,28 @@ def _judged(found: Measured, probes: Probes, now: datetime) -> Iterator[Conditio
     used, allowed = figures.connections, figures.connections_allowed
     if used is not None and allowed and used > probes.connections * allowed:
         yield told("server_crowded", "error", "too many connections", f"{used} of {allowed} are taken")
-    if figures.lag_s is not None and figures.lag_s > probes.lag.total_seconds():
+    if figures.replica_stopped:
+        yield told("replica_behind", "error", "a replica has stopped", figures.replica_stopped)
+    elif figures.lag_s is not None and figures.lag_s > probes.lag.total_seconds():
         yield told("replica_behind", "warn", "a replica is behind", f"by {figures.lag_s:.0f} s")
-    ends = figures.certificate_ends_at
-    if ends is not None and ends - now < probes.certificate:
-        yield told("certificate_ends", "error", "its certificate ends soon", f"at {ends:%Y-%m-%d %H:%M} UTC")
+    yield from _ends(found, probes, now)
+
+
+def _ends(found: Measured, probes: Probes, now: datetime) -> Iterator[Condition]:
+    figures = found.figures
+    for rule, what, ends, advice in (
+        ("certificate_ends", "its certificate", figures.certificate_ends_at, "renew it, and reload the server"),
+        (
+            "credential_ends",
+            "our password",
+            figures.password_ends_at,
+            "ask for a new one, and put it where url: points",
+        ),
+    ):
+        if ends is not None and ends - now < probes.certificate:
+            cause = f"it is valid until {ends:%Y-%m-%d %H:%M} UTC"
+            yield Condition(rule, "error", found.target, "probe", _ending(what, ends, now), cause, advice)
+
+
+def _ending(what: str, ends: datetime, now: datetime) -> str:
+    return f"{what} ends in {human_duration(ends - now)}" if ends > now else f"{what} has ended"

@@ -1,16 +1,26 @@
 """Every rule, in the parts in which they are evaluated. Each part's incidents are its own to open and to end.
 
-`attempts` and `probes` need the ledger alone; `standing` reads the stores, which may be slow or away, and must not hold
-them up. A new rule is a few lines in one of them, and its name in `RULES` there.
+`attempts`, `probes` and `daemon` need the ledger alone; `standing` reads the stores, which may be slow or away, and
+must not hold them up. A new rule is a few lines in one of them, and its name and sentence in `RULES` there. Of a fifth
+part, `runs`, Dagster's sensor brings the facts.
 """
 
 from collections.abc import Callable, Mapping
 
 from ops_pipelines.errors import OpsError
-from ops_pipelines.watch.alerts import attempts, probed, standing
+from ops_pipelines.watch.alerts import ahead, attempts, probed, runs, silence, standing
 from ops_pipelines.watch.alerts.conditions import Condition, Look
 from ops_pipelines.watch.health import SourceHealth, source_health
 from ops_pipelines.workspace import Workspace
+
+RULES: Mapping[str, Mapping[str, str]] = {
+    "attempts": attempts.RULES,
+    "probes": probed.RULES,
+    "daemon": silence.RULES,
+    "standing": {**standing.RULES, **ahead.RULES},
+    "runs": runs.RULES,
+}
+"""When each rule's condition holds, by part and name."""
 
 
 def look_at_attempts(workspace: Workspace) -> Look:
@@ -19,14 +29,14 @@ def look_at_attempts(workspace: Workspace) -> Look:
     conditions = [attempts.still_down(each) for each in workspace.end_outages() if each.problem]
     workspace.ledger.fail_orphans()
     conditions += [each for name in workspace.config.sources for each in attempts.attempts(workspace, name, now)]
-    return Look("attempts", attempts.RULES, now, conditions)
+    return Look("attempts", frozenset(RULES["attempts"]), now, conditions)
 
 
 def look_at_probes(workspace: Workspace) -> Look:
     """What is wrong with the servers and services that were asked. Raises LedgerError."""
     now = workspace.clock.now()
     conditions, unknown = probed.probed(workspace, now)
-    return Look("probes", probed.RULES, now, conditions, unknown)
+    return Look("probes", frozenset(RULES["probes"]), now, conditions, unknown)
 
 
 def look_at_standing(workspace: Workspace) -> Look:
@@ -37,18 +47,21 @@ def look_at_standing(workspace: Workspace) -> Look:
     unknown: set[str] = set()
     for name in workspace.config.sources:
         try:
-            found.append(source_health(workspace, name))
+            catalogue = workspace.catalogue(name)
+            found.append(source_health(workspace, name, catalogue))
         except OpsError as error:
             unknown.add(name)
             conditions.append(standing.unjudged(name, f"{error.what}: {error.why}" if error.why else error.what))
         else:
             conditions += standing.standing(workspace, found[-1], now)
-    conditions += standing.disks(workspace, found)
-    return Look("standing", standing.RULES, now, conditions, frozenset(unknown))
+            conditions += ahead.ahead(workspace, name, catalogue, now)
+    conditions += ahead.disks(workspace, found)
+    return Look("standing", frozenset(RULES["standing"]), now, conditions, frozenset(unknown))
 
 
 PARTS: Mapping[str, Callable[[Workspace], Look]] = {
     "attempts": look_at_attempts,
     "probes": look_at_probes,
+    "daemon": silence.look_at_daemon,
     "standing": look_at_standing,
 }

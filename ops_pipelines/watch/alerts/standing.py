@@ -3,40 +3,33 @@
 Ages and states come from `watch.health`; what is taken from it is taken here. Where an attempt failed, `attempts` tells
 it: these rules speak when nothing was attempted at all, or when what is there has grown too old.
 
-Not here, since nobody gathers the facts yet: object locks and credentials about to end. Nor a daemon that is silent:
-nobody on this machine can tell that, a heartbeat elsewhere must.
+What will go wrong is told in `ahead`.
 """
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ops_pipelines.clock import human_duration, human_size, moment_of
+from ops_pipelines.clock import human_duration, moment_of
 from ops_pipelines.config.alerts import Severity
 from ops_pipelines.config.cadence import longest_interval
 from ops_pipelines.config.settings import Settings
-from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint
 from ops_pipelines.watch.health import SourceHealth
 from ops_pipelines.watch.phases import PhaseHealth
 from ops_pipelines.workspace import Workspace
 
-RULES = frozenset(
-    (
-        "rpo",
-        "rto_over_target",
-        "dump_stale",
-        "copy_behind",
-        "copy_damaged",
-        "store_unreadable",
-        "verify_overdue",
-        "drill_overdue",
-        "disk_filling",
-    )
-)
+RULES: Mapping[str, str] = {
+    "rpo": "the newest verified backup is older than `warn_after` (warn) or `rpo` (critical), or there is none (error)",
+    "rto_over_target": "the last good restore took longer than `rto`",
+    "dump_stale": "a scheduled dump or snapshot did not come; error when none came for 24 hours",
+    "copy_behind": "a store misses the newest two backups",
+    "copy_damaged": "a copy was proved bad while the backup is good elsewhere",
+    "store_unreadable": "a store, or what a source has in the stores, cannot be read",
+    "verify_overdue": "no restore was found good for longer than `verify.overdue_after`",
+    "drill_overdue": "no disaster drill passed within `drills.overdue_after`; error when the last one failed",
+}
 _MISSING = timedelta(hours=24)
-_RUNS_AHEAD = 3
 
 
 @dataclass(frozen=True)
@@ -62,33 +55,6 @@ def standing(workspace: Workspace, health: SourceHealth, now: datetime) -> list[
     settings = workspace.source(health.source)
     this = _Standing(workspace, health, settings, longest_interval(settings.every, workspace.config.timezone), now)
     return [*_rpo(this), *_rto(this), *_dump(this), *_phases(this)]
-
-
-def disks(workspace: Workspace, found: Sequence[SourceHealth]) -> list[Condition]:
-    """Stores in directories that will be full before the next runs are done, if these are as large as the last."""
-    conditions = []
-    for store in workspace.stores.values():
-        here = [each for each in found if store.name in {copy.store for copy in each.copies}]
-        each_run = sum(health.size_bytes or 0 for health in here)
-        if isinstance(store, DirectoryStore) and store.root.is_dir() and each_run:
-            system = os.statvfs(store.root)
-            free = system.f_bavail * system.f_frsize
-            if free < _RUNS_AHEAD * each_run:
-                conditions.append(_filling(store, free, each_run, len(here)))
-    return conditions
-
-
-def _filling(store: DirectoryStore, free: int, each_run: int, sources: int) -> Condition:
-    return Condition(
-        rule="disk_filling",
-        severity="error" if free < each_run else "warn",
-        source="",
-        phase="health",
-        title=f"the disk will be full after {free // each_run} more runs",
-        cause=f"{human_size(free)} free on {store.root}; a run of its {sources} sources writes {human_size(each_run)}",
-        next=f"df -h {store.root}; ops prune",
-        store=store.name,
-    )
 
 
 def unjudged(name: str, why: str) -> Condition:

@@ -5,19 +5,24 @@ from being told. Any number of processes may do this at once.
 """
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.ledger import LedgerError
-from ops_pipelines.watch.alerts.conditions import Condition
+from ops_pipelines.watch.alerts.conditions import Condition, Look
 from ops_pipelines.watch.alerts.delivery import Delivered, deliver, send_at_once
 from ops_pipelines.watch.alerts.incidents import Settled, settle
 from ops_pipelines.watch.alerts.message import message_about
 from ops_pipelines.watch.alerts.rules import PARTS
+from ops_pipelines.watch.alerts.silence import look_at_daemon
 from ops_pipelines.workspace import Workspace
 
+LookAt = Callable[[Workspace], Look]
+_WITHIN = timedelta(seconds=20)
 _told_without_ledger: dict[Path, datetime] = {}
 
 
@@ -46,28 +51,31 @@ class Round:
         return [each for part in self.delivered for each in part.failed]
 
 
-def watch_once(workspace: Workspace, *, within: timedelta = timedelta(seconds=20)) -> Round:
+def watch_once(workspace: Workspace, *, within: timedelta = _WITHIN, inside: bool = False) -> Round:
     """Evaluate every rule, and tell what there is to tell.
 
     Args:
         within: no delivery begins after this time. Dagster gives a sensor 60 seconds.
+        inside: the daemon asks: its own silence is not for it to tell.
     Raises:
         LedgerError: nothing can be recorded; that was told through the channels, and the next round finds the same.
     """
+    return watch(workspace, {**PARTS, "daemon": partial(look_at_daemon, inside=inside)}, within=within)
+
+
+def watch(workspace: Workspace, parts: Mapping[str, LookAt], *, within: timedelta = _WITHIN) -> Round:
+    """Evaluate some parts of the rules, and tell what there is to tell. Arguments and errors as in `watch_once`."""
+    deadline, done = time.monotonic() + within.total_seconds(), Round()
     try:
-        return _round(workspace, time.monotonic() + within.total_seconds())
+        alerts = AlertLedger(workspace.ledger)
+        for part, look in parts.items():
+            done.settled[part] = settle(workspace.config, alerts, look(workspace))
+            left = timedelta(seconds=max(0.0, deadline - time.monotonic()))
+            done.delivered.append(deliver(workspace, within=left))
+        done.open_incidents, done.depth = len(alerts.open_incidents()), alerts.depth()
     except LedgerError as error:
         _tell_without_ledger(workspace, error)
         raise
-
-
-def _round(workspace: Workspace, deadline: float) -> Round:
-    alerts, done = AlertLedger(workspace.ledger), Round()
-    for part, look in PARTS.items():
-        done.settled[part] = settle(workspace.config, alerts, look(workspace))
-        left = timedelta(seconds=max(0.0, deadline - time.monotonic()))
-        done.delivered.append(deliver(workspace, within=left))
-    done.open_incidents, done.depth = len(alerts.open_incidents()), alerts.depth()
     return done
 
 

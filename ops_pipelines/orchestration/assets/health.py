@@ -1,0 +1,77 @@
+"""The `backup_health` asset: how every source is, as one table. Told anew whenever a state changes, without any run.
+
+The watcher (`sensors/rpo`) materializes it, so that it is true even when no schedule runs; by hand it looks again.
+"""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from ops_pipelines.config.models import Config
+from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.describe import Metadata, bullets, failures_explained, health_table
+from ops_pipelines.watch.health import EXIT_STATUS, SourceHealth
+from ops_pipelines.watch.snapshots import look
+from ops_pipelines.workspace import Workspace
+
+_BROKEN = 2
+
+
+def build_health_asset(config: Config) -> dg.AssetsDefinition:
+    """The health of all sources."""
+
+    @dg.asset(
+        key=names.HEALTH_KEY,
+        group_name="reports",
+        kinds={"table"},
+        owners=["team:ops"],
+        deps=[
+            dg.AssetDep(names.verified_key(name), partition_mapping=dg.LastPartitionMapping())
+            for name in config.sources
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                names.ALL_WELL_CHECK,
+                asset=names.HEALTH_KEY,
+                description="No step of any source is FAIL, OVERDUE or NEVER, and every recovery point holds its RPO.",
+            )
+        ],
+        description="Every source and each of its steps: state, age, what is allowed, cause and the command to type.",
+    )
+    def backup_health(
+        workspace: dg.ResourceParam[Workspace],
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not know it by its parameter beside checks
+        with failures_explained():
+            found = look(workspace)
+        broken = _broken(found)
+        result = dg.AssetCheckResult(check_name=names.ALL_WELL_CHECK, passed=not broken, metadata=_metadata(broken))
+        return dg.MaterializeResult(metadata=health_table(found), check_results=[result])
+
+    return backup_health
+
+
+def health_materialized(found: Sequence[SourceHealth]) -> dg.AssetMaterialization:
+    """The same as an event, for who tells it without a run."""
+    return dg.AssetMaterialization(names.HEALTH_KEY, metadata=health_table(found))
+
+
+def health_evaluated(found: Sequence[SourceHealth]) -> dg.AssetCheckEvaluation:
+    """The check's result as an event."""
+    broken = _broken(found)
+    return dg.AssetCheckEvaluation(
+        asset_key=names.HEALTH_KEY, check_name=names.ALL_WELL_CHECK, passed=not broken, metadata=_metadata(broken)
+    )
+
+
+def _broken(found: Sequence[SourceHealth]) -> list[str]:
+    """What is FAIL, OVERDUE or NEVER, in words."""
+    return [
+        f"{health.source} {step.phase}{f' to {step.store}' if step.store else ''} {step.state}: {step.cause}"
+        for health in found
+        for step in health.phases
+        if EXIT_STATUS[step.state] == _BROKEN
+    ] + [f"{health.source} {health.state}: {health.cause}" for health in found if EXIT_STATUS[health.state] == _BROKEN]
+
+
+def _metadata(broken: Sequence[str]) -> Metadata:
+    return {"problems": dg.MetadataValue.md(bullets(broken))} if broken else {}

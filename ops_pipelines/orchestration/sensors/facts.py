@@ -1,0 +1,182 @@
+"""What Dagster's storage says of runs, checks, backfills and freshness, as facts for the rules. Judges nothing.
+
+Runs are read once each, in the order in which they ended; what is still unmended is carried in the sensor's cursor. The
+rest is read anew every time, so that a tick that failed has lost nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+import dagster as dg
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as CheckStatus
+from pydantic import BaseModel, ConfigDict
+
+from ops_pipelines.clock import UTC
+from ops_pipelines.config.models import Config
+from ops_pipelines.orchestration import names
+from ops_pipelines.redact import redact
+from ops_pipelines.watch.alerts.runs import BACKFILL_FORGOTTEN, EndedBackfill, EndedRun, FailedCheck
+
+# Rules of their own tell these, from the stores and the ledger.
+TOLD_ELSEWHERE = frozenset({names.RPO_CHECK, names.ROTATION_CHECK, names.PRUNED_CHECK, names.ALL_WELL_CHECK})
+_ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_FAR_BACK, _OVERLAP = timedelta(hours=24), timedelta(seconds=10)
+_AT_ONCE = 200
+_BACKFILLS_AT_ONCE = 50
+
+
+class Unmended(BaseModel):
+    """A run that did not go well, and what another one must materialize to mend it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run: EndedRun
+    assets: frozenset[str]
+
+
+class Cursor(BaseModel):
+    """How far runs were read, and what of them is still open, by what they were about."""
+
+    model_config = ConfigDict(frozen=True)
+
+    read_to: datetime
+    unmended: Mapping[str, Unmended] = {}
+
+
+def begin(now: datetime) -> Cursor:
+    """The cursor of who has read nothing yet: what ended within a day is of interest."""
+    return Cursor(read_to=now - _FAR_BACK)
+
+
+def read_runs(instance: dg.DagsterInstance, config: Config, cursor: Cursor) -> Cursor:
+    """Read on; at most a few hundred runs."""
+    # A run may be written a moment after one that ended later: the last seconds are read twice, which changes nothing.
+    wanted = dg.RunsFilter(statuses=_ENDED, updated_after=cursor.read_to - _OVERLAP)
+    records = instance.get_run_records(wanted, limit=_AT_ONCE, order_by="update_timestamp", ascending=True)
+    unmended = dict(cursor.unmended)
+    for record in records:
+        run = record.dagster_run
+        at = datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC)
+        for about, assets in _about(run, config).items():
+            before = unmended.get(about)
+            if before is not None and before.run.at > at:
+                continue
+            if run.status is dg.DagsterRunStatus.SUCCESS:
+                if before is not None and before.assets <= assets:
+                    del unmended[about]
+            elif not _told_by_others(run):
+                status = "CANCELED" if run.status is dg.DagsterRunStatus.CANCELED else "FAILURE"
+                cause = redact(_cause(instance, run.run_id))
+                ended = EndedRun(about=about, run_id=run.run_id, status=status, at=at, cause=cause)
+                unmended[about] = Unmended(run=ended, assets=assets)
+    read_to = max((record.update_timestamp.astimezone(UTC) for record in records), default=cursor.read_to)
+    return Cursor(read_to=max(read_to, cursor.read_to), unmended=unmended)
+
+
+def failed_checks(instance: dg.DagsterInstance, config: Config, keys: Sequence[dg.AssetCheckKey]) -> list[FailedCheck]:
+    """The checks whose newest evaluation did not pass; one that is under way changes nothing yet."""
+    wanted = [key for key in keys if key.name not in TOLD_ELSEWHERE]
+    storage = instance.event_log_storage
+    failed = []
+    for key, latest in storage.get_latest_asset_check_execution_by_key(wanted).items():
+        record: AssetCheckExecutionRecord | None = latest
+        if latest.status is CheckStatus.PLANNED:
+            ended = {CheckStatus.SUCCEEDED, CheckStatus.FAILED}
+            record = next(iter(storage.get_asset_check_execution_history(key, limit=1, status=ended)), None)
+        if record is not None and record.status is CheckStatus.FAILED:
+            failed.append(_failed(config, key, record))
+    return failed
+
+
+def failed_backfills(instance: dg.DagsterInstance, now: datetime) -> list[EndedBackfill]:
+    """Backfills that ended badly of late, unless the same was done again and went well."""
+    recent = instance.get_backfills(
+        BulkActionsFilter(created_after=now - 7 * BACKFILL_FORGOTTEN), limit=_BACKFILLS_AT_ONCE
+    )
+    well = [each for each in recent if each.status in (BulkActionStatus.COMPLETED_SUCCESS, BulkActionStatus.COMPLETED)]
+    bad = {BulkActionStatus.FAILED, BulkActionStatus.COMPLETED_FAILED, BulkActionStatus.CANCELED}
+    return [
+        EndedBackfill(
+            id=each.backfill_id,
+            status=each.status.value.lower(),
+            at=_backfill_ended(each),
+            assets=_names(each.asset_selection or ()),
+            cause=redact(each.error.message.strip()) if each.error is not None else "",
+        )
+        for each in recent
+        if each.status in bad and not any(_does_again(later, each) for later in well)
+    ]
+
+
+def unfresh(instance: dg.DagsterInstance, config: Config) -> dict[str, list[str]]:
+    """By source the assets whose freshness policy says FAIL; one that never was says nothing."""
+    keys = {
+        key: name
+        for name, source in config.sources.items()
+        for key in (names.dump_key(name, source.kind), names.verified_key(name))
+    }
+    found: dict[str, list[str]] = {}
+    for key, record in instance.get_freshness_state_records(list(keys)).items():
+        if record.freshness_state.value == "FAIL":
+            found.setdefault(keys[key], []).append(key.to_user_string())
+    return found
+
+
+def _about(run: dg.DagsterRun, config: Config) -> dict[str, frozenset[str]]:
+    """What a run is about, with its assets: every source it touches, else its first asset or its job."""
+    selected = _names(run.asset_selection or ())
+    found: dict[str, frozenset[str]] = {}
+    for name in config.sources:
+        if ours := frozenset(each for each in selected if each.startswith(f"{name}/")):
+            found[name] = ours
+    if found:
+        return found
+    return {run.tags.get(names.SOURCE_TAG) or next(iter(selected), run.job_name): frozenset(selected)}
+
+
+def _told_by_others(run: dg.DagsterRun) -> bool:
+    """Runs that Dagster will try again, and those of backfills, which are told as a whole."""
+    return run.tags.get("dagster/will_retry") == "true" or "dagster/backfill" in run.tags
+
+
+def _cause(instance: dg.DagsterInstance, run_id: str) -> str:
+    ends = {dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED}
+    events = [entry.dagster_event for entry in instance.all_logs(run_id, of_type=ends)]
+    return next((event.message.strip() for event in reversed(events) if event is not None and event.message), "")
+
+
+def _failed(config: Config, key: dg.AssetCheckKey, record: AssetCheckExecutionRecord) -> FailedCheck:
+    source = key.asset_key.path[0]
+    event = record.event.dagster_event if record.event is not None else None
+    evaluation = event.asset_check_evaluation_data if event is not None else None
+    warns = evaluation is not None and evaluation.severity is dg.AssetCheckSeverity.WARN
+    return FailedCheck(
+        source=source if source in config.sources else "",
+        asset=key.asset_key.to_user_string(),
+        name=key.name,
+        blames="warn" if warns else "error",
+        run_id=record.run_id,
+        said=redact(" ".join(_said(evaluation.metadata))) if evaluation is not None else "",
+    )
+
+
+def _said(metadata: Mapping[str, dg.MetadataValue]) -> Iterator[str]:
+    """What a check found out, where it says so in words."""
+    for name in ("missing", "cause", "problems"):
+        if name in metadata:
+            yield str(metadata[name].value).replace("\n", " ").removeprefix("- ")
+
+
+def _does_again(later: PartitionBackfill, failed: PartitionBackfill) -> bool:
+    same = {*(failed.asset_selection or ())} <= {*(later.asset_selection or ())}
+    return same and later.backfill_timestamp > failed.backfill_timestamp
+
+
+def _backfill_ended(backfill: PartitionBackfill) -> datetime:
+    return datetime.fromtimestamp(backfill.backfill_end_timestamp or backfill.backfill_timestamp, UTC)
+
+
+def _names(keys: Iterable[dg.AssetKey]) -> list[str]:
+    return sorted(key.to_user_string() for key in keys)

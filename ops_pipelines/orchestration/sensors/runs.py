@@ -1,0 +1,55 @@
+"""The sensor for what went wrong in Dagster itself: killed and cancelled runs, checks, backfills, freshness.
+
+A plain sensor, since Dagster's own run-failure sensor forgets what it could not deliver and sees neither cancelled runs
+nor checks. A tick that fails keeps its cursor, and the next one finds the same.
+"""
+
+from functools import partial
+
+import dagster as dg
+
+from ops_pipelines.config.models import Config
+from ops_pipelines.orchestration.outside import sensor_errors_reported
+from ops_pipelines.orchestration.sensors import facts
+from ops_pipelines.watch.alerts.runs import Facts, look_at_runs
+from ops_pipelines.watch.alerts.watch import watch
+from ops_pipelines.workspace import Workspace
+
+_EVERY_S = 30
+
+
+def build_run_sensor(config: Config) -> dg.SensorDefinition:
+    """One sensor for all runs."""
+
+    @dg.sensor(
+        name="run_watch",
+        minimum_interval_seconds=_EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Tells of runs that were killed or cancelled, of failed checks and backfills, of stale assets.",
+    )
+    def run_watch(context: dg.SensorEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.SensorResult:
+        now, instance = workspace.clock.now(), context.instance
+        with sensor_errors_reported("run_watch"):
+            before = facts.Cursor.model_validate_json(context.cursor) if context.cursor else facts.begin(now)
+            after = facts.read_runs(instance, config, before)
+            graph = context.repository_def.asset_graph if context.repository_def is not None else None
+            found = Facts(
+                runs=[each.run for each in after.unmended.values()],
+                checks=facts.failed_checks(instance, config, sorted(graph.asset_check_keys) if graph else []),
+                backfills=facts.failed_backfills(instance, now),
+                unfresh=facts.unfresh(instance, config),
+            )
+            # Attempts of killed processes end first: what they say is better than what Dagster knows.
+            workspace.ledger.fail_orphans()
+            done = watch(workspace, {"runs": partial(look_at_runs, facts=found)})
+        settled = done.settled["runs"]
+        return dg.SensorResult(
+            cursor=after.model_dump_json(),
+            skip_reason=dg.SkipReason(
+                f"{len(after.unmended)} runs, {len(found.checks)} checks, {len(found.backfills)} backfills and "
+                f"{len(found.unfresh)} stale sources are open"
+                f"{f'; told {len(settled.told)}' if settled and settled.told else ''}"
+            ),
+        )
+
+    return run_watch

@@ -1,0 +1,120 @@
+"""Rules about what will go wrong if nothing is done: disks that fill, locks that end, sources that grow unusually."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
+
+from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.config.stores import S3Store
+from ops_pipelines.errors import OpsError
+from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
+from ops_pipelines.vault.stores.directory import DirectoryStore
+from ops_pipelines.watch.alerts.conditions import Condition
+from ops_pipelines.watch.health import SourceHealth
+from ops_pipelines.workspace import Workspace
+
+RULES: Mapping[str, str] = {
+    "disk_filling": "a store's disk will be full before the next three runs are done, going by the last ones",
+    "lock_ending": "the object lock of the newest verified copy in a bucket ends soon, and no newer one has come",
+    "source_grows": "a source grew in a day by far more than it usually does",
+}
+_RUNS_AHEAD = 3
+_LOCK_AHEAD = timedelta(days=7)
+_DAY = timedelta(days=1)
+# Fewer days tell nothing of what is usual; small sources jump by nature.
+_USUAL_DAYS, _TIMES_USUAL, _LEAST_SHARE, _LEAST_BYTES = 3, 5, 0.1, 16 * 2**20
+
+
+def disks(workspace: Workspace, found: Sequence[SourceHealth]) -> list[Condition]:
+    """Stores in directories that will be full before the next runs are done, if these are as large as the last."""
+    conditions = []
+    for store in workspace.stores.values():
+        here = [each for each in found if store.name in {copy.store for copy in each.copies}]
+        each_run = sum(health.size_bytes or 0 for health in here)
+        if isinstance(store, DirectoryStore) and store.root.is_dir() and each_run:
+            system = os.statvfs(store.root)
+            free = system.f_bavail * system.f_frsize
+            if free < _RUNS_AHEAD * each_run:
+                conditions.append(_filling(store, free, each_run, len(here)))
+    return conditions
+
+
+def ahead(workspace: Workspace, name: str, catalogue: Catalogue, now: datetime) -> list[Condition]:
+    """What will go wrong with one source."""
+    return [*_locks(workspace, name, catalogue, now), *_growth(name, catalogue.points)]
+
+
+def _filling(store: DirectoryStore, free: int, each_run: int, sources: int) -> Condition:
+    return Condition(
+        rule="disk_filling",
+        severity="error" if free < each_run else "warn",
+        source="",
+        phase="health",
+        title=f"the disk will be full after {free // each_run} more runs",
+        cause=f"{human_size(free)} free on {store.root}; a run of its {sources} sources writes {human_size(each_run)}",
+        next=f"df -h {store.root}; ops prune",
+        store=store.name,
+    )
+
+
+def _locks(workspace: Workspace, name: str, catalogue: Catalogue, now: datetime) -> Iterator[Condition]:
+    """The newest verified copy stays whatever `keep:` says, and its lock does not. A bucket is asked only when late."""
+    for store in workspace.source(name).copies:
+        settings = workspace.config.stores[store]
+        if not isinstance(settings, S3Store) or settings.object_lock is None:
+            continue
+        sound = [each for each in catalogue.points if each.verified and store in {*each.stores} - {*each.damaged}]
+        warned = min(_LOCK_AHEAD, settings.object_lock / 4)
+        if not sound or now - sound[-1].started_at < settings.object_lock - warned:
+            continue
+        try:
+            until = workspace.stores[store].locked_until(name, sound[-1].id)
+        except OpsError:
+            continue  # a bucket that cannot be read is told as that
+        if until is None or until - now < warned:
+            yield _ending(name, store, sound[-1], until if until is not None and until > now else None)
+
+
+def _ending(name: str, store: str, point: RestorePoint, until: datetime | None) -> Condition:
+    ends = f"is locked until {until:%Y-%m-%d %H:%M} UTC" if until is not None else "is not locked any more"
+    return Condition(
+        rule="lock_ending",
+        severity="warn" if until is not None else "error",
+        source=name,
+        phase="copy",
+        title=f"object lock in {store} {'ends soon' if until is not None else 'has ended'}",
+        cause=f"{point.id}, the newest verified copy there, {ends}: then whoever has a key can delete it",
+        next=f"ops backup {name}",
+        store=store,
+    )
+
+
+def _growth(name: str, points: Sequence[RestorePoint]) -> Iterator[Condition]:
+    days = _daily(points)
+    if len(days) <= _USUAL_DAYS + 1:
+        return
+    sizes = [each.manifest.plain_bytes for each in days]
+    *before, grown = [later - earlier for earlier, later in pairwise(sizes)]
+    usual = max(median(before), 0)
+    if grown > max(_TIMES_USUAL * usual, _LEAST_SHARE * sizes[-2], _LEAST_BYTES):
+        over = human_duration(days[-1].started_at - days[-2].started_at)
+        yield Condition(
+            rule="source_grows",
+            severity="warn",
+            source=name,
+            phase="dump",
+            title="grows unusually",
+            cause=f"by {human_size(grown)} to {human_size(sizes[-1])} in {over}; usually by {human_size(usual)} a day",
+            next=f"ops list {name}",
+        )
+
+
+def _daily(points: Sequence[RestorePoint]) -> list[RestorePoint]:
+    """The newest restore point and those about a day apart before it, oldest first."""
+    picked: list[RestorePoint] = []
+    for point in reversed(points):
+        if not picked or picked[-1].started_at - point.started_at >= _DAY * 0.95:
+            picked.append(point)
+    return picked[::-1]

@@ -1,0 +1,46 @@
+"""The rule about our own daemon. Whoever is outside of it can tell: `ops alerts run` from cron, `ops serve`.
+
+The watcher in the daemon leaves its time with every look (`ops_health`). Where none ever did, cron does its work, and
+nobody is missed. When the whole machine is silent, only somebody elsewhere can tell: see `outside`.
+"""
+
+from collections.abc import Mapping
+
+from sqlalchemy import func, select
+
+from ops_pipelines.clock import human_duration
+from ops_pipelines.ledger.models import Health
+from ops_pipelines.watch.alerts.conditions import Condition, Look
+from ops_pipelines.workspace import Workspace
+
+RULES: Mapping[str, str] = {
+    "daemon_silent": "Dagster's daemon has not looked at any source for longer than `web.stale_after`",
+}
+
+
+def look_at_daemon(workspace: Workspace, *, inside: bool = False) -> Look:
+    """Whether the daemon is silent.
+
+    Args:
+        inside: the daemon itself asks. It ends the incident, and opens none: after a pause it would tell of itself.
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    now = workspace.clock.now()
+    with workspace.ledger.session() as session:
+        watched_at = session.scalar(select(func.max(Health.watched_at)))
+    silent = watched_at is not None and now - watched_at > workspace.config.web.stale_after
+    if not silent or watched_at is None:
+        return Look("daemon", frozenset(RULES), now, [])
+    if inside:
+        return Look("daemon", frozenset(RULES), now, [], frozenset({""}))
+    condition = Condition(
+        rule="daemon_silent",
+        severity="critical",
+        source="",
+        phase="health",
+        title="Dagster's daemon is silent: nothing is backed up, nothing is watched",
+        cause=f"it last looked {human_duration(now - watched_at)} ago, at {watched_at:%Y-%m-%d %H:%M} UTC",
+        next="start it again (make up), then: ops status",
+    )
+    return Look("daemon", frozenset(RULES), now, [condition])
