@@ -26,7 +26,9 @@ class Sentry(Model):
         description="production, staging, …; the variable ENVIRONMENT, else production, unless given",
     )
     traces: float = Field(0.1, ge=0, le=1, description="share of backups and verifications whose phases are sent")
-    profiles: float = Field(0.1, ge=0, le=1, description="share of those that are profiled as well")
+    profiles: float = Field(
+        0.1, ge=0, le=1, description="share of those that are profiled as well; none before Python 3.12"
+    )
     checkin_margin: Span = Field(
         timedelta(minutes=30), description="a backup that has not begun this long after its time is missed"
     )

@@ -1,4 +1,4 @@
-"""Plain heartbeat URLs: `URL/start`, `URL`, `URL/fail` with the reason. Sent in order, from a thread for each URL.
+"""Plain heartbeat URLs: `URL/start`, `URL`, `URL/fail` with the reason. Sent in order, from a thread for each host.
 
 Nobody waits for them: a host that hangs is given up after five seconds, once, and the end of the process waits for all
 of them together no longer than that.
@@ -38,7 +38,7 @@ def beat(url: SecretRef | None, event: str = "", *, source: str = "", body: str 
         whole = register(url.reveal(purpose="heartbeats").replace("{source}", quote(source, safe="")))
         parts = urlsplit(whole)
         path = f"{parts.path.rstrip('/')}/{event}" if event else parts.path
-        _sender(whole).put(urlunsplit(parts._replace(path=path)), redact(body)[:_LONGEST_BODY].encode())
+        _sender(parts.netloc).put(urlunsplit(parts._replace(path=path)), redact(body)[:_LONGEST_BODY].encode())
     except Exception as failure:
         not_sent(failure)
 
@@ -50,18 +50,18 @@ def flush() -> None:
         sender.idle.wait(max(0.0, deadline - time.monotonic()))
 
 
-def _sender(url: str) -> "_Sender":
+def _sender(host: str) -> "_Sender":
     with _lock:
-        if url not in _senders or not _senders[url].is_alive():  # the threads of a forked process stay behind
+        if host not in _senders or not _senders[host].is_alive():  # the threads of a forked process stay behind
             if not any(sender.is_alive() for sender in _senders.values()):
                 _senders.clear()
                 Finalize(None, flush, exitpriority=10)
-            _senders[url] = _Sender()
-        return _senders[url]
+            _senders[host] = _Sender()
+        return _senders[host]
 
 
 class _Sender(threading.Thread):
-    """The one who sends to one URL."""
+    """The one who sends to one host."""
 
     def __init__(self) -> None:
         super().__init__(name="heartbeat", daemon=True)

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from ops_pipelines.watch.exposition import OPENMETRICS, TEXT
 from ops_pipelines.watch.metrics import PREFIX, exposition
 from ops_pipelines.web.access import Credentials, Guard
+from ops_pipelines.web.negotiation import prefers_openmetrics
 from ops_pipelines.web.page import status_page
 from ops_pipelines.web.request_log import RequestLog
 from ops_pipelines.web.services import Services, document
@@ -48,7 +49,7 @@ def _page(workspace: Workspace) -> _Endpoint:
 
 def _metrics(workspace: Workspace, prefix: str, source: str | None) -> _Endpoint:
     def metrics(request: Request) -> Response:
-        openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")
+        openmetrics = prefers_openmetrics(request.headers.get("accept", ""))
         content = exposition(workspace, prefix=prefix, source=source, openmetrics=openmetrics)
         return Response(content, headers={"Content-Type": OPENMETRICS if openmetrics else TEXT})
 

@@ -16,6 +16,7 @@ from ops_pipelines.watch import exposition as text
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.watch.metrics import exposition
 from ops_pipelines.watch.snapshots import look
+from ops_pipelines.web.negotiation import prefers_openmetrics
 from ops_pipelines.workspace import Workspace
 from tests.sample import StoppedClock
 from tests.web.conftest import House, MakeHouse
@@ -109,6 +110,25 @@ def test_both_formats_say_the_same(make_house: MakeHouse) -> None:
         answer = site.get("metrics", Accept="application/openmetrics-text; version=1.0.0")
     assert answer.headers["content-type"] == text.OPENMETRICS
     assert answer.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize(
+    ("accept", "openness"),
+    [
+        # What Prometheus 2 and 3 ask for.
+        ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+         "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", True),
+        ("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=1.0.0;q=0.3", True),
+        ("text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.1", False),
+        ("text/plain;q=0.5,application/openmetrics-text;q=0", False),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", False),
+        ("application/openmetrics-text;q=much", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)  # fmt: skip
+def test_a_client_gets_the_format_it_prefers(accept: str, openness: bool) -> None:
+    assert prefers_openmetrics(accept) is openness
 
 
 def test_labels_survive_quotes_backslashes_and_line_ends() -> None:
