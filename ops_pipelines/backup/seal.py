@@ -19,6 +19,7 @@ def seal(
     *,
     started_at: datetime,
     adopted_from: Adopted | None = None,
+    safety: bool = False,
 ) -> Manifest:
     """Write the fingerprint and the manifest of a staged restore point; returns the manifest.
 
@@ -27,6 +28,7 @@ def seal(
         staged: the parts, in a directory that is named by the restore point's id.
         started_at: the moment it protects.
         adopted_from: the legacy backup it was made of.
+        safety: it is taken because its source is about to be replaced.
     """
     source = workspace.source(name)
     staged.write("contents.json", "contents", dumped.contents.model_dump_json().encode())
@@ -43,6 +45,7 @@ def seal(
         tied_to=_tied_to(workspace, source) if adopted_from is None else None,
         adopted_from=adopted_from,
         data_bytes=dumped.data_bytes,
+        safety=safety,
         engine=dumped.facts,
         contents=_summary(dumped.contents),
         recipients=source.encrypt.age if source.encrypt is not None else (),

@@ -13,11 +13,14 @@ from ops_pipelines.vault.writer import Staged
 from ops_pipelines.workspace import Workspace
 
 
-def take_backup(workspace: Workspace, name: str, *, progress: Progress = silent, run_id: str | None = None) -> Manifest:
+def take_backup(
+    workspace: Workspace, name: str, *, safety: bool = False, progress: Progress = silent, run_id: str | None = None
+) -> Manifest:
     """Dump a source into a new restore point in the local store.
 
     Args:
         name: the source.
+        safety: the source is about to be replaced: a restore takes this one only when it is named.
         run_id: the Dagster run this belongs to, for the ledger.
     Returns:
         The manifest of the published restore point.
@@ -29,7 +32,7 @@ def take_backup(workspace: Workspace, name: str, *, progress: Progress = silent,
     with workspace.ledger.activity("dump", source=name, run_id=run_id) as entry:
         try:
             with workspace.locked(name, doing="dump"):
-                manifest = _dump(workspace, name, source, progress)
+                manifest = _dump(workspace, name, source, progress, safety=safety)
         except OpsError as error:
             error.what = f"backup of {name} failed: {error.what}"
             error.safe = error.safe or _what_is_safe(workspace, name)
@@ -44,7 +47,7 @@ def take_backup(workspace: Workspace, name: str, *, progress: Progress = silent,
     return manifest
 
 
-def _dump(workspace: Workspace, name: str, source: Source, progress: Progress) -> Manifest:
+def _dump(workspace: Workspace, name: str, source: Source, progress: Progress, *, safety: bool) -> Manifest:
     engine = workspace.engine(name)
     started = workspace.clock.now()
     backup_id = new_id(started)
@@ -52,7 +55,7 @@ def _dump(workspace: Workspace, name: str, source: Source, progress: Progress) -
     with workspace.local.stage(backup_id) as directory:
         staged = Staged(directory, recipients, workspace.local.repository(name))
         dumped = engine.dump(staged, progress=progress)
-        manifest = seal(workspace, name, staged, dumped, started_at=started)
+        manifest = seal(workspace, name, staged, dumped, started_at=started, safety=safety)
         workspace.local.publish(directory, manifest)
     if isinstance(source, FilesSource):
         write_marker(workspace.config.base, manifest)

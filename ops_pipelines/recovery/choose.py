@@ -20,6 +20,9 @@ def choose(
 ) -> RestorePoint:
     """The restore point a user means.
 
+    One that was taken for safety, before its source was replaced, is meant only when it is named by its id: it holds
+    what somebody wanted to be rid of.
+
     Args:
         backup: an id, or `latest-verified`.
         at: the newest that was taken at this time or before.
@@ -35,7 +38,9 @@ def choose(
         fitting = [
             each
             for each in catalogue.points
-            if (at is None or each.started_at <= at) and (each.verified or (unverified and not _condemned(each)))
+            if not each.safety
+            and (at is None or each.started_at <= at)
+            and (each.verified or (unverified and not _condemned(each)))
         ]
         point = fitting[-1] if fitting else None
     if point is None:
@@ -59,17 +64,25 @@ def _nothing(workspace: Workspace, name: str, catalogue: Catalogue, backup: str,
     when = f" taken at {at:%Y-%m-%d %H:%M} UTC or before" if at is not None else ""
     wanted = f"verified restore point{when}" if backup == LATEST else f"restore point {backup}"
     found = [f"looked in {', '.join(workspace.stores)}", *catalogue.problems]
-    older = [each for each in catalogue.points if at is None or each.started_at <= at]
+    older = [each for each in catalogue.points if not each.safety and (at is None or each.started_at <= at)]
     if backup == LATEST and older:
         found.insert(1, f"{len(older)} unverified ones exist, the newest is {older[-1].id}")
     elif catalogue.points:
         oldest = catalogue.points[0]
         found.insert(1, f"the oldest there is was taken {oldest.started_at:%Y-%m-%d %H:%M} UTC ({oldest.id})")
+    if backup == LATEST and (named := [each.id for each in catalogue.points if each.safety]):
+        found.append(f"taken for safety before {name} was replaced, and used only when named: {', '.join(named)}")
     if backup == LATEST and older:
         following = f"prove it: ops verify {name} --backup {older[-1].id}; or take it as it is: --unverified"
     else:
         following = f"ops list {name}, then name one: ops restore {name} --to … --backup ID"
     return StoreError(f"{name} has no {wanted}", why="; ".join(found), safe="nothing was changed", next=following)
+
+
+def safety_since(workspace: Workspace, point: RestorePoint) -> RestorePoint | None:
+    """The newest restore point that was taken after this one because the source was about to be replaced."""
+    points = read_catalogue({workspace.local.name: workspace.local}, point.manifest.source).points
+    return next((each for each in reversed(points) if each.safety and each.started_at > point.started_at), None)
 
 
 def choose_store(point: RestorePoint, store: str | None) -> str:

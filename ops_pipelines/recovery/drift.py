@@ -20,7 +20,9 @@ def drift(manifest: Manifest, catalogue: Catalogue, settings: Verification) -> l
         settings: how much smaller or larger is still unremarkable.
     """
     before = [
-        point.manifest for point in catalogue.points if point.verified and point.started_at < manifest.started_at
+        point.manifest
+        for point in catalogue.points
+        if point.verified and not point.safety and point.started_at < manifest.started_at
     ][-_COMPARED:]
     if not before:
         return []

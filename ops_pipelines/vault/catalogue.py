@@ -59,6 +59,11 @@ class RestorePoint:
         return proved and self._condemnation is None and len(self.damaged) < len(self.stores)
 
     @property
+    def safety(self) -> bool:
+        """Whether it was taken because its source was about to be replaced: nobody wants it unless it is named."""
+        return self.manifest.safety
+
+    @property
     def _condemnation(self) -> Verdict | None:
         """The bad verdict that holds for every copy, unless a later one of any store was good."""
         for verdict in reversed(self.verdicts):
@@ -89,8 +94,8 @@ class Catalogue:
 
     @property
     def recovery_point(self) -> RestorePoint | None:
-        """The newest verified restore point: what a disaster would go back to."""
-        return next((point for point in reversed(self.points) if point.verified), None)
+        """The newest verified restore point: what a disaster would go back to. Never one taken for safety."""
+        return next((point for point in reversed(self.points) if point.verified and not point.safety), None)
 
     def find(self, backup_id: str) -> RestorePoint | None:
         """The restore point with this id."""

@@ -77,6 +77,8 @@ class Manifest(_Facts):
 
     Attributes:
         data_bytes: what lies in a repository beside the parts (restic), as it was read.
+        safety: it was taken before its source was replaced, so it holds what somebody wanted to be rid of: nothing goes
+            back to it unless it is named.
     """
 
     format: Literal["ops_pipelines/restore-point"] = "ops_pipelines/restore-point"
@@ -92,6 +94,7 @@ class Manifest(_Facts):
     tied_to: Tie | None = None
     adopted_from: Adopted | None = None
     data_bytes: int = 0
+    safety: bool = False
     engine: Mapping[str, JsonValue]
     contents: Summary
     recipients: Sequence[str]

@@ -9,6 +9,8 @@
 * What is newer than the newest verified one stays: it may be the better one, once it is proved. Where nothing is
   verified, nothing goes.
 * A bad one takes no place. It stays for a week after its verdict, so that somebody can look at it.
+* One that was taken because its source was about to be replaced takes no place either, and stays for a month: what
+  was written last is nowhere else.
 * What the store locks, what another restore point is tied to and what comes from the future stays. One from the
   future takes no place either: a clock that was wrong for a moment must not cost anything.
 
@@ -27,6 +29,8 @@ from ops_pipelines.vault.catalogue import RestorePoint
 
 EVIDENCE = timedelta(days=7)
 """How long a bad restore point stays after its verdict."""
+SAFETY = timedelta(days=30)
+"""How long one stays that was taken before its source was replaced."""
 
 Standing = Literal["verified", "bad", "unproved"]
 _Reasons = dict[str, list[str]]
@@ -84,17 +88,22 @@ def decide(
     """
     ordered = sorted(points, key=_age_order, reverse=True)
     standings = {point.id: standing(point, store) for point in ordered}
-    present = [point for point in ordered if point.started_at <= now]
+    present = [point for point in ordered if point.started_at <= now and not point.safety]
     reasons: _Reasons = defaultdict(list)
     for point, reason in (*_slots(present, standings, keep, zone), *_floor(present, standings, keep)):
         if reason not in reasons[point.id]:
             reasons[point.id].append(reason)
+    proved = any(standings[point.id] == "verified" for point in present)
     for point in ordered:
         because = reasons[point.id]
         if point.started_at > now:
             because.append("from the future: was the clock wrong?")
         if point.id == recovery_point and _NEWEST not in because:
             because.append("recovery point of the source")
+        if point.safety and (kept_until := point.started_at + SAFETY) > now:
+            because.append(f"what was there before a replacement, until {kept_until.astimezone(zone):%Y-%m-%d}")
+        if point.safety and not proved:
+            because.append("nothing else is verified in this store")
         if standings[point.id] == "bad" and (until := _evidence_until(point, store)) > now:
             because.append(f"evidence until {until.astimezone(zone):%Y-%m-%d}")
         if (until_at := held.locked.get(point.id)) is not None:

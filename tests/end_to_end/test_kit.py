@@ -307,6 +307,12 @@ def test_the_newest_verified_is_taken_and_a_bad_one_only_when_it_is_named(
     )
     assert f"crm: {older}, taken" in clean.sh(kit, "check", nas, "crm")  # unproved is better than bad
     assert "bad" in clean.sh(kit, "check", nas, "crm", "--backup", newer)
+    # The newest of all, but taken because its source was about to be replaced.
+    shutil.rmtree(nas / ".verdicts")
+    manifest = nas / "crm" / newer / "manifest.json"
+    manifest.chmod(0o600)
+    manifest.write_text(manifest.read_text("utf-8").replace('"safety": false', '"safety": true'), encoding="utf-8")
+    assert f"crm: {older}, taken" in clean.sh(kit, "check", nas, "crm")
 
 
 def test_a_kit_names_the_files_of_a_bucket_where_no_tool_can_fetch_them(backed_up: Shell, clean: CleanMachine) -> None:

@@ -144,6 +144,9 @@ def test_a_source_in_use_is_replaced_and_nothing_written_is_lost(own_shell: Shel
     assert ask(own, live) + ask(own.at(dbname=kept), live) >= len(written)  # type: ignore[operator]
     listed = {point["id"] for point in own_shell.json("list", "crm")["crm"]["restore_points"]}
     assert document["safety"] in listed
+    # Whoever restores next, still in a hurry, does not get back what was just replaced, and is told how to.
+    printed = own_shell.ops("restore", "crm", "--to", "next")
+    assert f"restoring {document['backup_id']}" in printed and f"passed over: {document['safety']}" in printed
     # It is a source like any other again.
     own_shell.ops("backup")
 

@@ -11,7 +11,7 @@ import pytest
 
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.errors import OpsError, SafetyRefusal, SourceError, StoreError
-from ops_pipelines.recovery.choose import choose
+from ops_pipelines.recovery.choose import choose, safety_since
 from ops_pipelines.recovery.preflight import NotReady
 from ops_pipelines.recovery.refuse import refuse_sources
 from ops_pipelines.recovery.restore import Recovered, restore_to
@@ -219,3 +219,22 @@ def test_a_time_chooses_the_newest_verified_one_before_it(rich: Made) -> None:
     with pytest.raises(StoreError, match="no verified restore point taken at") as caught:
         choose(rich.workspace, "crm", at=first.started_at - timedelta(minutes=1))
     assert first.id in caught.value.why
+
+
+def test_what_was_taken_for_safety_is_only_gone_back_to_when_it_is_named(rich: Made) -> None:
+    workspace = rich.workspace
+    first = newest(rich)
+    safety = take_backup(workspace, "crm", safety=True).id
+    after = workspace.clock.now()
+    with pytest.raises(StoreError, match="no verified restore point") as caught:
+        choose(workspace, "crm")
+    assert f"used only when named: {safety}" in caught.value.why and f"--backup {first.id}" in caught.value.next
+    assert verify(workspace, newest(rich)).outcome == "verified"
+    with pytest.raises(StoreError, match="no verified restore point"):
+        choose(workspace, "crm")
+    assert choose(workspace, "crm", unverified=True).id == first.id
+    assert choose(workspace, "crm", at=after, unverified=True).id == first.id
+    assert choose(workspace, "crm", safety).id == safety
+    assert (passed := safety_since(workspace, first)) is not None and passed.id == safety
+    assert workspace.catalogue("crm").recovery_point is None, "nor does it count for the RPO"
+    assert safety_since(workspace, passed) is None

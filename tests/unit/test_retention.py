@@ -1,7 +1,7 @@
 """What stays and what goes: against a plain model, over random histories, and in the cases one would ask about."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from random import Random
 from zoneinfo import ZoneInfo
@@ -295,3 +295,18 @@ def test_one_from_the_future_stays_and_takes_no_place() -> None:
         "last 1, newest verified, min_verified 1",
         "goes: no rule of keep needs it",
     ]
+
+
+def test_one_taken_for_safety_takes_no_place_and_stays_for_a_month() -> None:
+    def safety(**age: float) -> RestorePoint:
+        point = made(ago(**age), "verified")
+        return replace(point, manifest=point.manifest.model_copy(update={"safety": True}))
+
+    regular = made(ago(hours=3), "verified")
+    keep = SMALL.model_copy(update={"daily": 3})
+    assert decisions([safety(hours=1), regular, safety(days=31)], keep) == [
+        "what was there before a replacement, until 2026-12-21",
+        "last 1, daily 2026-11-21, newest verified, min_verified 1",
+        "goes: no rule of keep needs it",
+    ]
+    assert decisions([safety(days=31)], keep) == ["nothing else is verified in this store"]

@@ -6,7 +6,7 @@ import typer
 
 from ops_pipelines.cli import output
 from ops_pipelines.clock import human_duration, human_size
-from ops_pipelines.vault.catalogue import Catalogue
+from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.workspace import Workspace
 
 
@@ -46,10 +46,15 @@ def _rows(workspace: Workspace, catalogue: Catalogue) -> list[list[str]]:
             f"{point.manifest.contents.rows:,}",
             human_size(point.manifest.size_bytes),
             ", ".join(point.stores),
-            f"{output.coloured(point.verdict.outcome)} {point.verdict.reason}" if point.verdict else "–",
+            _verdict(point),
         ]
         for point in reversed(catalogue.points)
     ]
+
+
+def _verdict(point: RestorePoint) -> str:
+    told = f"{output.coloured(point.verdict.outcome)} {point.verdict.reason}" if point.verdict else "–"
+    return f"{told}; taken for safety before a replacement" if point.safety else told
 
 
 def _document(catalogue: Catalogue) -> dict[str, object]:

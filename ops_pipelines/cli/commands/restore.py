@@ -15,7 +15,7 @@ from ops_pipelines.cli.progress import shown
 from ops_pipelines.clock import UTC, human_duration, human_size
 from ops_pipelines.errors import OpsError, SafetyRefusal, StoreError
 from ops_pipelines.recovery.by_hand import commands
-from ops_pipelines.recovery.choose import LATEST, choose, choose_store, require_source
+from ops_pipelines.recovery.choose import LATEST, choose, choose_store, require_source, safety_since
 from ops_pipelines.recovery.estimate import expected_phases
 from ops_pipelines.recovery.replace import Replaced, replace_source
 from ops_pipelines.recovery.restore import Recovered, restore_to
@@ -125,6 +125,11 @@ def _announce(workspace: Workspace, point: RestorePoint, store: str, to: str) ->
     else:
         found = f"its verification was {proof.outcome}: {proof.reason}" if proof else "nobody ever restored it"
         output.errors.print(f"[bold yellow]! UNVERIFIED[/]: {output.escaped(found)}; the proof comes with this restore")
+    if (safety := safety_since(workspace, point)) is not None:
+        output.say(
+            f"passed over: {safety.id}, what {safety.manifest.source} held before it was replaced "
+            f"{safety.started_at:%Y-%m-%d %H:%M} UTC; --backup {safety.id} goes back to that"
+        )
     phases = expected_phases(workspace, point.manifest)
     size = human_size(point.manifest.plain_bytes)
     if phases:
@@ -163,7 +168,7 @@ def _replaced(
         if not without_safety:
 
             def take() -> str:
-                return take_backup(workspace, source, progress=progress).id
+                return take_backup(workspace, source, safety=True, progress=progress).id
 
         replaced = replace_source(
             workspace, point, store=store or None, globals_too=roles, take_safety=take, progress=progress

@@ -206,6 +206,8 @@ choose() {
   if [ -z "$backup" ]; then
     newest=''
     for id in $(ids "$source"); do
+      # Taken because the source was about to be replaced: it holds what somebody wanted to be rid of.
+      [ "$(field "$store/$source/$id/manifest.json" 1 safety)" != true ] || continue
       case $(standing "$source" "$id") in
         verified) backup=$id ;;
         unproved) newest=$id ;;
