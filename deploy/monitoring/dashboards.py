@@ -5,6 +5,7 @@ The JSON is committed, and a test tells when it is not what this file makes. Imp
 dependency on Python 3.11 or newer.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,16 @@ def work() -> dashboard.Dashboard:
 def rendered() -> Mapping[str, str]:
     """Every dashboard's JSON, by file name."""
     made = {"backups.json": backups(), "work.json": work()}
-    return {name: JSONEncoder(sort_keys=True, indent=1).encode(each.build()) + "\n" for name, each in made.items()}
+    return {name: _encoded(each) for name, each in made.items()}
+
+
+def _encoded(made: dashboard.Dashboard) -> str:
+    built = json.loads(JSONEncoder().encode(made.build()))
+    for panel in built["panels"]:
+        # The SDK writes null where nothing was chosen; Grafana's schema wants an object, or nothing.
+        if panel.get("options", {}) is None:
+            del panel["options"]
+    return json.dumps(built, sort_keys=True, indent=1) + "\n"
 
 
 def _dashboard(title: str, uid: str, description: str) -> dashboard.Dashboard:

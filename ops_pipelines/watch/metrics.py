@@ -149,10 +149,15 @@ class _Page:
         self.probe_slow = gauge("probe_slow_queries", "Queries of others that run longer than allowed.")
         self.probe_size = gauge("probe_database_size_bytes", "Size of the database on its server.")
         self.probe_lag = gauge("probe_replication_lag_seconds", "Seconds by which a replica is behind.")
+        self.probe_stopped = gauge("probe_replication_stopped", "1 when a replica does not follow at all, else 0.")
         self.probe_status = gauge("probe_http_status", "HTTP status it answered with.")
         self.probe_certificate = gauge(
             "probe_certificate_end_timestamp_seconds",
             "When the certificate it showed is valid no longer, in Unix time.",
+        )
+        self.probe_password = gauge(
+            "probe_password_end_timestamp_seconds",
+            "When the password that we log in with is valid no longer, in Unix time.",
         )
 
     def fill(self, session: Session) -> None:
@@ -272,9 +277,14 @@ class _Page:
             self.probe_slow.add(own, said.slow_queries)
             self.probe_size.add(own, said.size_bytes)
             self.probe_lag.add(own, said.lag_s)
+            replicates = said.lag_s is not None or said.replica_stopped is not None
+            self.probe_stopped.add(own, int(bool(said.replica_stopped)) if replicates else None)
             self.probe_status.add(own, said.http_status)
-            ends = said.certificate_ends_at
-            self.probe_certificate.add(own, ends.timestamp() if ends else None)
+            for family, ends in (
+                (self.probe_certificate, said.certificate_ends_at),
+                (self.probe_password, said.password_ends_at),
+            ):
+                family.add(own, ends.timestamp() if ends else None)
 
 
 def _rates(counts: Sequence[tallies.Count], kind: str) -> dict[str, float]:

@@ -108,10 +108,11 @@ def test_every_metric_and_label_of_rules_and_dashboards_is_on_our_page(make_hous
     house.holds("forge", "bad")
     look(house.workspace, watching=True)
     watch_once(house.workspace)
-    figures_of_all = {name: 1 for name in Figures.model_fields if name != "certificate_ends_at"}
-    probed = Figures.model_validate({**figures_of_all, "certificate_ends_at": house.workspace.clock.now()})
+    at = house.workspace.clock.now()
+    # A moment and a text where they are wanted, 1 elsewhere.
+    odd: dict[str, Any] = {"certificate_ends_at": at, "password_ends_at": at, "replica_stopped": "no"}
+    probed = Figures.model_validate({**dict.fromkeys(Figures.model_fields, 1), **odd})
     with house.workspace.ledger.session() as session:
-        at = house.workspace.clock.now()
         keep(session, [Measured(target="crm", kind="postgres", at=at, latency_s=1.0, figures=probed)])
     with house.workspace.ledger.activity("copy", source="crm"):
         samples = figures(exposition(house.workspace))
@@ -139,6 +140,30 @@ def test_every_query_of_the_dashboards_can_be_parsed(tmp_path: Path) -> None:
 def test_the_committed_dashboards_are_what_the_code_makes() -> None:
     made = runpy.run_path(str(MONITORING / "dashboards.py"))["rendered"]()
     assert made == {name: (MONITORING / "grafana" / name).read_text(encoding="utf-8") for name in DASHBOARDS}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="the SDK needs Python 3.11")
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_grafanas_own_models_read_the_dashboards_and_lose_nothing(name: str) -> None:
+    from grafana_foundation_sdk.cog import plugins  # noqa: PLC0415
+    from grafana_foundation_sdk.cog.encoder import JSONEncoder  # noqa: PLC0415
+    from grafana_foundation_sdk.models.dashboard import Dashboard  # noqa: PLC0415
+
+    def lost(given: Any, kept: Any) -> Iterator[str]:
+        if isinstance(given, dict) and isinstance(kept, dict):
+            yield from (key for key in given if key not in kept)
+            for key in given.keys() & kept.keys():
+                yield from lost(given[key], kept[key])
+        elif isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
+            for each, other in zip(given, kept, strict=True):
+                yield from lost(each, other)
+        elif given != kept:
+            yield f"{given} became {kept}"
+
+    plugins.register_default_plugins()
+    given = json.loads((MONITORING / "grafana" / name).read_text(encoding="utf-8"))
+    assert list(lost(given, json.loads(JSONEncoder().encode(Dashboard.from_json(given))))) == []
+    assert len(given["panels"]) > 10
 
 
 def test_logstash_names_fields_that_our_log_has(make_house: MakeHouse, log: Path) -> None:  # noqa: F811
