@@ -7,16 +7,22 @@ systems: leases live below `base`, which is a local disk.
 
 import fcntl
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 from ops_pipelines.errors import Busy
 
+Standing = Literal["dead", "alive", "foreign"]
+"""Of a directory: its owner is dead, its owner lives, it is none of ours."""
+
 _OWNER = ".owner"
+_ANY = re.compile(".*", re.DOTALL)
 
 
 @contextmanager
@@ -101,12 +107,18 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def sweep(parent: Path, *, before_removal: Callable[[Path], object] = lambda path: None) -> list[Path]:
+def sweep(
+    parent: Path,
+    *,
+    ours: re.Pattern[str] = _ANY,
+    before_removal: Callable[[Path], object] = lambda path: None,
+) -> list[Path]:
     """Remove every owned directory below `parent` whose owner is dead; returns what was removed.
 
-    A directory gets its mark and loses it under the parent's lock: one without a mark belongs to nobody.
+    A directory gets its mark and loses it under the parent's lock: one without a mark belongs to nobody alive.
 
     Args:
+        ours: the names we give; a directory of another name that has no mark was put there by somebody else.
         before_removal: called with each dead directory first, for instance to stop its processes; one for which it
             returns False stays until the next time.
     """
@@ -114,19 +126,50 @@ def sweep(parent: Path, *, before_removal: Callable[[Path], object] = lambda pat
     if not parent.is_dir():
         return removed
     with _parent_lock(parent):
-        for directory in sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink()):
-            descriptor = os.open(directory / _OWNER, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            else:
-                if before_removal(directory) is not False:
+        for directory in _directories(parent):
+            with _claimed(directory, ours) as standing:
+                if standing == "dead" and before_removal(directory) is not False:
                     shutil.rmtree(directory)
                     removed.append(directory)
-            finally:
-                os.close(descriptor)
     return removed
+
+
+def census(parent: Path, *, ours: re.Pattern[str]) -> list[tuple[Path, Standing]]:
+    """Every directory below `parent`, and whose it is; changes nothing.
+
+    Args:
+        ours: as for `sweep`.
+    """
+    if not parent.is_dir():
+        return []
+    found = []
+    with _parent_lock(parent):
+        for directory in _directories(parent):
+            with _claimed(directory, ours) as standing:
+                found.append((directory, standing))
+    return found
+
+
+def _directories(parent: Path) -> list[Path]:
+    return sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
+
+
+@contextmanager
+def _claimed(directory: Path, ours: re.Pattern[str]) -> Iterator[Standing]:
+    """How a directory stands; a dead one is ours until the end of the block."""
+    try:
+        descriptor = os.open(directory / _OWNER, os.O_RDWR)
+    except FileNotFoundError:
+        yield "dead" if ours.fullmatch(directory.name) else "foreign"
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield "alive"
+    else:
+        yield "dead"
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

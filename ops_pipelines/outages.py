@@ -6,6 +6,7 @@ of anything, and twice a minute by alerting.
 """
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +22,7 @@ from ops_pipelines.config.drills import OutageCommands
 from ops_pipelines.errors import OpsError
 
 _NOTE = "start.json"
+_OURS = re.compile(r"[a-z][a-z0-9_]*-[0-9a-f]{8}")
 
 
 class NotStarted(OpsError):
@@ -81,7 +83,7 @@ def end_outages(root: Path) -> list[Ended]:
         found.append(Ended(note.source, command))
         return True
 
-    lease.sweep(root, before_removal=begin_again)
+    lease.sweep(root, ours=_OURS, before_removal=begin_again)
     return found
 
 

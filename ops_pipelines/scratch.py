@@ -1,6 +1,7 @@
 """Scratch space: private directories for throwaway servers, and the end of those a kill left behind."""
 
 import os
+import re
 import secrets
 import signal
 import time
@@ -13,6 +14,7 @@ from ops_pipelines.engines.lodging import noted
 from ops_pipelines.engines.registry import reap
 
 _GONE_WITHIN_S = 10.0
+_OURS = re.compile(r"[a-z]+-[0-9a-f]{8}")
 
 
 @contextmanager
@@ -33,7 +35,12 @@ def sweep_scratch(root: Path, *, evict: Callable[[str, str], bool]) -> list[Path
         evict: drops a source's database on a server that was lent to us; False when it could not, which keeps the
             directory, and with it the knowledge of the database.
     """
-    return lease.sweep(root, before_removal=lambda directory: _end(directory, evict))
+    return lease.sweep(root, ours=_OURS, before_removal=lambda directory: _end(directory, evict))
+
+
+def scratch_census(root: Path) -> list[tuple[Path, lease.Standing]]:
+    """Every directory where scratch servers live, and whose it is."""
+    return lease.census(root, ours=_OURS)
 
 
 def _end(directory: Path, evict: Callable[[str, str], bool]) -> bool:

@@ -124,8 +124,7 @@ class Ledger:
     def fail_orphans(self) -> list[Activity]:
         """Mark every running activity of a dead process failed; returns them."""
         with self.session() as session:
-            running = session.scalars(select(Activity).where(Activity.status == RUNNING)).all()
-            orphans = [row for row in running if row.host == socket.gethostname() and not alive(row.holder)]
+            orphans = _orphans(session)
             for row in orphans:
                 self._end(session, row, FAILED, "the process that worked on it died (killed, crashed or power cut)")
             session.flush()
@@ -133,6 +132,21 @@ class Ledger:
         for row in orphans:
             self._tell(row, None)
         return orphans
+
+    def problems(self) -> str:
+        """What the database itself finds wrong with its own file; empty when nothing, or when it looks after itself."""
+        if self._engine.dialect.name != "sqlite":
+            return ""
+        with self.session() as session:
+            found = session.execute(text("pragma quick_check(3)")).scalars().all()
+        return "" if found == ["ok"] else "; ".join(map(str, found))
+
+    def orphans(self) -> list[Activity]:
+        """The running activities of dead processes, which `fail_orphans` would close."""
+        with self.session() as session:
+            found = _orphans(session)
+            session.expunge_all()
+        return found
 
     def recent(
         self, *, source: str | None = None, kind: str | None = None, since: datetime | None = None, limit: int = 50
@@ -206,6 +220,11 @@ def _with_driver(text: str) -> URL:
     return url
 
 
+def _orphans(session: Session) -> list[Activity]:
+    running = session.scalars(select(Activity).where(Activity.status == RUNNING)).all()
+    return [row for row in running if row.host == socket.gethostname() and not alive(row.holder)]
+
+
 def sqlite_url(path: Path) -> str:
     """The URL of a ledger in a file; its directory is made, and only we may read it."""
     try:
@@ -228,6 +247,13 @@ def _migrate(engine: Engine) -> None:
             current = connection.execute(text("select version_num from alembic_version")).scalar()
             if current == HEAD:
                 return
+            if str(current) > HEAD:
+                raise LedgerError(
+                    f"the ledger has schema {current}, and this version of ops_pipelines knows {HEAD}",
+                    why="a newer version has used it",
+                    safe="nothing was started; existing backups are untouched",
+                    next="install that version again (ops --version), or name another ledger in ops.yaml",
+                )
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 

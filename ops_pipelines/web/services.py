@@ -4,19 +4,17 @@ How sources and stores are doing is what the watcher last saw and left in the le
 is believed any longer.
 """
 
-import json
 import time
-import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
-from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import text
 
 from ops_pipelines import __version__
 from ops_pipelines.errors import OpsError
+from ops_pipelines.probes.dagster import dagster_answers
 from ops_pipelines.probes.redis import redis_answers
 from ops_pipelines.vault.stores.registry import LOCAL
 from ops_pipelines.watch.snapshots import Seen, Snapshot, snapshots
@@ -115,20 +113,6 @@ class Services:
         return [
             Service(name, False, round(latency_ms, 1)) for name in ("ledger", *config.sources, LOCAL, *config.stores)
         ]
-
-
-def dagster_answers(url: str) -> bool:
-    """Whether Dagster's web server answers a GraphQL query."""
-    asked = urllib.request.Request(
-        f"{url.rstrip('/')}/graphql",
-        data=json.dumps({"query": "{ version }"}).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    # It is named in our own configuration, and is no business of a proxy's.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with suppress(OSError, ValueError, KeyError, TypeError), opener.open(asked, timeout=_ANSWER_S) as answer:
-        return bool(json.loads(answer.read(65536))["data"]["version"])
-    return False
 
 
 def _timed(ask: Callable[[], bool]) -> tuple[bool, float]:

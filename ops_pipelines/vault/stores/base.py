@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -12,6 +13,23 @@ from ops_pipelines.vault.verdict import Verdict
 
 Copied = Callable[[int], None]
 """Called with the number of bytes just copied."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What became of a small file that was written to find out what can be done here.
+
+    Attributes:
+        written: whether it could be tried: a directory that nobody has used yet is not made for it.
+        erasable: whether we could remove it for good; where we can, so can whoever has our credentials.
+        kept_by: what keeps copies from being removed, in words; empty when nothing does.
+        clock: the time it was there; None where it is this machine's.
+    """
+
+    written: bool
+    erasable: bool
+    kept_by: str = ""
+    clock: datetime | None = None
 
 
 class Store(Protocol):
@@ -80,6 +98,14 @@ class Store(Protocol):
 
     def sweep(self) -> list[str]:
         """Remove what a killed run left behind; returns what it was."""
+        ...
+
+    def litter(self) -> list[str]:
+        """What `sweep` would remove now."""
+        ...
+
+    def trial(self) -> Trial:
+        """Write a small file, try to remove it, and say what became of it. Raises StoreError when it is not written."""
         ...
 
     def location(self, source: str, backup_id: str) -> str:

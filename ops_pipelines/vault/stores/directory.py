@@ -8,6 +8,8 @@ A restore point appears by one rename of a directory whose every byte has been f
 import errno
 import hashlib
 import os
+import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,11 +22,12 @@ from ops_pipelines.errors import CorruptCopy, StoreError
 from ops_pipelines.repository import Repository
 from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, checksums, read_manifest
 from ops_pipelines.vault.stores import incoming
-from ops_pipelines.vault.stores.base import Copied
+from ops_pipelines.vault.stores.base import Copied, Trial
 from ops_pipelines.vault.stores.volume import Volume
 from ops_pipelines.vault.verdict import Verdict, read_verdict
 
 _CHUNK = 4 * 1024 * 1024
+_STAGED = re.compile(r"(deleted-)?\d{8}T\d{6}Z-[0-9a-f]+")
 
 
 class DirectoryStore:
@@ -50,7 +53,7 @@ class DirectoryStore:
         """
         with self._errors("written", writing=True):
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lease.sweep(self.root / ".staging")  # an attempt at the same may have been killed
+            lease.sweep(self.root / ".staging", ours=_STAGED)  # an attempt at the same may have been killed
         try:
             with lease.owned_directory(self.root / ".staging" / backup_id) as directory:
                 yield directory
@@ -191,7 +194,31 @@ class DirectoryStore:
     def sweep(self) -> list[str]:
         """Remove staging directories whose writer is dead."""
         with self._errors("swept"):
-            return [str(path) for path in lease.sweep(self.root / ".staging")]
+            return [str(path) for path in lease.sweep(self.root / ".staging", ours=_STAGED)]
+
+    def litter(self) -> list[str]:
+        """Staging directories whose writer is dead."""
+        with self._errors("read"):
+            return [str(path) for path, standing in self.staged() if standing == "dead"]
+
+    def staged(self) -> list[tuple[Path, lease.Standing]]:
+        """Everything that is being written here, or was when its writer died, or was put there by somebody else."""
+        return lease.census(self.root / ".staging", ours=_STAGED)
+
+    def trial(self) -> Trial:
+        """Write a small file beside the restore points, and remove it; see `Store.trial`."""
+        with self._errors("written"):
+            if not self.root.exists():
+                # Making it here could make it on a mount point without its volume.
+                return Trial(written=False, erasable=True)
+            path = self.root / f".trial-{secrets.token_hex(8)}"
+            try:
+                path.touch(mode=0o600, exist_ok=False)
+                path.write_bytes(bytes(4096))
+                lease.flush(path)
+            finally:
+                path.unlink(missing_ok=True)
+        return Trial(written=True, erasable=True)
 
     def location(self, source: str, backup_id: str) -> str:
         """The directory's path."""

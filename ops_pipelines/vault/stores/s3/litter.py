@@ -5,9 +5,10 @@ not ours is looked at, such as restic's own uploads below the same prefix.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 from ops_pipelines.clock import human_duration
@@ -17,11 +18,24 @@ from ops_pipelines.vault.stores.s3.client import Connection
 from ops_pipelines.vault.stores.s3.upload import in_progress
 
 _LITTER_AFTER = timedelta(days=1)
+_Litter = tuple[str, Callable[[], object]]
+"""What it is, and how it is removed."""
 _OURS = re.compile(r"(?P<point>[a-z][a-z0-9_]*/\d{8}T\d{6}Z-[0-9a-f]+)/[^/]+")
 
 
-def sweep(connection: Connection, sources: Iterable[str]) -> Iterator[str]:
-    """Remove it; says what it was. Locked versions stay until their date."""
+def sweep(connection: Connection, sources: Iterable[str], *, dry_run: bool = False) -> Iterator[str]:
+    """Remove it; says what it was. Locked versions stay until their date.
+
+    Args:
+        dry_run: only say it.
+    """
+    for what, remove in _found(connection, sources):
+        if not dry_run:
+            remove()
+        yield what
+
+
+def _found(connection: Connection, sources: Iterable[str]) -> Iterator[_Litter]:
     yield from _uploads(connection)
     for source in sources:
         yield from _halves(connection, source)
@@ -40,7 +54,7 @@ def objects(connection: Connection, prefix: str) -> Iterator[Any]:
         yield from page.get("Contents", [])
 
 
-def _uploads(connection: Connection) -> Iterator[str]:
+def _uploads(connection: Connection) -> Iterator[_Litter]:
     found = [each for each in _unfinished(connection, connection.prefix) if _point_of(connection, each["Key"])]
     if not found:
         return
@@ -53,11 +67,11 @@ def _uploads(connection: Connection) -> Iterator[str]:
         touched = [part["LastModified"] for page in pages for part in page.get("Parts", [])]
         age = now - max([each["Initiated"], *touched])
         if age >= _LITTER_AFTER:
-            connection.client.abort_multipart_upload(**where)
-            yield f"upload of s3://{connection.bucket}/{each['Key']}, {human_duration(age)} old"
+            what = f"upload of s3://{connection.bucket}/{each['Key']}, {human_duration(age)} old"
+            yield what, partial(connection.client.abort_multipart_upload, **where)
 
 
-def _halves(connection: Connection, source: str) -> Iterator[str]:
+def _halves(connection: Connection, source: str) -> Iterator[_Litter]:
     points: dict[str, list[Any]] = {}
     for each in objects(connection, f"{connection.prefix}{source}/"):
         if (point := _point_of(connection, each["Key"])) is not None:
@@ -77,9 +91,13 @@ def _halves(connection: Connection, source: str) -> Iterator[str]:
         found = list(versions.versions(connection, prefix))
         if any((until := versions.locked_until(connection, each)) is not None and until > now for each in found):
             continue
-        for version in found:
-            versions.remove(connection, version)
-        yield f"parts of s3://{connection.bucket}/{prefix} without a manifest"
+        what = f"parts of s3://{connection.bucket}/{prefix} without a manifest"
+        yield what, partial(_remove_all, connection, found)
+
+
+def _remove_all(connection: Connection, found: Iterable[versions.Version]) -> None:
+    for version in found:
+        versions.remove(connection, version)
 
 
 def _unfinished(connection: Connection, prefix: str) -> Iterator[Any]:

@@ -21,11 +21,12 @@ from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
 from ops_pipelines.repository import Repository
 from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, checksums, read_manifest
 from ops_pipelines.vault.stores import incoming
-from ops_pipelines.vault.stores.base import Copied
+from ops_pipelines.vault.stores.base import Copied, Trial
 from ops_pipelines.vault.stores.s3 import litter, versions
 from ops_pipelines.vault.stores.s3.cache import Cache
 from ops_pipelines.vault.stores.s3.client import GONE, Connection, code_of
 from ops_pipelines.vault.stores.s3.download import stream
+from ops_pipelines.vault.stores.s3.trial import trial
 from ops_pipelines.vault.stores.s3.upload import Throttle, Upload, digest
 from ops_pipelines.vault.verdict import Verdict, read_verdict
 
@@ -196,6 +197,16 @@ class S3Store:
         """
         with self.connection.errors("swept"):
             return list(litter.sweep(self.connection, self.sources()))
+
+    def litter(self) -> list[str]:
+        """What `sweep` would remove now."""
+        with self.connection.errors("read"):
+            return list(litter.sweep(self.connection, self.sources(), dry_run=True))
+
+    def trial(self) -> Trial:
+        """Write an object and try to remove it; see `Store.trial`."""
+        with self.connection.errors("written"):
+            return trial(self.connection)
 
     def location(self, source: str, backup_id: str) -> str:
         """Its address: `s3://bucket/prefix/source/id`."""
