@@ -8,6 +8,7 @@ import dagster as dg
 
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
+from ops_pipelines.outside.monitors import LONGEST_DRILL
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -30,7 +31,7 @@ def build_drill_job(config: Config) -> DrillJob:
         selection=dg.AssetSelection.assets(*map(names.drill_key, config.sources)),
         description="Plays a disaster: recovers whole applications away from production, and signs a report.",
         # Backups go first.
-        tags={"dagster/priority": "-1", "dagster/max_runtime": str(12 * 3600)},
+        tags={"dagster/priority": "-1", "dagster/max_runtime": f"{LONGEST_DRILL.total_seconds():.0f}"},
     )
     schedule = dg.ScheduleDefinition(
         name="dr_drill_weekly",

@@ -1,7 +1,7 @@
 """Sentry's cron monitors: one for each source and phase, one for the daemon. Silence is noticed over there.
 
 * *Missed*: no check-in within `checkin_margin` of the scheduled time. A verification comes after its backup, so its
-  margin is longer by what the backup may take.
+  margin is longer by what the backup may take; a drill's, too.
 * *Timed out*: a check-in began and did not end within the limits of the source.
 * *Failed*: it ended badly. A killed process cannot say so; whoever next looks at the ledger says it for it, under the
   same check-in (the alert sensor looks twice a minute; so does the next backup).
@@ -18,6 +18,8 @@ from ops_pipelines.outside.client import sdk
 from ops_pipelines.outside.errors import not_sent
 
 DAEMON = "ops-daemon"
+LONGEST_DRILL = timedelta(hours=12)
+"""Dagster ends one that takes longer."""
 
 
 def check_in(
@@ -48,29 +50,43 @@ def daemon_check_in(config: Config, *, well: bool) -> None:
     _send(config.sentry, DAEMON, "ok" if well else "error", settings)
 
 
-def monitor_config(config: Config, phase: str, source: str) -> dict[str, Any]:
-    """What Sentry is to expect: the schedule of the source, or of the database it belongs to; minutes."""
+def monitor_config(config: Config, phase: str, source: str) -> dict[str, Any] | None:
+    """What Sentry is to expect, in minutes; None of a drill that nothing plays regularly with this source.
+
+    That of a backup is the schedule of the source, or of the database it belongs to.
+    """
     head = next(name for name in config.heads if source in config.group_of(name))
+    schedule = _drill_schedule(config, source) if phase == "drill" else config.sources[head].every
+    if schedule is None:
+        return None
     limits, settings = config.sources[source].limits, config.sentry
     longest = limits.lock + limits.total
-    margin = settings.checkin_margin + (longest if phase == "verify" else timedelta(0))
-    expected: dict[str, Any] = {
+    # A verification comes after its backup, and a drill after the backups of its hour.
+    margin = settings.checkin_margin + (timedelta(0) if phase == "backup" else longest)
+    return {
+        "schedule": {"type": "crontab", "value": schedule},
         "checkin_margin": _minutes(margin),
-        "max_runtime": _minutes(longest),
+        "max_runtime": _minutes(LONGEST_DRILL if phase == "drill" else longest),
         "failure_issue_threshold": settings.failures_before_issue,
         "recovery_threshold": 1,
         "timezone": config.timezone,
     }
-    if phase != "drill":  # which has no schedule of its own yet: without one, the monitor is not made by us
-        expected["schedule"] = {"type": "crontab", "value": config.sources[head].every}
-    return expected
+
+
+def _drill_schedule(config: Config, source: str) -> str | None:
+    drills = config.drills
+    # Those that choose what they play with may leave a source out for long.
+    if drills is None or drills.scenario in ("outage", "random_restore_point"):
+        return None
+    played = [name for each in drills.applications.values() for name in each.sources] or list(config.sources)
+    return drills.every if source in played else None
 
 
 def _send(
     settings: Sentry,
     slug: str,
     status: str,
-    expected: dict[str, Any],
+    expected: dict[str, Any] | None,
     *,
     identifier: str | None = None,
     seconds: float | None = None,
@@ -85,7 +101,7 @@ def _send(
                 check_in_id=identifier,
                 status=status,
                 duration=seconds,
-                monitor_config=expected if "schedule" in expected else None,  # type: ignore[arg-type]
+                monitor_config=expected,  # type: ignore[arg-type]
             )
     except Exception as failure:
         not_sent(failure)

@@ -76,3 +76,29 @@ def test_a_backup_that_does_not_begin_or_does_not_end_is_missed(house: Workspace
     assert sentry.status("crm-backup", due + 31 * MINUTE) == "missed"
     assert check.is_up(begun + timedelta(days=1))
     assert not check.is_up(begun + timedelta(days=1, hours=2))
+
+
+@pytest.mark.parametrize(
+    ("drills", "expected"),
+    [
+        ({}, "missed"),
+        ({"applications": {"crm": {"sources": ["crm"]}}}, "missed"),
+        ({"scenario": "random_restore_point"}, "unknown"),
+        ({"applications": {"forge": {"sources": ["forge"]}}}, "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_a_drill_that_is_not_played_is_missed_where_one_is_due(
+    house: Workspace, outside: Listener, tmp_path: Path, drills: dict[str, object] | None, expected: str
+) -> None:
+    document = json.loads((tmp_path / "ops.yaml").read_text(encoding="utf-8"))
+    document["sources"]["forge"] = {**document["sources"]["crm"], "heartbeats": {}}
+    document |= {"drills": drills} if drills is not None else {}
+    (tmp_path / "ops.yaml").write_text(json.dumps(document), encoding="utf-8")
+    house = open_workspace(load_config(tmp_path / "ops.yaml", environ={}))
+    with house.ledger.activity("drill", source="crm"):
+        pass
+    wait_for(lambda: len(outside.check_ins()) == 2)
+    sentry, now = SentryMonitors(outside), outside.items_at[-1]
+    assert sentry.status("crm-drill", now) == ("ok" if expected == "missed" else "unknown")
+    assert sentry.status("crm-drill", now + timedelta(days=8)) == expected
