@@ -22,7 +22,7 @@ from tests.faults.conftest import House
 from tests.watch.conftest import ledger_url as ledger_url  # noqa: PLC0414
 from tests.watch.receivers import Answer, Webhook, webhook
 
-KILLS = int(os.environ.get("OPS_TEST_ALERT_KILLS", "50"))
+KILLS = int(os.environ.get("OPS_TEST_ALERT_KILLS", "12"))
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(["ops_pipelines.watch.alerts.watch", "sqlalchemy.dialects.postgresql.psycopg", "psycopg"])
 

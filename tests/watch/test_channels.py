@@ -52,7 +52,7 @@ def test_slack_that_asks_for_a_moment_gets_it(hook: Webhook) -> None:
 
 def test_slack_that_asks_for_long_is_left_alone(hook: Webhook) -> None:
     hook.answers = [Answer(429, "rate_limited", {"Retry-After": "120"})]
-    with pytest.raises(NotDelivered, match="429 rate_limited") as caught:
+    with pytest.raises(NotDelivered, match="429 rate_limited, asks us to wait 120 s") as caught:
         send(channel(hook.url), message())
     assert caught.value.retry_after_s == 120
     assert len(hook.asked) == 1
