@@ -10,28 +10,7 @@ from ops_pipelines.recovery.verify import verify
 from tests.engines.mongodb.conftest import mongo  # noqa: F401 (a fixture)
 from tests.engines.mysql.conftest import mariadb  # noqa: F401 (a fixture)
 from tests.matrix import files, mongodb, mysql, postgres
-from tests.matrix.case import Case, Seen
-from tests.matrix.rig import Rig, observe, opened
-
-
-class Matrix:
-    """Every corruption is applied once in a run, whoever asks for its outcome."""
-
-    def __init__(self, request: pytest.FixtureRequest) -> None:
-        self._request, self._seen = request, dict[str, Seen]()
-
-    def seen(self, case: Case) -> Seen:
-        """What came of a corruption."""
-        if case.name not in self._seen:
-            rig: Rig = self._request.getfixturevalue(f"{case.engine}_rig")
-            self._seen[case.name] = observe(rig, case)
-        return self._seen[case.name]
-
-
-@pytest.fixture(scope="session")
-def matrix(request: pytest.FixtureRequest) -> Matrix:
-    """What came of every corruption that was applied so far."""
-    return Matrix(request)
+from tests.matrix.rig import Rig, opened
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,16 @@
-"""The published detection matrix tells what this run saw."""
+"""The published detection matrix tells what the other files of this folder saw: each corruption ended as expected."""
 
 import os
 from pathlib import Path
 
-import pytest
-
-from tests.matrix.conftest import Matrix
 from tests.matrix.every import CASES
 from tests.matrix.page import page
 
 PAGE = Path(__file__).parents[2] / "docs" / "detection-matrix.md"
 
 
-@pytest.mark.timeout(1800)
-def test_the_published_matrix_is_what_was_seen(matrix: Matrix) -> None:
-    made = page(CASES, matrix.seen)
+def test_the_published_matrix_is_what_was_seen() -> None:
+    made = page(CASES)
     if os.environ.get("OPS_WRITE_MATRIX"):
         PAGE.write_text(made, encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == made
