@@ -132,11 +132,14 @@ class Mailbox:
 
 
 @contextmanager
-def mailbox(*, tls: Path | None = None, user: str = "", password: str = "") -> Iterator[Mailbox]:
+def mailbox(
+    *, tls: Path | None = None, implicit: bool = False, user: str = "", password: str = ""
+) -> Iterator[Mailbox]:
     """An SMTP server on loopback.
 
     Args:
         tls: a PEM file with key and certificate; STARTTLS is then offered, and a login only below it.
+        implicit: TLS from the first byte instead.
         user: whose login is required, with `password`.
     """
     context = None
@@ -152,6 +155,9 @@ def mailbox(*, tls: Path | None = None, user: str = "", password: str = "") -> I
         probe.bind(("127.0.0.1", 0))
         found = Mailbox(probe.getsockname()[1])
     options: dict[str, Any] = {"tls_context": context, "require_starttls": context is not None}
+    if implicit:
+        # aiosmtpd cannot see this encryption from within, so it would allow no login.
+        options = {"ssl_context": context, "auth_require_tls": False}
     if user:
         options |= {"authenticator": authenticate, "auth_required": True}
     controller = Controller(found, hostname="127.0.0.1", port=found.port, **options)

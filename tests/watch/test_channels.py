@@ -126,6 +126,16 @@ def test_mail_is_encrypted_and_logged_in_and_threads_an_incident(tmp_path: Path)
     assert len(post.letters) == 1
 
 
+def test_mail_speaks_tls_from_the_first_byte_where_it_is_told_to(tmp_path: Path) -> None:
+    pem = certificate(tmp_path)
+    with mailbox(tls=pem, implicit=True, user="ops", password="canary mail/pw") as post:
+        url = f"smtps://ops:canary%20mail%2Fpw@127.0.0.1:{post.port}/?from=ops@example.com&to=a@example.com"
+        assert "accepted for a@example.com" in channel(f"{url}&ca={pem}").send(message())
+        with pytest.raises(NotDelivered, match="certificate verify failed"):
+            channel(url).send(message())
+    assert post.subjects == ["[ops] FAIL crm: verify failed"]
+
+
 def test_mail_is_not_sent_in_the_clear_through_a_network(post: Mailbox) -> None:
     local = Mail.of(f"smtp://127.0.0.1:{post.port}/?from=ops@example.com&to=a@example.com")
     assert local.plain_allowed
