@@ -20,19 +20,24 @@ define debian
   $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1); }
 endef
 
-.PHONY: help demo up test lint install install-demo install-dev lock schemas clean
+.PHONY: help demo demo-backup up test lint install install-demo install-dev lock schemas clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-demo: install-demo ## four sample applications, backed up, copied, restored, compared and reported
-	@$(BIN)/python -m demo.servers start
-	@echo "demo: dump, copy, restore, compare, report (a Dagster run)"
-	@OPS_CONFIG=$(CURDIR)/var/demo/ops.yaml $(BIN)/ops backup
+demo: demo-backup ## four sample applications, backed up, proved, lost in a drill, and recovered
+	@echo; echo "demo: a disaster: everything back from the bucket and the recovery kit, away from what runs"
+	@OPS_CONFIG=$(CURDIR)/var/demo/ops.yaml $(BIN)/ops kit --to var/demo/kit --passphrase-file var/demo/kit.passphrase
+	@OPS_CONFIG=$(CURDIR)/var/demo/ops.yaml $(BIN)/ops drill total_loss
 	@echo; OPS_CONFIG=$(CURDIR)/var/demo/ops.yaml $(BIN)/ops status
 	@echo; echo "report    $(CURDIR)/var/demo/backups/reports/latest.md"
 	@echo "restore   OPS_CONFIG=var/demo/ops.yaml $(BIN)/ops restore forge --to forge_restored"
 	@echo "web UI    make up        (then http://127.0.0.1:$(PORT))"
+
+demo-backup: install-demo
+	@$(BIN)/python -m demo.servers start
+	@echo "demo: dump, copy, restore, compare, report (a Dagster run)"
+	@OPS_CONFIG=$(CURDIR)/var/demo/ops.yaml $(BIN)/ops backup
 
 up: install ## Dagster's web UI, daemon and schedules on this ops.yaml, on 127.0.0.1:$(PORT)
 	@if [ "$(OPS_CONFIG)" = "$(CURDIR)/var/demo/ops.yaml" ]; then $(BIN)/python -m demo.servers start; fi

@@ -9,6 +9,7 @@ servers listen on loopback, on ports that were free when they were chosen, and l
 
 import argparse
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -34,6 +35,7 @@ def start(directory: Path) -> None:
     if _world(directory) is None:
         _say("MariaDB, MongoDB protocol, PostgreSQL, PostgreSQL with TLS, S3: starting, with their samples …")
         _launch(directory)
+    _passphrase(directory / "kit.passphrase")
     _ops_yaml(directory, _age_key(directory))
     _say(f"ready after {time.monotonic() - started:.1f} s")
 
@@ -99,6 +101,12 @@ def _age_key(directory: Path) -> str:
         write_private(path, f"# created: {now}\n# public key: {identity.to_public()}\n{identity}\n")
     secret = path.read_text(encoding="utf-8").splitlines()[-1]
     return str(pyrage.x25519.Identity.from_str(secret).to_public())
+
+
+def _passphrase(path: Path) -> None:
+    """What the recovery kit is sealed with; in earnest it is kept anywhere but here."""
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(24) + "\n")
 
 
 def _ops_yaml(directory: Path, recipient: str) -> None:
