@@ -414,3 +414,15 @@ def test_mariadb_comes_back_with_its_client_alone(
     everything = "select id, word, at from {}.t order by id"
     assert mariadb.sql(everything.format("back")) == mariadb.sql(everything.format(source))
     assert mariadb.sql("select count(*) from back.v") == [(2,)]
+
+    mariadb.sql(f"grant all on {source}.* to owner@'10.%' identified by 'x'")
+    mariadb.sql("create definer=owner@'10.%' view owned as select word from v", database=source)
+    mariadb.sql("create definer=owner@'10.%' view owned_twice as select word from owned", database=source)
+    back_up(shell, "shop")
+    mariadb.sql("drop user owner@'10.%'")  # a new server knows nobody of the old one's accounts
+    assert "restore with --with-roles" in clean.sh(kit, *words, "orphaned", "--login", login, expect=2)
+    clean.sh(kit, *words, "owned", "--login", login, "--with-roles")
+    assert mariadb.sql("select count(*) from owned.owned_twice") == [(2,)]
+    assert mariadb.sql(
+        "select count(*) from mysql.global_priv where user = 'owner' and json_value(priv, '$.account_locked') = 1"
+    ) == [(1,)]  # nobody logs in as it
