@@ -37,6 +37,9 @@ class Alerts(Model):
     repeat_after: Span = Field(
         timedelta(hours=6), description="what still holds and was not acknowledged is told again", examples=["6h"]
     )
+    digest_above: int = Field(
+        5, ge=1, description="when more messages than this are due at once, one message lists them all"
+    )
     dagster_url: str | None = Field(
         None,
         pattern="^https?://",

@@ -3,6 +3,7 @@
 import multiprocessing
 import threading
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from multiprocessing.synchronize import Barrier
 
@@ -107,7 +108,7 @@ def test_a_message_that_gets_through_makes_the_others_due(
 def test_a_dead_channel_is_asked_once_a_round_not_once_a_message(
     make_house: MakeHouse, hook: Webhook, post: Mailbox
 ) -> None:
-    house = make_house({"slack": hook.url, "mail": mail_url(post)})
+    house = make_house({"slack": hook.url, "mail": mail_url(post)}, digest_above=100)
     hook.always = Answer(410, "gone")
     found(house, *(failed(number) for number in range(20)))
     assert len(deliver(house, within=LONG).sent) == 20
@@ -167,7 +168,7 @@ def _deliver_in_a_process(house: Workspace, gate: Barrier) -> None:
 def test_processes_that_deliver_at_once_send_each_message_once(
     make_house: MakeHouse, hook: Webhook, ledger_url: str
 ) -> None:
-    house = make_house({"slack": hook.url}, ledger=ledger_url)
+    house = make_house({"slack": hook.url}, ledger=ledger_url, digest_above=100)
     found(house, *(failed(number) for number in range(25)))
     context = multiprocessing.get_context("forkserver")
     gate = context.Barrier(4)
@@ -180,6 +181,39 @@ def test_processes_that_deliver_at_once_send_each_message_once(
     assert [worker.exitcode for worker in workers] == [0] * 4
     assert Counter(hook.texts) == Counter(f"[ops] FAIL s{number}: dump failed" for number in range(25))
     assert AlertLedger(house.ledger).depth() == 0
+
+
+def test_a_storm_is_one_message_that_lists_it_and_so_is_its_end(
+    make_house: MakeHouse, hook: Webhook, post: Mailbox, clock: StoppedClock, ledger_url: str
+) -> None:
+    """A store that is gone takes every source with it: forty posts would be read by nobody."""
+    names = tuple(f"s{number}" for number in range(40))
+    house = make_house({"slack": hook.url, "mail": mail_url(post)}, ledger=ledger_url, sources=names)
+    worst = replace(failed(7), severity="critical", title="dump failed, twice in a row", cause="no <space> & more")
+    found(house, *(failed(number) for number in range(40) if number != 7), worst)
+    assert len(deliver(house, within=LONG).sent) == 1
+    (body,) = hook.bodies
+    assert str(body["text"]).startswith("[ops] CRITICAL 40 incidents at once: s7, s0, ")
+    header, *sections = body["blocks"]
+    said = "\n".join(section["text"]["text"] for section in sections)
+    assert len(header["text"]["text"]) <= 150
+    assert all(len(section["text"]["text"]) <= 3000 for section in sections)
+    assert "CRITICAL s7: dump failed, twice in a row (no &lt;space&gt; &amp; more)" in said.splitlines()[0]
+    assert all(f"FAIL {name}: dump failed" in said for name in names if name != "s7")
+    assert "`ops alerts list`" in said
+    assert deliver(house, within=LONG) == Delivered(), "each of them was told"
+    hook.always = Answer(404, "no_service")
+    clock.at += timedelta(minutes=10)
+    found(house, failed(3))
+    deliver(house, within=LONG)
+    assert post.letters == [], "the end is told where the beginning was"
+    assert {row.attempts for row in AlertLedger(house.ledger).outbox() if row.status == "waiting"} == {1}
+    hook.always = Answer()
+    clock.at += timedelta(minutes=10)
+    deliver(house, within=LONG)
+    (over,) = (text for text in hook.texts if "OK" in text)
+    assert over.startswith("[ops] OK 39 incidents are over: s7, s0, s1, s2, s4, ")
+    assert [row.source for row in AlertLedger(house.ledger).open_incidents()] == ["s3"]
 
 
 def test_no_secret_reaches_the_ledger_or_a_receiver(

@@ -223,6 +223,34 @@ def test_processes_that_find_the_same_at_once_open_one_incident_and_tell_it_once
     assert events(book) == [("opened", "waiting")]
 
 
+def _flap_in_a_process(house: Workspace, url: str, gate: Barrier, at: datetime) -> None:
+    book = AlertLedger(Ledger(url, clock=StoppedClock(at)))
+    gate.wait(60)
+    for second in range(10):
+        conditions = [FAILED] if second % 2 == 0 else []
+        settle(house.config, book, Look("attempts", RULES, at + timedelta(seconds=second), conditions))
+
+
+def test_what_comes_and_goes_in_two_processes_is_told_once_in_five_minutes(
+    house: Workspace, ledger_url: str, book: AlertLedger, clock: StoppedClock, evaluate: Evaluate
+) -> None:
+    context = multiprocessing.get_context("forkserver")
+    gate = context.Barrier(2)
+    workers = [
+        context.Process(target=_flap_in_a_process, args=(Workspace(house.config), ledger_url, gate, clock.at + skew))
+        for skew in (timedelta(0), timedelta(milliseconds=500))
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(120)
+    assert [worker.exitcode for worker in workers] == [0] * 2
+    told = [event for event, status in events(book) if status == "waiting"]
+    assert told == ["opened", "resolved"]
+    assert events(book).count(("opened", "suppressed")) >= 1, "what was not told is kept"
+    assert evaluate(FAILED, after=timedelta(minutes=6)).told == [("opened", "dump_failed/crm/")]
+
+
 def test_a_part_that_was_never_settled_before_takes_its_turn(
     house: Workspace, book: AlertLedger, clock: StoppedClock
 ) -> None:

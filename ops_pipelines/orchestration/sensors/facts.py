@@ -24,6 +24,7 @@ TOLD_ELSEWHERE = frozenset({names.RPO_CHECK, names.ROTATION_CHECK, names.PRUNED_
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _FAR_BACK, _OVERLAP = timedelta(hours=24), timedelta(seconds=10)
 _AT_ONCE = 200
+_FROM_OUTSIDE = "marked as failed from outside"
 _BACKFILLS_AT_ONCE = 50
 
 
@@ -142,9 +143,19 @@ def _told_by_others(run: dg.DagsterRun) -> bool:
 
 
 def _cause(instance: dg.DagsterInstance, run_id: str) -> str:
-    ends = {dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED}
-    events = [entry.dagster_event for entry in instance.all_logs(run_id, of_type=ends)]
-    return next((event.message.strip() for event in reversed(events) if event is not None and event.message), "")
+    """How it ended; where it was ended from outside, what Dagster said of that right before."""
+    ends = (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED)
+    said = ""
+    for entry in instance.all_logs(run_id, of_type={*ends, dg.DagsterEventType.ENGINE_EVENT}):
+        event = entry.dagster_event
+        if event is not None and event.event_type in ends:
+            own = (event.message or "").strip()
+            return said if _FROM_OUTSIDE in own and said else own
+        if event is not None:
+            error = event.engine_event_data.error
+            reason = error.message.strip().splitlines()[-1:] if error is not None else []
+            said = ": ".join([(event.message or "").strip(), *reason])
+    return said
 
 
 def _failed(config: Config, key: dg.AssetCheckKey, record: AssetCheckExecutionRecord) -> FailedCheck:

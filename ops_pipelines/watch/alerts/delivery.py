@@ -6,7 +6,8 @@ is waited for: whoever writes the ledger meanwhile, a backup above all, does not
 
 A channel that cannot be reached is left out for the rest of the round: it costs its time limit once, not once for each
 message. What nobody took waits twice as long each time, up to a quarter of an hour, and is due at once when any message
-gets through. `resolved` goes to every channel that took a message of its incident, and to no other.
+gets through. `resolved` goes to every channel that took a message of its incident, and to no other. When more messages
+than `alerts.digest_above` are due at once and go the same way, they go as one that lists them.
 """
 
 import time
@@ -22,7 +23,7 @@ from ops_pipelines.ledger.models import Outgoing
 from ops_pipelines.redact import redact
 from ops_pipelines.watch.alerts.channels.base import Channel, NotDelivered
 from ops_pipelines.watch.alerts.channels.registry import open_channel
-from ops_pipelines.watch.alerts.message import Message
+from ops_pipelines.watch.alerts.message import Message, digest
 from ops_pipelines.workspace import Workspace
 
 _PAUSES_S = (0.5, 1.0)
@@ -95,29 +96,50 @@ class _Round:
         # What follows in an incident becomes due when what was before it is through.
         while rows := self._alerts.due(self._clock.now()):
             claimed = 0
-            for row in rows:
+            for group in self._groups(rows):
                 if time.monotonic() >= self._deadline:
                     return self._done
-                if self._alerts.claim(row, self._clock.now()):
-                    claimed += 1
-                    self._handle(row)
+                if mine := [row for row in group if self._alerts.claim(row, self._clock.now())]:
+                    claimed += len(mine)
+                    self._handle(mine)
             if not claimed:
                 break
         return self._done
 
-    def _handle(self, row: Outgoing) -> None:
-        message = Message.model_validate(row.message)
-        if message.event == "resolved":
-            told = self._alerts.told(row.incident_id)
-            targets = [name for name in told if name in self._settings.channels and name not in row.accepted]
-            if not targets:
-                self._alerts.drop(row.id, why=f"nobody who was told can be reached: {', '.join(told) or 'no channel'}")
-                return
-            self._to_all(row, message, targets)
-        else:
-            self._to_first(row, message, self._settings.route_of(message.severity))
+    def _groups(self, rows: Sequence[Outgoing]) -> list[list[Outgoing]]:
+        """Messages that go the same way, together where they are many: a storm is one message."""
+        together: dict[tuple[bool, tuple[str, ...]], list[Outgoing]] = {}
+        for row in rows:
+            together.setdefault((row.event == "resolved", tuple(self._way(row))), []).append(row)
+        groups = []
+        for ways in together.values():
+            groups += [ways] if len(ways) > self._settings.digest_above else [[row] for row in ways]
+        # The oldest first, as they were decided.
+        return sorted(groups, key=lambda group: group[0].id)
 
-    def _to_first(self, row: Outgoing, message: Message, route: Sequence[str]) -> None:
+    def _way(self, row: Outgoing) -> Sequence[str]:
+        """The channels to try in turn; of the end of an incident, all that are to hear it."""
+        message = Message.model_validate(row.message)
+        if message.event != "resolved":
+            return self._settings.route_of(message.severity)
+        told = self._alerts.told(row.incident_id)
+        return [name for name in told if name in self._settings.channels and name not in row.accepted]
+
+    def _handle(self, rows: Sequence[Outgoing]) -> None:
+        """Send claimed messages that go the same way, as one."""
+        messages = [Message.model_validate(row.message) for row in rows]
+        message = messages[0] if len(messages) == 1 else digest(messages, at=self._clock.now())
+        way = self._way(rows[0])
+        if rows[0].event != "resolved":
+            self._to_first(rows, message, way)
+        elif way:
+            self._to_all(rows, message, way)
+        else:
+            for row in rows:
+                told = ", ".join(self._alerts.told(row.incident_id)) or "no channel"
+                self._alerts.drop(row.id, why=f"nobody who was told can be reached: {told}")
+
+    def _to_first(self, rows: Sequence[Outgoing], message: Message, route: Sequence[str]) -> None:
         refusals = []
         for name in route:
             try:
@@ -125,12 +147,13 @@ class _Round:
             except NotDelivered as error:
                 refusals.append((name, error))
             else:
-                self._alerts.delivered(row.id, name, at=self._clock.now())
+                for row in rows:
+                    self._alerts.delivered(row.id, name, at=self._clock.now())
                 self._done.sent.append((message.subject, name))
                 return
-        self._put_back(row, message, refusals)
+        self._put_back(rows, message, refusals)
 
-    def _to_all(self, row: Outgoing, message: Message, targets: Sequence[str]) -> None:
+    def _to_all(self, rows: Sequence[Outgoing], message: Message, targets: Sequence[str]) -> None:
         refusals = []
         for index, name in enumerate(targets):
             try:
@@ -138,13 +161,15 @@ class _Round:
             except NotDelivered as error:
                 refusals.append((name, error))
                 continue
-            if index == len(targets) - 1 and not refusals:
-                self._alerts.delivered(row.id, name, at=self._clock.now())
-            else:
-                self._alerts.accepted(row.id, name)
+            last = index == len(targets) - 1 and not refusals
+            for row in rows:
+                if last:
+                    self._alerts.delivered(row.id, name, at=self._clock.now())
+                else:
+                    self._alerts.accepted(row.id, name)
             self._done.sent.append((message.subject, name))
         if refusals:
-            self._put_back(row, message, refusals)
+            self._put_back(rows, message, refusals)
 
     def _through(self, name: str, message: Message) -> None:
         if name in self._dead:
@@ -165,10 +190,13 @@ class _Round:
                 raise NotDelivered(f"{error.what}: {error.why}" if error.why else error.what, again=False) from None
         return self._channels[name]
 
-    def _put_back(self, row: Outgoing, message: Message, refusals: Sequence[tuple[str, NotDelivered]]) -> None:
+    def _put_back(
+        self, rows: Sequence[Outgoing], message: Message, refusals: Sequence[tuple[str, NotDelivered]]
+    ) -> None:
         said = redact("; ".join(f"{name}: {error.what}" for name, error in refusals)) or "no channel is configured"
         asked = max((error.retry_after_s or 0.0 for _, error in refusals), default=0.0)
-        wait = min(_FIRST_WAIT * 2 ** min(row.attempts, 10), _LONGEST_WAIT)
-        wait = max(wait, min(timedelta(seconds=asked), _LONGEST_WAIT))
-        self._alerts.put_back(row.id, error=said, next_try_at=self._clock.now() + wait)
+        for row in rows:
+            wait = min(_FIRST_WAIT * 2 ** min(row.attempts, 10), _LONGEST_WAIT)
+            wait = max(wait, min(timedelta(seconds=asked), _LONGEST_WAIT))
+            self._alerts.put_back(row.id, error=said, next_try_at=self._clock.now() + wait)
         self._done.failed.append((message.subject, said))

@@ -3,18 +3,18 @@
 Every text is redacted when the message is made, before it reaches the ledger.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.clock import human_duration
-from ops_pipelines.config.alerts import Severity
+from ops_pipelines.config.alerts import SEVERITIES, Severity
 from ops_pipelines.redact import redact
 from ops_pipelines.watch.alerts.conditions import Condition
 
-Event = Literal["opened", "escalated", "repeated", "resolved", "test"]
+Event = Literal["opened", "escalated", "repeated", "resolved", "test", "digest", "all_clear"]
 
 _WORDS: Mapping[Severity, str] = {"warn": "WARN", "error": "FAIL", "critical": "CRITICAL"}
 _SIGNS: Mapping[str, str] = {
@@ -25,7 +25,9 @@ _SIGNS: Mapping[str, str] = {
     "TEST": ":information_source:",
 }
 _LONGEST_CAUSE = 1500
-_LONGEST_HEADER = 150
+_LONGEST_HEADER, _LONGEST_TITLE = 150, 80
+_LONGEST_SECTION = 2900  # Slack refuses 3001 characters
+_LISTED, _LONGEST_LINE = 50, 200
 
 
 class Message(BaseModel):
@@ -37,6 +39,7 @@ class Message(BaseModel):
         since: when the incident was opened.
         good: id of the last good restore point, and `good_at` the start of its dump.
         ended: of a resolved one, why it ended, when it is not that all is well again.
+        listed: of a digest, a line for each incident.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -57,15 +60,18 @@ class Message(BaseModel):
     good_at: datetime | None = None
     link: str | None = None
     ended: str = ""
+    listed: tuple[str, ...] = ()
 
     @property
     def word(self) -> str:
         """How bad it is, in a word."""
-        return {"resolved": "OK", "test": "TEST"}.get(self.event, _WORDS[self.severity])
+        return {"resolved": "OK", "all_clear": "OK", "test": "TEST"}.get(self.event, _WORDS[self.severity])
 
     @property
     def subject(self) -> str:
         """`[ops] FAIL crm: verify failed`."""
+        if self.listed:
+            return f"[ops] {self.word} {self.title}"
         about = self.source or (f"store {self.store}" if self.store else "this machine")
         after = {
             "escalated": ", got worse",
@@ -77,6 +83,8 @@ class Message(BaseModel):
     @property
     def facts(self) -> dict[str, str]:
         """What is known, by its name, in the order of its weight."""
+        if self.listed:
+            return {"next": self.next}
         facts = {
             "source": self.source,
             "store": self.store,
@@ -98,18 +106,20 @@ class Message(BaseModel):
     @property
     def text(self) -> str:
         """The whole message as plain text."""
-        return "\n".join([self.subject, "", *(f"{name + ':':<11}{value}" for name, value in self.facts.items())])
+        facts = (f"{name + ':':<11}{value}" for name, value in self.facts.items())
+        return "\n".join([self.subject, "", *self.listed, *([""] if self.listed else []), *facts])
 
     @property
     def slack(self) -> dict[str, object]:
         """The body of a post to a Slack webhook: text for notifications, blocks for the channel."""
         header = f"{_SIGNS[self.word]} {self.subject}"[:_LONGEST_HEADER]
-        body = "\n".join(f"*{name}:* {_formatted(name, value)}" for name, value in self.facts.items())
+        lines = [*(f"• {_escaped(line)}" for line in self.listed)]
+        lines += [f"*{name}:* {_formatted(name, value)}" for name, value in self.facts.items()]
         return {
             "text": _escaped(self.subject),
             "blocks": [
                 {"type": "header", "text": {"type": "plain_text", "text": header, "emoji": True}},
-                {"type": "section", "text": {"type": "mrkdwn", "text": body}},
+                *({"type": "section", "text": {"type": "mrkdwn", "text": body}} for body in _sections(lines)),
             ],
         }
 
@@ -157,6 +167,25 @@ def resolution(told: Message, *, at: datetime, ended: str = "") -> Message:
     return told.model_copy(update={"event": "resolved", "at": at, "ended": ended})
 
 
+def digest(messages: Sequence[Message], *, at: datetime) -> Message:
+    """One message in place of many that are due at once, the worst first. They are either all ends, or none is."""
+    over = messages[0].event == "resolved"
+    worst = sorted(messages, key=lambda each: -SEVERITIES.index(each.severity))
+    lines = [f"{each.subject.removeprefix('[ops] ')}{'' if over else f' ({each.cause})'}" for each in worst]
+    more = [f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
+    about = ", ".join(dict.fromkeys(each.source or each.store or "this machine" for each in worst))
+    how_many = f"{len(messages)} incidents {'are over' if over else 'at once'}"
+    return worst[0].model_copy(
+        update={
+            "event": "all_clear" if over else "digest",
+            "title": f"{how_many}: {about[:_LONGEST_TITLE]}{'…' if len(about) > _LONGEST_TITLE else ''}",
+            "next": "ops alerts list",
+            "at": at,
+            "listed": tuple([" ".join(line.split())[:_LONGEST_LINE] for line in lines[:_LISTED]] + more),
+        }
+    )
+
+
 def trial(at: datetime, channel: str) -> Message:
     """The message of `ops alerts test`."""
     return Message(
@@ -177,6 +206,16 @@ def trial(at: datetime, channel: str) -> Message:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_CAUSE else f"{text[:_LONGEST_CAUSE]}…"
+
+
+def _sections(lines: Sequence[str]) -> list[str]:
+    """Lines put together into as few texts as Slack takes."""
+    sections = [""]
+    for line in lines:
+        if len(sections[-1]) + len(line) > _LONGEST_SECTION:
+            sections.append("")
+        sections[-1] += line if not sections[-1] else f"\n{line}"
+    return sections
 
 
 def _moment(at: datetime) -> str:
