@@ -130,5 +130,25 @@ class FilesSource(Settings):
         return self
 
 
-Source = Annotated[PostgresSource | MySQLSource | MongoDBSource | FilesSource, Field(discriminator="kind")]
+class SQLiteSource(Settings):
+    """SQLite databases of this machine: single files, or every one in some folders."""
+
+    kind: Literal["sqlite"]
+    paths: tuple[Path, ...] = Field(
+        min_length=1,
+        description="database files, or folders: every SQLite database below them",
+        examples=[["/srv/app/app.sqlite3"]],
+    )
+    bin_dirs: tuple[Path, ...] = Field((), description=_BIN_DIRS)
+    checks: tuple[SqlCheck, ...] = Field((), description="asked of a source that is one database")
+    commands: tuple[CommandCheck, ...] = ()
+
+
+Source = Annotated[
+    PostgresSource | MySQLSource | MongoDBSource | SQLiteSource | FilesSource, Field(discriminator="kind")
+]
 """Any source."""
+ON_SERVERS = (PostgresSource, MySQLSource, MongoDBSource)
+"""The sources that live on a server, which has a URL."""
+ON_DISK = (FilesSource, SQLiteSource)
+"""The sources that are files of this machine, restored into folders."""

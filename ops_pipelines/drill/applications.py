@@ -80,7 +80,7 @@ def environment(alive: Mapping[str, Alive]) -> dict[str, str]:
     """Where the restored sources are, for an application: `CRM_DATABASE_URL`, `CRM_UPLOADS_FOLDER`."""
     found = {}
     for name, each in alive.items():
-        if each.manifest.kind == "files":
+        if each.manifest.kind in ("files", "sqlite"):
             found[f"{name.upper()}_FOLDER"] = str(folder_of(each.target))
         else:
             found[f"{name.upper()}_DATABASE_URL"] = register(_url(each))

@@ -44,6 +44,7 @@ _CLIENTS: Mapping[str, Sequence[str]] = {
     "mysql": ("mariadb|mysql",),
     "mongodb": ("mongorestore",),
     "files": ("restic",),
+    "sqlite": (),
 }
 _FETCHERS = "rclone|aws"
 _TARGET = "drill_by_hand"
@@ -249,8 +250,8 @@ class _ByScript:
             login.write_text(f"uri: {mongo.url(database=False)}\n", encoding="utf-8")
             return _TARGET, ["--login", login]
         source = self._drill.clean.source(self._name)
-        assert isinstance(source, FilesSource)
-        self._secrets["RESTIC_PASSWORD"] = source.password.reveal(purpose=f"source {self._name}, password")
+        if isinstance(source, FilesSource):
+            self._secrets["RESTIC_PASSWORD"] = source.password.reveal(purpose=f"source {self._name}, password")
         return str(directory / "restored"), []
 
     def _by_socket(self, yes: bool) -> None:
@@ -260,7 +261,7 @@ class _ByScript:
     def _compared(
         self, engine: Engine, manifest: Manifest, held: Contents, target: str, to: str
     ) -> tuple[list[Check], int]:
-        if manifest.kind == "files":
+        if manifest.kind in ("files", "sqlite"):
             url = target
         elif manifest.kind == "postgres":
             url = " ".join([*(part for part in target.split(" ") if not part.startswith("dbname=")), f"dbname={to}"])

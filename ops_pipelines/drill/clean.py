@@ -18,7 +18,7 @@ from ops_pipelines.config.load import load_config
 from ops_pipelines.config.models import Config
 from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.config.sentry import Sentry
-from ops_pipelines.config.sources import FilesSource, Source
+from ops_pipelines.config.sources import ON_DISK, FilesSource, Source, SQLiteSource
 from ops_pipelines.config.stores import AnyStore, S3Credentials
 from ops_pipelines.config.stores import S3Store as S3Settings
 from ops_pipelines.errors import OpsError
@@ -167,7 +167,7 @@ def _as_here(source: Source | None) -> dict[str, Any]:
     """What of a source depends on where `ops.yaml` lies: relative paths in the kit's copy lead elsewhere."""
     if source is None:
         return {}
-    return {"bin_dirs": source.bin_dirs, **({"paths": source.paths} if isinstance(source, FilesSource) else {})}
+    return {"bin_dirs": source.bin_dirs, **({"paths": source.paths} if isinstance(source, ON_DISK) else {})}
 
 
 def _reachable(name: str, store: AnyStore, live: Config, kit: Kit) -> AnyStore:
@@ -194,6 +194,8 @@ def _detached(name: str, source: Source, live: Config, kit: Kit) -> Source:
             password = there.password if isinstance(there, FilesSource) else source.password
             return source.model_copy(update={"password": password})
         return source.model_copy(update={"password": SecretRef.model_validate({"literal": known})})
+    if isinstance(source, SQLiteSource):
+        return source
     return source.model_copy(update={"url": SecretRef.model_validate({"literal": _NOWHERE[source.kind]})})
 
 

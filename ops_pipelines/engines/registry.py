@@ -6,13 +6,21 @@ from typing import Any
 
 from ops_pipelines.config.sources import Source
 from ops_pipelines.engines.base import Engine
+from ops_pipelines.engines.examiner import Examiner
 
 # Imported when first needed: a driver is only loaded by who talks to that kind of server.
 _ENGINES = {
     "postgres": ("ops_pipelines.engines.postgres.engine", "PostgresEngine"),
     "mysql": ("ops_pipelines.engines.mysql.engine", "MySQLEngine"),
     "mongodb": ("ops_pipelines.engines.mongodb.engine", "MongoDBEngine"),
+    "sqlite": ("ops_pipelines.engines.sqlite.engine", "SQLiteEngine"),
     "files": ("ops_pipelines.engines.files.engine", "FilesEngine"),
+}
+_EXAMINERS = {
+    "postgres": ("ops_pipelines.engines.postgres.examine", "PostgresExaminer"),
+    "mysql": ("ops_pipelines.engines.mysql.examine", "MySQLExaminer"),
+    "mongodb": ("ops_pipelines.engines.mongodb.examine", "MongoDBExaminer"),
+    "files": ("ops_pipelines.engines.files.examine", "FilesExaminer"),
 }
 
 
@@ -20,6 +28,13 @@ def engine_for(name: str, source: Source) -> Engine:
     """The engine that protects this source."""
     engine: Engine = _class_of(source.kind)(name, source)
     return engine
+
+
+def examiner_for(name: str, source: Source) -> Examiner:
+    """Who answers questions about this source."""
+    module, of_kind = _EXAMINERS[source.kind]
+    examiner: Examiner = getattr(import_module(module), of_kind)(name, source)
+    return examiner
 
 
 def reap(kind: str, directory: Path) -> None:

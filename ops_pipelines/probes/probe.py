@@ -9,7 +9,7 @@ from importlib import import_module
 from urllib.parse import urlsplit
 
 from ops_pipelines.config.probes import Probes
-from ops_pipelines.config.sources import FilesSource
+from ops_pipelines.config.sources import ON_SERVERS
 from ops_pipelines.errors import OpsError
 from ops_pipelines.probes import http, redis
 from ops_pipelines.probes.measured import Figures, Measured, keep
@@ -25,7 +25,7 @@ def probed_sources(workspace: Workspace) -> list[str]:
     """The sources whose servers are asked."""
     probes = workspace.config.probes
     asked = probes is not None and probes.sources
-    return [name for name, each in workspace.config.sources.items() if asked and not isinstance(each, FilesSource)]
+    return [name for name, each in workspace.config.sources.items() if asked and isinstance(each, ON_SERVERS)]
 
 
 def probe_all(workspace: Workspace) -> list[Measured]:
@@ -69,7 +69,7 @@ def _measured(name: str, kind: str, at: datetime, answer: Answer, deadline: floa
 
 def _server(workspace: Workspace, name: str, probes: Probes) -> Ask:
     source = workspace.source(name)
-    assert not isinstance(source, FilesSource)
+    assert isinstance(source, ON_SERVERS)
 
     def ask() -> tuple[float, Figures]:
         # Imported here: only who has such a server loads its driver.

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from ops_pipelines.config.drills import Application, OutageCommands
 from ops_pipelines.config.secrets import SecretRef
-from ops_pipelines.config.sources import FilesSource
+from ops_pipelines.config.sources import ON_SERVERS
 from ops_pipelines.drill.applications import recover_application
 from ops_pipelines.drill.by_script import recover_by_script
 from ops_pipelines.drill.clean import clean_machine
@@ -83,7 +83,7 @@ def _victim(workspace: Workspace, applications: Mapping[str, Application]) -> st
     """The source whose server dies: the first database of the application."""
     ((application, each),) = applications.items()
     for name in each.sources:
-        if not isinstance(workspace.source(name), FilesSource):
+        if isinstance(workspace.source(name), ON_SERVERS):
             return name
     raise OpsError(
         f"application {application} has no server that could die",
@@ -93,7 +93,7 @@ def _victim(workspace: Workspace, applications: Mapping[str, Application]) -> st
 
 def _commands(workspace: Workspace, name: str) -> OutageCommands | None:
     source = workspace.source(name)
-    return None if isinstance(source, FilesSource) else source.drill
+    return source.drill if isinstance(source, ON_SERVERS) else None
 
 
 @contextmanager

@@ -27,8 +27,6 @@ from ops_pipelines.engines.mongodb.layout import (
     PART,
     PRELUDE,
     ROOT,
-    Member,
-    TarStream,
     member_name,
     prelude,
 )
@@ -50,6 +48,7 @@ from ops_pipelines.engines.mongodb.scan import (
     side_by_side,
     sizes,
 )
+from ops_pipelines.engines.packing import Member, TarStream
 from ops_pipelines.engines.sampling import new_seed
 from ops_pipelines.errors import SourceError
 from ops_pipelines.streams import Progress

@@ -12,7 +12,7 @@ from ops_pipelines.engines.base import Contents, Level, PartSink, TableFacts
 from ops_pipelines.engines.mongodb import contents
 from ops_pipelines.engines.mongodb.accounts import PREFIX, Accounts
 from ops_pipelines.engines.mongodb.documents import Tally, TornDocument, batches
-from ops_pipelines.engines.mongodb.layout import OPLOG, PART, PRELUDE, ROOT, Member, TarStream, member_name
+from ops_pipelines.engines.mongodb.layout import OPLOG, PART, PRELUDE, ROOT, member_name
 from ops_pipelines.engines.mongodb.namespaces import (
     DATA,
     METADATA,
@@ -20,6 +20,7 @@ from ops_pipelines.engines.mongodb.namespaces import (
     file_stem,
     from_metadata,
 )
+from ops_pipelines.engines.packing import Member, TarStream
 from ops_pipelines.engines.sampling import new_seed
 from ops_pipelines.errors import SourceError
 

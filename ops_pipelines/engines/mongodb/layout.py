@@ -9,7 +9,6 @@
 `tar -xf dump.tar` makes a folder of it that mongorestore reads.
 """
 
-import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -19,21 +18,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ops_pipelines.engines.mongodb.accounts import PREFIX, Accounts
-from ops_pipelines.engines.mongodb.documents import CHUNK, TornDocument, batches
+from ops_pipelines.engines.mongodb.documents import TornDocument, batches
 from ops_pipelines.engines.mongodb.namespaces import DATA, METADATA, Collection, file_stem, from_metadata
 from ops_pipelines.engines.selection import nothing_matches
 
 PART, ROOT = "dump.tar", "dump"
 OPLOG, PRELUDE = "oplog", "prelude.json"
-_BLOCK = 512
-
-
-@dataclass(frozen=True)
-class Member:
-    """One file to be packed; a `Path` is removed once it is packed."""
-
-    name: str
-    content: bytes | Path
 
 
 def member_name(database: str, stem: str, extension: str) -> str:
@@ -44,41 +34,6 @@ def member_name(database: str, stem: str, extension: str) -> str:
 def prelude(server_version: str) -> bytes:
     """The content of `prelude.json`."""
     return json.dumps({"ServerVersion": server_version, "ToolVersion": "ops_pipelines"}).encode()
-
-
-class TarStream:
-    """A tar archive (pax) that is made while it is read."""
-
-    def __init__(self, members: Iterator[Member]) -> None:
-        self._chunks = self._packed(members)
-        self._held = memoryview(b"")
-
-    def read(self, size: int = -1, /) -> bytes:
-        """The next bytes of the archive."""
-        while not self._held:
-            if (chunk := next(self._chunks, None)) is None:
-                return b""
-            self._held = memoryview(chunk)
-        wanted = len(self._held) if size < 0 else size
-        taken, self._held = self._held[:wanted], self._held[wanted:]
-        return bytes(taken)
-
-    @staticmethod
-    def _packed(members: Iterator[Member]) -> Iterator[bytes]:
-        for member in members:
-            path = member.content if isinstance(member.content, Path) else None
-            with path.open("rb") if path else io.BytesIO(member.content) as opened:  # type: ignore[arg-type]
-                size = opened.seek(0, io.SEEK_END)
-                opened.seek(0)
-                header = tarfile.TarInfo(member.name)
-                header.size, header.mode = size, 0o600
-                yield header.tobuf(tarfile.PAX_FORMAT)
-                while chunk := opened.read(CHUNK):
-                    yield chunk
-                yield bytes(-size % _BLOCK)
-            if path:
-                path.unlink()
-        yield bytes(2 * _BLOCK)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ sh recover.sh restore STORE SOURCE --to TARGET    restore into a new database, o
 
 STORE     a directory, or s3://bucket/prefix (then with aws or rclone)
 TARGET    PostgreSQL, MySQL: the name of a database that does not exist or is empty
-          MongoDB: the same; folders: a directory that does not exist or is empty
+          MongoDB: the same; folders, SQLite: a directory that does not exist or is empty
 Options
   -i FILE            an age identity or SSH key; a directory means every file in it; may be repeated.
                      For `open`: opens a kit that was sealed for a recipient
@@ -418,14 +418,18 @@ conclude() {
 
 # ---- folders --------------------------------------------------------------------------------------------------------
 
-restore_files() {
-  need restic
-  snapshot=$(fact snapshot); tag=$(fact tag)
+new_folder() {
   case $to in */*) ;; *) refuse "--to must be a directory with a / in it, not $to" ;; esac
   if [ -e "$to" ]; then
     [ -d "$to" ] || refuse "$to exists and is no directory"
     [ -z "$(ls -A -- "$to")" ] || refuse "$to is not empty" "name a new directory"
   fi
+}
+
+restore_files() {
+  need restic
+  snapshot=$(fact snapshot); tag=$(fact tag)
+  new_folder
   [ -n "${RESTIC_PASSWORD:-}${RESTIC_PASSWORD_FILE:-}" ] || fail "RESTIC_PASSWORD is not set" \
     "it is in the kit: sh recover.sh open DIR; . DIR/secrets.env"
   case $one in
@@ -441,6 +445,20 @@ restore_files() {
   RESTIC_CACHE_DIR=$work/cache RESTIC_REPOSITORY=$repository restic --quiet restore latest --tag "$tag" --target "$to" ||
     fail "restic could not restore everything" "look at its message above; $to is incomplete"
   say "restored: $(find "$to" -type f | wc -l | tr -d ' ') files in $to"
+}
+
+# ---- SQLite ---------------------------------------------------------------------------------------------------------
+
+restore_sqlite() {
+  need tar
+  new_folder
+  check_room "$work"
+  unpack "$work" dump
+  mkdir -p -- "$to"
+  tar -xf "$work/dump.tar" -C "$to" || fail "dump.tar cannot be unpacked" "look at the message above; $to is incomplete"
+  rm -f "$work/dump.tar"
+  complaints=0
+  conclude "$(find "$to" -type f | wc -l | tr -d ' ')" databases "$(fact databases)"
 }
 
 # ---- MySQL and MariaDB ----------------------------------------------------------------------------------------------
@@ -604,6 +622,7 @@ case $verb in
       mysql) restore_mysql ;;
       mongodb) restore_mongodb ;;
       files) restore_files ;;
+      sqlite) restore_sqlite ;;
       *) fail "this script does not know sources of kind $kind" "see restore_by_hand in $point/manifest.json" ;;
     esac ;;
   *) usage >&2; exit 2 ;;

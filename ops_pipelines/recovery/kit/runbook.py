@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from ops_pipelines.clock import human_duration, human_size
-from ops_pipelines.config.sources import FilesSource, Source
+from ops_pipelines.config.sources import ON_DISK, Source
 from ops_pipelines.config.stores import AnyStore, S3Store
 from ops_pipelines.recovery.kit.secrets import SECOND, VALUES, Carried, restic_variable, store_variable
 from ops_pipelines.recovery.verify import farthest_store
@@ -18,6 +18,7 @@ _CLIENTS = {
     "mysql": "MariaDB's or MySQL's client (Debian: `apt-get install mariadb-client`)",
     "mongodb": "MongoDB Database Tools (`mongorestore`)",
     "files": "restic (Debian: `apt-get install restic`)",
+    "sqlite": "tar; nothing else",
 }
 _HEAD = """# Recovery runbook
 
@@ -130,10 +131,10 @@ def _commands(workspace: Workspace, name: str, source: Source, store: str, point
     yield f"    sh recover.sh list {where} {name}"
     for line in _target(name, source):
         yield f"    {line}"
-    options = {"postgres": " -i opened/keys --with-roles", "files": ""}.get(
+    options = {"postgres": " -i opened/keys --with-roles", "files": "", "sqlite": " -i opened/keys"}.get(
         source.kind, " -i opened/keys --login login.cnf"
     )
-    target = f"./{name}_restored" if isinstance(source, FilesSource) else f"{name}_restored"
+    target = f"./{name}_restored" if isinstance(source, ON_DISK) else f"{name}_restored"
     # The files that belong to a database, not just the newest.
     chosen = f" --backup {point.id}" if point is not None and point.manifest.tied_to is not None else ""
     yield f"    sh recover.sh restore {where} {name} --to {target}{options}{chosen}"
@@ -148,7 +149,7 @@ def _target(name: str, source: Source) -> Iterator[str]:
         yield "(umask 077; printf '[client]\\nhost=NEW_SERVER\\nuser=root\\npassword=...\\n' > login.cnf)"
     elif source.kind == "mongodb":
         yield "(umask 077; printf 'uri: mongodb://USER:PASSWORD@NEW_SERVER:27017/\\n' > login.cnf)"
-    else:
+    elif source.kind == "files":
         yield f'. ./opened/{VALUES}; export RESTIC_PASSWORD="${restic_variable(name)}"'
 
 

@@ -1,0 +1,102 @@
+"""The fingerprint of SQLite databases: definitions, rows, an order-independent digest of every table's content."""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+
+from ops_pipelines.engines import migrations
+from ops_pipelines.engines.base import Contents, Level, TableFacts, definition_digest
+from ops_pipelines.engines.sqlite.databases import opened
+
+DIALECT = "sqlite 1"
+_MODULUS = 1 << 128
+_SETTINGS = ("application_id", "user_version", "encoding", "page_size", "auto_vacuum")
+
+
+def take(databases: Mapping[str, Path], level: Level) -> Contents:
+    """What databases hold that nobody writes to.
+
+    Args:
+        databases: the files by the name they are known by in the fingerprint: where the source has them.
+        level: `sample` counts as `full`; see `level_of`.
+    Returns:
+        A damaged database is an object `damaged NAME`, which no source had.
+    """
+    return merged([_one(name, path, level) for name, path in sorted(databases.items())], level)
+
+
+def merged(found: Iterable[Contents], level: Level) -> Contents:
+    """Fingerprints of several databases as one."""
+    objects: dict[str, str] = {}
+    tables: dict[str, TableFacts] = {}
+    counters: dict[str, int] = {}
+    heads: dict[str, str] = {}
+    for each in found:
+        objects |= each.objects
+        tables |= each.tables
+        counters |= each.counters
+        heads |= each.migrations
+    return Contents(level=level, dialect=DIALECT, objects=objects, tables=tables, counters=counters, migrations=heads)
+
+
+def level_of(wanted: Level) -> Level:
+    """A sample would save nothing: all of a copied database is read anyway."""
+    return "full" if wanted == "sample" else wanted
+
+
+def database_of(key: str) -> str:
+    """Whose a key of `Contents.objects`, `tables`, `counters` or `migrations` is: ` in ` and the file's path end it."""
+    return f"/{key.rpartition(' in /')[2]}"
+
+
+def _one(name: str, path: Path, level: Level) -> Contents:
+    if level == "off":
+        return Contents(level="off", dialect=DIALECT)
+    try:
+        with closing(opened(path)) as database:
+            return _described(name, database, level)
+    except sqlite3.Error as error:
+        return Contents(level=level, objects={f"damaged database in {name}": str(error)})
+
+
+def _described(name: str, database: sqlite3.Connection, level: Level) -> Contents:
+    settings = [database.execute(f"pragma {each}").fetchone()[0] for each in _SETTINGS]
+    objects = {f"settings in {name}": definition_digest(*settings)}
+    tables, counters, heads = {}, {}, {}
+    for kind, each, table, sql in database.execute("select type, name, tbl_name, sql from sqlite_master order by 2"):
+        objects[f"{kind} {each} in {name}"] = definition_digest(table, sql)
+        # A virtual table keeps what it holds in other tables, or nowhere.
+        if kind == "table" and not (sql or "").lower().startswith("create virtual table"):
+            tables[f"{each} in {name}"] = _rows(database, each, level)
+    if f"sqlite_sequence in {name}" in tables:
+        rows = database.execute("select name, seq from sqlite_sequence where seq is not null")
+        counters = {f"{each} in {name}": int(seq) for each, seq in rows}
+    for tool, query in migrations.recognised(_quoted(each.rpartition(" in /")[0]) for each in tables):
+        if (head := _head(database, query)) is not None:
+            heads[f"{tool} in {name}"] = head
+    return Contents(level=level, objects=objects, tables=tables, counters=counters, migrations=heads)
+
+
+def _rows(database: sqlite3.Connection, table: str, level: Level) -> TableFacts:
+    if level == "counts":
+        return TableFacts(rows=database.execute(f"select count(*) from {_quoted(table)}").fetchone()[0])
+    rows = total = 0
+    for row in database.execute(f"select * from {_quoted(table)}"):
+        rows += 1
+        total += int.from_bytes(hashlib.blake2b(repr(row).encode(), digest_size=16).digest(), "big")
+    return TableFacts(rows=rows, digest=f"{total % _MODULUS:032x}")
+
+
+def _head(database: sqlite3.Connection, query: str) -> str | None:
+    """How far migrations had got; None where this SQLite does not know the query's functions."""
+    try:
+        return str(database.execute(query).fetchone()[0])
+    except sqlite3.OperationalError:
+        return None
+
+
+def _quoted(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'

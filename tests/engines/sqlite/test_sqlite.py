@@ -1,0 +1,208 @@
+"""SQLite files: one instant under writers, everything comes back, what is wrong is named, production is replaced."""
+
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from ops_pipelines.backup.take import take_backup
+from ops_pipelines.engines.files.folders import url_of
+from ops_pipelines.errors import OpsError, SafetyRefusal, SourceError
+from ops_pipelines.recovery.compare import compare
+from ops_pipelines.recovery.kit import kit
+from ops_pipelines.recovery.replace import replace_source
+from ops_pipelines.recovery.restore import restore_to
+from ops_pipelines.recovery.verify import fingerprint_of
+from ops_pipelines.vault.reader import Copy
+from ops_pipelines.vault.verdict import Check
+from tests.engines.sqlite.conftest import EVERYTHING, House
+
+SCRIPT = Path(kit.__file__).with_name("recover.sh")
+
+
+def rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    """What a query yields."""
+    with closing(sqlite3.connect(path)) as opened:
+        return opened.execute(query).fetchall()
+
+
+@contextmanager
+def transfers(path: Path) -> Iterator[threading.Event]:
+    """Somebody who moves money between two accounts, and writes each transfer down, as fast as it goes."""
+    stop, begun = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as opened:
+            while not stop.is_set():
+                opened.execute("begin immediate")
+                opened.execute("update accounts set balance = balance - 1 where id = 1")
+                opened.execute("insert into moved (padding) values (randomblob(4000))")
+                opened.execute("update accounts set balance = balance + 1 where id = 2")
+                opened.execute("commit")
+                begun.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert begun.wait(60)
+        yield begun
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_everything_comes_back_as_it_was_at_one_instant_while_others_write(house: House, tmp_path: Path) -> None:
+    house.database("everything.db", EVERYTHING)
+    house.database("older/journal mode.db", EVERYTHING, journal="delete")
+    bank = house.database(
+        "bank.sqlite3",
+        "create table accounts (id integer primary key, balance integer); insert into accounts values (1, 0), (2, 0);"
+        "create table moved (id integer primary key, padding blob);"
+        "with recursive n(i) as (select 1 union all select i + 1 from n where i < 1500)"
+        " insert into moved (padding) select randomblob(4000) from n;",
+    )
+    (house.data / "notes.txt").write_text("no database")
+    workspace = house.configure(fingerprint="sample")
+    with transfers(bank):
+        point, verdict = house.proved(workspace)
+    assert (verdict.outcome, verdict.store) == ("verified", "nas"), verdict
+    told = {check.name: check.detail for check in verdict.checks}
+    assert (told["integrity"], told["migrations"].count("0042")) == ("3 databases are whole", 2)
+
+    done = restore_to(workspace, point, str(tmp_path / "restored"))
+    assert done.good
+    restored = Path(f"{tmp_path}/restored{bank}")
+    ((moved,),) = rows(restored, "select count(*) from moved")
+    # One instant: every transfer that is written down has happened to both accounts, and no other has.
+    happened = int(str(moved)) - 1500
+    assert happened > 0
+    assert rows(restored, "select balance from accounts order by id") == [(-happened,), (happened,)]
+    again = Path(f"{tmp_path}/restored{house.data}/everything.db")
+    assert rows(again, "select count(*) from words where words match 'needle'") == [(1,)]
+    assert rows(again, 'select typeof(b), hex(b), hex(a) from "odd ""name" where b = x\'00ff\'')[0][2] == "FF00FE"
+    assert {path.name for path in (tmp_path / "restored").rglob("*") if path.is_file()} == {
+        "everything.db", "journal mode.db", "bank.sqlite3",
+    }  # fmt: skip
+
+    one = restore_to(workspace, point, str(tmp_path / "one"), only=["bank.sqlite3"])
+    assert one.good
+    assert [path.name for path in (tmp_path / "one").rglob("*") if path.is_file()] == ["bank.sqlite3"]
+    with pytest.raises(SourceError, match="matches nothing"):
+        restore_to(workspace, point, str(tmp_path / "none"), only=["bnk.sqlite3"])
+
+
+def test_each_thing_that_is_not_as_it_was_fails_by_name(house: House, tmp_path: Path) -> None:
+    path = house.database("app.db", EVERYTHING)
+    workspace = house.configure()
+    point, _verdict = house.proved(workspace)
+    engine = house.engine(workspace)
+    copy = Copy(workspace.local, point.manifest, lambda: workspace.identities("app"))
+    held = fingerprint_of(copy)
+
+    def after(number: int, damage: str | bytes) -> list[Check]:
+        folder = tmp_path / f"lie{number}"
+        assert restore_to(workspace, point, str(folder)).good
+        lied = Path(f"{folder}{path}")
+        if isinstance(damage, bytes):
+            content = bytearray(lied.read_bytes())
+            content[4096 + 8 : 4096 + 8 + len(damage)] = damage
+            lied.write_bytes(content)
+        else:
+            with closing(sqlite3.connect(lied)) as opened:
+                opened.executescript(damage)
+                opened.execute("pragma wal_checkpoint(truncate)")
+        url = url_of(folder)
+        checks = compare(held, engine.contents(url, held.level))
+        checks += [
+            Check(name=each.name, passed=each.passed, detail=each.detail) for each in engine.assertions(url, held)
+        ]
+        return [check for check in checks if not check.passed]
+
+    lies: list[tuple[str | bytes, str, str]] = [
+        ("drop index by_name", "schema", "index by_name"),
+        ("delete from orders; delete from alembic_version", "rows", "alembic_version"),
+        ("update people set weight = 55.50001 where name = 'Ada'", "content", "people"),
+        ("update \"odd \"\"name\" set b = cast('' as text) where b = x''", "content", 'odd "name'),
+        ("update sqlite_sequence set seq = 1 where name = 'people'", "counters", "people"),
+        ("update alembic_version set version_num = '0041'", "migrations", "0041"),
+        ("pragma user_version = 6", "schema", "settings"),
+        ("pragma foreign_keys = off; insert into orders (person) values (999)", "orphans", "1 in orders"),
+        (b"\xff" * 512, "integrity", "app.db"),
+        ("drop table words", "schema", "words"),
+    ]
+    for number, (damage, check, named) in enumerate(lies):
+        failed = {each.name: each.detail for each in after(number, damage)}
+        assert check in failed and named in failed[check], (damage, failed)
+
+
+def test_what_cannot_be_backed_up_is_refused_in_a_sentence(house: House) -> None:
+    good = house.database("good.db", "create table t (a)")
+    with pytest.raises(SourceError, match=r"gone\.db of source app cannot be read"):
+        house.engine(house.configure(paths=["data/gone.db"])).probe()
+    (house.data / "text.db").write_text("no database at all")
+    with pytest.raises(SourceError, match="is no SQLite database"):
+        house.engine(house.configure(paths=["data/text.db"])).probe()
+    (house.path / "empty").mkdir()
+    with pytest.raises(SourceError, match="there is no SQLite database"):
+        house.engine(house.configure(paths=["empty"])).probe()
+
+    workspace = house.configure(limits={"stall": "1s"})
+    assert take_backup(workspace, "app").contents.tables == 1
+    with closing(sqlite3.connect(good, isolation_level=None)) as writer:
+        writer.execute("pragma journal_mode=delete")
+        writer.execute("begin exclusive")
+        with pytest.raises(OpsError) as locked:
+            take_backup(workspace, "app")
+    assert "locked" in locked.value.why and "the last verified" not in locked.value.safe
+    damaged = house.database(
+        "good.db", "create table u (a); insert into u values (randomblob(20000))", journal="delete"
+    )
+    content = bytearray(damaged.read_bytes())
+    content[4096:8192] = b"\xff" * 4096
+    damaged.write_bytes(content)
+    with pytest.raises(OpsError) as broken:
+        take_backup(workspace, "app")
+    assert "good.db" in broken.value.what and "integrity_check" in broken.value.next
+    assert len(workspace.catalogue("app").points) == 1
+    assert not list((house.path / "base").rglob("plain")), "nothing plain is left"
+
+
+def test_production_is_replaced_when_nobody_has_it_open(house: House) -> None:
+    path = house.database("app.db", "create table t (a); insert into t values ('as it was')")
+    workspace = house.configure(
+        checks=[{"name": "rows", "sql": "select count(*) from t", "equals": 1}], paths=["data/app.db"]
+    )
+    point, verdict = house.proved(workspace)
+    assert (verdict.outcome, {check.name: check.detail for check in verdict.checks}["check rows"]) == ("verified", "1")
+    with closing(sqlite3.connect(path)) as opened:
+        opened.execute("update t set a = 'oops'")
+        opened.commit()
+        with pytest.raises(OpsError, match="was not replaced"):
+            replace_source(workspace, point, take_safety=None)
+        assert opened.execute("select a from t").fetchone() == ("oops",)
+    replaced = replace_source(workspace, point, take_safety=lambda: take_backup(workspace, "app").id)
+    assert rows(path, "select a from t") == [("as it was",)]
+    assert rows(Path(replaced.kept), "select a from t") == [("oops",)]
+    with pytest.raises(SafetyRefusal):
+        restore_to(workspace, point, str(path.parent))
+
+
+def test_recover_sh_brings_it_back_without_us(house: House, tmp_path: Path) -> None:
+    path = house.database("app.db", EVERYTHING)
+    point, _verdict = house.proved(house.configure())
+    words = [
+        "restore",
+        str(house.path / "nas"),
+        "app",
+        "--to",
+        f"{tmp_path}/by hand",
+        "-i",
+        str(house.path / "age.key"),
+    ]
+    done = subprocess.run(["sh", str(SCRIPT), *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, point.id in done.stdout) == (0, True), done.stderr
+    assert rows(Path(f"{tmp_path}/by hand{path}"), "select name from people where id = 1") == [("Ada",)]
