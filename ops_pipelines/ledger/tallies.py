@@ -11,6 +11,9 @@ from sqlalchemy.orm import Session
 
 from ops_pipelines.ledger.models import EVER, Activity, Tally
 
+WELL = ("succeeded", "verified")
+"""The outcomes that count as success."""
+
 
 @dataclass(frozen=True)
 class Count:
@@ -49,11 +52,12 @@ def ever(session: Session) -> list[Count]:
     return _counts(session.execute(query).all())
 
 
-def last_days(session: Session, now: datetime, *, days: int) -> list[Count]:
+def last_days(session: Session, now: datetime, *, days: int, source: str | None = None) -> list[Count]:
     """What ended in the last days.
 
     Args:
         days: whole days in UTC, today being one of them.
+        source: only this one; all unless given.
     """
     today: date = now.astimezone(timezone.utc).date()
     sums = (func.sum(Tally.attempts), func.sum(Tally.seconds))
@@ -62,6 +66,8 @@ def last_days(session: Session, now: datetime, *, days: int) -> list[Count]:
         .where(Tally.period.between(str(today - timedelta(days=days - 1)), str(today)))
         .group_by(Tally.source, Tally.kind, Tally.outcome)
     )
+    if source is not None:
+        query = query.where(Tally.source == source)
     return _counts(session.execute(query).all())
 
 

@@ -14,6 +14,7 @@ from ops_pipelines.config.sources import Source
 from ops_pipelines.config.values import Duration
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.watch.phases import PhaseHealth, State, phases_of
+from ops_pipelines.watch.trends import Trends, trends_of
 from ops_pipelines.workspace import Workspace
 
 EXIT_STATUS: Mapping[State, int] = {"OK": 0, "STALE": 1, "UNKNOWN": 1, "OVERDUE": 2, "FAIL": 2, "NEVER": 2}
@@ -37,6 +38,7 @@ class SourceHealth(BaseModel):
         age: of the recovery point, from the start of its dump.
         newest: id of the newest restore point, verified or not.
         phases: the same, step by step and store by store.
+        trends: success rates of the last week, what restores took, growth.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -59,6 +61,7 @@ class SourceHealth(BaseModel):
     restore_s: float | None
     copies: Sequence[CopyHealth]
     phases: Sequence[PhaseHealth]
+    trends: Trends
     problems: Sequence[str]
 
     @property
@@ -98,6 +101,7 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
         restore_s=_restore_seconds(point),
         copies=[_copy(store, catalogue, now) for store in (workspace.local.name, *source.copies)],
         phases=phases,
+        trends=trends_of(workspace, name, catalogue, now),
         problems=catalogue.problems,
     )
 

@@ -24,7 +24,6 @@ from ops_pipelines.workspace import Workspace
 
 PREFIX = "ops_"
 _RATE_DAYS = 7
-_WELL = ("succeeded", "verified")
 _VERDICTS = ("verified", "bad", "inconclusive")
 
 
@@ -294,7 +293,7 @@ def _rates(counts: Sequence[tallies.Count], kind: str) -> dict[str, float]:
     for each in counts:
         if each.kind == kind:
             ended[each.source] = ended.get(each.source, 0) + each.attempts
-            well[each.source] = well.get(each.source, 0) + (each.attempts if each.outcome in _WELL else 0)
+            well[each.source] = well.get(each.source, 0) + (each.attempts if each.outcome in tallies.WELL else 0)
     return {name: well[name] / total for name, total in ended.items()}
 
 

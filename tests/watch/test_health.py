@@ -14,6 +14,8 @@ from ops_pipelines.watch.phases import PhaseHealth
 from ops_pipelines.workspace import Workspace
 from tests.sample import StoppedClock
 from tests.unit.vaults import AT, publish, verdict
+from tests.watch.conftest import MakeHouse
+from tests.watch.scenarios import World
 
 FIRST = "20261121T020000Z-0001"
 HOUR = timedelta(hours=1)
@@ -153,3 +155,24 @@ def test_health_needs_no_ledger(workspace: Workspace) -> None:
     assert phase(health, "retention").state == "UNKNOWN"
     assert phase(health, "dump").state == "OK"
     assert health.recovery_point == FIRST
+
+
+def test_how_a_source_develops_is_told(make_house: MakeHouse, clock: StoppedClock) -> None:
+    world = World(make_house({}), clock)
+    mib = 2**20
+    for day, grown in enumerate((0, 5, 10, 15)):
+        clock.at = AT + timedelta(days=day)
+        identifier = world.backed_up(plain=1000 * mib + grown * mib, good=False)
+        found = verdict(identifier, "verified", at=clock.at)
+        found = found.model_copy(update={"finished_at": found.started_at + timedelta(seconds=10 + day)})
+        world.house.local.keep_verdict(found)
+        world.attempt("dump")
+        world.proved("verified" if day else "inconclusive")
+    world.attempt("dump", "refused")
+    trends = source_health(world.house, "crm").trends
+    assert trends.backup_success_7d == 4 / 5
+    assert trends.verify_success_7d == 3 / 4
+    assert trends.restores_s == [10, 11, 12, 13]
+    assert trends.growth_bytes_per_day == 5 * mib
+    clock.at += timedelta(days=8)
+    assert source_health(world.house, "crm").trends.backup_success_7d is None, "a week later nobody knows"

@@ -1,104 +1,62 @@
-"""Silence is noticed elsewhere: by what Sentry's monitors and a heartbeat host know of us, and without another word."""
+"""Our own daemon is silent: whoever does not need it tells of it, and of its return."""
 
 import json
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
-import dagster as dg
-import pytest
-from cronsim import CronSim
+from typer.testing import CliRunner
 
-from ops_pipelines.clock import SystemClock
-from ops_pipelines.config.load import load_config
-from ops_pipelines.orchestration.outside import build_heartbeat_sensor
-from ops_pipelines.workspace import Workspace, open_workspace
-from tests.watch.monitors import HeartbeatCheck, SentryMonitors
-from tests.watch.outside import Listener, listener, wait_for
+from ops_pipelines.cli.main import app
+from ops_pipelines.watch.alerts.watch import watch_once
+from ops_pipelines.watch.snapshots import look
+from ops_pipelines.workspace import Workspace
+from tests.sample import StoppedClock
+from tests.watch.conftest import MakeHouse
+from tests.watch.receivers import Webhook
 
-MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def outside() -> Iterator[Listener]:
-    with listener() as found:
-        yield found
+OPS = Path(sys.executable).with_name("ops")
+SILENT = "[ops] CRITICAL this machine: Dagster's daemon is silent: nothing is backed up, nothing is watched"
 
 
-@pytest.fixture
-def house(tmp_path: Path, outside: Listener) -> Workspace:
-    """A source that is backed up once a day, half a day from now; Sentry, and heartbeat URLs."""
-    (tmp_path / "dsn").write_text(outside.dsn, encoding="utf-8")
-    hour = (SystemClock().now().hour + 12) % 24
-    source = {
-        "kind": "postgres", "url": "postgresql://127.0.0.1:1/crm", "every": f"0 {hour} * * *", "rpo": "3d",
-        "heartbeats": {"backup": outside.url("/crm-backup")},
-    }  # fmt: skip
-    document = {
-        "base": "base", "sentry": {"dsn": {"file": "dsn"}}, "heartbeats": {"daemon": outside.url("/daemon")},
-        "sources": {"crm": source},
-    }  # fmt: skip
-    (tmp_path / "ops.yaml").write_text(json.dumps(document), encoding="utf-8")
-    return open_workspace(load_config(tmp_path / "ops.yaml", environ={}))
-
-
-def test_a_daemon_that_falls_silent_is_missed_by_both(house: Workspace, outside: Listener) -> None:
-    sentry = SentryMonitors(outside)
-    check = HeartbeatCheck(outside, "/daemon", period=5 * MINUTE, grace=5 * MINUTE)
-    now = SystemClock().now()
-    assert sentry.status("ops-daemon", now) == "unknown"
-    (sensor,) = build_heartbeat_sensor(house.config)
-    for beats in (1, 2):
-        with dg.DagsterInstance.ephemeral() as instance:
-            sensor.evaluate_tick(dg.build_sensor_context(instance=instance, resources={"workspace": house}))
-        wait_for(lambda expected=beats: len(outside.check_ins()) == len(outside.beats) == expected)
-        last = max(outside.items_at[-1], outside.beaten_at[-1])
-        assert sentry.status("ops-daemon", last + 9.9 * MINUTE) == "ok"
-        assert check.is_up(last + 9.9 * MINUTE)
-        assert sentry.status("ops-daemon", last + 10.1 * MINUTE) == "missed"
-        assert not check.is_up(last + 10.1 * MINUTE)
-
-
-def test_a_backup_that_does_not_begin_or_does_not_end_is_missed(house: Workspace, outside: Listener) -> None:
-    sentry = SentryMonitors(outside)
-    check = HeartbeatCheck(outside, "/crm-backup", period=timedelta(days=1), grace=60 * MINUTE)
-    with house.ledger.activity("dump", source="crm"):
-        wait_for(lambda: len(outside.check_ins()) == len(outside.beats) == 1)
-        begun, limits = outside.items_at[0], house.source("crm").limits
-        assert sentry.status("crm-backup", begun + limits.lock + limits.total - MINUTE) == "ok"
-        assert sentry.status("crm-backup", begun + limits.lock + limits.total + MINUTE) == "timeout"
-        assert check.is_up(begun + 59 * MINUTE)
-        assert not check.is_up(begun + 61 * MINUTE), "started and not ended within its grace"
-    wait_for(lambda: len(outside.check_ins()) == len(outside.beats) == 2)
-    due = next(CronSim(house.source("crm").every, begun))
-    assert timedelta(hours=11) <= due - begun <= timedelta(hours=12)
-    assert sentry.status("crm-backup", due + 29 * MINUTE) == "ok"
-    assert sentry.status("crm-backup", due + 31 * MINUTE) == "missed"
-    assert check.is_up(begun + timedelta(days=1))
-    assert not check.is_up(begun + timedelta(days=1, hours=2))
-
-
-@pytest.mark.parametrize(
-    ("drills", "expected"),
-    [
-        ({}, "missed"),
-        ({"applications": {"crm": {"sources": ["crm"]}}}, "missed"),
-        ({"scenario": "random_restore_point"}, "unknown"),
-        ({"applications": {"forge": {"sources": ["forge"]}}}, "unknown"),
-        (None, "unknown"),
-    ],
-)
-def test_a_drill_that_is_not_played_is_missed_where_one_is_due(
-    house: Workspace, outside: Listener, tmp_path: Path, drills: dict[str, object] | None, expected: str
+def test_a_silent_daemon_is_told_by_cron_by_the_command_line_and_by_the_web_server(
+    make_house: MakeHouse, hook: Webhook, tmp_path: Path
 ) -> None:
-    document = json.loads((tmp_path / "ops.yaml").read_text(encoding="utf-8"))
-    document["sources"]["forge"] = {**document["sources"]["crm"], "heartbeats": {}}
-    document |= {"drills": drills} if drills is not None else {}
-    (tmp_path / "ops.yaml").write_text(json.dumps(document), encoding="utf-8")
-    house = open_workspace(load_config(tmp_path / "ops.yaml", environ={}))
-    with house.ledger.activity("drill", source="crm"):
-        pass
-    wait_for(lambda: len(outside.check_ins()) == 2)
-    sentry, now = SentryMonitors(outside), outside.items_at[-1]
-    assert sentry.status("crm-drill", now) == ("ok" if expected == "missed" else "unknown")
-    assert sentry.status("crm-drill", now + timedelta(days=8)) == expected
+    house = Workspace(make_house({"slack": hook.url}).config)
+
+    def ops(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, [*words, "--config", str(tmp_path / "ops.yaml")])
+        return done.exit_code, done.output
+
+    ops("alerts", "run")
+    assert SILENT not in hook.texts, "where no daemon ever looked, cron does its work"
+    an_hour_ago = StoppedClock(house.clock.now() - timedelta(hours=1))
+    look(Workspace(house.config, an_hour_ago), watching=True)
+    status, said = ops("status")
+    assert status == 2
+    assert "Dagster's daemon is silent" in said
+    assert "it last looked 1h 0" in said
+    assert "1h 0" in json.loads(ops("status", "--json")[1])["daemon_silent"]["cause"]
+    watch_once(house, inside=True)
+    assert SILENT not in hook.texts, "a daemon that begins to look again does not tell of itself"
+
+    argv = [OPS, "serve", "--port", "0", "--config", tmp_path / "ops.yaml"]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, env={"PATH": os.environ["PATH"]}) as server:
+        try:
+            deadline = time.monotonic() + 60
+            while SILENT not in hook.texts:
+                assert server.poll() is None and time.monotonic() < deadline, hook.texts
+                time.sleep(0.05)
+        finally:
+            server.terminate()
+            server.communicate()
+    assert server.returncode == 0
+    ops("alerts", "run")
+    assert hook.texts.count(SILENT) == 1, "one incident, whoever looks"
+    look(house, watching=True)
+    ops("alerts", "run")
+    assert hook.texts[-1].startswith("[ops] OK this machine: Dagster's daemon is silent")
+    assert json.loads(ops("status", "--json")[1])["daemon_silent"] is None

@@ -1,19 +1,27 @@
 """`ops status`: does every source hold its RPO? Reads the stores; works when Dagster is gone."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from ops_pipelines.cli import output
 from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.ledger.ledger import LedgerError
+from ops_pipelines.watch.alerts.conditions import Condition
+from ops_pipelines.watch.alerts.silence import look_at_daemon
 from ops_pipelines.watch.health import EXIT_STATUS, SourceHealth
 from ops_pipelines.watch.phases import PhaseHealth
 from ops_pipelines.watch.snapshots import look
+from ops_pipelines.watch.trends import TARGET
+from ops_pipelines.workspace import Workspace
 
 
 @output.explained
 def status(
-    steps: Annotated[bool, typer.Option("--steps", help="Every step and store of every source, too.")] = False,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Every step and store of every source, and how it develops.")
+    ] = False,
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:
@@ -21,10 +29,15 @@ def status(
 
     Exit status: 0 fine, 1 attention, 2 broken. Example: ops status --json
     """
-    found = look(output.open_work(config))
+    workspace = output.open_work(config)
+    found, silence = look(workspace), _silence(workspace)
     worst = max(EXIT_STATUS[health.state] for health in found)
+    if silence is not None:
+        worst = output.BROKEN
     if as_json:
-        output.print_json({"ok": worst == output.FINE, "sources": [health.model_dump(mode="json") for health in found]})
+        told = silence and {"what": silence.title, "cause": silence.cause, "next": silence.next}
+        sources = [health.model_dump(mode="json") for health in found]
+        output.print_json({"ok": worst == output.FINE, "sources": sources, "daemon_silent": told})
         return worst
     output.print_table(
         ["source", "state", "recovery point", "age", "rpo", "size", "restore", "copies", "verified"],
@@ -32,13 +45,26 @@ def status(
     )
     if steps:
         output.print_table(
-            ["source", "step", "state", "age", "allowed", "found"],
+            ["source", "step", "state", "age", "allowed", "found", "next"],
             [_step(health.source, phase) for health in found for phase in health.phases],
+        )
+        output.print_table(
+            ["source", "backups in 7 days", "verified in 7 days", "restores took", "grows a day"],
+            [_trends(health) for health in found],
         )
     for health in found:
         if health.state != "OK":
             output.say(f"\n{health.source}: {health.cause}\n  next: [bold]{health.next}[/]")
+    if silence is not None:
+        output.say(f"\n[bold red]{silence.title}[/]: {silence.cause}\n  next: [bold]{silence.next}[/]")
     return worst
+
+
+def _silence(workspace: Workspace) -> Condition | None:
+    """The daemon's silence, as far as the ledger can be read: states are told without it."""
+    with suppress(LedgerError):
+        return next(iter(look_at_daemon(workspace).conditions), None)
+    return None
 
 
 def _step(source: str, phase: PhaseHealth) -> list[str]:
@@ -49,7 +75,26 @@ def _step(source: str, phase: PhaseHealth) -> list[str]:
         human_duration(phase.age) if phase.age is not None else "–",
         human_duration(phase.threshold) if phase.threshold is not None else "–",
         phase.cause,
+        phase.next,
     ]
+
+
+def _trends(health: SourceHealth) -> list[str]:
+    trends = health.trends
+    grows = trends.growth_bytes_per_day
+    return [
+        health.source,
+        _share(trends.backup_success_7d),
+        _share(trends.verify_success_7d),
+        " ".join(f"{seconds:.1f}s" for seconds in trends.restores_s) or "–",
+        "–" if grows is None else f"{'-' if grows < 0 else ''}{human_size(abs(grows))}",
+    ]
+
+
+def _share(rate: float | None) -> str:
+    if rate is None:
+        return "–"
+    return f"{rate:.1%}" if rate >= TARGET else f"[yellow]{rate:.1%}[/], {TARGET:.0%} is the target"
 
 
 def _row(health: SourceHealth) -> list[str]:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
 from statistics import median
 
 from ops_pipelines.clock import human_duration, human_size
@@ -13,6 +12,7 @@ from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.watch.alerts.conditions import Condition
 from ops_pipelines.watch.health import SourceHealth
+from ops_pipelines.watch.trends import daily, growth_by_day
 from ops_pipelines.workspace import Workspace
 
 RULES: Mapping[str, str] = {
@@ -22,7 +22,6 @@ RULES: Mapping[str, str] = {
 }
 _RUNS_AHEAD = 3
 _LOCK_AHEAD = timedelta(days=7)
-_DAY = timedelta(days=1)
 # Fewer days tell nothing of what is usual; small sources jump by nature.
 _USUAL_DAYS, _TIMES_USUAL, _LEAST_SHARE, _LEAST_BYTES = 3, 5, 0.1, 16 * 2**20
 
@@ -92,13 +91,12 @@ def _ending(name: str, store: str, point: RestorePoint, until: datetime | None) 
 
 
 def _growth(name: str, points: Sequence[RestorePoint]) -> Iterator[Condition]:
-    days = _daily(points)
+    days = daily(points)
     if len(days) <= _USUAL_DAYS + 1:
         return
-    sizes = [each.manifest.plain_bytes for each in days]
-    *before, grown = [later - earlier for earlier, later in pairwise(sizes)]
-    usual = max(median(before), 0)
-    if grown > max(_TIMES_USUAL * usual, _LEAST_SHARE * sizes[-2], _LEAST_BYTES):
+    *before, grown = growth_by_day(days)
+    usual, size = max(median(before), 0), days[-1].manifest.plain_bytes
+    if grown > max(_TIMES_USUAL * usual, _LEAST_SHARE * (size - grown), _LEAST_BYTES):
         over = human_duration(days[-1].started_at - days[-2].started_at)
         yield Condition(
             rule="source_grows",
@@ -106,15 +104,6 @@ def _growth(name: str, points: Sequence[RestorePoint]) -> Iterator[Condition]:
             source=name,
             phase="dump",
             title="grows unusually",
-            cause=f"by {human_size(grown)} to {human_size(sizes[-1])} in {over}; usually by {human_size(usual)} a day",
+            cause=f"by {human_size(grown)} to {human_size(size)} in {over}; usually by {human_size(usual)} a day",
             next=f"ops list {name}",
         )
-
-
-def _daily(points: Sequence[RestorePoint]) -> list[RestorePoint]:
-    """The newest restore point and those about a day apart before it, oldest first."""
-    picked: list[RestorePoint] = []
-    for point in reversed(points):
-        if not picked or picked[-1].started_at - point.started_at >= _DAY * 0.95:
-            picked.append(point)
-    return picked[::-1]
