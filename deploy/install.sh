@@ -31,8 +31,8 @@ etc=/etc/ops_pipelines opt=/opt/ops_pipelines
 units=(ops.target ops-code-server.service ops-daemon.service ops-webserver.service ops-operator.service ops-status.service)
 [ "$proxy" = 0 ] || units+=(ops-proxy.service)
 
-say() { echo "install: $*"; }
-do_() { say "$(printf '%q ' "$@")"; [ -n "$dry" ] || "$@"; }
+say() { echo "install: $*" >&2; }
+do_() { say "$(printf "%q " "$@")" >&2; [ -n "$dry" ] || "$@"; }
 fail() { echo "install: $*" >&2; exit 1; }
 on_this_machine() { [ -z "$root" ]; }
 
@@ -76,7 +76,7 @@ packages() {
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     do_ apt-get update -qq
-    do_ env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    do_ env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" > /dev/null
     # Ours takes its ports; yours, if you had one before, is left alone and --no-proxy is for you.
     case " ${missing[*]} " in *" caddy "*) do_ systemctl disable --now caddy.service ;; esac
 }
@@ -91,7 +91,7 @@ release() {
     if [ ! -e "$root$target/complete" ]; then
         say "build release $name"
         if [ -z "$dry" ]; then
-            rm -rf "${root:?}$target.part" "${root:?}$target"
+            rm -rf "$root$target"
             mkdir -p "$root$target"
             python3 -m venv "$root$target"
             "$root$target/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
@@ -103,6 +103,10 @@ release() {
             rm -rf "$source"
             : > "$root$target/complete"
         fi
+    fi
+    # A release that cannot read your ops.yaml is not put to work.
+    if on_this_machine && [ -e $etc/ops.yaml ] && [ -z "$dry" ]; then
+        OPS_RELEASE=$target /usr/local/bin/ops check > /dev/null || fail "nothing was changed"
     fi
     if [ "$(readlink "$root$opt/current" 2> /dev/null)" != "releases/$name" ]; then
         do_ ln -sfn "releases/$name" "$root$opt/current.new"
@@ -175,7 +179,6 @@ databases() {
 start() {
     say "bring Dagster's tables up to date"
     [ -n "$dry" ] || /usr/local/bin/ops --as-dagster instance migrate > /dev/null
-    do_ /usr/local/bin/ops check
     do_ systemctl daemon-reload
     do_ systemctl enable --quiet "${units[@]}"
     if [ -n "$changed" ]; then

@@ -14,4 +14,4 @@ if [ "${1:-}" = --as-dagster ]; then
     shift
     program=dagster
 fi
-exec setpriv --reuid=ops --regid=ops --init-groups --inh-caps=-all /opt/ops_pipelines/current/bin/$program "$@"
+exec setpriv --reuid=ops --regid=ops --init-groups --inh-caps=-all "${OPS_RELEASE:-/opt/ops_pipelines/current}/bin/$program" "$@"

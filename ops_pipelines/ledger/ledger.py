@@ -5,7 +5,7 @@ or, when that process died, by the next one that looks.
 """
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from ops_pipelines.redact import redact
 
 HEAD = "0004"
 _MIGRATIONS = Path(__file__).with_name("migrations")
+_DIED = "the process that worked on it died (killed, crashed or power cut)"
 _MIGRATION_LOCK = 0x6F7073  # any number that is ours
 
 
@@ -126,7 +127,7 @@ class Ledger:
         with self.session() as session:
             orphans = _orphans(session)
             for row in orphans:
-                self._end(session, row, FAILED, "the process that worked on it died (killed, crashed or power cut)")
+                self._end(session, row, FAILED, _DIED)
             session.flush()
             session.expunge_all()
         for row in orphans:
@@ -147,6 +148,14 @@ class Ledger:
             found = _orphans(session)
             session.expunge_all()
         return found
+
+    def died(self, run_ids: Sequence[str]) -> set[str]:
+        """Those runs of an orchestrator whose process died at work, and of which nothing else is under way."""
+        query = select(Activity.run_id, Activity.status, Activity.error).where(Activity.run_id.in_(run_ids))
+        with self.session() as session:
+            rows = session.execute(query).all()
+        alive = {row.run_id for row in rows if row.status == RUNNING}
+        return {row.run_id for row in rows if row.error == _DIED} - alive
 
     def recent(
         self, *, source: str | None = None, kind: str | None = None, since: datetime | None = None, limit: int = 50

@@ -17,6 +17,7 @@ from ops_pipelines.orchestration.assets.verified import build_verified
 from ops_pipelines.orchestration.checks.rpo import build_rpo_check
 from ops_pipelines.orchestration.checks.three_two_one import build_three_two_one_check
 from ops_pipelines.orchestration.drill_job import build_drill_job
+from ops_pipelines.orchestration.history import build_history_job
 from ops_pipelines.orchestration.jobs import build_backup_job
 from ops_pipelines.orchestration.outside import build_heartbeat_sensor
 from ops_pipelines.orchestration.partitions import daily
@@ -43,6 +44,7 @@ def build_definitions(config: Config, *, overrides: Mapping[str, object] | None 
     calendar = daily(workspace)
     job = build_backup_job(config)
     drill = build_drill_job(config)
+    history, purges = build_history_job(config)
     servers, probe_sensors = build_probes(config)
     resources: dict[str, object] = {WORKSPACE: workspace, WATCHER: Watcher(), **(overrides or {})}
     return dg.Definitions(
@@ -55,8 +57,8 @@ def build_definitions(config: Config, *, overrides: Mapping[str, object] | None 
             *build_drill_asset(config),
         ],
         asset_checks=[build(name) for name in config.sources for build in (build_rpo_check, build_three_two_one_check)],
-        jobs=[job, *drill.jobs],
-        schedules=[*build_schedules(config, job), build_retention_schedule(config), *drill.schedules],
+        jobs=[job, history, *drill.jobs],
+        schedules=[*build_schedules(config, job), build_retention_schedule(config), purges, *drill.schedules],
         sensors=[
             build_rpo_sensor(config),
             build_alert_sensor(config),

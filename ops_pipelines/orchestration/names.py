@@ -6,6 +6,7 @@ import dagster as dg
 
 BACKUP_JOB = "backup"
 DRILL_JOB = "dr_drill"
+HISTORY_JOB = "purge_history"
 DRILL_POOL = "dr_drill"
 REPORT_KEY = dg.AssetKey(["backup_report"])
 HEALTH_KEY = dg.AssetKey(["backup_health"])

@@ -6,6 +6,7 @@ What it could not deliver stays in the outbox, and a tick that fails is followed
 import dagster as dg
 
 from ops_pipelines.config.models import Config
+from ops_pipelines.orchestration.history import end_dead_runs
 from ops_pipelines.orchestration.outside import sensor_errors_reported
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.workspace import Workspace
@@ -26,6 +27,8 @@ def build_alert_sensor(config: Config) -> dg.SensorDefinition:
     def alert_watch(context: dg.SensorEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.SkipReason:
         with sensor_errors_reported("alert_watch"):
             done = watch_once(workspace, inside=True)
+            for run_id in end_dead_runs(context.instance, workspace.ledger):
+                context.log.warning(f"ended: run {run_id}, whose process died")
         for subject, said in done.failed:
             context.log.warning(f"not delivered: {subject}: {said}")
         return dg.SkipReason(f"{done.open_incidents} open, {len(done.sent)} sent, {done.depth} waiting")

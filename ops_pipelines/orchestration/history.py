@@ -1,0 +1,105 @@
+"""Dagster's own past: old runs are purged, and runs whose process died are ended. What may go is decided in `backup`.
+
+Dagster keeps every event of every run for ever: a thousand rows a day and source. Its `retention:` covers ticks only.
+"""
+
+from datetime import date, timedelta, timezone
+
+import dagster as dg
+
+from ops_pipelines.backup.history import PastRun, forgettable
+from ops_pipelines.config.models import Config
+from ops_pipelines.ledger.ledger import Ledger
+from ops_pipelines.orchestration import names
+from ops_pipelines.workspace import Workspace
+
+_ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_PAGE = 500
+_PARTITION = ("dagster/partition", "dagster/partition")
+_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
+
+
+class PurgeConfig(dg.Config):
+    """How many days of history are kept whatever they say."""
+
+    older_than_days: int = 90
+
+
+def build_history_job(config: Config) -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
+    """The job that purges old runs, and its weekly schedule, running by default."""
+
+    @dg.op(name="purge", description="Deletes runs that neither the catalogue nor anybody else needs any more.")
+    def purge(context: dg.OpExecutionContext, config: PurgeConfig, workspace: dg.ResourceParam[Workspace]) -> None:
+        deleted = purge_runs(context.instance, workspace, older_than=timedelta(days=config.older_than_days))
+        context.log.info(f"{deleted} runs deleted")
+
+    @dg.job(name=names.HISTORY_JOB, description="Old runs leave Dagster's database; no backup is touched.")
+    def purge_history() -> None:
+        purge()
+
+    schedule = dg.ScheduleDefinition(
+        name="purge_history_weekly",
+        job=purge_history,
+        cron_schedule="50 6 * * 0",
+        execution_timezone=config.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    return purge_history, schedule
+
+
+def purge_runs(instance: dg.DagsterInstance, workspace: Workspace, *, older_than: timedelta) -> int:
+    """Delete the runs that may be forgotten, with what they printed; returns how many."""
+    filters = dg.RunsFilter(statuses=_ENDED, updated_before=workspace.clock.now() - older_than)
+    facts: list[PastRun] = []
+    cursor: str | None = None
+    while page := instance.get_run_records(filters=filters, limit=_PAGE, cursor=cursor):
+        cursor = page[-1].dagster_run.run_id
+        facts += [_facts(instance, workspace.config, record) for record in page]
+    doomed = forgettable(workspace, facts, older_than=older_than)
+    for run_id in doomed:
+        instance.compute_log_manager.delete_logs(prefix=[run_id])
+        instance.delete_run(run_id)
+    return len(doomed)
+
+
+def end_dead_runs(instance: dg.DagsterInstance, ledger: Ledger) -> list[str]:
+    """End the runs that still count as under way although their process died with the code server; returns their ids.
+
+    Dagster itself would believe in them for hours, and keep their source's place in the queue. Raises LedgerError.
+    """
+    running = instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    dead = ledger.died([run.run_id for run in running]) if running else set()
+    for run in running:
+        if run.run_id in dead:
+            instance.report_run_failed(run, "The process of this run died: killed, crashed or power cut.")
+    return sorted(dead)
+
+
+def _facts(instance: dg.DagsterInstance, config: Config, record: dg.RunRecord) -> PastRun:
+    run = record.dagster_run
+    pair = next((each for each in (_PARTITION, _RANGE) if each[0] in run.tags), None)
+    days = [date.fromisoformat(run.tags[name][:10]) for name in pair] if pair else [None, None]
+    return PastRun(
+        id=run.run_id,
+        sources=_sources(config, run),
+        first_day=days[0],
+        last_day=days[1],
+        ended_at=record.update_timestamp.replace(tzinfo=record.update_timestamp.tzinfo or timezone.utc),
+        newest_good=_newest_good(instance, run) == run.run_id,
+    )
+
+
+def _sources(config: Config, run: dg.DagsterRun) -> frozenset[str]:
+    """What a run was about; everything, when it does not say."""
+    named = {key.path[0] for key in run.asset_selection or ()}
+    if (tag := run.tags.get(names.SOURCE_TAG)) in config.sources:
+        named |= set(config.group_of(str(tag)))
+    return frozenset(named or config.sources)
+
+
+def _newest_good(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
+    """The newest run of the same job about the same source that ended well."""
+    tags = {names.SOURCE_TAG: run.tags[names.SOURCE_TAG]} if names.SOURCE_TAG in run.tags else {}
+    good = dg.RunsFilter(job_name=run.job_name, tags=tags, statuses=[dg.DagsterRunStatus.SUCCESS])
+    found = instance.get_runs(filters=good, limit=1)
+    return found[0].run_id if found else None
