@@ -16,7 +16,12 @@ from typing import Any
 
 import pytest
 
+from ops_pipelines.backup.copies import copy_to
+from ops_pipelines.backup.take import take_backup
+from ops_pipelines.config.load import load_config
 from ops_pipelines.engines.postgres.connection import Server
+from ops_pipelines.recovery.verify import verify
+from ops_pipelines.workspace import Workspace
 from tests.sample import crm_server, write_config
 
 PROJECT = Path(__file__).parents[2]
@@ -65,6 +70,17 @@ def shell(tmp_path: Path, crm: Server) -> Shell:
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(PROJECT / name, tmp_path / name)
     return Shell(tmp_path)
+
+
+def back_up(shell: Shell, name: str = "crm", *, proved: bool = True) -> None:
+    """Take, copy and, unless told otherwise, verify a backup: as `ops backup` does, without starting Dagster."""
+    workspace = Workspace(load_config(shell.folder / "ops.yaml", environ={}))
+    manifest = take_backup(workspace, name)
+    point = workspace.catalogue(name).find(manifest.id)
+    assert point is not None
+    copy_to(workspace, point, "nas")
+    if proved:
+        assert verify(workspace, point, store="nas").outcome == "verified"
 
 
 @dataclass

@@ -10,17 +10,12 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from ops_pipelines.backup.copies import copy_to
-from ops_pipelines.backup.take import take_backup
-from ops_pipelines.config.load import load_config
 from ops_pipelines.engines.postgres import clients
 from ops_pipelines.engines.postgres.connection import Server
 from ops_pipelines.recovery import kit as kit_package
-from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.stores.directory import DirectoryStore
-from ops_pipelines.workspace import Workspace
 from tests.conftest import PASSWORD, TestServer, start_server
-from tests.end_to_end.conftest import Shell
+from tests.end_to_end.conftest import Shell, back_up
 from tests.engines.mysql.conftest import TestServer as MariaServer
 from tests.engines.mysql.conftest import mariadb  # noqa: F401
 from tests.sample import MAJOR, flip_byte, write_config
@@ -99,17 +94,6 @@ def backed_up(shell: Shell) -> Shell:
     back_up(shell)
     (shell.folder / "passphrase").write_text(PASSPHRASE + "\n", encoding="utf-8")
     return shell
-
-
-def back_up(shell: Shell, name: str = "crm", *, proved: bool = True) -> None:
-    """Take, copy and, unless told otherwise, verify a backup: as `ops backup` does, without starting Dagster."""
-    workspace = Workspace(load_config(shell.folder / "ops.yaml", environ={}))
-    manifest = take_backup(workspace, name)
-    point = workspace.catalogue(name).find(manifest.id)
-    assert point is not None
-    copy_to(workspace, point, "nas")
-    if proved:
-        assert verify(workspace, point, store="nas").outcome == "verified"
 
 
 def make_kit(shell: Shell, *words: str, expect: int = 0) -> Path:

@@ -15,7 +15,7 @@ import pytest
 from ops_pipelines.engines.postgres import clients
 from ops_pipelines.engines.postgres.connection import Server, session
 from ops_pipelines.errors import SourceError
-from tests.end_to_end.conftest import OPS, Shell
+from tests.end_to_end.conftest import OPS, Shell, back_up
 from tests.sample import MAJOR, crm_server, execute, write_config
 
 
@@ -31,10 +31,9 @@ def own_shell(tmp_path: Path, own: Server) -> Shell:
     """A shell beside it, with one verified backup."""
     write_config(tmp_path, own)
     shell = Shell(tmp_path)
-    made = Shell(tmp_path)
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(Path(__file__).parents[2] / name, tmp_path / name)
-    made.ops("backup")
+    back_up(shell)
     return shell
 
 

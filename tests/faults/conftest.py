@@ -36,7 +36,7 @@ insert into small(v) select 'row ' || i from generate_series(1, 100) i
 """
 
 
-def wait_until(condition: Callable[[], bool], within_s: float = 30) -> None:
+def wait_until(condition: Callable[[], bool], within_s: float = 120) -> None:
     """Poll until it is so."""
     deadline = time.monotonic() + within_s
     while not condition():

@@ -68,7 +68,7 @@ def list_(config: output.ConfigOption = None, as_json: output.JsonOption = False
 def run(config: output.ConfigOption = None, as_json: output.JsonOption = False) -> int:
     """Evaluate every rule and deliver what there is to tell, once: for cron, where no Dagster runs.
 
-    Exit status as of ops alerts list. Example, in a crontab: * * * * * ops alerts run >/dev/null
+    Exit status as of ops alerts list. In a crontab: * * * * * ops alerts run >/dev/null. Example: ops alerts run
     """
     workspace = output.open_work(config)
     done = watch_once(workspace, within=timedelta(minutes=2))
