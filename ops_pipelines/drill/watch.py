@@ -62,16 +62,14 @@ class DrillAlarm:
     def raised(self) -> str:
         """Raise it once, deliver what waits, and look who took it."""
         if not self._raised:
-            _settle(self._drill.workspace, [self._condition])
-            self._raised = True
+            self._raised = _settle(self._drill.workspace, [self._condition])
         deliver(self._drill.workspace, within=_WITHIN)
         return _taken(self._drill, self._condition.key, "opened")
 
     def over(self) -> bool:
         """End it once, deliver what waits, and look whether somebody took it."""
         if not self._ended:
-            _settle(self._drill.workspace, [])
-            self._ended = True
+            self._ended = _settle(self._drill.workspace, [])
         deliver(self._drill.workspace, within=_WITHIN)
         return bool(_taken(self._drill, self._condition.key, "resolved"))
 
@@ -203,6 +201,7 @@ def end_alerts(workspace: Workspace) -> None:
         deliver(workspace, within=_WITHIN)
 
 
-def _settle(workspace: Workspace, conditions: list[Condition]) -> None:
+def _settle(workspace: Workspace, conditions: list[Condition]) -> bool:
+    """Whether it was settled: the alert sensor may just have looked at newer facts, and then it is tried again."""
     look = Look(_PART, frozenset({RULE}), workspace.clock.now(), conditions)
-    settle(workspace.config, AlertLedger(workspace.ledger), look)
+    return settle(workspace.config, AlertLedger(workspace.ledger), look) is not None

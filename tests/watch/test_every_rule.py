@@ -25,7 +25,7 @@ from tests.watch.scenarios import SCENARIOS, World
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "alerts.md"
 # Played where the rest of it is: a server that a drill has stopped.
-ELSEWHERE = {"outage_left": "tests/drill/test_outages.py"}
+ELSEWHERE = dict.fromkeys(("outage_left", "drill_outage"), "tests/drill/test_outages.py")
 EVERY = [rule for part in RULES.values() for rule in part if rule not in ELSEWHERE]
 _SEEN: dict[str, Message] = {}
 
@@ -119,6 +119,7 @@ _PARTS = {
     "daemon": ("Ourselves", "Told by `ops alerts run` in a crontab and by `ops serve`, which do not need the daemon."),
     "standing": ("How things stand", "From the stores, by the clock: these hold when nothing runs at all."),
     "runs": ("Dagster", "From Dagster's own storage, where our code had no chance to write anything down."),
+    "drill": ("Drills", "Told by the drill itself, through the channels that would be used for a real outage."),
 }
 _HEAD = """# Every alert rule
 

@@ -2,12 +2,13 @@
 
 `attempts`, `probes` and `daemon` need the ledger alone; `standing` reads the stores, which may be slow or away, and
 must not hold them up. A new rule is a few lines in one of them, and its name and sentence in `RULES` there. Of a fifth
-part, `runs`, Dagster's sensor brings the facts.
+part, `runs`, Dagster's sensor brings the facts; a drill raises what belongs to `drill` itself.
 """
 
 from collections.abc import Callable, Mapping
 
 from ops_pipelines.errors import OpsError
+from ops_pipelines.ledger.models import RUNNING
 from ops_pipelines.watch.alerts import ahead, attempts, probed, runs, silence, standing
 from ops_pipelines.watch.alerts.conditions import Condition, Look
 from ops_pipelines.watch.health import SourceHealth, source_health
@@ -19,6 +20,9 @@ RULES: Mapping[str, Mapping[str, str]] = {
     "daemon": silence.RULES,
     "standing": {**standing.RULES, **ahead.RULES},
     "runs": runs.RULES,
+    "drill": {
+        "drill_outage": "a drill has stopped a server and waits for this alert; over when it says so, or is dead"
+    },
 }
 """When each rule's condition holds, by part and name."""
 
@@ -59,9 +63,18 @@ def look_at_standing(workspace: Workspace) -> Look:
     return Look("standing", frozenset(RULES["standing"]), now, conditions, frozenset(unknown))
 
 
+def look_at_drill(workspace: Workspace) -> Look:
+    """Ends what a drill that was killed has told; one that lives ends it itself. Raises LedgerError."""
+    rows = workspace.ledger.recent(kind="drill", limit=len(workspace.config.sources))
+    alive = any(row.status == RUNNING for row in rows)
+    unknown = frozenset(workspace.config.sources) if alive else frozenset[str]()
+    return Look("drill", frozenset(RULES["drill"]), workspace.clock.now(), [], unknown)
+
+
 PARTS: Mapping[str, Callable[[Workspace], Look]] = {
     "attempts": look_at_attempts,
     "probes": look_at_probes,
     "daemon": silence.look_at_daemon,
+    "drill": look_at_drill,
     "standing": look_at_standing,
 }
