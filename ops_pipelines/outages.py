@@ -87,6 +87,11 @@ def end_outages(root: Path) -> list[Ended]:
     return found
 
 
+def outages_left(root: Path) -> list[Path]:
+    """The notes of dead drills, which `end_outages` would carry out."""
+    return [path for path, standing in lease.census(root, ours=_OURS) if standing == "dead"]
+
+
 def _start(note: Path) -> None:
     """Start what a note names. Does nothing when that was done."""
     if not note.exists():

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -121,10 +122,14 @@ class Workspace:
         return read_catalogue(self.stores, name)
 
     @contextmanager
-    def locked(self, name: str, *, doing: str) -> Iterator[None]:
-        """Hold a source: no other run of it, in any process, until the block ends. Raises Busy."""
+    def locked(self, name: str, *, doing: str, wait: timedelta | None = None) -> Iterator[None]:
+        """Hold a source: no other run of it, in any process, until the block ends. Raises Busy.
+
+        Args:
+            wait: for another run to end; `limits.lock` unless given.
+        """
         now = self.clock.now()
-        wait = self.source(name).limits.lock
+        wait = wait if wait is not None else self.source(name).limits.lock
         with lease.exclusive(
             self.config.base / "locks" / f"{name}.lock",
             holder=f"{doing}, process {os.getpid()}, since {now:%Y-%m-%d %H:%M:%S} UTC",

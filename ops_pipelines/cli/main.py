@@ -10,6 +10,7 @@ from ops_pipelines.cli.commands.alerts import alerts
 from ops_pipelines.cli.commands.backup import backup
 from ops_pipelines.cli.commands.check import check
 from ops_pipelines.cli.commands.copy import copy
+from ops_pipelines.cli.commands.doctor import doctor
 from ops_pipelines.cli.commands.drill import drill
 from ops_pipelines.cli.commands.kit import kit
 from ops_pipelines.cli.commands.list import list_
@@ -41,6 +42,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "prune": prune_,
     "kit": kit,
     "drill": drill,
+    "doctor": doctor,
     "serve": serve,
 }
 for name, command in _COMMANDS.items():

@@ -20,6 +20,7 @@ _EXAMINERS = {
     "postgres": ("ops_pipelines.engines.postgres.examine", "PostgresExaminer"),
     "mysql": ("ops_pipelines.engines.mysql.examine", "MySQLExaminer"),
     "mongodb": ("ops_pipelines.engines.mongodb.examine", "MongoDBExaminer"),
+    "sqlite": ("ops_pipelines.engines.sqlite.examine", "SQLiteExaminer"),
     "files": ("ops_pipelines.engines.files.examine", "FilesExaminer"),
 }
 

@@ -20,6 +20,7 @@ FLOORS = (
     {"backup", "recovery", "probes"},
     {"watch"},
     {"drill"},
+    {"doctor"},
     {"orchestration", "web"},
     {"cli", "definitions"},
 )

@@ -11,13 +11,17 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from ops_pipelines.clock import human_duration
 from ops_pipelines.vault.manifest import NAME
 from ops_pipelines.vault.stores.s3 import versions
-from ops_pipelines.vault.stores.s3.client import Connection
+from ops_pipelines.vault.stores.s3.client import Connection, code_of
 from ops_pipelines.vault.stores.s3.upload import in_progress
 
 _LITTER_AFTER = timedelta(days=1)
+# What endpoints say that cannot list uploads: nobody can tell then, and nothing is removed.
+_UNLISTED = frozenset({"NotImplemented", "501", "NoSuchUpload"})
 _Litter = tuple[str, Callable[[], object]]
 """What it is, and how it is removed."""
 _OURS = re.compile(r"(?P<point>[a-z][a-z0-9_]*/\d{8}T\d{6}Z-[0-9a-f]+)/[^/]+")
@@ -102,8 +106,12 @@ def _remove_all(connection: Connection, found: Iterable[versions.Version]) -> No
 
 def _unfinished(connection: Connection, prefix: str) -> Iterator[Any]:
     pages = connection.client.get_paginator("list_multipart_uploads").paginate(Bucket=connection.bucket, Prefix=prefix)
-    for page in pages:
-        yield from page.get("Uploads", [])
+    try:
+        for page in pages:
+            yield from page.get("Uploads", [])
+    except ClientError as error:
+        if code_of(error) not in _UNLISTED:
+            raise
 
 
 def _point_of(connection: Connection, key: str) -> str | None:

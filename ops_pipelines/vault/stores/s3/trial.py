@@ -16,6 +16,8 @@ from ops_pipelines.vault.stores.s3.client import Connection, code_of
 from ops_pipelines.vault.stores.s3.upload import digest
 
 _LOCKED_FOR = timedelta(minutes=1)
+# Endpoints without versions have no earlier ones either.
+_UNKNOWN = frozenset({"NotImplemented", "501"})
 _REFUSED = frozenset({"AccessDenied", "403", "ObjectLocked", "InvalidRequest", "WORMProtected"})
 
 
@@ -41,7 +43,7 @@ def _remove_earlier(connection: Connection, key: str) -> None:
         for version in versions.versions(connection, key):
             _erased(connection, version)
     except ClientError as error:
-        if code_of(error) not in _REFUSED:
+        if code_of(error) not in _REFUSED | _UNKNOWN:
             raise
 
 

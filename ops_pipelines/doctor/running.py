@@ -1,0 +1,153 @@
+"""Questions about what runs by itself: the ledger, who watches, Dagster, alerting."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import yaml
+from sqlalchemy import func, select
+
+from ops_pipelines.clock import UTC, human_duration
+from ops_pipelines.doctor.question import Answer, Measure, Question, attention, failed, well
+from ops_pipelines.doctor.shared import Shared
+from ops_pipelines.ledger.alerts import AlertLedger
+from ops_pipelines.ledger.ledger import HEAD
+from ops_pipelines.ledger.models import DELIVERED, WAITING, Evaluation, Health, Outgoing
+from ops_pipelines.probes.dagster import DagsterState, dagster_state
+from ops_pipelines.watch.alerts.channels.registry import open_channel
+from ops_pipelines.watch.alerts.delivery import send
+from ops_pipelines.watch.alerts.message import trial
+
+DAGSTER, ALERTS, LEDGER = "Dagster", "alerts", "ledger"
+_SILENT = timedelta(minutes=10)
+# A part that was never evaluated has a row all the same.
+_BEFORE_US = datetime(2001, 1, 1, tzinfo=UTC)
+
+
+def questions(shared: Shared, *, sending: bool) -> Iterator[Question]:
+    """About what runs by itself.
+
+    Args:
+        sending: send a message through every channel.
+    """
+    yield Question(LEDGER, "whole", lambda: _ledger(shared))
+    yield Question(LEDGER, "watched", lambda: _watched(shared))
+    yield from _of_dagster(shared)
+    channels = shared.workspace.config.alerts.channels
+    if not channels:
+        yield Question(ALERTS, "channels", _nobody)
+    for name in channels:
+        yield Question(ALERTS, name, lambda name=name: _channel(shared, name, sending=sending))  # type: ignore[misc]
+    if channels:
+        yield Question(ALERTS, "delivery", lambda: _delivery(shared))
+
+
+def _ledger(shared: Shared) -> Answer:
+    problems = shared.workspace.ledger.problems()
+    if problems:
+        where = shared.workspace.config.base / "ledger.sqlite"
+        return failed(
+            f"the database is damaged: {problems}",
+            f"mv {where} {where}.damaged   # a new one is made; backups and verdicts are in the stores",
+        )
+    return well(f"schema {HEAD}, whole")
+
+
+def _watched(shared: Shared) -> Answer:
+    """When anything last looked at the recovery points by itself."""
+    with shared.workspace.ledger.session() as session:
+        seen = [session.scalar(select(func.max(Health.watched_at))), session.scalar(select(func.max(Evaluation.at)))]
+    moments = [each for each in seen if isinstance(each, datetime) and each > _BEFORE_US]
+    start = "make up   # or on a server: systemctl start ops-daemon"
+    if not moments:
+        return attention("nobody has ever watched: backups only run when you type them", start)
+    age = shared.workspace.clock.now() - max(moments)
+    allowed = max(_SILENT, shared.workspace.config.web.stale_after)
+    measure = Measure("watched", round(age.total_seconds()), "s", None, allowed.total_seconds())
+    if age > allowed:
+        return failed(f"nobody has watched for {human_duration(age)}: schedules do not run", start, measures=[measure])
+    return well(f"{human_duration(age)} ago", measure)
+
+
+def _of_dagster(shared: Shared) -> Iterator[Question]:
+    if (url := shared.workspace.config.alerts.dagster_url) is None:
+        yield Question(DAGSTER, "web server", _unknown_dagster)
+        return
+    state: list[DagsterState] = []
+
+    def asked() -> DagsterState:
+        return state[0] if state else dagster_state(url)
+
+    yield Question(DAGSTER, "web server", lambda: _code(asked()))
+    yield Question(DAGSTER, "daemons", lambda: _daemons(asked()))
+    yield Question(DAGSTER, "schedules", lambda: _schedules(asked()))
+    yield Question(DAGSTER, "settings", lambda: _settings(asked()))
+
+
+def _unknown_dagster() -> Answer:
+    return attention("nobody asked it: ops.yaml does not say where it is",
+                     "add alerts: {dagster_url: http://127.0.0.1:3000}")  # fmt: skip
+
+
+def _code(state: DagsterState) -> Answer:
+    if state.broken:
+        return failed(
+            f"the code cannot be loaded: {'; '.join(state.broken)}", "ops check; then restart the code server"
+        )
+    return well(f"Dagster {state.version}, the code is loaded")
+
+
+def _daemons(state: DagsterState) -> Answer:
+    if dead := [each for each in state.daemons if not each.healthy]:
+        beats = [each.beat_at for each in dead if each.beat_at is not None]
+        since = f" since {max(beats):%Y-%m-%d %H:%M} UTC" if beats else ", and never were"
+        said = f"{', '.join(each.name.lower() for each in dead)} are not alive{since}"
+        return failed(said, "make up   # or on a server: systemctl restart ops-daemon")
+    return well(f"{len(state.daemons)} alive")
+
+
+def _schedules(state: DagsterState) -> Answer:
+    if state.stopped:
+        names = ", ".join(state.stopped)
+        return failed(f"stopped: {names}", *(f"dagster schedule start {each}   # or sensor; or in the UI: Automation"
+                                             for each in state.stopped))  # fmt: skip
+    if not state.running:
+        return failed("there are none", "ops check; then restart the code server")
+    return well(f"{len(state.running)} schedules and sensors run")
+
+
+def _settings(state: DagsterState) -> Answer:
+    info = yaml.safe_load(state.info) or {}
+    missing = []
+    if not (info.get("run_monitoring") or {}).get("enabled"):
+        missing.append("run_monitoring: {enabled: true}")
+    if "max_concurrent_runs" not in str(info.get("concurrency") or info.get("run_coordinator") or ""):
+        missing.append("concurrency: {runs: {max_concurrent_runs: 4}}")
+    if missing:
+        return attention(
+            "a killed run would be waited for for ever", *(f"add to dagster.yaml: {each}" for each in missing)
+        )
+    return well("killed runs are noticed, concurrent ones are limited")
+
+
+def _nobody() -> Answer:
+    return attention("nobody is told when something breaks",
+                     "add alerts: {channels: {slack: {env: ALERT_SLACK_WEBHOOK}}} to ops.yaml")  # fmt: skip
+
+
+def _channel(shared: Shared, name: str, *, sending: bool) -> Answer:
+    channel = open_channel(name, shared.workspace.config.alerts.channels[name])
+    if not sending:
+        return well("set; to try it: ops doctor --send")
+    return well(send(channel, trial(shared.workspace.clock.now(), name)) or "took a message")
+
+
+def _delivery(shared: Shared) -> Answer:
+    book = AlertLedger(shared.workspace.ledger)
+    stuck = [row for row in book.outbox() if row.status == WAITING and row.error]
+    if stuck:
+        return failed(f"{book.depth()} messages wait: {stuck[0].error}", "ops alerts test; then: ops alerts run")
+    with shared.workspace.ledger.session() as session:
+        last = session.scalar(select(func.max(Outgoing.delivered_at)).where(Outgoing.status == DELIVERED))
+    if last is None:
+        return well("nothing has had to be told yet")
+    return well(f"the last message was taken {human_duration(shared.workspace.clock.now() - last)} ago")

@@ -1,0 +1,193 @@
+"""Questions about one source: can it be reached, dumped, proved, opened again, and how old is its recovery point?"""
+
+import io
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.doctor.configuration import skew
+from ops_pipelines.doctor.question import ASKED_FOR, Answer, Measure, Question, attention, failed, well
+from ops_pipelines.doctor.shared import Shared
+from ops_pipelines.engines.registry import examiner_for
+from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError
+from ops_pipelines.vault import codec
+from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.reader import Copy
+from ops_pipelines.watch.health import EXIT_STATUS, SourceHealth, source_health
+from ops_pipelines.watch.three_two_one import judge
+
+# Dumps grow: with a quarter more than the last one, the next has room.
+_GROWTH = 1.25
+_OF_THIS_MACHINE = ("files", "sqlite")
+
+
+def questions(shared: Shared, name: str) -> Iterator[Question]:
+    """About one source."""
+    source = shared.workspace.source(name)
+    here = source.kind in _OF_THIS_MACHINE
+    limit = ASKED_FOR + source.limits.connect
+    asked = {
+        "readable" if here else "server": _reached,
+        "programs": _programs,
+        "rights": _rights,
+        **({} if here else {"clock": _clock}),
+        "disk": _disk,
+        "key": _key,
+        "recovery point": _recovery_point,
+        "3-2-1": _three_two_one,
+    }
+    for title, ask in asked.items():
+        yield Question(name, title, partial(ask, shared, name), limit)
+
+
+def _reached(shared: Shared, name: str) -> Answer:
+    probe = shared.probe(name)
+    kind = shared.workspace.source(name).kind
+    version = probe.server_version if kind in _OF_THIS_MACHINE else f"{kind} {probe.server_version.split(' (')[0]}"
+    size = Measure(f"{name}_size", probe.size_bytes, "B")
+    return well(f"{version}, {human_size(probe.size_bytes)}", size)
+
+
+def _programs(shared: Shared, name: str) -> Answer:
+    examiner = examiner_for(name, shared.workspace.source(name))
+    try:
+        return well(examiner.programs())
+    except Inconclusive as error:
+        return failed(f"{error.what}: {error.why}", error.next)
+
+
+def _rights(shared: Shared, name: str) -> Answer:
+    lacks = examiner_for(name, shared.workspace.source(name)).lacks()
+    if not lacks:
+        return well("may read everything that is dumped")
+    fix = [line for each in lacks for line in each.grant.splitlines()]
+    said = "; ".join(each.what for each in lacks)
+    return (failed if any(each.needed for each in lacks) else attention)(said, *fix)
+
+
+def _clock(shared: Shared, name: str) -> Answer:
+    there, here = examiner_for(name, shared.workspace.source(name)).clock(), shared.workspace.clock.now()
+    return skew(there - here, "the server", name) if there is not None else well("the server does not tell its own")
+
+
+def _disk(shared: Shared, name: str) -> Answer:
+    """Room below `base` for the next dump, and for a scratch server that takes it in."""
+    newest = shared.catalogue(name).newest
+    try:
+        live = shared.probe(name).size_bytes
+    except OpsError:
+        live = 0  # that has a line of its own; the last backup tells as well
+    if newest is None and not live:
+        return attention("neither the source nor a backup of it tells how much is needed", f"ops doctor {name}")
+    manifest = newest.manifest if newest is not None else None
+    dump = (manifest.size_bytes if manifest is not None else live) * _GROWTH
+    # Parts are decrypted beside the server that takes them in.
+    scratch = (max(live, manifest.plain_bytes) + manifest.plain_bytes if manifest is not None else 2 * live) * _GROWTH
+    base = shared.workspace.config.base
+    free = shutil.disk_usage(_existing(base)).free
+    said = f"{human_size(free)} free, a dump takes {human_size(dump)}, a scratch restore {human_size(scratch)}"
+    measure = Measure(f"{name}_room", free, "B")
+    if free < dump:
+        return failed(said, f"df -h {base}; ops prune --apply", measures=[measure])
+    if free < dump + scratch:
+        return attention(f"{said}: not both", f"df -h {base}; ops prune --apply", measures=[measure])
+    return well(said, measure)
+
+
+def _existing(path: Path) -> Path:
+    return next(each for each in (path, *path.parents) if each.exists())
+
+
+def _key(shared: Shared, name: str) -> Answer:
+    """Open the newest backup in each store, really."""
+    workspace, catalogue = shared.workspace, shared.catalogue(name)
+    encrypt = workspace.source(name).encrypt
+    if encrypt is not None and encrypt.identity is None:
+        return attention(
+            "no identity here: nothing can be verified or restored on this machine",
+            "name one below encrypt.identity, or verify on another machine",
+        )
+    newest: dict[str, RestorePoint] = {store: point for point in catalogue.points for store in point.stores}
+    if not newest:
+        return _tried_key(shared, name)
+    for store, point in newest.items():
+        _open(shared, point, store)
+    opened = ", ".join(f"{point.id} in {store}" for store, point in newest.items())
+    if len({point.id for point in newest.values()}) == 1:
+        opened = f"{next(iter(newest.values())).id} in {', '.join(newest)}"
+    return well(f"{'opens' if encrypt is not None else 'not encrypted; reads'} {opened}")
+
+
+def _tried_key(shared: Shared, name: str) -> Answer:
+    """Without a backup: encrypt something, and open it again."""
+    encrypt, sealed, opened = shared.workspace.source(name).encrypt, io.BytesIO(), io.BytesIO()
+    if encrypt is None:
+        return well("not encrypted")
+    codec.encode(io.BytesIO(b"trial"), sealed, encrypt.age)
+    sealed.seek(0)
+    try:
+        codec.decode(sealed, opened, shared.workspace.identities(name), encrypted=True, compressed=True)
+    except CorruptCopy:
+        return failed(
+            "encrypt.identity opens nothing that is encrypted for encrypt.age",
+            "add its public key to encrypt.age (age-keygen -y KEYFILE), or name the right identity",
+        )
+    return well("opens what it will encrypt; there is no backup yet")
+
+
+def _open(shared: Shared, point: RestorePoint, store: str) -> None:
+    """Read, hash, decrypt and decompress the smallest part. Raises OpsError."""
+    name, manifest = point.manifest.source, point.manifest
+    smallest = min(manifest.parts, key=lambda part: part.size_bytes)
+    copy = Copy(shared.workspace.stores[store], manifest, lambda: shared.workspace.identities(name))
+    try:
+        copy.data(smallest.role)
+    except CorruptCopy as error:
+        ours = {codec.public_key(identity) for identity in shared.workspace.identities(name)}
+        if error.check == "decrypt" and not ours & {*manifest.recipients, ""}:
+            raise OpsError(
+                f"the key does not open {point.id} in {store}",
+                why=f"it was encrypted for {', '.join(manifest.recipients)}",
+                next="put the identity of one of these into encrypt.identity (it is in the recovery kit)",
+            ) from None
+        error.next = error.next or f"ops verify {name} --backup {point.id}; then: ops backup {name}"
+        raise
+
+
+def _recovery_point(shared: Shared, name: str) -> Answer:
+    health = source_health(shared.workspace, name, shared.catalogue(name))
+    measures = []
+    if health.age is not None:
+        warn, rpo = health.warn_after.total_seconds(), health.rpo.total_seconds()
+        measures.append(Measure(f"{name}_recovery_point", round(health.age.total_seconds()), "s", warn, rpo))
+    status = EXIT_STATUS[health.state]
+    if health.state == "STALE" and not _late(health):
+        status = 0
+    said = f"{health.state}: {health.cause}" if status else _proved(health.age, health.rpo)
+    fix = (health.next,) if health.next and status else ()
+    return Answer(("OK", "ATTENTION", "FAILED")[status], said, fix, measures)
+
+
+def _late(health: SourceHealth) -> bool:
+    """Whether it is late for another reason than a drill, which has a line of its own."""
+    steps = [step for step in health.phases if EXIT_STATUS[step.state] and step.phase != "drill"]
+    return bool(steps or health.problems or (health.age is not None and health.age > health.warn_after))
+
+
+def _proved(age: timedelta | None, rpo: timedelta) -> str:
+    assert age is not None
+    return f"verified, {human_duration(age)} old, rpo {human_duration(rpo)}"
+
+
+def _three_two_one(shared: Shared, name: str) -> Answer:
+    workspace = shared.workspace
+    point = shared.catalogue(name).recovery_point
+    found = judge(name, point, workspace.source(name).copies, workspace.stores)
+    if point is None:
+        return attention("nothing is verified yet", f"ops backup {name}")
+    if found.holds:
+        return well(f"{len(found.copies)} copies on {', '.join(found.media)}, off-site: {', '.join(found.offsite)}")
+    return attention("missing " + "; ".join(found.missing), *found.advice)
