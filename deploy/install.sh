@@ -113,7 +113,9 @@ release() {
         do_ mv -T "$root$opt/current.new" "$root$opt/current"
         changed=1
     fi
-    find "$root$opt/releases" -mindepth 1 -maxdepth 1 -printf '%T@ %p\n' 2> /dev/null | sort -rn | tail -n +4 | cut -d' ' -f2- \
+    [ -d "$root$target" ] || return 0
+    touch "$root$target"
+    find "$root$opt/releases" -mindepth 1 -maxdepth 1 -printf '%T@ %p\n' | sort -rn | tail -n +4 | cut -d' ' -f2- \
         | while read -r old; do do_ rm -rf "$old"; done
 }
 
@@ -144,20 +146,22 @@ OPS_TLS=$tls"
 # login FILE NAME: a line `name hash`; the password lies beside it until you have handed it over
 login() {
     [ ! -e "$root$etc/proxy/$1" ] || return 0
+    local hash
     random | once "$etc/proxy/$1.password" 0600 root:root
-    [ -n "$dry" ] || once "$etc/proxy/$1" 0600 root:root \
-        <<< "$2 $({ cat "$root$etc/proxy/$1.password"; echo; } | caddy hash-password 2> /dev/null)"
+    [ -z "$dry" ] || return 0
+    hash=$({ cat "$root$etc/proxy/$1.password"; echo; } | caddy hash-password 2> /dev/null)
+    once "$etc/proxy/$1" 0600 root:root <<< "$2 $hash"
 }
 
 configuration() {
     [ ! -e "$root$etc/ops.yaml" ] || return 0
-    local key
     if [ -n "$dry" ]; then say "write $etc/ops.yaml and $etc/secrets/age.key"; return; fi
-    "$root$opt/current/bin/python" -c 'import pyrage; print(pyrage.x25519.Identity.generate())' \
-        | once $etc/secrets/age.key 0640 root:ops
-    key=$("$root$opt/current/bin/python" -c 'import pyrage, sys; print(pyrage.x25519.Identity.from_str(sys.stdin.read().strip()).to_public())' \
+    local python=$root$opt/current/bin/python identity recipient
+    identity=$("$python" -c 'import pyrage; print(pyrage.x25519.Identity.generate())')
+    once $etc/secrets/age.key 0640 root:ops <<< "$identity"
+    recipient=$("$python" -c 'import pyrage, sys; print(pyrage.x25519.Identity.from_str(sys.stdin.read().strip()).to_public())' \
         < "$root$etc/secrets/age.key")
-    sed "s/age1\.\.\./$key/" deploy/systemd/ops.yaml | once $etc/ops.yaml 0640 root:ops
+    sed "s/age1\.\.\./$recipient/" deploy/systemd/ops.yaml | once $etc/ops.yaml 0640 root:ops
 }
 
 # The login `ops` comes in through the socket as the system's user of that name: there is no password to lose.
