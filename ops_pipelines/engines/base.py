@@ -285,6 +285,10 @@ class Engine(Protocol):
         """
         ...
 
+    def exists(self, name_or_url: str) -> bool:
+        """Whether a target is there already: a database of that name, a folder. Raises SourceError."""
+        ...
+
     def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
         """A new, empty database to restore into, on the source's server or at a URL.
 
@@ -378,6 +382,10 @@ class Swapper(Protocol):
 
     def beside(self, suffix: str) -> str:
         """A name for a target from which a swap is possible; it ends in `suffix`."""
+        ...
+
+    def former(self, suffix: str) -> Sequence[str]:
+        """What the source will be called after such a swap, as a target is named."""
         ...
 
     def swap(self, beside: str, suffix: str) -> str:

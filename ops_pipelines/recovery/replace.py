@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ops_pipelines.engines.base import Emptier, Engine, RestoreFailed, Swapper
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.recovery.choose import choose_store, sentence
+from ops_pipelines.recovery.leftovers import note_former, noted
 from ops_pipelines.recovery.preflight import Ready
 from ops_pipelines.recovery.recorded import recorded
 from ops_pipelines.recovery.restore import Recovered, load_copy, prove, restore_to
@@ -62,30 +63,34 @@ def replace_source(
     safety = _safety(name, take_safety) if isinstance(engine, Swapper) else ""
     tail = secrets.token_hex(3)
     beside = engine.beside(f"_restore_{tail}")
-    recovered = restore_to(workspace, point, beside, store=store, globals_too=globals_too, progress=progress)
-    if not recovered.good:
-        failed = "; ".join(f"{each.name}: {each.detail}" for each in recovered.checks if not each.passed)
-        raise SafetyRefusal(
-            f"{name} was not replaced: what {point.id} brought back is not as it was",
-            why=failed,
-            safe=f"{name} is untouched; the restore is in {beside}",
-            next=f"look at {beside}; try another copy (--from) or an older backup: ops list {name}",
+    with noted(workspace, name, beside, point.id, "replacement"):
+        recovered = restore_to(
+            workspace, point, beside, store=store, globals_too=globals_too, note=False, progress=progress
         )
-    if not isinstance(engine, Swapper) and (safety := _safety(name, take_safety)):
-        _proved(workspace, name, safety, progress)
-    progress("swap", 0, None)
-    with recorded(
-        workspace, "replace", source=name, backup_id=point.id, store=recovered.store, warnings=recovered.warnings
-    ) as entry:
-        entry.meta = {"safety": safety, "beside": beside}
-        with workspace.locked(name, doing="restore into production"):
-            if isinstance(engine, Swapper):
-                kept = _swapped(engine, name, point.id, beside, f"_before_{tail}")
-            else:
-                kept = ""
-                _reloaded(workspace, engine, point, recovered, safety, progress)
-                engine.discard(beside)
-        entry.meta = {**entry.meta, "kept": kept}
+        if not recovered.good:
+            failed = "; ".join(f"{each.name}: {each.detail}" for each in recovered.checks if not each.passed)
+            raise SafetyRefusal(
+                f"{name} was not replaced: what {point.id} brought back is not as it was",
+                why=failed,
+                safe=f"{name} is untouched; the restore is in {beside}",
+                next=f"look at {beside}; try another copy (--from) or an older backup: ops list {name}",
+            )
+        if not isinstance(engine, Swapper) and (safety := _safety(name, take_safety)):
+            _proved(workspace, name, safety, progress)
+        progress("swap", 0, None)
+        with recorded(
+            workspace, "replace", source=name, backup_id=point.id, store=recovered.store, warnings=recovered.warnings
+        ) as entry:
+            entry.meta = {"safety": safety, "beside": beside}
+            with workspace.locked(name, doing="restore into production"):
+                if isinstance(engine, Swapper):
+                    note_former(workspace, name, engine.former(f"_before_{tail}"), point.id)
+                    kept = _swapped(engine, name, point.id, beside, f"_before_{tail}")
+                else:
+                    kept = ""
+                    _reloaded(workspace, engine, point, recovered, safety, progress)
+                    engine.discard(beside)
+            entry.meta = {**entry.meta, "kept": kept}
     return Replaced(recovered, safety, kept, round(time.monotonic() - started, 3))
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from ops_pipelines.engines.base import Engine, Restored, RestoreFailed
@@ -10,6 +10,7 @@ from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SourceErro
 from ops_pipelines.recovery.assertions import run_assertions, run_checks
 from ops_pipelines.recovery.choose import choose_store, sentence
 from ops_pipelines.recovery.compare import compare
+from ops_pipelines.recovery.leftovers import noted
 from ops_pipelines.recovery.preflight import Ready, look_ahead
 from ops_pipelines.recovery.recorded import recorded
 from ops_pipelines.recovery.refuse import refuse_sources
@@ -55,6 +56,7 @@ def restore_to(
     store: str | None = None,
     only: Sequence[str] = (),
     globals_too: bool = False,
+    note: bool = True,
     progress: Progress = silent,
 ) -> Recovered:
     """Restore into a new database or folder and assert what came back.
@@ -64,6 +66,7 @@ def restore_to(
         store: where to fetch from; the nearest copy unless given.
         only: nothing but these tables, schemas, collections or paths.
         globals_too: roles and accounts as well.
+        note: what is left of the target after a kill is to be found by `leftovers`; the caller sees to that otherwise.
     Raises:
         SafetyRefusal: the target is a source, or is not empty.
         NotReady: something stands in the way; nothing was begun.
@@ -78,11 +81,14 @@ def restore_to(
         engine = workspace.engine(name)
         warnings += refuse_sources(workspace, name, to)
         ready = look_ahead(workspace, copy, to, only)
-        url = engine.create_target(to, manifest.engine)
-        with _explained(name, point.id, to):
-            restored = load_copy(workspace, engine, copy, url, ready.only, globals_too=globals_too, progress=progress)
-            compared = time.monotonic()
-            checks = prove(workspace, engine, manifest, url, ready, restored)
+        with noted(workspace, name, to, point.id) if note else nullcontext():
+            url = engine.create_target(to, manifest.engine)
+            with _explained(name, point.id, to):
+                restored = load_copy(
+                    workspace, engine, copy, url, ready.only, globals_too=globals_too, progress=progress
+                )
+                compared = time.monotonic()
+                checks = prove(workspace, engine, manifest, url, ready, restored)
         phases = {"fetch": round(copy.fetch_s, 3), **restored.seconds, "prove": round(time.monotonic() - compared, 3)}
         seconds = round(time.monotonic() - started, 3)
         recovered = Recovered(

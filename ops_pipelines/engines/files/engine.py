@@ -172,6 +172,10 @@ class FilesEngine:
             return folders.url_of(folders.folder_of(name_or_url))
         return folders.url_of(self._source.paths[0].resolve().parent / name_or_url)
 
+    def exists(self, name_or_url: str) -> bool:
+        """Whether there is such a folder."""
+        return folders.folder_of(self.locate(name_or_url)).exists()
+
     def is_source(self, name_or_url: str) -> bool:
         """Whether a folder is, holds or lies in one of the source's. What names no folder is none of them."""
         if not name_or_url.startswith(("/", "file://")):
@@ -224,6 +228,10 @@ class FilesEngine:
                 next=f"restore beside them (ops restore {self._name} --to FOLDER), then move what you need",
             )
         return f".{self._name}{suffix}"
+
+    def former(self, suffix: str) -> Sequence[str]:
+        """The folders' paths after a swap; see `Swapper`."""
+        return [f"{real}{suffix}" for _, real in folders.distinct(self._source.paths)]
 
     def swap(self, beside: str, suffix: str) -> str:
         """Exchange each folder with its restored one, in one step each; see `Swapper`."""

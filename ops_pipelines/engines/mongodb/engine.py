@@ -159,6 +159,11 @@ class MongoDBEngine:
     def _server(self, url: str) -> Server:
         return Server(url, connect=self._source.limits.connect, stall=self._source.limits.stall)
 
+    def exists(self, name_or_url: str) -> bool:
+        """Whether a database of that name has any collection: without one there is none."""
+        with connected(self._locate(name_or_url)) as database:
+            return bool(database.list_collection_names())
+
     def is_source(self, name_or_url: str) -> bool:
         """Whether a target is this very source, however it is spelled."""
         if not name_or_url.startswith(("mongodb://", "mongodb+srv://")) and not is_name(name_or_url):

@@ -90,6 +90,12 @@ def create(target: Server, facts: Mapping[str, JsonValue]) -> Server:
     return target
 
 
+def exists(target: Server) -> bool:
+    """Whether the database is there. Raises SourceError."""
+    with session(target.at(""), limit=_LIMIT) as opened:
+        return bool(opened.rows("select 1 from information_schema.schemata where schema_name = %s", [target.database]))
+
+
 def drop(target: Server) -> None:
     """Drop the database `target` names. Raises SourceError."""
     with session(target.at(""), limit=_LIMIT) as opened:

@@ -282,6 +282,10 @@ class MySQLEngine:
         """The URL of a target; a bare name is a database on the source's server."""
         return self._locate(name_or_url).url()
 
+    def exists(self, name_or_url: str) -> bool:
+        """Whether there is a database of that name."""
+        return database.exists(self._locate(name_or_url))
+
     def is_source(self, name_or_url: str) -> bool:
         """Whether a target is this very source, however it is spelled."""
         if is_url(name_or_url) and not speaks(name_or_url):

@@ -263,6 +263,10 @@ class PostgresEngine:
         """The name of a database beside the source; see `Swapper`."""
         return targets.with_suffix(self.server().database, suffix)
 
+    def former(self, suffix: str) -> Sequence[str]:
+        """The database's name after a swap; see `Swapper`."""
+        return [targets.with_suffix(self.server().database, suffix)]
+
     def swap(self, beside: str, suffix: str) -> str:
         """Rename the source away and a restored database into its place; see `Swapper`."""
         return targets.swap(self.server(), self._locate(beside), suffix)
@@ -278,6 +282,10 @@ class PostgresEngine:
     def address(self, name_or_url: str) -> str:
         """The psql command that opens a target, without its password."""
         return f"psql {shlex.quote(self._locate(name_or_url).shown())}"
+
+    def exists(self, name_or_url: str) -> bool:
+        """Whether there is a database of that name."""
+        return targets.exists(self._locate(name_or_url))
 
     def is_source(self, name_or_url: str) -> bool:
         """Whether a target is this very source, however it is spelled; what is of another kind is not."""

@@ -163,6 +163,12 @@ def _disconnecting(cutter: Session, *databases: str) -> Iterator[None]:
         thread.join()
 
 
+def exists(target: Server) -> bool:
+    """Whether the database is there. Raises SourceError."""
+    with maintenance(target) as opened:
+        return bool(opened.rows("select 1 from pg_database where datname = %s", [target.database]))
+
+
 def drop(server: Server) -> None:
     """Drop a database that we made, whoever is connected to it. Raises SourceError."""
     with maintenance(server) as opened:

@@ -1,0 +1,82 @@
+"""`ops leftovers`: what unfinished restores made, and what replacements kept. A dry run until told otherwise."""
+
+from typing import Annotated
+
+import typer
+
+from ops_pipelines.cli import output
+from ops_pipelines.errors import OpsError, SafetyRefusal
+from ops_pipelines.recovery.choose import sentence
+from ops_pipelines.recovery.leftovers import Leftover, leftovers, remove
+
+_WHAT = {
+    "restore": "a restore that did not finish",
+    "replacement": "restored to take the source's place, and did not",
+    "former": "what the source held before it was replaced",
+}
+
+
+@output.explained
+def leftovers_(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[TARGET]...", help="All unless named.")] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Remove; without it nothing is.")] = False,
+    config: output.ConfigOption = None,
+    as_json: output.JsonOption = False,
+) -> int:
+    """List databases and folders that restores left behind; with --apply, remove them.
+
+    What a replacement left is only removed when it is named. Never a source, never what was there before the restore,
+    never what holds more than its backup. Exit status: 0 nothing is left, 1 something is, 3 a removal was
+    refused. Example: ops leftovers crm_restored --apply
+    """
+    workspace = output.open_work(config)
+    found = [each for each in leftovers(workspace) if not names or each.to in names]
+    unknown = sorted(set(names or ()) - {each.to for each in found})
+    if unknown:
+        raise OpsError(f"{', '.join(unknown)} is no leftover of ours", next="ops leftovers lists them")
+    refusals: dict[str, OpsError] = {}
+    removed: list[Leftover] = []
+    for each in found if apply else ():
+        if each.purpose != "restore" and not names:
+            continue
+        try:
+            remove(workspace, each)
+            removed.append(each)
+        except OpsError as error:
+            refusals[each.id] = error
+    if as_json:
+        documents = [
+            {**each.model_dump(mode="json"), "removed": each in removed, "refused": _why(refusals.get(each.id))}
+            for each in found
+        ]
+        output.print_json({"ok": len(removed) == len(found), "applied": apply, "leftovers": documents})
+    else:
+        _tell(found, removed, refusals, apply)
+    if any(isinstance(error, SafetyRefusal) for error in refusals.values()):
+        return SafetyRefusal.exit_status
+    return output.FINE if len(removed) == len(found) else output.ATTENTION
+
+
+def _tell(found: list[Leftover], removed: list[Leftover], refusals: dict[str, OpsError], apply: bool) -> None:
+    rows = [
+        [
+            each.source,
+            output.escaped(each.to),
+            f"{each.at:%Y-%m-%d %H:%M} UTC",
+            _WHAT[each.purpose],
+            "removed" if each in removed else output.escaped(_why(refusals.get(each.id)) or each.problem or "is there"),
+        ]
+        for each in found
+    ]
+    if rows:
+        output.print_table(["source", "left", "since", "what it is", "now"], rows)
+    else:
+        output.say("nothing is left of any restore")
+    for error in refusals.values():
+        output.errors.print(f"[yellow]next:[/] {output.escaped(error.next)}")
+    if rows and not apply:
+        output.say("next: ops leftovers --apply; what a replacement left is only removed when it is named")
+
+
+def _why(error: OpsError | None) -> str:
+    return sentence(error) if error is not None else ""

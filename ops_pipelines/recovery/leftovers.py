@@ -1,0 +1,228 @@
+"""Targets that a restore made and did not finish, and what a replacement kept: noted, listed, removed when told to.
+
+A note is on the disk before its target is made, and is held by a kernel lock as long as the restore lives; so whatever
+is noted and not held was left by a failure or a kill. Nothing is removed that was there before, that is a source, or
+that holds anything the backup does not have: somebody works with it then. Targets given as URLs are not noted: a URL
+may hold a password, and without it they are not found again.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from ops_pipelines import lease
+from ops_pipelines.engines.base import Contents, Emptier, Engine, Swapper
+from ops_pipelines.engines.files.folders import folder_of
+from ops_pipelines.errors import Busy, OpsError, SafetyRefusal
+from ops_pipelines.recovery.refuse import refuse_sources
+from ops_pipelines.recovery.verify import fingerprint_of
+from ops_pipelines.vault.reader import Copy
+from ops_pipelines.workspace import Workspace
+
+Purpose = Literal["restore", "replacement", "former"]
+_NAMED = 3
+
+
+class Leftover(BaseModel):
+    """One target, as it was noted.
+
+    Attributes:
+        to: the name beside the source, or the folder.
+        purpose: a restore that was not finished, one beside a source that was not replaced, or what a replacement kept.
+        problem: why it is not known whether it is still there.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Literal[1] = 1
+    id: str
+    source: str
+    backup_id: str
+    to: str
+    purpose: Purpose
+    at: AwareDatetime
+    problem: str = ""
+
+
+@contextmanager
+def noted(workspace: Workspace, name: str, to: str, backup_id: str, purpose: Purpose = "restore") -> Iterator[None]:
+    """Note a target around the block that makes and fills it; what a failed or killed block made stays noted.
+
+    Args:
+        name: the source whose engine makes it.
+    Raises:
+        SafetyRefusal: from the block; it says so when the target is what an earlier restore left.
+        SourceError: whether the target is there cannot be found out.
+    """
+    engine = workspace.engine(name)
+    if not _is_plain(workspace, name, to):
+        yield
+        return
+    if engine.exists(to):
+        try:
+            yield
+        except SafetyRefusal as error:
+            if _left(workspace, name, to):
+                error.next = f"it is what a restore left that did not finish: ops leftovers {to} --apply, then again"
+            raise
+        for each in _left(workspace, name, to):
+            _forget(workspace, each.id)  # it was killed before it had brought anything, and this one has filled it
+        return
+    left = _made(workspace, name, to, backup_id, purpose)
+    with _held(workspace, left.id):
+        _write(workspace, left)
+        try:
+            yield
+        except BaseException:
+            if not _is_there(engine, to):
+                _forget(workspace, left.id)
+            raise
+        _forget(workspace, left.id)
+
+
+def _left(workspace: Workspace, name: str, to: str) -> list[Leftover]:
+    return [each for each in leftovers(workspace) if (each.source, each.to) == (name, to)]
+
+
+def _made(workspace: Workspace, name: str, to: str, backup_id: str, purpose: Purpose) -> Leftover:
+    return Leftover(
+        id=secrets.token_hex(6), source=name, backup_id=backup_id, to=to, purpose=purpose, at=workspace.clock.now()
+    )
+
+
+def note_former(workspace: Workspace, name: str, names: Sequence[str], backup_id: str) -> None:
+    """Note what a source will be called when it is replaced, before it is."""
+    for each in names:
+        _write(workspace, _made(workspace, name, each, backup_id, "former"))
+
+
+def leftovers(workspace: Workspace) -> list[Leftover]:
+    """Everything that is noted, still there, and that no living restore works on; the oldest first."""
+    found = []
+    for each in _notes(workspace):
+        try:
+            with _held(workspace, each.id):
+                if workspace.engine(each.source).exists(each.to):
+                    found.append(each)
+                else:
+                    _forget(workspace, each.id)
+        except Busy:
+            continue
+        except OpsError as error:
+            found.append(each.model_copy(update={"problem": error.what}))
+    return sorted(found, key=lambda each: each.at)
+
+
+def remove(workspace: Workspace, left: Leftover) -> None:
+    """Remove a leftover: the database or folder, and the note of it.
+
+    Raises:
+        SafetyRefusal: it is a source by now, or holds what the backup does not have.
+        OpsError: it cannot be reached.
+    """
+    engine = workspace.engine(left.source)
+    assert isinstance(engine, (Swapper, Emptier))
+    refuse_sources(workspace, left.source, left.to)
+    if left.purpose != "former":
+        url = engine.locate(left.to)
+        found = engine.contents(url, "counts")
+        strange = _strange(_held_by(workspace, left), found)
+        if workspace.source(left.source).kind == "files" and (other := _files_below(url) - found.rows) > 0:
+            strange.append(f"{other} files elsewhere in it")
+        if strange:
+            more = f" and {len(strange) - _NAMED} more" if len(strange) > _NAMED else ""
+            why = (
+                f"it holds what {left.backup_id} does not: {', '.join(strange[:_NAMED])}{more}; somebody works with it"
+            )
+            raise _not_removed(left, why, f"look at it: {engine.address(left.to)}; drop it by hand if you are sure")
+    engine.discard(left.to)
+    _forget(workspace, left.id)
+
+
+def _held_by(workspace: Workspace, left: Leftover) -> Contents:
+    point = workspace.catalogue(left.source).find(left.backup_id)
+    held = None
+    if point is not None:
+        store = workspace.stores[point.stores[0]]
+        held = fingerprint_of(Copy(store, point.manifest, lambda: workspace.identities(left.source)))
+    if held is None or held.level == "off":
+        why = f"{left.backup_id} is gone, or says nothing of its contents: it cannot be told whether it holds more"
+        raise _not_removed(left, why, "drop it by hand if you are sure")
+    return held
+
+
+def _strange(held: Contents, found: Contents) -> list[str]:
+    """What a target holds beyond what its backup brings."""
+    more = [name for name in found.objects if name not in held.objects]
+    fuller = [
+        f"{name} ({facts.rows} rows)"
+        for name, facts in found.tables.items()
+        if name not in held.unsteady and (name not in held.tables or facts.rows > held.tables[name].rows)
+    ]
+    return sorted({*more, *fuller})
+
+
+def _files_below(url: str) -> int:
+    return sum(path.is_file() and not path.is_symlink() for path in folder_of(url).rglob("*"))
+
+
+def _not_removed(left: Leftover, why: str, following: str) -> SafetyRefusal:
+    return SafetyRefusal(f"{left.to} was not removed", why=why, safe="nothing was changed", next=following)
+
+
+def _is_plain(workspace: Workspace, name: str, to: str) -> bool:
+    """Whether a target is a mere name or folder: nothing else is sure to hold no password."""
+    return workspace.source(name).kind == "files" or not ("://" in to or "=" in to)
+
+
+def _is_there(engine: Engine, to: str) -> bool:
+    try:
+        return engine.exists(to)
+    except OpsError:
+        return True
+
+
+# -- notes ----------------------------------------------------------------------------------------------
+
+
+def _directory(workspace: Workspace) -> Path:
+    return workspace.config.base / "targets"
+
+
+@contextmanager
+def _held(workspace: Workspace, left_id: str) -> Iterator[None]:
+    """Raises Busy when its restore lives."""
+    path = _directory(workspace) / f"{left_id}.lock"
+    with lease.exclusive(path, holder=f"process {os.getpid()}", wait=timedelta(0), what=left_id):
+        yield
+
+
+def _write(workspace: Workspace, left: Leftover) -> None:
+    path = _directory(workspace) / f"{left.id}.json"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".new")
+    unfinished.write_text(left.model_dump_json(exclude={"problem"}), encoding="utf-8")
+    lease.flush(unfinished)
+    unfinished.replace(path)
+    lease.flush(path.parent)
+
+
+def _notes(workspace: Workspace) -> list[Leftover]:
+    found = []
+    for path in sorted(_directory(workspace).glob("*.json")):
+        try:
+            found.append(Leftover.model_validate_json(path.read_bytes()))
+        except (OSError, ValidationError):
+            continue  # gone meanwhile
+    return found
+
+
+def _forget(workspace: Workspace, left_id: str) -> None:
+    for suffix in (".json", ".lock"):
+        (_directory(workspace) / f"{left_id}{suffix}").unlink(missing_ok=True)

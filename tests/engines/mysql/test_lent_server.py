@@ -1,0 +1,79 @@
+"""`verify.server` for MariaDB: proof on a lent server, and a killed proof or restore that is found again."""
+
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ops_pipelines.backup.take import take_backup
+from ops_pipelines.engines.mysql import clients
+from ops_pipelines.engines.mysql.server import private_server
+from ops_pipelines.errors import SafetyRefusal
+from ops_pipelines.recovery.leftovers import leftovers, remove
+from ops_pipelines.recovery.verify import verify
+from tests.conftest import Made
+from tests.engines.mysql.conftest import CANARY, TestServer, wait_until
+from tests.recovery.test_leftovers import kill_restore
+from tests.recovery.test_lent_server import lend, newest
+
+ROOT = Path(__file__).parents[3]
+ROWS = 60_000
+
+
+@pytest.fixture(scope="module")
+def lent(mariadb: TestServer) -> Iterator[TestServer]:
+    """A server that nobody minds."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ops-lent-") as directory,
+        private_server(
+            clients.for_server(clients.MARIADB, (10, 3)), Path(directory), user="lent", password=CANARY, settings={}
+        ) as server,
+    ):
+        yield TestServer(Path(directory), server)
+
+
+def databases(server: TestServer, like: str) -> set[str]:
+    return {name for (name,) in server.sql(f"show databases like '{like}'")}
+
+
+def test_a_lent_server_proves_and_a_killed_proof_or_restore_leaves_nothing_for_long(
+    mariadb: TestServer, lent: TestServer, protect: Callable[..., Made]
+) -> None:
+    name = mariadb.new_database()
+    mariadb.sql(
+        "create table t (id int primary key, v varchar(64))",
+        f"insert into t select seq, md5(seq) from seq_1_to_{ROWS}",
+        "create view v as select count(*) from t",
+        database=name,
+    )
+    made = protect(mariadb.url(name), copies=[])
+    take_backup(made.workspace, "crm")
+    with pytest.raises(SafetyRefusal, match="is the server of source crm"):
+        verify(lend(made, mariadb.url("mysql")), newest(made.workspace))
+    workspace = lend(made, lent.url("mysql"))
+    lent.sql("create database verify_0123456789abcdef")  # looks like ours, and is not
+    others = {"verify_0123456789abcdef"}
+    verdict = verify(workspace, newest(workspace))
+    assert (verdict.outcome, verdict.failed, databases(lent, "verify%")) == ("verified", [], others)
+
+    argv = [sys.executable, "-m", "tests.faults.worker", "verify", str(made.path / "ops.yaml")]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL) as worker:
+        wait_until(lambda: len(databases(lent, "verify%")) == 2)
+        worker.send_signal(signal.SIGKILL)
+    assert len(databases(lent, "verify%")) == 2
+    workspace.sweep()
+    assert databases(lent, "verify%") == others
+
+    to = f"{name}_left"
+    kill_restore(made, to, lambda: bool(databases(mariadb, to)))
+    [left] = leftovers(workspace)
+    mariadb.sql("create table if not exists orders (id int)", database=to)
+    with pytest.raises(SafetyRefusal, match="was not removed"):
+        remove(workspace, left)
+    mariadb.sql("drop table orders", database=to)
+    remove(workspace, left)
+    assert (databases(mariadb, to), databases(mariadb, name)) == (set(), {name})
