@@ -13,6 +13,7 @@ from ops_pipelines.cli.commands.copy import copy
 from ops_pipelines.cli.commands.doctor import doctor
 from ops_pipelines.cli.commands.drill import drill
 from ops_pipelines.cli.commands.kit import kit
+from ops_pipelines.cli.commands.leftovers import leftovers_
 from ops_pipelines.cli.commands.list import list_
 from ops_pipelines.cli.commands.prune import prune_
 from ops_pipelines.cli.commands.restore import restore
@@ -37,6 +38,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_,
     "status": status,
     "restore": restore,
+    "leftovers": leftovers_,
     "copy": copy,
     "adopt": adopt_,
     "prune": prune_,
