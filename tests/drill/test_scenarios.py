@@ -1,18 +1,33 @@
 """Every scenario, against real servers, with a Ceph gateway as what survives."""
 
+import json
 import secrets
 import shutil
 import sys
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
+from ops_pipelines.backup.copies import copy_to
+from ops_pipelines.backup.take import take_backup
 from ops_pipelines.drill.report.keep import read_report
 from ops_pipelines.drill.run import Drilled, run_drill
+from ops_pipelines.drill.scenarios.random_restore_point import choose
 from ops_pipelines.ledger.models import FAILED
+from ops_pipelines.recovery.kit.kit import Sealing, make_kit
+from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.watch.phases import PhaseHealth, phases_of
+from ops_pipelines.watch.snapshots import look
+from ops_pipelines.web.page import status_page
 from tests.conftest import TestServer
-from tests.drill.conftest import House, bucket_of, build
+from tests.drill.conftest import PASSPHRASE, House, bucket_of, build
+from tests.engines.mongodb.conftest import TestServer as MongoServer
+from tests.engines.mongodb.conftest import mongo  # noqa: F401
+from tests.engines.mysql.conftest import TestServer as MariaServer
+from tests.engines.mysql.conftest import mariadb  # noqa: F401
+from tests.sample import StoppedClock
 from tests.servers.ceph import Ceph
 from tests.watch.receivers import Webhook
 
@@ -46,7 +61,7 @@ def assert_passed(house: House, drilled: Drilled) -> None:
     assert house.leftovers() == []
 
 
-def test_total_loss_recovers_the_application_from_the_bucket_and_the_kit_alone(house: House) -> None:
+def test_total_loss_recovers_the_application_from_the_bucket_and_the_kit_alone(house: House, channel: Webhook) -> None:
     assert drill_phase(house, "crm").state == "NEVER"
     for name in ("age.key", "restic", "url"):  # gone with the machine
         (house.path / name).unlink()
@@ -61,9 +76,50 @@ def test_total_loss_recovers_the_application_from_the_bucket_and_the_kit_alone(h
     assert report.stores == ["far"] and report.started_by == "an auditor" and report.by_hand[0].passed
     assert drill_phase(house, "crm").state == "OK"
     assert "43" in group.checks[2].detail
+    look(house.workspace(), watching=True)
+    assert "total_loss passed" in status_page(house.workspace())
     again = run_drill(house.workspace(), "total_loss").report
     assert {again.by_hand[0].source, report.by_hand[0].source} == {"crm", "uploads"}  # they take turns
     assert again.groups[0].sources[0].past_s == [group.sources[0].took_s]
+    for days, told in ((34, False), (36, True)):
+        watch_once(replace(house.workspace(), clock=StoppedClock(datetime.now(timezone.utc) + timedelta(days=days))))
+        assert any("crm: drill overdue" in text for text in channel.texts) is told
+
+
+def test_total_loss_brings_every_other_engine_back_from_the_gateway_too(
+    house: House,
+    mariadb: MariaServer,  # noqa: F811
+    mongo: MongoServer,  # noqa: F811
+) -> None:
+    shop, desk = mariadb.new_database(), mongo.new_database()
+    mariadb.sql("create table t (id int primary key auto_increment, word text)", database=shop)
+    mariadb.sql("insert into t (word) values ('žluť'), ('x')", "create user gone@'10.%'", database=shop)
+    mariadb.sql("grant all on *.* to gone@'10.%'")
+    mariadb.sql("create definer=gone@'10.%' view v as select word from t", database=shop)
+    mariadb.sql("create definer=gone@'10.%' view w as select word from v", database=shop)
+    desk.tickets.insert_many([{"n": n} for n in range(30)])
+    document = json.loads((house.path / "ops.yaml").read_text("utf-8"))
+    for name, url in (("shop", mariadb.url(shop)), ("desk", mongo.url(desk.name))):
+        (house.path / name).write_text(url, encoding="utf-8")
+        document["sources"][name] = {"kind": "mysql" if name == "shop" else "mongodb", "url": {"file": name}}
+    house.change(sources=document["sources"])
+    workspace = house.workspace()
+    make_kit(workspace, house.path / "ops.yaml", house.path / "kit", Sealing(PASSPHRASE), new_identity=False)
+    for name in ("shop", "desk"):
+        taken = take_backup(workspace, name)
+        point = workspace.catalogue(name).find(taken.id)
+        assert point is not None
+        copy_to(workspace, point, "far")
+    drilled = run_drill(house.workspace(), "total_loss", applications=("shop", "desk"))
+    assert_passed(house, drilled)
+    found = {each.source: each for group in drilled.report.groups for each in group.sources}
+    assert {(each.kind, each.store, each.rows) for each in found.values()} == {
+        ("mysql", "far", 2),
+        ("mongodb", "far", 30),
+    }
+    (by_hand,) = drilled.report.by_hand
+    assert by_hand.source == "shop" or shutil.which("mongorestore")
+    assert mariadb.sql("select count(*) from t", database=shop) == [(2,)]  # production was not touched
 
 
 def test_corruption_goes_back_to_the_older_one_and_counts_the_rows(house: House) -> None:
@@ -89,6 +145,8 @@ def test_an_outage_is_noticed_told_and_its_end_too(house: House, channel: Webhoo
 
 def test_an_outage_that_nobody_is_told_of_fails_the_drill(house: House, channel: Webhook) -> None:
     channel.always.status = 500
+    drills = json.loads((house.path / "ops.yaml").read_text("utf-8"))["drills"]
+    house.change(drills={**drills, "detect_within": "2s"})
     drilled = run_drill(house.workspace(), "outage")
     assert "would not have been told" in drilled.report.failure
     assert drill_phase(house, "crm").state == "FAIL"
@@ -102,17 +160,18 @@ def test_lost_keys_recovers_with_the_second_identity_only(house: House) -> None:
 
 
 def test_a_random_restore_point_is_chosen_again_by_its_seed(house: House) -> None:
-    chosen = set()
-    for seed in (1, 2, 1):
-        drilled = run_drill(house.workspace(), "random_restore_point", seed=seed)
-        assert_passed(house, drilled)
-        (source,) = drilled.report.groups[0].sources
-        chosen.add((seed, source.source, source.backup_id, source.store))
-        assert drilled.report.seed == seed
-    assert len(chosen) == 2
+    workspace = house.workspace()
+    chosen = {seed: choose(workspace, workspace.config.applications, seed) for seed in range(20)}
+    assert len({(name, point.id, store) for name, point, store in chosen.values()}) > 4
+    name, point, store = chosen[7]
+    drilled = run_drill(workspace, "random_restore_point", seed=7)
+    assert_passed(house, drilled)
+    (source,) = drilled.report.groups[0].sources
+    assert (source.source, source.backup_id, source.store) == (name, point.id, store)
+    assert drilled.report.seed == 7
 
 
-def test_a_drill_that_fails_is_a_failed_activity_and_says_why(house: House) -> None:
+def test_a_drill_that_fails_is_a_failed_activity_says_why_and_is_told(house: House, channel: Webhook) -> None:
     drills = {"drills": {"applications": {"crm": {"sources": ["crm", "uploads"], "checks": [
         {"name": "login", "startup": "0s", "command": ["sh", "-c", "echo no such user >&2; exit 1"]}]}}}}  # fmt: skip
     house.change(**drills)
@@ -123,4 +182,6 @@ def test_a_drill_that_fails_is_a_failed_activity_and_says_why(house: House) -> N
     assert {row.status for row in rows} == {FAILED} and {row.source for row in rows} == {"crm", "uploads"}
     phase = drill_phase(house, "uploads")
     assert phase.state == "FAIL" and "no such user" in phase.cause
+    watch_once(house.workspace())
+    assert any("FAIL crm: drill overdue or failed" in text for text in channel.texts)  # as a failed dump is
     assert house.leftovers() == []
