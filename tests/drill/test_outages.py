@@ -1,7 +1,8 @@
-"""Outages of a real server, by the user's own commands: who notices, and that it always starts again."""
+"""Outages of a real server, by the user's own commands, and drills that are killed: nothing stays down, or behind."""
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,8 @@ from ops_pipelines.ledger.models import Incident
 from ops_pipelines.watch.alerts.watch import watch_once
 from tests.conftest import PASSWORD, TestServer
 from tests.drill.conftest import House, build
+from tests.drill.kills import drilling as begun
+from tests.drill.kills import kill_one
 from tests.end_to_end.conftest import OPS, PROJECT
 from tests.end_to_end.test_monitoring import free, running
 from tests.watch.outside import listener
@@ -184,6 +187,17 @@ def test_a_server_that_does_not_start_again_is_told_until_it_does(
     broken.unlink()
     watch_once(house.workspace())
     assert production.is_up() and any("OK crm: stopped by a drill" in text for text in channel.texts)
+
+
+def test_a_drill_killed_in_any_phase_leaves_nothing_after_the_next_start(house: House) -> None:
+    with begun(house, "total_loss") as process:
+        began = time.monotonic()
+        assert process.wait() == 0
+        lasts_s = time.monotonic() - began
+    chance = random.Random(29)
+    kills = [kill_one(house, "total_loss", lasts_s * (number + chance.random()) / 4) for number in (1, 2)]
+    assert any(kill.before for kill in kills), kills  # else nothing was shown
+    assert all(not kill.left for kill in kills), kills
 
 
 def alarms(house: House) -> list[Incident]:
