@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
 from ops_pipelines.config.models import Config
@@ -14,6 +15,7 @@ from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.models import Incident
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.build import build_definitions
+from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.workspace import Workspace
 from tests.sample import StoppedClock
 from tests.watch.conftest import MakeHouse, clock, make_house  # noqa: F401 - fixtures
@@ -75,6 +77,16 @@ class Daemon:
                 metadata=metadata,
             )
         )  # fmt: skip
+
+    def aged(self, key: dg.AssetKey, state: FreshnessState) -> None:
+        """Dagster's freshness daemon has come to another result."""
+        change = FreshnessStateChange(
+            key=key,
+            new_state=state,
+            previous_state=FreshnessState.UNKNOWN,
+            state_change_timestamp=self.clock.at.timestamp(),
+        )
+        self.instance._report_runless_asset_event(change)  # as the daemon itself does
 
     def backfilled(self, status: BulkActionStatus, *keys: dg.AssetKey) -> None:
         """A backfill that has ended."""
@@ -152,6 +164,17 @@ def test_a_backfill_that_failed_is_told_until_it_is_done_again(daemon: Daemon) -
     assert daemon.tick()["backfill_failed"].id == incident.id, "that was another one"
     daemon.backfilled(BulkActionStatus.COMPLETED_SUCCESS, NAS, VERIFIED)
     assert daemon.tick() == {}
+
+
+def test_freshness_is_told_where_the_stores_say_otherwise(daemon: Daemon) -> None:
+    daemon.aged(DUMP, FreshnessState.WARN)
+    assert daemon.tick() == {}
+    daemon.aged(DUMP, FreshnessState.FAIL)
+    incident = daemon.tick()["freshness_failed"]
+    assert (incident.source, incident.severity) == ("crm", "warn")
+    assert "crm/dump was not materialized within 1d 0h" in incident.condition["cause"]
+    watch_once(daemon.workspace)
+    assert daemon.tick() == {}, "the rule that reads the stores says it, and better"
 
 
 def test_a_tick_that_could_not_write_finds_the_same_again(daemon: Daemon) -> None:
