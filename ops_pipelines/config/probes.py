@@ -15,7 +15,8 @@ class Probes(Model):
     sources: bool = Field(True, description="ask the servers of databases, with the source's own login")
     services: dict[Name, Secret] = Field(
         {},
-        description="what the applications need beside: http://, https://, redis:// or rediss:// URLs",
+        description="what the applications need beside: http://, https://, redis://, rediss:// URLs; tls://host:port "
+        "where the handshake and its certificate are enough",
         examples=[{"portal": "https://portal.example.org/health", "cache": {"env": "REDIS_URL"}}],
     )
     timeout: Span = Field(timedelta(seconds=5), description="who has not answered by then is down")

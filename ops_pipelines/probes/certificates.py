@@ -2,10 +2,15 @@
 
 import socket
 import ssl
+import time
 from contextlib import suppress
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from cryptography.x509 import load_der_x509_certificate
+
+from ops_pipelines.errors import SourceError
+from ops_pipelines.probes.measured import Figures
 
 # PostgreSQL is asked for TLS in eight bytes, and says S or N.
 POSTGRES = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
@@ -17,6 +22,22 @@ def ends_at(certificate: bytes | None) -> datetime | None:
     with suppress(ValueError):
         return load_der_x509_certificate(certificate).not_valid_after_utc if certificate else None
     return None
+
+
+def measure(url: str, *, limit: timedelta) -> tuple[float, Figures]:
+    """How long a TLS handshake took in seconds, and until when its certificate is good.
+
+    Args:
+        url: `tls://host:port`, the port 443 unless given.
+    Raises:
+        SourceError: nobody answers, or not with TLS.
+    """
+    begun, parts = time.perf_counter(), urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 443
+    ends = shown_by(host, port, limit=limit)
+    if ends is None:
+        raise SourceError(f"{host} does not answer", why=f"no TLS handshake on port {port}", next="look at its log")
+    return time.perf_counter() - begun, Figures(certificate_ends_at=ends)
 
 
 def shown_by(host: str, port: int, *, limit: timedelta, hello: bytes = b"") -> datetime | None:

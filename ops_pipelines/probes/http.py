@@ -20,7 +20,7 @@ def measure(url: str, *, limit: timedelta) -> tuple[float, Figures]:
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
-        raise _down(parts.hostname, "its URL begins with none of http, https, redis, rediss")
+        raise _down(parts.hostname, "its URL begins with none of http, https, redis, rediss, tls")
     begun = time.perf_counter()
     https = parts.scheme == "https"
     form = HTTPSConnection if https else HTTPConnection

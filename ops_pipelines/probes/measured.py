@@ -43,7 +43,7 @@ class Measured(BaseModel):
 
     Attributes:
         target: name of the source or the service.
-        kind: `postgres`, `mysql`, `mongodb`, `http` or `redis`.
+        kind: `postgres`, `mysql`, `mongodb`, `http`, `redis` or `tls`.
         latency_s: until it had let us in and answered; None when it did not.
         cause: why it counts as down; empty when it is up.
     """
@@ -65,7 +65,7 @@ class Measured(BaseModel):
     @property
     def is_source(self) -> bool:
         """Whether it is the server of a protected source."""
-        return self.kind not in ("http", "redis")
+        return self.kind not in ("http", "redis", "tls")
 
 
 def keep(session: Session, found: Sequence[Measured]) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ops_pipelines.config.probes import Probes
 from ops_pipelines.config.sources import ON_SERVERS
 from ops_pipelines.errors import OpsError
-from ops_pipelines.probes import http, redis
+from ops_pipelines.probes import certificates, http, redis
 from ops_pipelines.probes.measured import Figures, Measured, keep
 from ops_pipelines.workspace import Workspace
 
@@ -87,8 +87,11 @@ def _service(name: str, probes: Probes) -> tuple[str, Ask]:
         url = probes.services[name].reveal(purpose=f"probes.services.{name}")
     except OpsError as error:
         return "http", _refusing(error)
-    if urlsplit(url).scheme in ("redis", "rediss"):
+    scheme = urlsplit(url).scheme
+    if scheme in ("redis", "rediss"):
         return "redis", lambda: redis.measure(url, limit=probes.timeout)
+    if scheme == "tls":
+        return "tls", lambda: certificates.measure(url, limit=probes.timeout)
     return "http", lambda: http.measure(url, limit=probes.timeout)
 
 

@@ -175,14 +175,19 @@ def test_a_certificate_that_ends_soon_is_read_and_one_that_nobody_signed_is_refu
     with website(pem=pem) as url:
         workspace = house(tmp_path, "postgresql://u@127.0.0.1:1/x", sources=False, services={"portal": url})
         assert "CERTIFICATE_VERIFY_FAILED" in asked(workspace)["portal"].cause
+        bucket = url.replace("https:", "tls:")
+        both = house(
+            tmp_path, "postgresql://u@127.0.0.1:1/x", sources=False, services={"portal": url, "bucket": bucket}
+        )
         monkeypatch.setenv("SSL_CERT_FILE", str(pem))
-        found = asked(workspace)["portal"]
+        found = asked(both)["portal"]
+        assert asked(both)["bucket"].figures.certificate_ends_at == found.figures.certificate_ends_at
     assert found.is_up, found.cause
     ends = found.figures.certificate_ends_at
     assert ends is not None
-    assert ends - workspace.clock.now() < timedelta(days=1)
-    watch_once(workspace)
-    page = exposition(workspace)
+    assert ends - both.clock.now() < timedelta(days=1)
+    watch_once(both)
+    page = exposition(both)
     assert at(page, "ops_incidents_open", source="portal", rule="certificate_ends", severity="error") == 1
     assert at(page, "ops_probe_certificate_end_timestamp_seconds", target="portal", kind="http") == ends.timestamp()
 

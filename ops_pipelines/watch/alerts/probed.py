@@ -27,6 +27,7 @@ _LOOK: Mapping[str, str] = {
     "mongodb": "systemctl status 'mongo*'; journalctl -n 50 -u 'mongo*'",
     "redis": "systemctl status 'redis*'; journalctl -n 50 -u 'redis*'",
     "http": "look at the log of the web server",
+    "tls": "look at the log of whoever listens there",
 }
 
 
