@@ -4,9 +4,9 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import threading
 import time
-from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
@@ -55,7 +55,11 @@ def test_no_alert_is_lost_when_the_watcher_is_killed_at_any_moment(tmp_path: Pat
     chance = random.Random(7)
     with webhook() as hook:
         house = watched_house(tmp_path, hook, ledger_url)
-        assert house.ledger.recent() == []
+        now = house.clock.now()
+        # That none of them was ever backed up would be a storm of its own.
+        AlertLedger(house.ledger).mute(
+            source=None, rule="rpo", until=now + timedelta(days=1), by="test", reason="", at=now
+        )
         killed = 0
         for number in range(KILLS):
             fail(house, number)
@@ -74,14 +78,15 @@ def test_no_alert_is_lost_when_the_watcher_is_killed_at_any_moment(tmp_path: Pat
             watcher.join()
         watch(house)
         assert AlertLedger(house.ledger).depth() == 0
-        seen = Counter(hook.texts)
-    expected = {f"[ops] FAIL s{number}: dump failed" for number in range(KILLS)}
-    lost, twice = expected - set(seen), sum(count - 1 for subject, count in seen.items() if subject in expected)
-    print(f"{killed} of {KILLS} killed in mid-work, {len(lost)} alerts lost, {twice} told twice")
+        # What piled up is one message that lists it.
+        told = [set(re.findall(r"FAIL (s\d+): dump failed", str(body["blocks"]))) for body in hook.bodies]
+    lost = {f"s{number}" for number in range(KILLS)} - set().union(*told)
+    again = [each for index, each in enumerate(told) if each <= set().union(*told[:index])]
+    print(f"{killed} of {KILLS} killed in mid-work, {len(lost)} alerts lost, {len(again)} messages told nothing new")
     assert lost == set()
     assert killed >= KILLS / 3
-    # Only a kill between the channel's answer and our commit tells something twice: never more than one message each.
-    assert sum(seen.values()) - len(seen) <= killed
+    # Only a kill between the channel's answer and our commit tells something twice.
+    assert len(again) <= killed
     assert [row.open_key for row in AlertLedger(house.ledger).open_incidents()].count("dump_failed/s0/") == 1
 
 
