@@ -118,7 +118,11 @@ def adopt(
             manifest = seal(workspace, name, staged, dumped, started_at=taken_at, adopted_from=origin)
             workspace.local.publish(directory, manifest)
             entry.backup_id, entry.store = manifest.id, workspace.local.name
-            entry.meta = {"from": str(found.path), "size_bytes": manifest.size_bytes}
+            entry.meta = {
+                "from": str(found.path),
+                "size_bytes": manifest.size_bytes,
+                "manifest_sha256": manifest.sha256(),
+            }
     return manifest
 
 

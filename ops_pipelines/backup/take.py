@@ -43,6 +43,7 @@ def take_backup(
             "size_bytes": manifest.size_bytes,
             "plain_bytes": manifest.plain_bytes,
             "rows": manifest.contents.rows,
+            "manifest_sha256": manifest.sha256(),
         }
     return manifest
 

@@ -177,6 +177,16 @@ class Ledger:
             session.expunge_all()
         return rows
 
+    def made(self, source: str, backup_id: str) -> Activity | None:
+        """The attempt that made a restore point; None when this ledger does not know of it."""
+        query = select(Activity).where(
+            Activity.source == source, Activity.backup_id == backup_id, Activity.kind.in_(("dump", "adopt"))
+        )
+        with self.session() as session:
+            found = session.scalars(query.where(Activity.status == SUCCEEDED).limit(1)).first()
+            session.expunge_all()
+        return found
+
     def running(self, source: str) -> list[Activity]:
         """What is under way on a source, newest first."""
         query = select(Activity).where(Activity.status == RUNNING, Activity.source == source)

@@ -1,5 +1,6 @@
 """Prove a restore point: restore one copy of it into a scratch server and assert what came back."""
 
+import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,7 +23,7 @@ from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault import codec
 from ops_pipelines.vault.catalogue import RestorePoint
-from ops_pipelines.vault.manifest import Manifest
+from ops_pipelines.vault.manifest import NAME, Manifest
 from ops_pipelines.vault.reader import Copy
 from ops_pipelines.vault.verdict import Check, Outcome, Verdict
 from ops_pipelines.workspace import Workspace
@@ -121,7 +122,7 @@ class _Proof:
             return self._blame("verifier", _sentence(error))
         except OSError as error:
             return self._blame("verifier", f"{error.strerror or error} {error.filename or ''}".strip())
-        return "verified" if all(check.passed or check.attention for check in self._checks) else "bad"
+        return "verified" if self._good() else "bad"
 
     def _blame(self, check: str, detail: str) -> Outcome:
         self._checks.append(Check(name=check, passed=False, detail=detail))
@@ -161,16 +162,37 @@ class _Proof:
             with self._phase("checks"):
                 wanted = workspace.source(source)
                 self._checks += run_checks(engine, target, wanted, as_of=manifest.started_at)
+            self._check_published(manifest)
             self._check_references(manifest, found if held.level != "off" else engine.contents(target, "counts"))
             with self._phase("drop"):
                 server.close()
+
+    def _check_published(self, manifest: Manifest) -> None:
+        """Compare the manifest with the one that the ledger saw published, where it did.
+
+        Manifests are not signed: whoever can write to a store can make one that is consistent in itself. What other
+        checks find has its own name, so this one comes last.
+        """
+        made = self._workspace.ledger.made(manifest.source, manifest.id)
+        told = made.meta.get("manifest_sha256") if made is not None else None
+        if told is None or not self._good():
+            return
+        with self._store.open_part(manifest.source, manifest.id, NAME) as opened:
+            found = hashlib.sha256(opened.read()).hexdigest()
+        if found != told:
+            detail = f"it is not the one that was published: its SHA-256 is {found}, the ledger has {told}"
+            self._checks.append(Check(name="manifest", passed=False, detail=detail))
+            self._blames = "copy"
+
+    def _good(self) -> bool:
+        return all(check.passed or check.attention for check in self._checks)
 
     def _check_references(self, manifest: Manifest, found: Contents) -> None:
         """Ask the database what files it names; what is bad already needs no second opinion."""
         source = self._workspace.source(manifest.source)
         if not isinstance(source, FilesSource) or source.references is None:
             return
-        if all(check.passed or check.attention for check in self._checks):
+        if self._good():
             with self._phase("references"):
                 self._checks.append(check_references(self._workspace, manifest, source, found, farthest_store))
 

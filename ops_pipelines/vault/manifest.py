@@ -125,6 +125,10 @@ class Manifest(_Facts):
         """The file's content."""
         return (self.model_dump_json(indent=1) + "\n").encode()
 
+    def sha256(self) -> str:
+        """The digest of the file that is published; one that was read may have been written by another version."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
 
 def checksums(manifest: Manifest, content: bytes) -> bytes:
     """The content of `SHA256SUMS`, for `sha256sum -c`.

@@ -225,7 +225,8 @@ def _older_renamed(stored: Stored) -> None:
 
 _UNSIGNED = (
     "Manifests are not signed: who can write to the store and knows the public key can make a restore point that is "
-    "consistent in itself. Only the drift checks, or a store with object lock, stand in the way."
+    "consistent in itself. The ledger, which remembers the digest of each manifest it saw published, knows better; "
+    "without it only the drift checks, or a store with object lock, stand in the way."
 )
 
 
@@ -238,11 +239,11 @@ def _edited(engine: str) -> list[_Row]:
         _row("manifest edited: the fingerprint left out", bad("parts"), _edit(_without("contents"))),
         _row("manifest edited: younger than it is", bad("manifest"),
              _edit(lambda m: m.update(started_at="2099-01-01T00:00:00Z"))),
-        _row("manifest edited: recipients", NOT_CAUGHT, _edit(lambda m: m.update(recipients=[_stranger()])),
-             why="Whom a part is encrypted to stands in the part itself; the list in the manifest only informs."),
+        _row("manifest edited: recipients", bad("manifest"), _edit(lambda m: m.update(recipients=[_stranger()]))),
         _row("the fingerprint of an older restore point, sums recomputed", bad("contents"), _foreign("contents")),
-        _row("the older restore point's parts and manifest, under the newer id and time, sums recomputed", NOT_CAUGHT,
-             _passed_off, why=_UNSIGNED),
+        _row("the older restore point's parts and manifest, under the newer id and time, sums recomputed",
+             bad("manifest"), _passed_off),
+        _row("the same, and the ledger is gone", NOT_CAUGHT, _passed_off_without_a_ledger, why=_UNSIGNED),
     ]  # fmt: skip
     if engine != "files":
         rows += [
@@ -306,6 +307,12 @@ def _passed_off(stored: Stored) -> None:
     stored.seal({**stored.manifest(), "id": manifest["id"], "started_at": manifest["started_at"]})
 
 
+def _passed_off_without_a_ledger(stored: Stored) -> None:
+    _passed_off(stored)
+    for file in (stored.path / "base").glob("ledger.sqlite*"):
+        file.unlink()
+
+
 def _emptied(role: str) -> Act:
     def act(stored: Stored) -> None:
         stored.replace(role, b"")
@@ -323,15 +330,11 @@ def _postgres() -> list[_Row]:
 
 
 def _mysql() -> list[_Row]:
-    accounts = (
-        "Accounts are restored into the scratch server and not compared: they belong to the server, not to the "
-        "database. Only that they are read whole is proved."
-    )
     return [
         _row("manifest edited: character set", bad("schema"),
              _edit(lambda m: m["engine"].update(charset="latin1", collation="latin1_swedish_ci"))),
-        _row("the accounts emptied, sums recomputed", NOT_CAUGHT, _emptied("globals"), why=accounts),
-        _row("manifest edited: the accounts left out", NOT_CAUGHT, _edit(_without("globals")), why=accounts),
+        _row("the accounts emptied, sums recomputed", bad("manifest"), _emptied("globals")),
+        _row("manifest edited: the accounts left out", bad("manifest"), _edit(_without("globals"))),
     ]  # fmt: skip
 
 
@@ -347,10 +350,9 @@ def _files() -> list[_Row]:
         manifest["engine"].update(snapshot=older["engine"]["snapshot"], tag=older["engine"]["tag"])
         stored.seal(manifest)
 
-    informs = "restic.json repeats facts of the manifest for people; a restore follows the manifest."
     return [
         _row("manifest edited: an older snapshot", bad("schema", "rows"), older_snapshot),
-        _row("restic.json replaced by noise, sums recomputed", NOT_CAUGHT, _noise("snapshot"), why=informs),
+        _row("restic.json replaced by noise, sums recomputed", bad("manifest"), _noise("snapshot")),
         *_repository(),
     ]
 
