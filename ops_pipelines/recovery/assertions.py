@@ -56,7 +56,8 @@ def _run_program(check: CommandCheck, target: str) -> Check:
         printed = run(check.command, env={"OPS_TARGET": target}, limits=limits).stdout
     except CommandFailed as error:
         why = error.why.splitlines()[-1] if error.why else ""
-        return Check(name=f"check {check.name}", passed=False, detail=redact(f"{error.what}: {why}".rstrip(": ")))
+        detail = redact(f"{error.what}: {why}".rstrip(": "))
+        return Check(name=f"check {check.name}", passed=False, detail=detail, attention=check.attention)
     last = printed.decode(errors="replace").strip().splitlines()[-1:]
     return Check(name=f"check {check.name}", passed=True, detail=redact(last[0]) if last else "status 0")
 
@@ -71,9 +72,9 @@ def run_check(engine: Engine, target: str, check: SqlCheck | AggregationCheck, *
     try:
         answer = engine.ask(target, check.question)
     except SourceError as error:
-        return Check(name=name, passed=False, detail=error.why or error.what)
+        return Check(name=name, passed=False, detail=error.why or error.what, attention=check.attention)
     problem = _problem(check, answer, as_of)
-    return Check(name=name, passed=problem is None, detail=problem or f"{answer}")
+    return Check(name=name, passed=problem is None, detail=problem or f"{answer}", attention=check.attention)
 
 
 def _problem(check: Expectation, answer: object, as_of: datetime) -> str | None:

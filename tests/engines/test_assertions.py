@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 
 from ops_pipelines.backup.take import take_backup
+from ops_pipelines.config.checks import SqlCheck
 from ops_pipelines.engines.postgres.assertions import assertions
 from ops_pipelines.engines.postgres.connection import session
+from ops_pipelines.recovery.assertions import run_check
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.verdict import Check, Verdict
@@ -138,3 +140,22 @@ def test_a_reverted_migration_is_named(pg18: TestServer) -> None:
     failed = [each for each in compare(held, restored) if not each.passed]
     assert [each.name for each in failed] == ["migrations"]
     assert failed[0].detail == "alembic public.alembic_version is at 1b2c3d, the source was at 9f3c1a"
+
+
+def test_a_newest_row_that_is_too_old_fails_or_asks_for_a_look(pg18: TestServer, make_workspace: MakeWorkspace) -> None:
+    name = pg18.new_database()
+    pg18.sql(*_SHOP, "update customers set created_at = now() - interval '3 days'", database=name)
+    checks = [
+        {"name": "fresh", "newest": "public.customers.created_at", "max_age": "4d"},
+        {"name": "slow", "newest": "customers.created_at", "max_age": "48h", "attention": True},
+    ]
+    workspace = make_workspace(pg18.url(name), copies=[], checks=checks).workspace
+    take_backup(workspace, "crm")
+    point = workspace.catalogue("crm").newest
+    assert point is not None
+    verdict = verify(workspace, point)
+    assert (verdict.outcome, [each.name for each in verdict.notable]) == ("verified", ["check slow"])
+    assert "was 3d 0h old, more than 2d 0h" in check(verdict, "check slow").detail
+    fatal = SqlCheck.model_validate({**checks[1], "attention": False})
+    answer = run_check(workspace.engine("crm"), pg18.url(name), fatal, as_of=point.started_at)
+    assert (answer.passed, answer.attention) == (False, False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from bson import ObjectId
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
@@ -18,6 +19,7 @@ def assertions(database: "Database[Document]", collections: Sequence[Collection]
     stored = [each.data for each in collections if each.data is not None]
     yield _validated(database, stored)
     yield from _files_whole(database, stored)
+    yield from _newest(database, stored)
 
 
 def _validated(database: "Database[Document]", names: Sequence[str]) -> Finding:
@@ -53,6 +55,18 @@ def _files_whole(database: "Database[Document]", names: Sequence[str]) -> list[F
         return []
     # The source may have lost a chunk long ago: then the backup is as good as it was.
     return [_finding("gridfs", broken, f"{count} files with all their chunks", attention=True)]
+
+
+def _newest(database: "Database[Document]", names: Sequence[str]) -> Iterator[Finding]:
+    """The newest document, by the time in the ids that drivers make; for people to see."""
+    found = []
+    for name in names:
+        last = database[name].find_one({}, {"_id": True}, sort=[("_id", -1)])
+        if last is not None and isinstance(last["_id"], ObjectId):
+            found.append((last["_id"].generation_time, name))
+    if found:
+        moment, where = max(found)
+        yield Finding("newest document", True, f"{moment:%Y-%m-%d %H:%M:%S} UTC in {where}")
 
 
 def _finding(name: str, wrong: Sequence[str], well: str, *, attention: bool = False) -> Finding:
