@@ -4,11 +4,12 @@ Removed is what we made and nobody owns now: every such thing carries a mark of 
 was made, or a kernel lock that its maker's death has freed. What carries none is left alone, whatever it is called.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from ops_pipelines.clock import human_duration
 from ops_pipelines.doctor.question import Answer, Question, attention, well
 from ops_pipelines.doctor.shared import Shared
 from ops_pipelines.engines.base import Carrier
@@ -18,7 +19,9 @@ from ops_pipelines.engines.registry import examiner_for
 from ops_pipelines.errors import Busy, OpsError
 from ops_pipelines.lease import Standing
 from ops_pipelines.outages import outages_left
+from ops_pipelines.recovery.leftovers import leftovers
 from ops_pipelines.scratch import scratch_census
+from ops_pipelines.vault.catalogue import Catalogue
 from ops_pipelines.vault.manifest import NAME
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.stores.directory import DirectoryStore
@@ -40,6 +43,7 @@ def questions(shared: Shared) -> Iterator[Question]:
     yield Question(SUBJECT, "half restore points", lambda: _halves(shared))
     yield Question(SUBJECT, "snapshots", lambda: _snapshots(shared), _RESTIC)
     yield Question(SUBJECT, "open attempts", lambda: _litter(_attempts(shared.workspace), "none", _SWEEP))
+    yield Question(SUBJECT, "restore targets", lambda: _targets(shared.workspace))
 
 
 @dataclass
@@ -57,7 +61,7 @@ def sweep(workspace: Workspace, *, dry_run: bool) -> Swept:
         dry_run: only say what it would be.
     """
     done = Swept()
-    strays = list(_strays_of_all(workspace, workspace.stores, done.left))
+    strays = list(_strays_of_all(workspace, workspace.stores, workspace.catalogue, done.left))
     if dry_run:
         done.removed += [*_scratch(workspace)[0], *_attempts(workspace), *(stray.what for _, _, stray in strays)]
         for store in workspace.stores.values():
@@ -137,14 +141,19 @@ def _halves(shared: Shared) -> Answer:
 
 def _snapshots(shared: Shared) -> Answer:
     problems: list[tuple[str, str]] = []
-    found = [stray.what for _, _, stray in _strays_of_all(shared.workspace, shared.answering(), problems)]
+    found = [
+        stray.what for _, _, stray in _strays_of_all(shared.workspace, shared.answering(), shared.catalogue, problems)
+    ]
     if problems and not found:
         return attention("; ".join(f"{what}: {why}" for what, why in problems), "ops doctor")
     return _litter(found, "every one belongs to a restore point", _SWEEP)
 
 
 def _strays_of_all(
-    workspace: Workspace, stores: Mapping[str, Store], problems: list[tuple[str, str]]
+    workspace: Workspace,
+    stores: Mapping[str, Store],
+    held: Callable[[str], Catalogue],
+    problems: list[tuple[str, str]],
 ) -> Iterator[tuple[str, Store, Stray]]:
     """Data in repositories that no restore point names; of sources that nobody works on at this moment."""
     for name, source in workspace.config.sources.items():
@@ -153,7 +162,7 @@ def _strays_of_all(
             continue
         try:
             with workspace.locked(name, doing="doctor", wait=timedelta(0)):
-                catalogue = workspace.catalogue(name)
+                catalogue = held(name)
                 if catalogue.problems:
                     problems.append((f"snapshots of {name}", f"not judged: {catalogue.problems[0]}"))
                     continue
@@ -171,6 +180,13 @@ def _strays_of_all(
 def _unused(store: Store, source: str) -> bool:
     """A directory store's repository that was never made; asking for its address could mark an unmounted volume."""
     return isinstance(store, DirectoryStore) and not (store.root / ".restic" / source).is_dir()
+
+
+def _targets(workspace: Workspace) -> Answer:
+    """They may hold work of somebody: no sweep removes them."""
+    now = workspace.clock.now()
+    lines = [f"{each.to} of {each.source}, {human_duration(now - each.at)} old" for each in leftovers(workspace)]
+    return _litter(lines, "none", "ops leftovers")
 
 
 def _litter(found: Sequence[str], none: str, fix: str) -> Answer:

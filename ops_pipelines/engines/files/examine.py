@@ -43,7 +43,7 @@ class FilesExaminer:
 
     def strays(self, repository: Repository, published: Set[str]) -> Sequence[Stray]:
         """Snapshots with a tag of ours that no restore point has; see `Repositories`."""
-        limits = process.Limits(stall=self._source.limits.connect, total=self._source.limits.stall)
+        limits = process.Limits(stall=self._source.limits.stall, total=self._source.limits.stall)
         password = self._source.password.reveal(purpose=f"source {self._name}, password")
         tool = Restic(restic.find(self._source.bin_dirs), repository, password, limits)
         try:
