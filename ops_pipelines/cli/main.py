@@ -12,6 +12,7 @@ from ops_pipelines.cli.commands.check import check
 from ops_pipelines.cli.commands.copy import copy
 from ops_pipelines.cli.commands.doctor import doctor
 from ops_pipelines.cli.commands.drill import drill
+from ops_pipelines.cli.commands.init import init
 from ops_pipelines.cli.commands.kit import kit
 from ops_pipelines.cli.commands.leftovers import leftovers_
 from ops_pipelines.cli.commands.list import list_
@@ -31,6 +32,7 @@ app = typer.Typer(
     epilog="Exit status: 0 fine, 1 attention, 2 broken, 3 refused for safety.",
 )
 _COMMANDS: dict[str, Callable[..., None]] = {
+    "init": init,
     "check": check,
     "schema": schema,
     "backup": backup,

@@ -1,6 +1,6 @@
 """Compare what a restore brought back with what the source held; each difference has a name."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ops_pipelines.engines.base import DIGESTED, EXISTS, Contents
 from ops_pipelines.vault.verdict import Check
@@ -24,8 +24,8 @@ def compare(held: Contents, restored: Contents) -> list[Check]:
         _check("counters", _counters(held, restored), f"{len(held.counters)} at or past where they stood"),
     ]
     if held.migrations:
-        heads = ", ".join(f"{tool}: {head}" for tool, head in sorted(held.migrations.items()))
-        checks.append(_check("migrations", _migrations(held, restored), heads))
+        heads = [f"{tool}: {head}" for tool, head in sorted(held.migrations.items())]
+        checks.append(_check("migrations", _migrations(held, restored), _first(heads)))
     if held.level in DIGESTED:
         checks.append(_check("content", _content(held, restored), _compared(held, restored)))
     return checks
@@ -76,8 +76,12 @@ def _check(name: str, differences: Iterable[str], well: str) -> Check:
     found = list(differences)
     if not found:
         return Check(name=name, passed=True, detail=well)
+    return Check(name=name, passed=False, detail=_first(found))
+
+
+def _first(found: Sequence[str]) -> str:
     more = f" … and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return Check(name=name, passed=False, detail="; ".join(found[:_NAMED]) + more)
+    return "; ".join(found[:_NAMED]) + more
 
 
 def _schema(held: Contents, restored: Contents) -> Iterator[str]:

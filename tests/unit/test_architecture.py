@@ -17,7 +17,7 @@ FLOORS = (
     {"engines", "vault", "ledger"},
     {"scratch", "outages", "outside"},
     {"workspace"},
-    {"backup", "recovery", "probes"},
+    {"backup", "recovery", "probes", "setup"},
     {"watch"},
     {"drill"},
     {"doctor"},

@@ -1,0 +1,104 @@
+"""What was found on this machine that may be worth protecting. Plain facts; nothing here looks for anything."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote, urlsplit
+
+from ops_pipelines.redact import register
+
+Kind = Literal["postgres", "mysql", "mongodb"]
+_SCHEMES: Mapping[str, Kind] = {
+    "postgres": "postgres", "postgresql": "postgres", "mysql": "mysql", "mysql2": "mysql", "mariadb": "mysql",
+    "mongodb": "mongodb", "mongodb+srv": "mongodb",
+}  # fmt: skip
+_SCHEME: Mapping[Kind, str] = {"postgres": "postgresql", "mysql": "mysql", "mongodb": "mongodb"}
+_PORTS: Mapping[Kind, int] = {"postgres": 5432, "mysql": 3306, "mongodb": 27017}
+_MADE_PLAIN = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database, as some place names it.
+
+    Attributes:
+        name: what the source may be called.
+        url: as our engines take it.
+        origin: where it was found, in words.
+        variable: the environment variable that holds exactly this URL; empty when none does.
+        problem: why it cannot be reached; empty when it answered, or was not asked.
+        server: what it said it is, with its version; empty when it was not reached.
+    """
+
+    kind: Kind
+    name: str
+    url: str = field(repr=False)
+    origin: str
+    variable: str = ""
+    problem: str = ""
+    server: str = ""
+    size_bytes: int = 0
+
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        """The same for two spellings of one database."""
+        parts = urlsplit(self.url)
+        host = parts.hostname or ""
+        host = "127.0.0.1" if host in ("localhost", "::1") else host
+        return self.kind, host, parts.port or _PORTS[self.kind], parts.path.strip("/")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder with what users have uploaded, by the look of it."""
+
+    name: str
+    path: Path
+    files: int
+    size_bytes: int
+
+
+def database_of(url: str, *, origin: str, variable: str = "", name: str = "") -> Database | None:
+    """A URL as a database of ours; None when it is another kind of URL, or names no database.
+
+    Args:
+        name: what to call it; its database's own name unless given.
+    """
+    scheme, separator, rest = url.strip().partition("://")
+    scheme = scheme.lower()
+    kind = _SCHEMES.get(scheme) or _SCHEMES.get(scheme.partition("+")[0])
+    if not separator or kind is None:
+        return None
+    # Frameworks write their driver into the scheme.
+    plain = url.strip() if scheme in ("mongodb", "mongodb+srv") else f"{_SCHEME[kind]}://{rest}"
+    try:
+        parts = urlsplit(plain)
+        database, password, _port = parts.path.strip("/"), parts.password, parts.port
+    except ValueError:
+        return None
+    if not database:
+        return None
+    if password:
+        register(password)
+    kept = variable if plain == url.strip() or plain == url.strip().replace("postgres://", "postgresql://", 1) else ""
+    return Database(kind, plain_name(name or database), plain, origin, kept)
+
+
+def url_of(kind: Kind, *, host: str, port: str, user: str, password: str, database: str, options: str = "") -> str:
+    """A URL of parts that come from anywhere; a host that begins with / is the directory of a socket."""
+    login = quote(user, safe="") + (f":{quote(register(password), safe='')}" if password else "")
+    at = f"{login}@" if login else ""
+    where = f":{port}" if port else ""
+    name = quote(database, safe="")
+    if host.startswith("/") and kind == "postgres":
+        ports = f"&port={port}" if port else ""
+        return f"postgresql://{at}/{name}?host={quote(host, safe='')}{ports}"
+    return f"{_SCHEME[kind]}://{at}{host or '127.0.0.1'}{where}/{name}{options}"
+
+
+def plain_name(text: str) -> str:
+    """A text as the name of a source: lower case, digits and underscores, a letter first."""
+    name = _MADE_PLAIN.sub("_", text.lower()).strip("_")[:50]
+    return name if name[:1].isalpha() else f"db_{name}".rstrip("_")

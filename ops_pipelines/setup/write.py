@@ -1,0 +1,118 @@
+"""Write a first configuration: keys, `ops.yaml`, and what Dagster needs to start. Overwrites nothing unasked."""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+import pyrage
+
+from ops_pipelines.config.load import DEFAULT_NAME, load_config
+from ops_pipelines.errors import OpsError, SafetyRefusal
+from ops_pipelines.setup.document import AGE_KEY, RESTIC_PASSWORD, Choice, text, url_file
+from ops_pipelines.vault import codec
+
+_TEMPLATES = ("dagster.yaml", "workspace.yaml")
+_IGNORED = ".gitignore"
+
+
+@dataclass
+class Written:
+    """What became of each file, by its name relative to the directory.
+
+    Attributes:
+        kept: those that were there already and are as they were.
+    """
+
+    directory: Path
+    recipient: str = ""
+    written: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+
+def refuse_existing(directory: Path) -> None:
+    """Refuse a directory that has an `ops.yaml` already. Raises SafetyRefusal."""
+    if (path := directory / DEFAULT_NAME).exists():
+        raise SafetyRefusal(
+            f"{path} exists already",
+            safe="nothing was changed",
+            next="ops check reads it; to write a new one in its place: ops init --force",
+        )
+
+
+def write(directory: Path, choice: Choice, *, replace: bool, environ: Mapping[str, str] = os.environ) -> Written:
+    """Write everything; a key that is there is used again, since backups may depend on it.
+
+    Args:
+        replace: write over an `ops.yaml`, and over files with URLs.
+    Raises:
+        SafetyRefusal: there is an `ops.yaml`.
+        ConfigError: what was chosen makes no sense together; `ops.yaml` is not written then.
+        OpsError: a file cannot be written.
+    """
+    if not replace:
+        refuse_existing(directory)
+    done = Written(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / AGE_KEY.parent).mkdir(mode=0o700, exist_ok=True)
+        identity = _secret(done, AGE_KEY, str(pyrage.x25519.Identity.generate()))
+        done.recipient = codec.public_key(identity)
+        if choice.folders:
+            _secret(done, RESTIC_PASSWORD, secrets.token_urlsafe(32))
+        for each in (*choice.databases, *choice.own.databases):
+            if not each.variable:
+                _secret(done, url_file(each.name), each.url, replace=True)
+        _put_config(done, text(choice, done.recipient, directory), environ)
+        templates = resources.files("ops_pipelines.setup").joinpath("templates")
+        for name in _TEMPLATES:
+            _put(done, name, templates.joinpath(name).read_bytes())
+        _put(done, _IGNORED, f"{AGE_KEY.parent}/\nvar/\n.env\n".encode())
+    except OSError as error:
+        raise OpsError(
+            f"{error.filename or directory} cannot be written",
+            why=error.strerror or str(error),
+            safe="existing files are as they were",
+            next="name a directory that this user may write to: ops init DIRECTORY",
+        ) from None
+    return done
+
+
+def _secret(done: Written, name: Path, value: str, *, replace: bool = False) -> str:
+    """Keep a secret in a file that nobody else can read; one that is there stays, unless told otherwise."""
+    path = done.directory / name
+    if path.exists() and not replace:
+        done.kept.append(str(name))
+        return path.read_text(encoding="utf-8")
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+        opened.write(f"{value}\n")
+    done.written.append(str(name))
+    return value
+
+
+def _put_config(done: Written, content: str, environ: Mapping[str, str]) -> None:
+    """Only a file that `ops check` accepts takes the name."""
+    number, unfinished = tempfile.mkstemp(dir=done.directory, prefix=".ops-", suffix=".yaml")
+    path = Path(unfinished)
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as opened:
+            opened.write(content)
+        load_config(path, environ=environ)
+        path.chmod(0o644)
+        path.replace(done.directory / DEFAULT_NAME)
+    finally:
+        path.unlink(missing_ok=True)
+    done.written.insert(0, DEFAULT_NAME)
+
+
+def _put(done: Written, name: str, content: bytes) -> None:
+    path = done.directory / name
+    if path.exists():
+        done.kept.append(name)
+        return
+    path.write_bytes(content)
+    done.written.append(name)
