@@ -1,5 +1,7 @@
 """The chain of assets, run in process on a real server: what is green, what is red, and why."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -153,3 +155,31 @@ def test_no_secret_reaches_the_event_log_of_a_good_run(
     assert "backup_id" in said
     assert str(crm.parameters["password"]) not in said
     assert identity not in said
+
+
+def test_an_inconclusive_verification_is_tried_again_and_a_bad_one_is_not(
+    tmp_path: Path, crm: Server, instance: dg.DagsterInstance
+) -> None:
+    config = load_config(write_config(tmp_path, crm, source="    verify: {retries: 2, retry_after: 1s}"))
+    assert run(config, instance, names.dump_key("crm", "postgres")).success
+    key, away = tmp_path / "age.key", tmp_path / "age.key.away"
+    key.rename(away)
+
+    def outcomes() -> list[str]:
+        point = open_workspace(config).catalogue("crm").newest
+        return [verdict.outcome for verdict in point.verdicts] if point is not None else []
+
+    def give_the_key_back() -> None:
+        while not outcomes():
+            time.sleep(0.01)
+        away.rename(key)
+
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        mended = beside.submit(give_the_key_back)
+        assert run(config, instance, names.verified_key("crm")).success
+        mended.result()
+    assert outcomes()[0] == "inconclusive" and outcomes()[-1] == "verified"
+    tried = len(outcomes())
+    flip_byte(newest(config) / "dump.pgc.zst.age")
+    assert not run(config, instance, names.verified_key("crm")).success
+    assert outcomes()[tried:] == ["bad"]
