@@ -45,6 +45,12 @@ def exposition(
     return render(page.families, prefix=prefix, openmetrics=openmetrics)
 
 
+def defined() -> list[Family]:
+    """Every metric without a sample, in the order of the page: for the reference."""
+    # Definitions do not depend on the configuration.
+    return _Page(Config.model_construct(sources={}), datetime.min, None).families
+
+
 class _Page:
     def __init__(self, config: Config, now: datetime, only: str | None) -> None:
         self._config, self._now, self._only = config, now, only
