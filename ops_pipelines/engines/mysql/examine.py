@@ -13,6 +13,7 @@ from ops_pipelines.engines.mysql.connection import QueryFailed, Server, Session,
 from ops_pipelines.errors import SourceError
 
 _OWN_RIGHT = (11, 3)
+_SHOW_ROUTINES = frozenset({"SHOW CREATE ROUTINE", "SHOW_ROUTINE"})
 _GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<scope>\S.*?) TO ", re.IGNORECASE)
 
 
@@ -72,18 +73,25 @@ def _missing(opened: Session, name: str, account: str) -> Iterator[Lack]:
         listed = ", ".join(sorted(lacking))
         yield Lack(f"lacks {listed} on {name}", f"GRANT {listed} ON {at} TO {account};")
     elif (kept := _kept_from_us(opened, tables)) is not None:
-        mariadb = database.product_of(opened) == MARIADB
-        if mariadb and clients.series_of(str(opened.value("select version()"))) >= _OWN_RIGHT:
-            grant = f"GRANT SHOW CREATE ROUTINE ON {at} TO {account};"
-        else:
-            grant = f"GRANT SELECT ON {'mysql.proc' if mariadb else '*.*'} TO {account};"
-        yield Lack(kept, grant)
+        yield Lack(kept, _showing_routines(opened, at, account))
+    if not held & _SHOW_ROUTINES and not _works(opened, "select 1 from mysql.proc limit 0"):
+        grant = _showing_routines(opened, at, account)
+        yield Lack("is not shown procedures and functions: if there are any, they are not dumped", grant, needed=False)
     if not held & {"RELOAD", "LOCK TABLES"}:
         yield Lack(
             "may not hold writers up while dump and fingerprint begin, so contents are not compared",
             f"GRANT RELOAD ON *.* TO {account};",
             needed=False,
         )
+
+
+def _showing_routines(opened: Session, at: str, account: str) -> str:
+    mariadb, series = database.product_of(opened) == MARIADB, clients.series_of(str(opened.value("select version()")))
+    if mariadb and series >= _OWN_RIGHT:
+        return f"GRANT SHOW CREATE ROUTINE ON {at} TO {account};"
+    if not mariadb and series >= (8, 0):
+        return f"GRANT SHOW_ROUTINE ON *.* TO {account};"
+    return f"GRANT SELECT ON mysql.proc TO {account};"
 
 
 def _kept_from_us(opened: Session, tables: list[definitions.Table]) -> str | None:
@@ -106,7 +114,7 @@ def _held(opened: Session, name: str) -> set[str]:
         if (found := _GRANT.match(str(text))) is not None and _covers(found["scope"], name):
             held |= {each.strip().upper() for each in found["rights"].split(",")}
     if held & {"ALL PRIVILEGES", "ALL"}:
-        held |= {"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "LOCK TABLES"}
+        held |= {"SELECT", "SHOW VIEW", "TRIGGER", "EVENT", "LOCK TABLES", *_SHOW_ROUTINES}
         held |= {"RELOAD"} if _works(opened, "select 1 from mysql.user limit 0") else set()
     return held
 
