@@ -110,7 +110,8 @@ def page() -> str:
 
 
 def _next(advice: str) -> str:
-    return f"`{advice}`" if advice.startswith(("ops ", "df ")) else advice
+    typed = advice.startswith(("ops ", "df ")) and " on its host: " not in advice
+    return f"`{advice}`" if typed else advice
 
 
 _PARTS = {

@@ -59,7 +59,8 @@ def _declared(probes: Probes, now: datetime) -> Iterator[Condition]:
 
 def _judged(found: Measured, probes: Probes, now: datetime) -> Iterator[Condition]:
     def told(rule: str, severity: Severity, title: str, cause: str) -> Condition:
-        return Condition(rule, severity, found.target, "probe", title, cause, f"on its host: {_LOOK[found.kind]}")
+        here = f"ops doctor {found.target}; " if found.is_source else ""
+        return Condition(rule, severity, found.target, "probe", title, cause, f"{here}on its host: {_LOOK[found.kind]}")
 
     if not found.is_up or found.latency_s is None:
         yield told("server_down", "critical", f"{found.kind} does not answer", found.cause)

@@ -41,6 +41,6 @@ def look_at_daemon(workspace: Workspace, *, inside: bool = False) -> Look:
         phase="health",
         title="Dagster's daemon is silent: nothing is backed up, nothing is watched",
         cause=f"it last looked {human_duration(now - watched_at)} ago, at {watched_at:%Y-%m-%d %H:%M} UTC",
-        next="start it again (make up), then: ops status",
+        next="systemctl restart ops-daemon, or make up; then: ops doctor",
     )
     return Look("daemon", frozenset(RULES), now, [condition])
