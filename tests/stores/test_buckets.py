@@ -549,3 +549,15 @@ def test_restic_keeps_its_own_repository_beside_the_copies(
         run(["restic", "--no-cache", *repository.options, *words], limits=limits, env=environment, cwd=tmp_path)
     assert store.sources() == ["crm"]
     assert any(key.startswith("backups/.restic/crm_uploads/snapshots/") for key in bucket.listed())
+
+
+def test_a_trial_says_whether_what_is_written_can_be_taken_away(
+    bucket: Bucket, locked_bucket: Bucket, open_store: MakeStore
+) -> None:
+    erasable = open_store(bucket).trial()
+    assert (erasable.written, erasable.erasable, erasable.kept_by) == (True, True, "")
+    assert bucket.versions() == []
+    kept = [open_store(locked_bucket, cache="locked").trial() for _ in range(2)]
+    assert [(each.erasable, each.kept_by) for each in kept] == [(False, "object lock")] * 2
+    assert all(each["Key"] == "backups/.trial" for each in locked_bucket.versions())
+    assert kept[0].clock is not None and abs((kept[0].clock - datetime.now(timezone.utc)).total_seconds()) < 60
