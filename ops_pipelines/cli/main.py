@@ -16,6 +16,7 @@ from ops_pipelines.cli.commands.init import init
 from ops_pipelines.cli.commands.kit import kit
 from ops_pipelines.cli.commands.leftovers import leftovers_
 from ops_pipelines.cli.commands.list import list_
+from ops_pipelines.cli.commands.plan import plan
 from ops_pipelines.cli.commands.prune import prune_
 from ops_pipelines.cli.commands.restore import restore
 from ops_pipelines.cli.commands.schema import schema
@@ -43,6 +44,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "leftovers": leftovers_,
     "copy": copy,
     "adopt": adopt_,
+    "plan": plan,
     "prune": prune_,
     "kit": kit,
     "drill": drill,

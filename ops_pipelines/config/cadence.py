@@ -12,10 +12,13 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim
 
 from ops_pipelines.clock import UTC
+from ops_pipelines.config.models import Config
 from ops_pipelines.config.settings import Settings
 
 _LOOKED_AT = timedelta(days=400)
 _STEP = timedelta(hours=1)
+_SOME_DAY = datetime(2026, 1, 1)
+_QUIET_FROM, _QUIET_TO, _QUIET_STEP = timedelta(hours=3), timedelta(hours=6, minutes=30), timedelta(minutes=5)
 
 
 @cache
@@ -49,3 +52,33 @@ def cadence_problem(settings: Settings, timezone: str) -> str | None:
         f"run the newest verified backup would be {hours} old, more than rpo "
         f"{settings.rpo.total_seconds() / 3600:.3g}h. Back up more often, allow a larger rpo, or set accept_risk: true"
     )
+
+
+def ticks(cron: str, timezone: str, begin: datetime, end: datetime) -> list[datetime]:
+    """The moments of a cron line after `begin` and up to `end`, in UTC."""
+    found = []
+    for tick in CronSim(cron, begin.astimezone(ZoneInfo(timezone))):
+        if tick > end:
+            break
+        found.append(tick.astimezone(UTC))
+    return found
+
+
+def quiet_moment(config: Config) -> str:
+    """The daily cron line of the moment between 3:00 and 6:30 that lies the longest after a backup of any source.
+
+    Retention waits while the newest backup is not verified: next to a backup it would wait every day.
+    """
+    zone = ZoneInfo(config.timezone)
+    crons = {source.every for source in config.sources.values()}
+
+    def pause(moment: datetime) -> timedelta:
+        # A source that is backed up at this very minute was not backed up before it.
+        later = moment.replace(tzinfo=zone) + timedelta(seconds=1)
+        return min(later - next(CronSim(cron, later, reverse=True)) for cron in crons)
+
+    moments = [
+        _SOME_DAY + _QUIET_FROM + step * _QUIET_STEP for step in range((_QUIET_TO - _QUIET_FROM) // _QUIET_STEP + 1)
+    ]
+    best = max(moments, key=pause)
+    return f"{best.minute} {best.hour} * * *"

@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 
 from ops_pipelines.backup.take import take_backup
+from ops_pipelines.config.cadence import quiet_moment
 from ops_pipelines.config.load import load_config
 from ops_pipelines.config.models import Config
 from ops_pipelines.engines.postgres.connection import Server
@@ -15,7 +16,6 @@ from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.build import build_definitions
 from ops_pipelines.orchestration.jobs import chain_selection
 from ops_pipelines.orchestration.launch import run_assets
-from ops_pipelines.orchestration.retention_schedule import quiet_moment
 from ops_pipelines.workspace import open_workspace
 from tests.sample import write_config
 from tests.unit.histories import made, publish

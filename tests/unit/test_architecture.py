@@ -18,7 +18,7 @@ FLOORS = (
     {"scratch", "outages", "outside"},
     {"workspace"},
     {"backup", "recovery", "probes", "setup"},
-    {"watch"},
+    {"watch", "plan"},
     {"drill"},
     {"doctor"},
     {"orchestration", "web"},
