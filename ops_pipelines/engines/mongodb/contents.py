@@ -10,6 +10,7 @@ from ops_pipelines.engines.base import Contents, Level, TableFacts
 from ops_pipelines.engines.mongodb import accounts, expiry
 from ops_pipelines.engines.mongodb.connection import Server, connected
 from ops_pipelines.engines.mongodb.documents import Tally
+from ops_pipelines.engines.mongodb.migrations import Heads
 from ops_pipelines.engines.mongodb.namespaces import Collection, describe, objects
 from ops_pipelines.engines.mongodb.scan import Deadline, raw_batches, side_by_side, sizes
 
@@ -23,13 +24,17 @@ def of(
     tables: dict[str, TableFacts],
     users: accounts.Accounts | None,
     seed: int,
+    heads: Heads,
 ) -> Contents:
     """The fingerprint of these; nothing is said about users and roles that were not looked at."""
     if level == "off":
         return Contents(level="off", dialect=DIALECT)
     found = objects(collections) | accounts.objects(users or accounts.Accounts())
     unseen = accounts.KINDS if users is None else ()
-    return Contents(level=level, dialect=DIALECT, objects=found, tables=tables, unseen=unseen, seed=seed)
+    seed = seed if level == "sample" else 0
+    return Contents(
+        level=level, dialect=DIALECT, objects=found, tables=tables, migrations=heads.found(), unseen=unseen, seed=seed
+    )
 
 
 def take(server: Server, *, level: Level, jobs: int, limit: timedelta, with_accounts: bool, seed: int) -> Contents:
@@ -45,8 +50,9 @@ def take(server: Server, *, level: Level, jobs: int, limit: timedelta, with_acco
         SourceError: the server failed.
     """
     if level == "off":
-        return of("off", [], {}, None, 0)
+        return of("off", [], {}, None, 0, Heads())
     tables: dict[str, TableFacts] = {}
+    heads = Heads()
     with connected(server) as database:
         deadline = Deadline(limit)
         collections = describe(database)
@@ -58,10 +64,11 @@ def take(server: Server, *, level: Level, jobs: int, limit: timedelta, with_acco
             average_bytes = known[collection.name].average_bytes
             for batch in raw_batches(database, collection.data, deadline, average_bytes=average_bytes):
                 tally.add(batch)
+                heads.add(collection.name, batch)
             tables[collection.name] = tally.facts()
 
         side_by_side([each for each in collections if each.data is not None], jobs, read)
         with expiry.made(database):
             collections = describe(database)
         users = accounts.read(database) if with_accounts else None
-    return of(level, collections, tables, users, seed)
+    return of(level, collections, tables, users, seed, heads)

@@ -30,6 +30,7 @@ from ops_pipelines.engines.mongodb.layout import (
     member_name,
     prelude,
 )
+from ops_pipelines.engines.mongodb.migrations import Heads
 from ops_pipelines.engines.mongodb.namespaces import (
     DATA,
     METADATA,
@@ -65,6 +66,7 @@ class _Read:
     tables: dict[str, TableFacts] = field(default_factory=dict)
     size_bytes: int = 0
     torn: list[str] = field(default_factory=list)
+    heads: Heads = field(default_factory=Heads)
 
 
 def dump(server: Server, source: MongoDBSource, sink: PartSink, progress: Progress) -> Dumped:
@@ -96,7 +98,7 @@ def dump(server: Server, source: MongoDBSource, sink: PartSink, progress: Progre
             sink.stream(PART, "dump", TarStream(members()))
     facts |= {"database": server.database, "tool": "builtin", "accounts": users is not None, **window}
     facts["snapshot"] = None if pinned is None or run.read.torn else oplog.as_fact(pinned)
-    held = contents.of(source.fingerprint, collections, run.read.tables, users, run.seed)
+    held = contents.of(source.fingerprint, collections, run.read.tables, users, run.seed, run.read.heads)
     return Dumped(snapshot_at=snapshot_at, contents=held, facts=facts, warnings=[*warnings, *_torn(run.read, pinned)])
 
 
@@ -222,6 +224,7 @@ class _Dump:
     def _copy(self, collection: Collection, path: Path, at: Timestamp | None) -> TableFacts:
         assert collection.data is not None
         tally = Tally(self._level, self.seed)
+        self.read.heads.start(collection.name)
         with path.open("wb") as spooled:
             average_bytes = self._sizes[collection.name].average_bytes
             read = raw_batches(self._database, collection.data, self.deadline, average_bytes=average_bytes, at=at)
@@ -230,6 +233,7 @@ class _Dump:
                     tally.add(batch)
                 except TornDocument as error:
                     raise SourceError(f"the server sent nonsense for {collection.name}", why=str(error)) from None
+                self.read.heads.add(collection.name, batch)
                 spooled.write(batch)
                 with self._lock:
                     self.read.size_bytes += len(batch)

@@ -13,6 +13,7 @@ from ops_pipelines.engines.mongodb import contents
 from ops_pipelines.engines.mongodb.accounts import PREFIX, Accounts
 from ops_pipelines.engines.mongodb.documents import Tally, TornDocument, batches
 from ops_pipelines.engines.mongodb.layout import OPLOG, PART, PRELUDE, ROOT, member_name
+from ops_pipelines.engines.mongodb.migrations import Heads
 from ops_pipelines.engines.mongodb.namespaces import (
     DATA,
     METADATA,
@@ -50,13 +51,13 @@ def pack(folder: Path, wanted: str, sink: PartSink, *, level: Level) -> Packed:
         SourceError: it is not whole, or holds no such database.
     """
     database, directory, warnings = _choose(folder, wanted)
-    seed = new_seed()
+    seed, heads = new_seed(), Heads()
     spool = sink.plain_directory() / "unzipped"
     spool.mkdir(mode=0o700, exist_ok=True)
     try:
         files = {_plain_name(path): _unzipped(path, spool) for path in sorted(directory.iterdir()) if path.is_file()}
         collections = _collections(files, warnings)
-        tables = {each.name: _tally(files, each, level, seed) for each in collections if each.data is not None}
+        tables = {each.name: _tally(files, each, level, seed, heads) for each in collections if each.data is not None}
         filed = {name.removesuffix(DATA): path.read_bytes() for name, path in files.items() if name.startswith(PREFIX)}
         users = Accounts.of_files(filed) if filed else None
         oplog = next(
@@ -79,7 +80,7 @@ def pack(folder: Path, wanted: str, sink: PartSink, *, level: Level) -> Packed:
     return Packed(
         database=database,
         names={each.name for each in collections},
-        contents=contents.of(level, collections, tables, users, seed),
+        contents=contents.of(level, collections, tables, users, seed, heads),
         server_version=_version(files),
         accounts=users is not None,
         oplog=oplog is not None,
@@ -150,7 +151,7 @@ def _collections(files: dict[str, Path], warnings: list[str]) -> list[Collection
     return sorted(collections, key=lambda each: each.name)
 
 
-def _tally(files: dict[str, Path], collection: Collection, level: Level, seed: int) -> TableFacts:
+def _tally(files: dict[str, Path], collection: Collection, level: Level, seed: int, heads: Heads) -> TableFacts:
     assert collection.data is not None
     path = files.get(f"{file_stem(collection.data)}{DATA}")
     if path is None:
@@ -160,6 +161,7 @@ def _tally(files: dict[str, Path], collection: Collection, level: Level, seed: i
         try:
             for batch in batches(opened):
                 tally.add(batch)
+                heads.add(collection.name, batch)
         except TornDocument as error:
             raise TornDocument(f"{path.name} is not whole", why=f"{error.what}: {error.why}") from None
     return tally.facts()

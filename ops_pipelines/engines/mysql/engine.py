@@ -154,7 +154,7 @@ class MySQLEngine:
                 unsteady=moved,
                 counters=counters,
                 migrations=migrations,
-                seed=seen.seed,
+                seed=seen.seed if self._source.fingerprint == "sample" else 0,
             )
         return Dumped(snapshot_at=instant.at, contents=held, facts=facts, warnings=warnings)
 

@@ -1,6 +1,7 @@
 """Whatever differs from the dump's fingerprint has a name."""
 
 from collections.abc import Callable
+from datetime import datetime, timezone
 
 import pytest
 from bson import Int64
@@ -48,6 +49,10 @@ MUTATIONS: dict[str, tuple[Callable[[Mongo], object], str, str]] = {
         lambda db: db.command("collMod", "a", validator={}, validationLevel="off"), "schema",
         "collection a is defined differently",
     ),
+    "reverted migration": (
+        lambda db: db["mongockChangeLog"].delete_one({"changeId": "change-2"}), "migrations",
+        "mongock mongockChangeLog is at 2 up to change-1, the source was at 3 up to change-2",
+    ),
     "dropped view": (lambda db: db["odd"].drop(), "schema", "view odd is missing"),
     "changed view": (
         _another_view, "schema",
@@ -63,6 +68,9 @@ def database(mongo: TestServer) -> Mongo:
     made["a"].insert_many([{"_id": i, "v": i, "w": 1} for i in range(10)])
     made["a"].create_index("v", unique=True)
     made.command("collMod", "a", validator={"_id": {"$exists": True}})
+    made["mongockChangeLog"].insert_many(
+        {"changeId": f"change-{i}", "timestamp": datetime(2026, 11, 1 + i, tzinfo=timezone.utc)} for i in range(3)
+    )
     made.create_collection("empty")
     made.command("create", "odd", viewOn="a", pipeline=[{"$match": {"v": {"$mod": [2, 1]}}}])
     return made

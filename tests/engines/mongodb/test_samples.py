@@ -58,11 +58,12 @@ def test_small_collections_are_digested_whole() -> None:
 def test_a_sampled_backup_is_verified(mongo: TestServer, protect: Protect) -> None:
     database = mongo.new_database()
     database["many"].insert_many({"i": i, "v": secrets.token_hex(4)} for i in range(ROWS))
-    database["few"].insert_many({"i": i} for i in range(10))
+    database["changelog"].insert_many({"fileName": f"{i}-made.js", "appliedAt": i} for i in range(10))
     light = protect(mongo.url(database.name), fingerprint="sample")
     manifest = light.take()
     assert (manifest.contents.level, manifest.contents.rows) == ("sample", ROWS + 10)
     verdict = light.verify()
     assert (verdict.outcome, verdict.failed) == ("verified", [])
+    assert "migrate-mongo changelog: 10 up to 9-made.js" in {check.detail for check in verdict.checks}
     [said] = [check.detail for check in verdict.checks if check.name == "content"]
     assert said.endswith(f" of {ROWS + 10} rows, in 2 of 2 tables, with the same content")
