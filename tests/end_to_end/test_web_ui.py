@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from ops_pipelines.backup.take import take_backup
+from ops_pipelines.config.load import load_config
+from ops_pipelines.workspace import Workspace
 from tests.end_to_end.conftest import Dagster, Shell
-from tests.sample import flip_byte
+from tests.sample import StoppedClock, flip_byte
 
 _FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -97,3 +101,28 @@ def test_schedules_and_sensors_run_without_a_hand(dagster: Dagster) -> None:
     schedules, sensors = data["schedulesOrError"]["results"], data["sensorsOrError"]["results"]
     assert {each["scheduleState"]["status"] for each in schedules} == {"RUNNING"}
     assert {each["sensorState"]["status"] for each in sensors} == {"RUNNING"}
+
+
+@pytest.fixture
+def past_days(shell: Shell) -> list[str]:
+    """Two days before today, each with a restore point that nobody has proved."""
+    config = load_config(shell.folder / "ops.yaml", environ={})
+    noon = datetime.now(timezone.utc).replace(hour=12)
+    days = [noon - timedelta(days=2), noon - timedelta(days=1)]
+    for day in days:
+        take_backup(Workspace(config, clock=StoppedClock(day)), "crm")
+    return [f"{day:%Y-%m-%d}" for day in days]
+
+
+def test_a_backfill_over_past_days_proves_their_backups(shell: Shell, past_days: list[str], dagster: Dagster) -> None:
+    keys = [{"path": ["crm", "verified"]}]
+    launched = dagster.ask(_BACKFILL, keys=keys, days=past_days)["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+
+    def ended(data: dict[str, dict[str, list[dict[str, str]]]]) -> list[str] | None:
+        found = [run["status"] for run in data["runsOrError"]["results"]]
+        return found if len(found) == 2 and {*found} <= {"SUCCESS", "FAILURE", "CANCELED"} else None
+
+    assert dagster.wait(_RUNS, ended) == ["SUCCESS", "SUCCESS"]
+    points = shell.json("list", "crm")["crm"]["restore_points"]
+    assert [point["verdict"]["outcome"] for point in points] == ["verified", "verified"]
