@@ -50,7 +50,14 @@ test: install-dev ## everything installed, every test
 lint: install-dev ## what .ci/run checks beside the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict ops_pipelines
+	$(BIN)/mypy --strict ops_pipelines tools
+
+docs: install-dev ## the documents as a site, in var/site
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "open      $(CURDIR)/var/site/index.html"
+
+reference: install ## write the reference pages anew, from the code that they describe
+	$(BIN)/python -m tools.reference
 
 install: .venv/.runtime ## .venv with the locked dependencies
 
