@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from ops_pipelines.redact import register
 
@@ -83,7 +83,7 @@ def database_of(url: str, *, origin: str, variable: str = "", name: str = "") ->
     if password:
         register(password)
     kept = variable if plain == url.strip() or plain == url.strip().replace("postgres://", "postgresql://", 1) else ""
-    return Database(kind, plain_name(name or database), plain, origin, kept)
+    return Database(kind, plain_name(name or unquote(database)), plain, origin, kept)
 
 
 def url_of(kind: Kind, *, host: str, port: str, user: str, password: str, database: str, options: str = "") -> str:
