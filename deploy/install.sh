@@ -169,7 +169,7 @@ databases() {
     if grep -q '^DAGSTER_PG_HOST=..*' $etc/ops.env 2> /dev/null; then return 0; fi
     if [ -n "$dry" ]; then say "create role ops and databases ops_dagster, ops_ledger, where they are not there"; return; fi
     systemctl start postgresql.service
-    local as=(runuser -u postgres -- psql -XqAt --dbname postgres -v ON_ERROR_STOP=1 --command)
+    local as=(env --chdir=/ runuser -u postgres -- psql -XqAt --dbname postgres -v ON_ERROR_STOP=1 --command)
     [ -n "$("${as[@]}" "select 1 from pg_roles where rolname = 'ops'")" ] || "${as[@]}" "create role ops login"
     for name in ops_dagster ops_ledger; do
         [ -n "$("${as[@]}" "select 1 from pg_database where datname = '$name'")" ] || {
