@@ -31,6 +31,7 @@ from ops_pipelines.drill.report.keep import keep_report, signer_of
 from ops_pipelines.engines.postgres import clients
 from ops_pipelines.ledger.ledger import HEAD
 from ops_pipelines.ledger.models import Health, Outgoing
+from ops_pipelines.recovery.leftovers import note_former
 from tests.doctor.conftest import Ahead, House
 from tests.doctor.waiting import message_waits
 from tests.stores.conftest import new_bucket
@@ -341,7 +342,13 @@ def test_leftovers(house: House) -> None:
         house.says("OK", "leftovers", line)
     with lease.owned_directory(base / "scratch" / "postgres-11112222"):
         house.says("OK", "leftovers", "scratch servers")
-    workspace = house.workspace()
+    workspace, former = house.workspace(), house.server.new_database()
+    point = workspace.catalogue("crm").newest
+    assert point is not None
+    note_former(workspace, "crm", [former], point.id)
+    house.says("ATTENTION", "leftovers", "restore targets", former)
+    house.server.sql(f"drop database {former}")
+    house.says("OK", "leftovers", "restore targets")
     manifest = take_backup(workspace, "docs")
     house.says("OK", "leftovers", "snapshots")
     shutil.rmtree(base / "restore-points" / "docs" / manifest.id)
