@@ -54,7 +54,7 @@ lint: install-dev ## what .ci/run checks beside the tests
 
 docs: install-dev ## the documents as a site, in var/site
 	$(BIN)/mkdocs build --strict --quiet
-	@echo "open      $(CURDIR)/var/site/index.html"
+	@echo "open      $(CURDIR)/var/site/index.html (search needs a web server: python3 -m http.server -d var/site)"
 
 reference: install ## write the reference pages anew, from the code that they describe
 	$(BIN)/python -m tools.reference

@@ -28,6 +28,8 @@ class Part(_Facts):
     Attributes:
         name: the file's name, with `.zst` and `.age` for what was done to it.
         role: what it is for (`dump`, `globals`, `database`, `contents`).
+        size_bytes: its size as it is stored.
+        sha256: of its bytes as they are stored.
         plain_bytes: its size before compression and encryption.
     """
 
@@ -41,7 +43,14 @@ class Part(_Facts):
 
 
 class Summary(_Facts):
-    """The fingerprint in short; the whole of it is the part with role `contents`."""
+    """The fingerprint in short; the whole of it is the part with role `contents`.
+
+    Attributes:
+        objects: definitions that were recorded: tables, views, functions, paths and the like.
+        rows: rows, documents or files, of all tables together.
+        schema_digest: SHA-256 over every definition.
+        content_digest: of all content; none where it was not looked at.
+    """
 
     level: Literal["off", "counts", "sample", "full"]
     objects: int
@@ -76,6 +85,22 @@ class Manifest(_Facts):
     """Everything a restore has to know, and what it must find.
 
     Attributes:
+        id: when the dump began, in UTC, and a random tail; the name of the folder, too.
+        source: its name in `ops.yaml`.
+        kind: the engine: `postgres`, `mysql`, `mongodb`, `sqlite`, `files`.
+        host: the machine that made it.
+        product: the name and version of what made it.
+        started_at: when the dump began: the recovery point.
+        snapshot_at: the instant whose state it holds.
+        finished_at: when it was sealed.
+        tied_to: of folders: the database they were saved with.
+        adopted_from: of a backup from before: what it was made of.
+        engine: what only this engine has to know: versions, encodings, options.
+        contents: what it holds, in short.
+        recipients: public keys for which its parts are encrypted.
+        parts: its files.
+        restore_by_hand: commands that restore it without ops_pipelines, in their order.
+        warnings: what a human should know about it.
         data_bytes: what lies in a repository beside the parts (restic), as it was read.
         safety: it was taken before its source was replaced, so it holds what somebody wanted to be rid of: nothing goes
             back to it unless it is named.
