@@ -9,7 +9,8 @@ takes about half an hour, nearly all of it waiting.
 
 * *killed dump*: `ops backup` is killed with -9 as soon as its `pg_dump` runs. Seconds count from the kill.
 * *broken restore*: a bit of the off-site copy is flipped and `ops verify` finds it. Seconds count from its verdict.
-* *stopped daemon*: the daemon is killed with -9. Beside it `ops alerts run` is started each minute, as cron would.
+* *stopped daemon*: the daemon is killed with -9. `ops serve` runs on, and `ops alerts run` is started each minute, as
+  cron would.
 
 The first two are repeated at random distances from the daemon's ticks, once with a Slack that works and once with one
 that was revoked, so that mail is sent in its place. How many alerts kills lose is counted elsewhere:
@@ -43,6 +44,7 @@ from ops_pipelines.config.load import load_config
 from ops_pipelines.engines.postgres.connection import Server
 from ops_pipelines.workspace import Workspace
 from tests.end_to_end.test_monitoring import DEPLOYED, PROJECT, adapted, free, prometheus_and_alertmanager, running
+from tests.faults.conftest import child_named
 from tests.sample import crm_server, execute, flip_byte
 from tests.watch.monitors import HeartbeatCheck, SentryMonitors
 from tests.watch.outside import Listener, listener
@@ -172,7 +174,7 @@ def killed_dump(site: Site, source: str) -> float:
         [OPS, "backup", source, "--no-verify"], cwd=site.folder, env=environment(site.folder),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as process:  # fmt: skip
-        while not any(each.name() == "pg_dump" for each in psutil.Process(process.pid).children(recursive=True)):
+        while child_named("pg_dump", process.pid) is None:
             if process.poll() is not None:
                 raise SystemExit(f"the backup of {source} ended before it was killed")
             time.sleep(0.005)

@@ -85,8 +85,10 @@ def site(tmp_path: Path, crm: Server, make_workspace: MakeWorkspace) -> Iterator
         (folder / "ops.token").write_text(TOKEN, encoding="utf-8")
         adapted(folder, ops=ops, slack=theirs.url, mail=f"127.0.0.1:{post.port}", alertmanager=(am := free()))
         hurried(folder)
+        workspace = Workspace(load_config(config, environ={}))
+        look(workspace, watching=True)  # a daemon that never looked is silent, too
         stack.enter_context(prometheus_and_alertmanager(folder, am))
-        yield Site(Workspace(load_config(config, environ={})), made.path, ours, theirs, post)
+        yield Site(workspace, made.path, ours, theirs, post)
 
 
 def test_a_broken_backup_is_posted_by_both_and_so_is_its_mending(site: Site, crm: Server) -> None:
