@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import TestServer
 from tests.docs.pages import PROJECT, Block, blocks
 
@@ -16,6 +18,7 @@ _NOT_RUN = re.compile(r"<!-- not run: [^>]* -->\n```sh\n.*?^```$", re.MULTILINE 
 _MARK = "@@ block "
 
 
+@pytest.mark.timeout(900)
 def test_the_tutorial_does_what_it_says(pg15: TestServer, tmp_path: Path) -> None:
     password = secrets.token_hex(12)
     pg15.sql(f"create role tutor superuser login password '{password}'")
