@@ -231,15 +231,16 @@ def test_a_busy_source_is_refused_with_its_holder_and_the_next_one_is_pruned(wor
 def test_what_a_killed_prune_left_half_gone_is_removed_by_the_next(workspace: Workspace) -> None:
     points = five()
     fill(workspace, points)
+    half = workspace.local.root / ".staging" / f"deleted-{points[0].id}"
     with workspace.ledger.activity("prune", source="crm", backup_id=points[0].id, store="local") as entry:
-        workspace.local.directory("crm", points[0].id).rename(workspace.local.root / ".staging" / "deleted-x")
+        workspace.local.directory("crm", points[0].id).rename(half)
         entry.fail("the process that worked on it died")
     verdicts = workspace.local.root / ".verdicts" / "crm" / points[0].id
     assert verdicts.is_dir()
     later(workspace)
     assert only(prune(workspace, ["crm"], apply=True)).deleted == [point.id for point in points[1:3]]
     assert not verdicts.exists()
-    assert not (workspace.local.root / ".staging" / "deleted-x").exists()
+    assert not half.exists()
 
 
 def uploads(day: float, tied_to: RestorePoint, *stores: str) -> RestorePoint:

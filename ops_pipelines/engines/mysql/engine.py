@@ -42,6 +42,7 @@ from ops_pipelines.engines.mysql.connection import (
     speaks,
 )
 from ops_pipelines.engines.mysql.definitions import Table
+from ops_pipelines.engines.mysql.examine import hides_routines
 from ops_pipelines.engines.mysql.instant import Instant, position, standing_still
 from ops_pipelines.engines.mysql.restore import load
 from ops_pipelines.engines.mysql.server import scratch_server
@@ -104,7 +105,7 @@ class MySQLEngine:
                 "events": sum(name.startswith("event ") for name in seen.objects),
             }
             keeps_history = program.has("dump-history") and _series(facts) >= _HISTORY_SINCE
-            warnings = _warnings(seen, opened, keeps_history=keeps_history)
+            warnings = _warnings(seen, opened, server.database, keeps_history=keeps_history)
             counters = contents.read_counters(opened, seen.tables)
             if self._source.accounts:
                 sink.write("accounts.sql", "globals", accounts.dump(server, program, limits.stall))
@@ -525,9 +526,11 @@ def _refuse_what_the_client_cannot_name(name: str, seen: _Seen, program: Program
         )
 
 
-def _warnings(seen: _Seen, opened: Session, *, keeps_history: bool) -> list[str]:
+def _warnings(seen: _Seen, opened: Session, name: str, *, keeps_history: bool) -> list[str]:
     """What a human should know about a dump of this database."""
     found = []
+    if hides_routines(opened, name):
+        found.append("procedures and functions are not shown to this account: if there are any, they are not in here")
     outside = sorted(
         f"{table.name} ({table.engine})" for table in seen.tables if table.holds_rows and not table.transactional
     )

@@ -74,7 +74,7 @@ def _missing(opened: Session, name: str, account: str) -> Iterator[Lack]:
         yield Lack(f"lacks {listed} on {name}", f"GRANT {listed} ON {at} TO {account};")
     elif (kept := _kept_from_us(opened, tables)) is not None:
         yield Lack(kept, _showing_routines(opened, at, account))
-    if not held & _SHOW_ROUTINES and not _works(opened, "select 1 from mysql.proc limit 0"):
+    if hides_routines(opened, name):
         grant = _showing_routines(opened, at, account)
         yield Lack("is not shown procedures and functions: if there are any, they are not dumped", grant, needed=False)
     if not held & {"RELOAD", "LOCK TABLES"}:
@@ -83,6 +83,11 @@ def _missing(opened: Session, name: str, account: str) -> Iterator[Lack]:
             f"GRANT RELOAD ON *.* TO {account};",
             needed=False,
         )
+
+
+def hides_routines(opened: Session, name: str) -> bool:
+    """Whether the server keeps procedures and functions of others from this account: it does not even list them."""
+    return not _held(opened, name) & _SHOW_ROUTINES and not _works(opened, "select 1 from mysql.proc limit 0")
 
 
 def _showing_routines(opened: Session, at: str, account: str) -> str:

@@ -255,6 +255,17 @@ def test_an_account_that_may_not_lock_is_told_and_nothing_is_claimed(
     assert any("RELOAD" in warning for warning in manifest.warnings), manifest.warnings
 
 
+def test_an_account_that_is_shown_no_routines_is_told_that_they_are_not_in_the_dump(
+    mariadb: TestServer, big: str, protect: Protect
+) -> None:
+    account = mariadb.account(f"select, show view, trigger, event, lock tables on {big}.*")
+    workspace = protect(account.at(big).url(), copies=[]).workspace
+    told = "procedures and functions are not shown"
+    assert [each for each in take_backup(workspace, "crm").warnings if told in each]
+    mariadb.sql(f"grant select on mysql.proc to {account.user}@localhost")
+    assert not [each for each in take_backup(workspace, "crm").warnings if told in each]
+
+
 def test_the_source_is_known_by_name_and_url_and_nothing_else_is_taken_for_it(
     mariadb: TestServer, big: str, protect: Protect
 ) -> None:
