@@ -12,7 +12,9 @@ import pytest
 
 from ops_pipelines.engines.postgres import clients
 from ops_pipelines.engines.postgres.connection import Server
+from ops_pipelines.errors import CorruptCopy
 from ops_pipelines.recovery import kit as kit_package
+from ops_pipelines.recovery.kit.kit import read_index
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from tests.conftest import PASSWORD, TestServer, start_server
 from tests.end_to_end.conftest import Shell, back_up
@@ -410,3 +412,10 @@ def test_mariadb_comes_back_with_its_client_alone(
     assert mariadb.sql(
         "select count(*) from mysql.global_priv where user = 'owner' and json_value(priv, '$.account_locked') = 1"
     ) == [(1,)]  # nobody logs in as it
+
+
+def test_a_folder_that_is_no_kit_names_the_command_that_makes_one(tmp_path: Path) -> None:
+    with pytest.raises(CorruptCopy) as caught:
+        read_index(tmp_path)
+    assert "Errno" not in caught.value.why
+    assert caught.value.next.startswith(f"make one: ops kit --to {tmp_path}")

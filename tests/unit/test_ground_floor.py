@@ -38,6 +38,7 @@ def test_what_is_no_secret_stays_readable() -> None:
         "see https://example.org/a:b",
         "10:22:33",
         "sources.crm.url: is required",
+        "add web: {token: {env: OPS_WEB_TOKEN}} to ops.yaml",
     ):
         assert redact.redact(text) == text
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -122,7 +123,12 @@ def read_index(directory: Path) -> Index:
     try:
         return Index.model_validate_json((directory / INDEX).read_bytes())
     except OSError as error:
-        raise CorruptCopy(f"{directory} is no recovery kit", check="kit", why=str(error)) from None
+        raise CorruptCopy(
+            f"{directory} is no recovery kit",
+            check="kit",
+            why=f"{INDEX}: {error.strerror or error}",
+            next=f"make one: ops kit --to {shlex.quote(str(directory))} --passphrase-file FILE",
+        ) from None
     except ValidationError as error:
         why = str(error.errors(include_url=False)[0]["msg"])
         raise CorruptCopy(f"{directory / INDEX} cannot be read", check="kit", why=why) from None
