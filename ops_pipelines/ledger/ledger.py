@@ -16,9 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ops_pipelines.clock import Clock, SystemClock, new_id
-from ops_pipelines.errors import OpsError
+from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.ledger.holder import alive, myself
-from ops_pipelines.ledger.models import FAILED, RUNNING, SUCCEEDED, Activity
+from ops_pipelines.ledger.models import FAILED, REFUSED, RUNNING, SUCCEEDED, Activity
 from ops_pipelines.ledger.tallies import count
 from ops_pipelines.ledger.told import told
 from ops_pipelines.redact import redact
@@ -116,6 +116,8 @@ class Ledger:
         try:
             yield entry
         except BaseException as error:
+            if isinstance(error, SafetyRefusal):
+                entry.meta[REFUSED] = True
             # What went wrong is what the caller must hear, even when it cannot be written down.
             with suppress(LedgerError):
                 self._close(identifier, entry, FAILED, redact(str(error)) or type(error).__name__, error)

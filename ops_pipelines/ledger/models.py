@@ -7,6 +7,7 @@ from sqlalchemy import JSON, DateTime, Dialect, Float, ForeignKey, Index, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
+REFUSED = "refused_for_safety"  # in the facts of a failed attempt that was never begun
 WAITING, DELIVERED, SUPPRESSED = "waiting", "delivered", "suppressed"
 EVER = "ever"
 

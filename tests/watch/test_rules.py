@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from ops_pipelines.backup.take import take_backup
-from ops_pipelines.errors import OpsError
+from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.watch.alerts.ahead import disks
 from ops_pipelines.watch.alerts.conditions import Condition
 from ops_pipelines.watch.alerts.rules import look_at_attempts, look_at_standing
@@ -44,6 +44,16 @@ def attempts(house: Workspace) -> list[Condition]:
 
 def standing(house: Workspace) -> dict[str, Condition]:
     return {each.rule: each for each in look_at_standing(house).conditions}
+
+
+def test_a_restore_that_is_refused_for_safety_is_kept_in_the_ledger_and_alarms_nobody(house: Workspace) -> None:
+    with pytest.raises(SafetyRefusal), house.ledger.activity("restore", source="crm"):
+        raise SafetyRefusal("database crm_restored exists", safe="nothing was changed", next="name a new database")
+    assert attempts(house) == []
+    attempt(house, "restore", "no room on the target")
+    assert [each.rule for each in attempts(house)] == ["restore_failed"]
+    (_, refused) = house.ledger.recent(source="crm", kind="restore")
+    assert refused.status == "failed"
 
 
 def test_a_dump_that_really_fails_is_told_with_its_cause_and_the_next_command(

@@ -13,7 +13,7 @@ from ops_pipelines.clock import human_duration, moment_of
 from ops_pipelines.config.cadence import longest_interval
 from ops_pipelines.config.sources import Source
 from ops_pipelines.ledger.alerts import AlertLedger, Attempt
-from ops_pipelines.ledger.models import FAILED
+from ops_pipelines.ledger.models import FAILED, REFUSED
 from ops_pipelines.outages import Ended
 from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint
 from ops_pipelines.workspace import Workspace
@@ -152,7 +152,9 @@ def _inconclusive(history: _History, unsure: Sequence[Attempt], store: str) -> C
 
 
 def _restore(history: _History) -> Iterator[Condition]:
-    failed = _streak(history.of("restore"), _has_failed)
+    # What was refused for safety was refused to whoever typed it: nothing is broken.
+    tried = [row for row in history.of("restore") if REFUSED not in row.meta]
+    failed = _streak(tried, _has_failed)
     if failed and history.now - failed[0].started_at < _RESTORE_FORGOTTEN:
         yield _failure("restore_failed", "restore", history, failed, f"ops list {history.name}")
 
