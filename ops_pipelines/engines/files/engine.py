@@ -26,7 +26,7 @@ from threading import Event
 from pydantic import JsonValue, ValidationError
 
 from ops_pipelines import process
-from ops_pipelines.clock import UTC, human_size
+from ops_pipelines.clock import UTC
 from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.base import (
     EXISTS,
@@ -198,18 +198,7 @@ class FilesEngine:
         except OpsError as error:
             problems.append(error)
         folder = folders.folder_of(self.locate(name_or_url))
-        above = next(each for each in (folder, *folder.parents) if each.exists())
-        free, needed = shutil.disk_usage(above).free, int(str(facts["bytes"]))
-        if free < needed:
-            problems.append(
-                SourceError(
-                    f"{above} has {human_size(free)} free",
-                    why=f"the files need {human_size(needed)}",
-                    next="name a folder on a larger disk",
-                )
-            )
-        if above.is_dir() and not os.access(above, os.W_OK | os.X_OK):
-            problems.append(SourceError(f"{above} is not writable for this user", next="name another folder"))
+        problems += folders.unfit(folder, int(str(facts["bytes"])))
         return Readiness(problems, work_bytes=0)
 
     def pick(self, held: Contents, facts: Mapping[str, JsonValue], only: Sequence[str]) -> Sequence[str]:

@@ -2,12 +2,14 @@
 
 import ctypes
 import os
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from ops_pipelines.clock import human_size
 from ops_pipelines.engines.files.listing import inside
-from ops_pipelines.errors import SafetyRefusal, SourceError
+from ops_pipelines.errors import OpsError, SafetyRefusal, SourceError
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
@@ -70,6 +72,23 @@ def _identities(path: Path) -> list[tuple[int, int]]:
             continue
         found.append((seen.st_dev, seen.st_ino))
     return found
+
+
+def unfit(folder: Path, needed_bytes: int) -> list[OpsError]:
+    """What keeps this user from restoring so much into a folder, which need not be there yet."""
+    above = next(each for each in (folder, *folder.parents) if each.exists())
+    problems: list[OpsError] = []
+    if (free := shutil.disk_usage(above).free) < needed_bytes:
+        problems.append(
+            SourceError(
+                f"{above} has {human_size(free)} free",
+                why=f"the restore needs {human_size(needed_bytes)}",
+                next="name a folder on a larger disk",
+            )
+        )
+    if above.is_dir() and not os.access(above, os.W_OK | os.X_OK):
+        problems.append(SourceError(f"{above} is not writable for this user", next="name another folder"))
+    return problems
 
 
 def make_empty(folder: Path) -> None:

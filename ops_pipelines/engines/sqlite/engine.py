@@ -4,7 +4,6 @@ One part: `dump.tar`, each database under its whole path. Nothing but Python's o
 source of several databases has an instant for each of them: SQLite knows none for all.
 """
 
-import os
 import secrets
 import shlex
 import shutil
@@ -38,7 +37,7 @@ from ops_pipelines.engines.files import folders
 from ops_pipelines.engines.packing import Member, TarStream
 from ops_pipelines.engines.selection import pick_names
 from ops_pipelines.engines.sqlite import contents, databases
-from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SafetyRefusal, SourceError
+from ops_pipelines.errors import CorruptCopy, Inconclusive, SafetyRefusal, SourceError
 from ops_pipelines.streams import Progress, silent
 
 PART = "dump.tar"
@@ -122,21 +121,7 @@ class SQLiteEngine:
 
     def readiness(self, name_or_url: str, facts: Mapping[str, JsonValue], plain_bytes: int) -> Readiness:
         """The target's disk and rights; see `Engine.readiness`."""
-        folder = self._folder(name_or_url)
-        above = next(each for each in (folder, *folder.parents) if each.exists())
-        problems: list[OpsError] = []
-        free, needed = shutil.disk_usage(above).free, int(str(facts["bytes"]))
-        if free < needed:
-            problems.append(
-                SourceError(
-                    f"{above} has {human_size(free)} free",
-                    why=f"the databases need {human_size(needed)}",
-                    next="name a folder on a larger disk",
-                )
-            )
-        if above.is_dir() and not os.access(above, os.W_OK | os.X_OK):
-            problems.append(SourceError(f"{above} is not writable for this user", next="name another folder"))
-        return Readiness(problems, plain_bytes)
+        return Readiness(folders.unfit(self._folder(name_or_url), int(str(facts["bytes"]))), plain_bytes)
 
     def pick(self, held: Contents, facts: Mapping[str, JsonValue], only: Sequence[str]) -> Sequence[str]:
         """The databases that a selection of paths or file names means; see `Engine.pick`."""

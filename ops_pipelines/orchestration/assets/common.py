@@ -1,4 +1,4 @@
-"""What the assets of one source share: group, tags, owners, partitions, pool. No asset lives here."""
+"""What assets share: those of one source group, tags, partitions, pool; those of all, what they wait for."""
 
 from dataclasses import dataclass
 from typing import TypedDict
@@ -50,3 +50,9 @@ class Chain:
             "backfill_policy": dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
             "pool": names.pool(self.name),
         }
+
+
+def newest_proofs(config: Config) -> list[dg.AssetDep]:
+    """What an asset across all sources depends on: the newest day of each source's `verified`."""
+    mapping = dg.LastPartitionMapping()
+    return [dg.AssetDep(names.verified_key(name), partition_mapping=mapping) for name in config.sources]

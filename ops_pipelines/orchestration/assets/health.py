@@ -9,6 +9,7 @@ import dagster as dg
 
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.assets.common import newest_proofs
 from ops_pipelines.orchestration.describe import Metadata, bullets, failures_explained, health_table
 from ops_pipelines.watch.health import EXIT_STATUS, SourceHealth
 from ops_pipelines.watch.snapshots import look
@@ -25,10 +26,7 @@ def build_health_asset(config: Config) -> dg.AssetsDefinition:
         group_name="reports",
         kinds={"table"},
         owners=["team:ops"],
-        deps=[
-            dg.AssetDep(names.verified_key(name), partition_mapping=dg.LastPartitionMapping())
-            for name in config.sources
-        ],
+        deps=newest_proofs(config),
         check_specs=[
             dg.AssetCheckSpec(
                 names.ALL_WELL_CHECK,

@@ -4,6 +4,7 @@ import dagster as dg
 
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.assets.common import newest_proofs
 from ops_pipelines.orchestration.describe import failures_explained
 from ops_pipelines.watch.health import all_health
 from ops_pipelines.watch.report import write_report
@@ -18,10 +19,7 @@ def build_report_asset(config: Config) -> dg.AssetsDefinition:
         group_name="reports",
         kinds={"markdown"},
         owners=["team:ops"],
-        deps=[
-            dg.AssetDep(names.verified_key(name), partition_mapping=dg.LastPartitionMapping())
-            for name in config.sources
-        ],
+        deps=newest_proofs(config),
         description="What is protected, how old it is, what was proved: Markdown below `base/reports`.",
     )
     def backup_report(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult[None]:

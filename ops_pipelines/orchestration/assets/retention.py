@@ -12,6 +12,7 @@ from ops_pipelines.backup.prune import SourcePruned, prune
 from ops_pipelines.clock import human_size
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.assets.common import newest_proofs
 from ops_pipelines.orchestration.describe import Metadata, bullets, failures_explained
 from ops_pipelines.workspace import Workspace
 
@@ -32,10 +33,7 @@ def build_retention_asset(config: Config) -> dg.AssetsDefinition:
         group_name="reports",
         kinds={"retention"},
         owners=["team:ops"],
-        deps=[
-            dg.AssetDep(names.verified_key(name), partition_mapping=dg.LastPartitionMapping())
-            for name in config.sources
-        ],
+        deps=newest_proofs(config),
         check_specs=[
             dg.AssetCheckSpec(
                 names.PRUNED_CHECK,
