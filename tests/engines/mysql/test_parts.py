@@ -15,7 +15,7 @@ from tests.engines.mysql.conftest import TestServer
 SHOP = (
     "create table companies (id int primary key auto_increment, name varchar(50), key by_name (name))",
     "create table `or``ders` (id int primary key, company int, note text,"
-    " foreign key (company) references companies (id))",
+    " constraint buyer foreign key (company) references companies (id))",  # older servers misquote what they name
     "insert into companies (name) values ('one'), ('two')",
     # Text that looks like the mark of another section.
     "insert into `or``ders` values (1, 1, '\n--\n-- Table structure for table `companies`\n--\n')",
