@@ -37,6 +37,16 @@ def _sorted(options: str) -> str:
     return f"""(select string_agg(o, ',' order by o collate "C") from unnest({options}) o)"""
 
 
+def _column_options(options: str) -> str:
+    """The options that a column can be given (ALTER COLUMN … SET), as sorted text.
+
+    A server may keep notes of its own in the same place: 15.20 and 17.12 put `pg_attver=<number>` on every column,
+    which no dump carries. https://www.postgresql.org/docs/current/sql-altertable.html
+    """
+    return f"""(select string_agg(o, ',' order by o collate "C") from unnest({options}) o
+          where split_part(o, '=', 1) in ('n_distinct', 'n_distinct_inherited'))"""
+
+
 def _comment(oid: str, catalog: str) -> str:
     return f"obj_description({oid}, '{catalog}')"
 
@@ -64,7 +74,7 @@ _COLUMNS = f"""
 select format('%I.%I.%I', n.nspname, c.relname, a.attname), format_type(a.atttypid, a.atttypmod), a.attnotnull,
        pg_get_expr(d.adbin, d.adrelid), a.attidentity, a.attgenerated, a.attstorage, nullif(a.attstattarget, -1),
        case when a.attcollation <> t.typcollation then a.attcollation::regcollation::text end,
-       {_sorted("a.attoptions")}, {_sorted("a.attfdwoptions")},
+       {_column_options("a.attoptions")}, {_sorted("a.attfdwoptions")},
        case when not exists (select from pg_inherits i where i.inhrelid = c.oid)
             then (select count(*) from pg_attribute b
                    where b.attrelid = c.oid and b.attnum between 1 and a.attnum and not b.attisdropped) end,
