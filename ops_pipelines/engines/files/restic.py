@@ -1,7 +1,9 @@
 """Run restic: where it is found, what it is told, and what its failures mean.
 
-restic 0.14 exits with 1 for a missing repository, a wrong password and a damaged pack alike: what happened is read from
-what it says. Passwords and addresses travel by environment, since an address may hold credentials.
+restic 0.14 exits with 1 for a missing repository, a wrong password and a damaged pack alike: there, what happened is
+read from what it says. Newer ones have a status for most of it, which counts more than words:
+https://restic.readthedocs.io/en/stable/075_scripting.html#exit-codes
+Passwords and addresses travel by environment, since an address may hold credentials.
 """
 
 import json
@@ -23,7 +25,7 @@ from ops_pipelines.process import CommandFailed, CommandTimedOut, Completed, Lim
 from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress
 
-Kind = Literal["full", "password", "missing", "locked", "snapshot", "damaged", "other"]
+Kind = Literal["full", "password", "missing", "locked", "interrupted", "snapshot", "damaged", "other"]
 
 # The first that matches counts: a full disk also leaves short files, a wrong password also opens no config.
 _SAID: Sequence[tuple[Kind, str]] = (
@@ -31,6 +33,7 @@ _SAID: Sequence[tuple[Kind, str]] = (
     ("password", r"wrong password or no key found"),
     ("missing", r"Is there a repository at the following location"),
     ("locked", r"already locked"),
+    ("snapshot", r"failed to load snapshot \w+: .*(no such file or directory|does not exist)"),
     ("damaged", r"Error loading snapshot|load <|Load\(<|ReadFull\(<|StreamPack"),
     ("snapshot", r"no snapshot found|no matching ID found"),
     ("damaged", r"ciphertext verification failed|decrypting blob \w+ failed|invalid data returned|is damaged"),
@@ -38,7 +41,11 @@ _SAID: Sequence[tuple[Kind, str]] = (
     ("damaged", r"does not match|contains errors"),
 )
 _INCOMPLETE = 3
+# Since 0.17, except for 3, which older ones know too. 2 is a crash of restic itself, 130 an interrupt.
+_STATUS: Mapping[int, Kind] = {10: "missing", 11: "locked", 12: "password", 130: "interrupted"}
+_ANSWERS = (0, 1, _INCOMPLETE, *_STATUS)
 _RETRIED_IN_VAIN = re.compile(r"Load\(<data/.*(no such file or directory|does not exist)")
+_PASSED_OVER = re.compile(r'no matching ID found|^Ignoring "', re.MULTILINE)
 _OLDEST = (0, 14)
 _TICK = 64 * 1024
 
@@ -119,8 +126,9 @@ class Restic:
             stdout=subprocess.PIPE if answers else subprocess.DEVNULL,
         ) as command:
             printed = b"".join(iter(command.read, b"")) if answers else b""
-            done = command.finish(accept=(0, 1, _INCOMPLETE), alive=None if answers else lambda: _pulse(command, moved))
-        if done.status != 0 or "no matching ID found" in done.stderr:
+            done = command.finish(accept=_ANSWERS, alive=None if answers else lambda: _pulse(command, moved))
+        # `copy` passes over a snapshot that it does not find, with a word and status 0.
+        if done.status != 0 or _PASSED_OVER.search(done.stderr):
             raise failure(words[0], done.stderr, done.status)
         return Completed(stdout=printed, stderr=done.stderr, status=0)
 
@@ -138,8 +146,8 @@ class Restic:
                     summary = message
                 elif message.get("message_type") == "status":
                     progress("snapshot", message.get("bytes_done", 0), message.get("total_bytes"))
-            done = command.finish(accept=(0, 1, _INCOMPLETE))
-        if done.status == 1 or summary is None:
+            done = command.finish(accept=_ANSWERS)
+        if done.status not in (0, _INCOMPLETE) or summary is None:
             raise failure("backup", done.stderr, done.status)
         unread = tuple(_unread(done.stderr))
         if done.status == _INCOMPLETE and not unread:
@@ -220,8 +228,9 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def failure(verb: str, said: str, status: int | None) -> ResticFailed:
-    """The failure that restic's words mean."""
-    kind: Kind = next((kind for kind, pattern in _SAID if re.search(pattern, said)), "other")
+    """The failure that restic's status means, or its words where the status says no more than that it failed."""
+    told: Kind = next((kind for kind, pattern in _SAID if re.search(pattern, said)), "other")
+    kind = _STATUS.get(status or 0, told)
     lines = [line for line in said.splitlines() if line.strip()]
     return ResticFailed(f"restic {verb}: {_MEANS[kind]}", kind=kind, why="\n".join(lines[-4:]), status=status)
 
@@ -231,6 +240,7 @@ _MEANS: Mapping[Kind, str] = {
     "password": "the password does not open the repository",
     "missing": "there is no repository",
     "locked": "the repository is locked by another process",
+    "interrupted": "it was interrupted",
     "snapshot": "the snapshot is not in the repository",
     "damaged": "the repository is damaged",
     "other": "it failed",
