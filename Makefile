@@ -10,17 +10,14 @@ export OPS_CONFIG ?= $(CURDIR)/$(if $(wildcard ops.yaml),ops.yaml,var/demo/ops.y
 
 LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
         --no-strip-extras --no-header --extra build
-DEMO_PACKAGES := mariadb-server mariadb-client postgresql restic
+# The last three of the demo are what its drill recovers with, when it plays that we are gone.
+DEMO_PACKAGES := mariadb-server mariadb-client postgresql restic age zstd openssl
 # Ceph's gateway enforces object lock for real; libatomic1 is what Playwright's own driver needs.
-TEST_PACKAGES := $(DEMO_PACKAGES) age zstd openssl chromium libatomic1 minisign ceph-mon ceph-osd radosgw ceph-common \
+TEST_PACKAGES := $(DEMO_PACKAGES) chromium libatomic1 minisign patchelf ceph-mon ceph-osd radosgw ceph-common \
                  prometheus prometheus-alertmanager logrotate redis-server caddy systemd
 
-define debian
-@dpkg -s $(1) >/dev/null 2>&1 || { $(SUDO) apt-get update -qq && \
-  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1); }
-endef
-
-.PHONY: help demo demo-backup up test lint install install-demo install-dev lock schemas clean
+.PHONY: help demo demo-backup up test newer-servers versions lint docs reference install install-demo install-dev lock \
+        schemas clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -44,10 +41,16 @@ up: install ## Dagster's web UI, daemon and schedules on this ops.yaml, on 127.0
 	@$(BIN)/ops check
 	exec $(BIN)/dagster dev --host 127.0.0.1 --port $(PORT) --workspace workspace.yaml
 
-test: install-dev ## everything installed, every test
+test: newer-servers ## everything installed, every test
 	@# On a busy machine a test may wait in vain for a server. What failed beside others must hold alone; both are shown.
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile || { [ $$? -eq 1 ] && \
 	  echo "once more, alone:" && $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
+
+newer-servers: install-dev ## other versions of servers and tools for the tests, in var/newer; what is there is kept
+	@tools/newer_servers.sh || [ -z "$$OPS_NEWER_REQUIRED" ]
+
+versions: install-dev ## what the tests run on, with versions
+	@$(BIN)/python -m tools.versions
 
 lint: install-dev ## what .ci/run checks beside the tests
 	$(BIN)/ruff check .
@@ -63,9 +66,11 @@ reference: install ## write the reference pages anew, from the code that they de
 
 install: .venv/.runtime ## .venv with the locked dependencies
 
-install-demo: .venv/.demo ## the same with the demo's servers, Debian packages included
+install-demo: .venv/.demo ## the same with the demo's servers, Debian packages in their newest version
+	@tools/debian_packages.sh $(DEMO_PACKAGES)
 
-install-dev: .venv/.dev ## the same with what the tests need, Debian packages included
+install-dev: .venv/.dev ## the same with what the tests need, Debian packages in their newest version
+	@tools/debian_packages.sh $(TEST_PACKAGES)
 
 .venv/.created:
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 10), "Python 3.10 or newer is needed"'
@@ -80,12 +85,10 @@ install-dev: .venv/.dev ## the same with what the tests need, Debian packages in
 
 .venv/.demo: requirements-demo.txt .venv/.runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-demo.txt
-	$(call debian,$(DEMO_PACKAGES))
 	@touch $@
 
 .venv/.dev: requirements-dev.txt .venv/.runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	$(call debian,$(TEST_PACKAGES))
 	@touch $@
 
 lock: ## compile the lock files from pyproject.toml (needs uv)

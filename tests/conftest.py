@@ -1,7 +1,7 @@
 """Fixtures that every test may use: real PostgreSQL servers, and workspaces that protect what they hold.
 
-Servers start once per run, on the first request: PostgreSQL 18 from the embedded wheel, and 15 where
-the distribution has it. Each listens on its socket and on loopback, with a password.
+Servers start once per run, on the first request: PostgreSQL 18 from the embedded wheel, and the distribution's (15 on
+Debian 12, 17 on Debian 13). Each listens on its socket and on loopback, with a password.
 """
 
 import json
@@ -9,7 +9,7 @@ import secrets
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,6 +32,10 @@ from ops_pipelines.workspace import Workspace
 from tests.servers.ceph import Ceph, start_ceph
 
 PASSWORD = "a 'canary' pass:word@/%"
+# The newest PostgreSQL that the distribution has; of a machine without one, the name of what is missing.
+DEBIAN = max(
+    (int(path.name) for path in Path("/usr/lib/postgresql").glob("*") if (path / "bin/postgres").exists()), default=15
+)
 _LONG = Limits(stall=timedelta(hours=2), total=timedelta(hours=2))
 _QUICK = {"fsync": "off", "autovacuum": "off", "max_connections": "60", "dynamic_shared_memory_type": "mmap"}
 
@@ -80,10 +84,12 @@ class TestServer:
 
 
 @contextmanager
-def start_server(major: int, directory: Path, settings: Mapping[str, str] | None = None) -> Iterator[TestServer]:
+def start_server(
+    major: int, directory: Path, settings: Mapping[str, str] | None = None, bin_dirs: Sequence[Path] = ()
+) -> Iterator[TestServer]:
     """A server of our own for the length of the block; skips the test where the version is missing."""
     try:
-        programs = clients.for_server(major)
+        programs = clients.for_server(major, bin_dirs)
     except ToolMissing as error:
         pytest.skip(error.what)
     initialise(programs, directory / "data", superuser="boss", password=PASSWORD)
@@ -125,16 +131,16 @@ def pg18(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
 
 
 @pytest.fixture(scope="session")
-def pg15(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
-    """A PostgreSQL 15 server."""
-    with start_server(15, tmp_path_factory.mktemp("pg15")) as server:
+def pg_debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+    """A server of the distribution's own PostgreSQL: unlike the embedded one, it has TLS, ICU and more."""
+    with start_server(DEBIAN, tmp_path_factory.mktemp("pg")) as server:
         yield server
 
 
-@pytest.fixture(scope="session", params=[15, 18])
+@pytest.fixture(scope="session", params=sorted({DEBIAN, 18}))
 def pg(request: pytest.FixtureRequest) -> TestServer:
     """Every server in turn."""
-    server: TestServer = request.getfixturevalue(f"pg{request.param}")
+    server: TestServer = request.getfixturevalue("pg18" if request.param == 18 else "pg_debian")
     return server
 
 

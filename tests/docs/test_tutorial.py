@@ -19,16 +19,16 @@ _MARK = "@@ block "
 
 
 @pytest.mark.timeout(900)
-def test_the_tutorial_does_what_it_says(pg15: TestServer, tmp_path: Path) -> None:
+def test_the_tutorial_does_what_it_says(pg_debian: TestServer, tmp_path: Path) -> None:
     password = secrets.token_hex(12)
-    pg15.sql(f"create role tutor superuser login password '{password}'")
+    pg_debian.sql(f"create role tutor superuser login password '{password}'")
     for name in ("dagster.yaml", "workspace.yaml"):
         shutil.copy(PROJECT / name, tmp_path / name)
     steps = blocks(_NOT_RUN.sub("", TUTORIAL))
     script = "\n".join(
         f"echo '{_MARK}{number}'\n{step.text}" for number, step in enumerate(steps) if step.language == "sh"
     )
-    programs = Path(sys.executable).parent, pg15.programs.path("psql").parent
+    programs = Path(sys.executable).parent, pg_debian.programs.path("psql").parent
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=tmp_path,
@@ -36,7 +36,7 @@ def test_the_tutorial_does_what_it_says(pg15: TestServer, tmp_path: Path) -> Non
             "PATH": os.pathsep.join([*map(str, programs), os.environ["PATH"]]),
             "HOME": str(tmp_path),
             "PGHOST": "127.0.0.1",
-            "PGPORT": str(pg15.port),
+            "PGPORT": str(pg_debian.port),
             "PGUSER": "tutor",
             "PGPASSWORD": password,
         },

@@ -14,7 +14,7 @@ from ops_pipelines.engines.postgres.connection import Server
 from ops_pipelines.errors import OpsError, SourceError, ToolMissing
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.reader import Copy
-from tests.conftest import PASSWORD, Made, MakeWorkspace, TestServer, start_server
+from tests.conftest import DEBIAN, PASSWORD, Made, MakeWorkspace, TestServer, start_server
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestServer, 
     )  # fmt: skip
     key.chmod(0o600)
     settings = {"ssl": "on", "ssl_cert_file": str(certificate), "ssl_key_file": str(key)}
-    with start_server(15, directory, settings) as server:
+    with start_server(DEBIAN, directory, settings) as server:
         server.sql("create table t as select i from generate_series(1, 100) i")
         (directory / "data" / "pg_hba.conf").write_text(
             "local all all scram-sha-256\nhostssl all all 127.0.0.1/32 scram-sha-256\n", encoding="utf-8"

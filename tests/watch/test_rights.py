@@ -24,7 +24,7 @@ from ops_pipelines.engines.mysql.server import private_server
 from ops_pipelines.probes import mongodb, mysql, postgres
 from ops_pipelines.probes.measured import Figures
 from ops_pipelines.recovery.verify import verify
-from tests.conftest import Made, MakeWorkspace, TestServer, start_server
+from tests.conftest import DEBIAN, Made, MakeWorkspace, TestServer, start_server
 from tests.engines.mongodb.conftest import TestServer as MongoServer
 from tests.engines.mongodb.conftest import mongo  # noqa: F401 - a fixture
 from tests.engines.mysql.conftest import TestServer as MariaServer
@@ -75,7 +75,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
     pem.chmod(0o600)
     settings = {"ssl": "on", "ssl_cert_file": str(pem), "ssl_key_file": str(pem)}
     (directory / "pg").mkdir()
-    with start_server(15, directory / "pg", settings) as server:
+    with start_server(DEBIAN, directory / "pg", settings) as server:
         yield server
 
 
