@@ -73,6 +73,7 @@ def _summary(contents: Contents) -> Summary:
         rows=contents.rows,
         schema_digest=contents.schema_digest,
         content_digest=contents.content_digest,
+        gaps=contents.gaps,
     )
 
 

@@ -27,6 +27,7 @@ from ops_pipelines.errors import OpsError
 from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.kit.kit import SCRIPT
+from ops_pipelines.recovery.reload import in_scratch
 from ops_pipelines.recovery.verify import farthest_store, fingerprint_of
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.vault.catalogue import RestorePoint
@@ -274,7 +275,7 @@ class _ByScript:
 
             url = Server(target, connect=timedelta(seconds=10), stall=timedelta(minutes=1)).at(to).url()
         found = engine.contents(url, held.level, seed=held.seed)
-        return compare(held, found), found.rows
+        return compare(held, found, in_scratch(engine, url)), found.rows
 
 
 def _offline() -> list[str]:

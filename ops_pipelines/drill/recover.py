@@ -15,6 +15,7 @@ from ops_pipelines.recovery.assertions import run_assertions, run_check
 from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.references import judged, named_in
+from ops_pipelines.recovery.reload import in_scratch
 from ops_pipelines.recovery.verify import farthest_store, fingerprint_of
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.vault.catalogue import RestorePoint
@@ -139,7 +140,7 @@ class _Recovery:
     def _assert(self, engine: Engine, target: str, manifest: Manifest, held: Contents) -> None:
         with self._phase("compare"):
             found = engine.contents(target, held.level, seed=held.seed)
-            self._checks += compare(held, found)
+            self._checks += compare(held, found, in_scratch(engine, target))
         self.facts["rows"] = found.rows
         with self._phase("assert"):
             self._checks += run_assertions(engine, target, held)

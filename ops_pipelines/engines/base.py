@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from ops_pipelines.engines.places import Place
 from ops_pipelines.errors import OpsError
+from ops_pipelines.proof import Gap
 from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress, Reader, silent
 
@@ -45,12 +46,13 @@ class Contents(BaseModel):
     """The fingerprint: what a source contained, taken in the dump's own snapshot.
 
     Attributes:
-        objects: every schema object by kind and name, with a digest of its definition.
+        objects: every schema object by kind and name, with its definition; see `engines.definition`.
         tables: rows and content digest of everything that holds data.
         counters: sequences and the like; a restored one may be ahead, never behind.
         migrations: how far the application's own migrations had got, by tool and table.
         unsteady: tables no snapshot covers that were written to during the dump; their rows cannot be compared.
         unseen: kinds of objects that were not looked at: nothing can be said about those of another fingerprint.
+        gaps: what could not be looked at, though it was asked for: the dump is none the worse for it.
         dialect: names the way in which definitions were described; only equal ones can be compared.
         seed: decides which rows a sample consists of.
     """
@@ -65,6 +67,7 @@ class Contents(BaseModel):
     migrations: dict[str, str] = {}
     unsteady: list[str] = []
     unseen: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
     seed: int = 0
 
     @property
@@ -99,11 +102,6 @@ class Contents(BaseModel):
 
 def _digest(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def definition_digest(*facts: object) -> str:
-    """A short digest of one object's definition, for `Contents.objects`."""
-    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 class PartSink(Protocol):
@@ -373,6 +371,34 @@ class Carrier(Protocol):
 
     def forget(self, facts: Sequence[Mapping[str, JsonValue]], repository: Repository) -> None:
         """Remove restore points' data from a repository. Raises StoreError."""
+        ...
+
+
+@runtime_checkable
+class Reloader(Protocol):
+    """An engine whose server may print a definition differently after it was dumped and loaded.
+
+    Definitions are then compared by effect: the source's own text takes the same way once more.
+    """
+
+    def reloaded(self, target: str, definitions: Mapping[str, str]) -> Mapping[str, str]:
+        """What the server prints for these definitions of the source after it has read them.
+
+        Args:
+            target: a scratch server's database that holds what was restored; it is left as it was.
+            definitions: as in `Contents.objects`.
+        Returns:
+            By the same names. What cannot be loaded, or has no such way, is left out.
+        """
+        ...
+
+    def restore_definitions(
+        self, parts: PartReader, facts: Mapping[str, JsonValue], target: str, *, work: Path
+    ) -> None:
+        """Load the definitions alone, without rows, into a scratch server; for `reloaded`.
+
+        Raises RestoreFailed, CorruptCopy, Inconclusive as `Engine.restore` does.
+        """
         ...
 
 

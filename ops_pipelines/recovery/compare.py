@@ -1,25 +1,36 @@
 """Compare what a restore brought back with what the source held; each difference has a name."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ops_pipelines.engines.base import DIGESTED, EXISTS, Contents
+from ops_pipelines.proof import Gap
 from ops_pipelines.vault.verdict import Check
 
 _NAMED = 5
 
 
-def compare(held: Contents, restored: Contents) -> list[Check]:
+Reload = Callable[[Mapping[str, str]], Mapping[str, str]]
+"""What a server prints for some of the source's definitions after it has read them; see `engines.base.Reloader`."""
+
+
+def by_the_letter(definitions: Mapping[str, str]) -> Mapping[str, str]:
+    """The `Reload` of an engine whose definitions never change their text: nothing needs a second look."""
+    return {}
+
+
+def compare(held: Contents, restored: Contents, reload: Reload = by_the_letter) -> list[Check]:
     """The assertions `schema`, `rows`, `content`, `counters` and `migrations`; none for a fingerprint that is off.
 
     Args:
         held: the fingerprint taken in the dump's snapshot.
         restored: the same of the restored database.
+        reload: asked once, and only about definitions whose texts differ.
     """
     if held.level == "off":
         return []
     tables = f"{len(held.tables)} tables"
     checks = [
-        _check_schema(held, restored),
+        _check_schema(held, restored, reload),
         _check("rows", _rows(held, restored), f"{held.rows} rows in {tables}"),
         _check("counters", _counters(held, restored), f"{len(held.counters)} at or past where they stood"),
     ]
@@ -29,6 +40,23 @@ def compare(held: Contents, restored: Contents) -> list[Check]:
     if held.level in DIGESTED:
         checks.append(_check("content", _content(held, restored), _compared(held, restored)))
     return checks
+
+
+def uncompared(held: Contents, restored: Contents) -> list[Gap]:
+    """What a comparison at the fingerprint's level says nothing about, beside what the fingerprint's own gaps tell."""
+    if held.level == "off":
+        return []
+    found = [*held.gaps, *(gap for gap in restored.gaps if gap not in held.gaps)]
+    if held.dialect != restored.dialect:
+        why = f"recorded as {held.dialect or 'an older dialect'!r}, described here as {restored.dialect!r}"
+        found.append(Gap(what="definitions", why=why, cure="take a new backup"))
+    elif exist := [name for name, text in held.objects.items() if _only_exists(text, restored.objects.get(name))]:
+        found.append(Gap(what=_first(exist), why="only known to exist"))
+    found += [Gap(what=name, why="written to during the dump, and no snapshot covers it") for name in held.unsteady]
+    # What the source's fingerprint leaves out was not asked for.
+    unlooked = [kind for kind in restored.unseen if kind not in held.unseen]
+    found += [Gap(what=f"{kind} definitions", why="could not be looked at after the restore") for kind in unlooked]
+    return found
 
 
 def _compared(held: Contents, restored: Contents) -> str:
@@ -46,7 +74,7 @@ def _compared(held: Contents, restored: Contents) -> str:
     return f"{len(whole)} of {len(held.tables)} tables with the same content, the others only as far as schema says"
 
 
-def _check_schema(held: Contents, restored: Contents) -> Check:
+def _check_schema(held: Contents, restored: Contents, reload: Reload) -> Check:
     """Definitions described in another way say nothing about each other: an upgrade condemns no backup."""
     if held.dialect != restored.dialect:
         detail = (
@@ -59,7 +87,7 @@ def _check_schema(held: Contents, restored: Contents) -> Check:
     well = f"{len(seen) - exist} objects as they were"
     well += f", {exist} only known to exist" if exist else ""
     well += f", {unseen} ({', '.join(restored.unseen)}) not compared" if unseen else ""
-    return _check("schema", _schema(held, restored), well)
+    return _check("schema", _schema(held, restored, changed(held, restored, reload)), well)
 
 
 def _seen(name: str, held: Contents, restored: Contents) -> bool:
@@ -84,13 +112,32 @@ def _first(found: Sequence[str]) -> str:
     return "; ".join(found[:_NAMED]) + more
 
 
-def _schema(held: Contents, restored: Contents) -> Iterator[str]:
-    for name, digest in sorted(held.objects.items()):
-        if not _seen(name, held, restored):
-            continue
-        if name not in restored.objects:
+def changed(held: Contents, restored: Contents, reload: Reload) -> Mapping[str, tuple[str, str]]:
+    """Definitions that came back with another effect: the source's text and the restored one by name.
+
+    A server may print a definition differently after it has read it. So where two texts differ, the source's own takes
+    the same way once more: what then reads as the restored one does is the same.
+    """
+    differing = {
+        name: text
+        for name, text in held.objects.items()
+        if _seen(name, held, restored)
+        and restored.objects.get(name, text) != text
+        and not _only_exists(text, restored.objects[name])
+    }
+    again = reload(differing) if differing else {}
+    return {
+        name: (text, restored.objects[name])
+        for name, text in sorted(differing.items())
+        if again.get(name) != restored.objects[name]
+    }
+
+
+def _schema(held: Contents, restored: Contents, changed: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+    for name in sorted(held.objects):
+        if _seen(name, held, restored) and name not in restored.objects:
             yield f"{name} is missing"
-        elif restored.objects[name] != digest and not _only_exists(digest, restored.objects[name]):
+        elif name in changed:
             yield f"{name} is defined differently"
     for name in sorted(restored.objects.keys() - held.objects.keys()):
         if _seen(name, held, restored):

@@ -154,7 +154,7 @@ def _reloaded(
         url = engine.empty(manifest.engine)
         restored = load_copy(workspace, engine, copy, url, (), globals_too=False, progress=progress)
         held = fingerprint_of(copy)
-        checks = prove(workspace, engine, manifest, url, Ready(held, ()), restored)
+        checks = prove(workspace, engine, copy, url, Ready(held, ()), restored)
         wrong = [f"{each.name}: {each.detail}" for each in checks if not each.passed and not each.attention]
     except (OpsError, RestoreFailed) as error:
         wrong = [sentence(error) if isinstance(error, OpsError) else str(error)]

@@ -14,10 +14,10 @@ from ops_pipelines.recovery.leftovers import noted
 from ops_pipelines.recovery.preflight import Ready, look_ahead
 from ops_pipelines.recovery.recorded import recorded
 from ops_pipelines.recovery.refuse import refuse_sources
+from ops_pipelines.recovery.reload import beside_target
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault.catalogue import RestorePoint
-from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.reader import Copy
 from ops_pipelines.vault.verdict import Check
 from ops_pipelines.workspace import Workspace
@@ -88,7 +88,7 @@ def restore_to(
                     workspace, engine, copy, url, ready.only, globals_too=globals_too, progress=progress
                 )
                 compared = time.monotonic()
-                checks = prove(workspace, engine, manifest, url, ready, restored)
+                checks = prove(workspace, engine, copy, url, ready, restored)
         phases = {"fetch": round(copy.fetch_s, 3), **restored.seconds, "prove": round(time.monotonic() - compared, 3)}
         seconds = round(time.monotonic() - started, 3)
         recovered = Recovered(
@@ -124,16 +124,14 @@ def load_copy(
         )
 
 
-def prove(
-    workspace: Workspace, engine: Engine, manifest: Manifest, url: str, ready: Ready, restored: Restored
-) -> list[Check]:
+def prove(workspace: Workspace, engine: Engine, copy: Copy, url: str, ready: Ready, restored: Restored) -> list[Check]:
     """The assertions of a verification, on what was restored: compared, asserted, the user's own checks.
 
     Of a selection only the comparison: the other assertions are about the whole.
     """
     found = engine.contents(url, ready.held.level, seed=ready.held.seed)
     held = ready.held if restored.names is None else ready.held.covering(restored.names, found)
-    checks = compare(held, found)
+    checks = compare(held, found, beside_target(workspace, engine, copy))
     if ready.only:
         listed = ", ".join(ready.only[:5]) + (f" … ({len(ready.only)})" if len(ready.only) > 5 else "")
         return [*checks, Check(name="selection", passed=True, detail=f"nothing but {listed} was restored and compared")]
@@ -141,8 +139,8 @@ def prove(
         checks += run_assertions(engine, url, ready.held)
     except (SourceError, Inconclusive) as error:
         checks.append(Check(name="assertions", passed=False, detail=f"not all run: {sentence(error)}", attention=True))
-    source = workspace.source(manifest.source)
-    return [*checks, *run_checks(engine, url, source, as_of=manifest.started_at)]
+    source = workspace.source(copy.manifest.source)
+    return [*checks, *run_checks(engine, url, source, as_of=copy.manifest.started_at)]
 
 
 @contextmanager

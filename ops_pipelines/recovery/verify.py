@@ -13,12 +13,14 @@ from ops_pipelines.clock import moment_of
 from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.base import Contents, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
+from ops_pipelines.proof import Gap, Grade, grade_of
 from ops_pipelines.recovery.assertions import run_assertions, run_checks
-from ops_pipelines.recovery.compare import compare
+from ops_pipelines.recovery.compare import compare, uncompared
 from ops_pipelines.recovery.drift import drift
 from ops_pipelines.recovery.logbook import write_log
 from ops_pipelines.recovery.references import check_references
 from ops_pipelines.recovery.refuse import refuse_shared_server
+from ops_pipelines.recovery.reload import in_scratch
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault import codec
@@ -85,6 +87,8 @@ class _Proof:
         self._checks: list[Check] = []
         self._seconds: dict[str, float] = {}
         self._warnings: list[str] = []
+        self._grade: Grade = "restored"
+        self._gaps: list[Gap] = []
         self._blames: Literal["copy", "backup"] = "backup"
 
     def run(self) -> Verdict:
@@ -96,6 +100,9 @@ class _Proof:
             store=self._store.name,
             outcome=outcome,
             blames=self._blames if outcome == "bad" else None,
+            grade=self._grade,
+            wanted=grade_of(self._workspace.source(self._point.manifest.source).fingerprint),
+            gaps=self._gaps,
             started_at=started,
             finished_at=self._workspace.clock.now(),
             checks=self._checks,
@@ -138,6 +145,7 @@ class _Proof:
         copy = Copy(self._store, manifest, lambda: workspace.identities(source))
         engine = workspace.engine(source)
         held = fingerprint_of(copy)
+        self._grade = grade_of(held.level)
         with scratch_directory(workspace.scratch_root, manifest.kind) as directory, ExitStack() as server:
             with self._phase("start"):
                 target = server.enter_context(engine.scratch(directory, manifest.engine))
@@ -153,7 +161,8 @@ class _Proof:
             ]
             with self._phase("compare"):
                 found = engine.contents(target, held.level, seed=held.seed)
-                self._checks += compare(held, found)
+                self._gaps += uncompared(held, found)
+                self._checks += compare(held, found, in_scratch(engine, target))
                 if manifest.adopted_from is not None:
                     self._checks.append(_holds_something(engine.contents(target, "counts")))
             self._checks += drift(manifest, workspace.catalogue(source), workspace.source(source).verify)

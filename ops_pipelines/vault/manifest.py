@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from ops_pipelines.errors import CorruptCopy
+from ops_pipelines.proof import Gap
 
 NAME = "manifest.json"
 SUMS = "SHA256SUMS"
@@ -50,6 +51,7 @@ class Summary(_Facts):
         rows: rows, documents or files, of all tables together.
         schema_digest: SHA-256 over every definition.
         content_digest: of all content; none where it was not looked at.
+        gaps: what could not be looked at, though it was asked for.
     """
 
     level: Literal["off", "counts", "sample", "full"]
@@ -58,6 +60,7 @@ class Summary(_Facts):
     rows: int
     schema_digest: str
     content_digest: str | None
+    gaps: Sequence[Gap] = ()
 
 
 class Tie(_Facts):

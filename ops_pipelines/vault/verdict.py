@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ops_pipelines.errors import CorruptCopy
+from ops_pipelines.proof import Gap, Grade, in_words, weaker
 
 Outcome = Literal["verified", "bad", "inconclusive"]
 
@@ -34,6 +35,9 @@ class Verdict(BaseModel):
     Attributes:
         store: the store the copy was fetched from.
         blames: for a bad one, whether the bytes in this store are at fault, or the backup itself, wherever it lies.
+        grade: what was compared at most; None in a verdict from before grades.
+        wanted: the grade that the source is configured for.
+        gaps: what was not compared, though the grade includes it.
         seconds: wall time by phase.
     """
 
@@ -45,6 +49,9 @@ class Verdict(BaseModel):
     store: str
     outcome: Outcome
     blames: Literal["copy", "backup"] | None = None
+    grade: Grade | None = None
+    wanted: Grade | None = None
+    gaps: Sequence[Gap] = ()
     started_at: datetime
     finished_at: datetime
     checks: Sequence[Check]
@@ -60,6 +67,20 @@ class Verdict(BaseModel):
     def notable(self) -> list[Check]:
         """What a human should look at although the backup is good."""
         return [check for check in self.checks if not check.passed and check.attention]
+
+    @property
+    def words(self) -> str:
+        """The outcome as it is told: `verified` alone means that everything was compared."""
+        if self.outcome != "verified" or self.grade is None:
+            return self.outcome
+        return in_words(self.grade, self.gaps)
+
+    @property
+    def weaker(self) -> bool:
+        """Whether a passed proof says less than the source is configured for."""
+        if self.outcome != "verified" or self.grade is None:
+            return False
+        return bool(self.gaps) or (self.wanted is not None and weaker(self.grade, self.wanted))
 
     @property
     def reason(self) -> str:

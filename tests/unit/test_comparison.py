@@ -56,6 +56,26 @@ def test_a_difference_is_named(restored: Contents, name: str, detail: str) -> No
     assert failed(restored) == {name: detail}
 
 
+def test_a_definition_that_reads_like_the_restored_one_after_a_reload_is_the_same() -> None:
+    restored = changed(objects={**HELD.objects, "view public.v": "printed anew", "index public.a_pkey": "other"})
+    asked: list[Mapping[str, str]] = []
+
+    def reload(definitions: Mapping[str, str]) -> Mapping[str, str]:
+        asked.append(definitions)
+        return {"view public.v": "printed anew", "index public.a_pkey": "d2 again"}
+
+    failures = {check.name: check.detail for check in compare(HELD, restored, reload) if not check.passed}
+    assert failures == {"schema": "index public.a_pkey is defined differently"}
+    assert asked == [{"view public.v": "d3", "index public.a_pkey": "d2"}]
+
+
+def test_equal_definitions_are_loaded_by_nobody() -> None:
+    def reload(definitions: Mapping[str, str]) -> Mapping[str, str]:
+        raise AssertionError(definitions)
+
+    assert all(check.passed for check in compare(HELD, HELD, reload))
+
+
 def test_a_table_the_source_never_had_is_a_difference() -> None:
     assert failed(changed(tables={**HELD.tables, "public.z": TableFacts(rows=9, digest="z")})) == {
         "rows": "public.z was not in the source (9 rows)"

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops_pipelines.engines.base import EXISTS, Contents, Level, TableFacts, definition_digest
+from ops_pipelines.engines.base import EXISTS, Contents, Level, TableFacts
 
 DIALECT = "files 1"
 _CHUNK = 1024 * 1024
@@ -166,7 +166,8 @@ def _described(
     mode = 0 if entry.kind == "symlink" else entry.mode
     device = entry.device if entry.kind in ("chardev", "dev") else 0
     linked = groups.get(entry.inode, "")
-    how = definition_digest(mode, entry.mtime_ns, os.fsencode(target), device, linked, extended)
+    facts = (mode, entry.mtime_ns, os.fsencode(target), device, linked, extended)
+    how = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
     group = f" linked={linked}" if linked else ""
     return f"file {entry.size} {digests[path]} {how}{group}" if entry.kind == "file" else f"{entry.kind} {how}"
 

@@ -16,7 +16,7 @@ from bson.json_util import CANONICAL_JSON_OPTIONS, dumps
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from ops_pipelines.engines.base import definition_digest
+from ops_pipelines.engines import definition
 from ops_pipelines.engines.mongodb.connection import RAW_SAFE, Document, is_stand_in
 from ops_pipelines.engines.mongodb.documents import TornDocument
 
@@ -114,7 +114,8 @@ def _digest(account: Document, **more: object) -> str:
         for each in here.get("privileges") or ()
     )
     rest = _text({key: here[key] for key in ("customData", "authenticationRestrictions") if here.get(key)})
-    return definition_digest(roles, privileges, rest, sorted(more.items()))
+    granted = [("roles", roles), ("privileges", privileges), ("rest", rest)]
+    return definition.written([*granted, *sorted(more.items())])
 
 
 def _text(value: Document) -> str:

@@ -14,7 +14,7 @@ from ops_pipelines.engines.mongodb.migrations import Heads
 from ops_pipelines.engines.mongodb.namespaces import Collection, describe, objects
 from ops_pipelines.engines.mongodb.scan import Deadline, raw_batches, side_by_side, sizes
 
-DIALECT = "mongodb 2"
+DIALECT = "mongodb 3"
 """Raise the number with any change to what `namespaces.objects` or `accounts.objects` make of a definition."""
 
 

@@ -18,7 +18,7 @@ from bson.json_util import CANONICAL_JSON_OPTIONS, dumps, loads
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from ops_pipelines.engines.base import definition_digest
+from ops_pipelines.engines import definition
 from ops_pipelines.engines.mongodb.connection import RAW_SAFE, Document
 from ops_pipelines.engines.mongodb.documents import TornDocument
 from ops_pipelines.errors import SourceError
@@ -157,13 +157,13 @@ def from_metadata(content: bytes, stem: str, data_stems: Iterable[str]) -> Colle
 
 
 def objects(collections: Iterable[Collection]) -> dict[str, str]:
-    """A digest of every definition, by kind and name, for `Contents.objects`."""
+    """Every definition, by kind and name, for `Contents.objects`."""
     found = {}
     for each in collections:
         kind = "view" if "viewOn" in each.options else "collection"
-        found[f"{kind} {each.name}"] = definition_digest(_normal(each.options))
+        found[f"{kind} {each.name}"] = definition.written(_normal(each.options))
         for index in each.own_indexes:
-            found[f"index {each.name}.{index['name']}"] = definition_digest(_normal(index))
+            found[f"index {each.name}.{index['name']}"] = definition.written(_normal(index))
     return found
 
 
@@ -173,12 +173,12 @@ def names_of(collections: Iterable[Collection]) -> frozenset[str]:
     return frozenset(objects(found)) | {each.name for each in found}
 
 
-def _normal(definition: Mapping[str, Any]) -> str:
-    """One text for all spellings of a definition: what a restore may change without changing it is left out."""
-    kept = {key: _plain(value) for key, value in definition.items() if key not in _NOT_A_DEFINITION}
+def _normal(described: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The same facts for all spellings of a definition: what a restore may change without changing it is left out."""
+    kept = {key: _plain(value) for key, value in described.items() if key not in _NOT_A_DEFINITION}
     if kept.get("v") == 2:
         del kept["v"]  # the only version that servers make
-    return dumps(dict(sorted(kept.items())), json_options=CANONICAL_JSON_OPTIONS)
+    return [(key, dumps(kept[key], json_options=CANONICAL_JSON_OPTIONS)) for key in sorted(kept)]
 
 
 def _plain(value: Any) -> Any:

@@ -20,7 +20,7 @@ from ops_pipelines.engines.mysql.definitions import Table
 from ops_pipelines.engines.sampling import ONE_IN, WHOLE_UP_TO
 from ops_pipelines.errors import SourceError
 
-DIALECT = "mysql 1"
+DIALECT = "mysql 2"
 """Raise the number with any change to what `definitions` reads."""
 
 _HEXADECIMAL = (

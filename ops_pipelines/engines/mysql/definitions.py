@@ -7,10 +7,10 @@ and options, so that a difference has a name. Left out on purpose: where AUTO_IN
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ops_pipelines.engines.base import definition_digest
+from ops_pipelines.engines import definition
 from ops_pipelines.engines.mysql.connection import QueryFailed, Session, identifier
 from ops_pipelines.errors import SourceError
 
@@ -35,6 +35,13 @@ _DATABASE = """
 select default_character_set_name, default_collation_name
   from information_schema.schemata where schema_name = database()
 """
+_TRIGGER_LABELS = (
+    "table", "event", "timing", "order", "sql", "definer",
+    "sql_mode", "character_set_client", "collation_connection", "database_collation",
+)  # fmt: skip
+_PROGRAM_LABELS = ("sql_mode", "sql", "character_set_client", "collation_connection", "database_collation")
+_EVENT_LABELS = ("sql_mode", "time_zone", "sql", "character_set_client", "collation_connection", "database_collation")
+_VIEW_LABELS = ("sql", "character_set_client", "collation_connection")
 _AUTO_INCREMENT = re.compile(r" AUTO_INCREMENT=\d+")
 _NAMED = re.compile(r"(?:(PRIMARY|UNIQUE|FULLTEXT|SPATIAL|VECTOR)? ?(?:KEY|INDEX)|(CONSTRAINT))(?: `((?:[^`]|``)*)`)?")
 _COLUMN = re.compile(r"`((?:[^`]|``)*)` ")
@@ -75,14 +82,14 @@ def read_tables(opened: Session) -> list[Table]:
 
 
 def read_objects(opened: Session, tables: list[Table]) -> dict[str, str]:
-    """A digest of every object's definition, by kind and name.
+    """Every object's definition, by kind and name.
 
     Raises:
         SourceError: a definition is kept from us, so that no dump can have it.
     """
     found = dict(_database(opened))
-    for kind, name, *facts in [*_tables(opened, tables), *_programs(opened)]:
-        found[f"{kind} {name}"] = definition_digest(*facts)
+    for kind, name, facts in [*_tables(opened, tables), *_programs(opened)]:
+        found[f"{kind} {name}"] = definition.written(facts)
     return found
 
 
@@ -102,23 +109,23 @@ def definers(opened: Session) -> list[str]:
 
 def _database(opened: Session) -> Iterator[tuple[str, str]]:
     for charset, collation in opened.rows(_DATABASE):
-        yield "database", definition_digest(charset, collation)
+        yield "database", definition.written([("charset", charset), ("collation", collation)])
 
 
-def _tables(opened: Session, tables: list[Table]) -> Iterator[tuple[str, ...]]:
+def _tables(opened: Session, tables: list[Table]) -> Iterator[tuple[str, str, Iterable[tuple[str, str]]]]:
     database = identifier(str(opened.value("select database()"))) + "."
     for table in tables:
         if "VIEW" in table.kind:
             _name, text, *session_facts = _shown(opened, "view", table.name)
             # A view names its database now and then; restored under another name, it names that one.
-            yield "view", table.name, text.replace(database, ""), *session_facts
+            yield "view", table.name, zip(_VIEW_LABELS, [text.replace(database, ""), *session_facts], strict=False)
         elif table.kind == "SEQUENCE":
-            yield "sequence", table.name, _shown(opened, "sequence", table.name)[1]
+            yield "sequence", table.name, [("sql", _shown(opened, "sequence", table.name)[1])]
         else:
             for kind, part, text in take_apart(
                 _shown(opened, "table", table.name)[1].replace(f"nextval({database}", "nextval(")
             ):
-                yield kind, f"{table.name}.{part}" if part else table.name, text
+                yield kind, f"{table.name}.{part}" if part else table.name, [("sql", text)]
 
 
 def take_apart(statement: str) -> Iterator[tuple[str, str, str]]:
@@ -138,13 +145,13 @@ def take_apart(statement: str) -> Iterator[tuple[str, str, str]]:
             yield "clause", text.split("(")[0], text
 
 
-def _programs(opened: Session) -> Iterator[tuple[str, ...]]:
+def _programs(opened: Session) -> Iterator[tuple[str, str, Iterable[tuple[str, str]]]]:
     for name, *facts in opened.rows(_TRIGGERS):
-        yield "trigger", name, *map(str, facts)
+        yield "trigger", name, zip(_TRIGGER_LABELS, map(str, facts), strict=True)
     for kind, name in opened.rows(_ROUTINES):
-        yield kind.lower(), name, *_shown(opened, kind, name)[1:]
+        yield kind.lower(), name, zip(_PROGRAM_LABELS, _shown(opened, kind, name)[1:], strict=False)
     for (name,) in opened.rows(_EVENTS):
-        yield "event", name, *_shown(opened, "event", name)[1:]
+        yield "event", name, zip(_EVENT_LABELS, _shown(opened, "event", name)[1:], strict=False)
 
 
 def _shown(opened: Session, kind: str, name: str) -> list[str]:

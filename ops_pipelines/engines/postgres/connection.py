@@ -130,6 +130,12 @@ class Session:
         Raises:
             SourceError: the server refused it, went away, or took longer than the limit.
         """
+        return self.labelled(sql, parameters, limit=limit)[1]
+
+    def labelled(
+        self, sql: str, parameters: Sequence[Any] = (), *, limit: timedelta | None = None
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The names of a statement's columns, and its rows; raises as `rows` does."""
         allowed = limit or self._limit
         timer = threading.Timer(allowed.total_seconds(), self.abort, [f"no answer within {allowed}"])
         timer.daemon = True
@@ -137,7 +143,8 @@ class Session:
         try:
             cursor = self._connection.execute(sql.encode(self.codec), parameters or None)
             rows = cursor.fetchall() if cursor.description else []
-            return rows if self.codec == "utf-8" else [tuple(map(self._text, row)) for row in rows]
+            labels = [column.name for column in cursor.description or ()]
+            return labels, rows if self.codec == "utf-8" else [tuple(map(self._text, row)) for row in rows]
         except psycopg.Error as error:
             raise SourceError(
                 "a query failed", why=self._aborted or str(error).strip(), safe="queries of ours only read"

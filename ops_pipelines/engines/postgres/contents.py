@@ -12,14 +12,15 @@ server makes up for partitions.
 from collections.abc import Callable
 from datetime import timedelta
 
-from ops_pipelines.engines.base import DIGESTED, Contents, Level, TableFacts, definition_digest
+from ops_pipelines.engines import definition
+from ops_pipelines.engines.base import DIGESTED, Contents, Level, TableFacts
 from ops_pipelines.engines.migrations import recognised
 from ops_pipelines.engines.postgres import object_queries
 from ops_pipelines.engines.postgres.connection import Server, Session, session
 from ops_pipelines.engines.postgres.side_by_side import ask_all
 from ops_pipelines.engines.sampling import ONE_IN, WHOLE_UP_TO, new_seed
 
-DIALECT = "postgres 1"
+DIALECT = "postgres 2"
 """Raise the number with any change to what the object queries return."""
 
 LARGE_OBJECTS = "large objects"
@@ -74,12 +75,13 @@ def read_counters(opened: Session) -> dict[str, int]:
 
 
 def read_objects(opened: Session) -> dict[str, str]:
-    """A digest of every schema object's definition, by kind and name."""
+    """Every schema object's definition, by kind and name."""
     version = int(opened.value("show server_version_num"))
     objects: dict[str, str] = {}
     for kind, sql in object_queries.for_version(version):
-        for name, *facts in opened.rows(sql):
-            objects[f"{kind} {name}"] = definition_digest(*facts)
+        labels, rows = opened.labelled(sql)
+        for name, *facts in rows:
+            objects[f"{kind} {name}"] = definition.written(zip(labels[1:], facts, strict=True))
     return objects
 
 

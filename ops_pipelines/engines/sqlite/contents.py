@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from ops_pipelines.engines import migrations
-from ops_pipelines.engines.base import Contents, Level, TableFacts, definition_digest
+from ops_pipelines.engines import definition, migrations
+from ops_pipelines.engines.base import Contents, Level, TableFacts
 from ops_pipelines.engines.sqlite.databases import opened
 
-DIALECT = "sqlite 1"
+DIALECT = "sqlite 2"
 _MODULUS = 1 << 128
 _SETTINGS = ("application_id", "user_version", "encoding", "page_size", "auto_vacuum")
 
@@ -62,11 +62,11 @@ def _one(name: str, path: Path, level: Level) -> Contents:
 
 
 def _described(name: str, database: sqlite3.Connection, level: Level) -> Contents:
-    settings = [database.execute(f"pragma {each}").fetchone()[0] for each in _SETTINGS]
-    objects = {f"settings in {name}": definition_digest(*settings)}
+    settings = [(each, database.execute(f"pragma {each}").fetchone()[0]) for each in _SETTINGS]
+    objects = {f"settings in {name}": definition.written(settings)}
     tables, counters, heads = {}, {}, {}
     for kind, each, table, sql in database.execute("select type, name, tbl_name, sql from sqlite_master order by 2"):
-        objects[f"{kind} {each} in {name}"] = definition_digest(table, sql)
+        objects[f"{kind} {each} in {name}"] = definition.written([("table", table), ("sql", sql)])
         # A virtual table keeps what it holds in other tables, or nowhere.
         if kind == "table" and not (sql or "").lower().startswith("create virtual table"):
             tables[f"{each} in {name}"] = _rows(database, each, level)

@@ -1,0 +1,61 @@
+"""How much a proof proves: its grade, and the gaps in it.
+
+Engines find gaps while they look at a source, the vault keeps them beside a restore point and its verdicts, and every
+face tells them: what was not compared is never shown as if it had been.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Grade = Literal["full", "sample", "counts", "restored"]
+"""What was compared after a restore: all content, a sample of it, row counts alone, nothing."""
+
+_STRENGTH: Sequence[Grade] = ("restored", "counts", "sample", "full")
+_WORDS: dict[Grade, str] = {
+    "full": "verified",
+    "sample": "verified by sample",
+    "counts": "verified by row counts",
+    "restored": "restored, not compared",
+}
+
+
+class Gap(BaseModel):
+    """Something that a proof says nothing about.
+
+    Attributes:
+        what: the table, object or kind of object, as a user knows it.
+        why: what kept us from it.
+        cure: the grant, setting or command that closes the gap; empty when there is none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    what: str
+    why: str
+    cure: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}" + (f" (to close this gap: {self.cure})" if self.cure else "")
+
+
+def grade_of(level: Literal["off", "counts", "sample", "full"]) -> Grade:
+    """The grade that a fingerprint of this level can reach."""
+    return "restored" if level == "off" else level
+
+
+def weaker(reached: Grade, wanted: Grade) -> bool:
+    """Whether a grade says less than another."""
+    return _STRENGTH.index(reached) < _STRENGTH.index(wanted)
+
+
+def in_words(grade: Grade, gaps: Sequence[Gap]) -> str:
+    """What a passed proof is called: `verified` alone means that all content was compared.
+
+    Args:
+        gaps: what was not compared.
+    """
+    if not gaps or grade == "restored":
+        return _WORDS[grade]
+    return f"partly {_WORDS[grade]}, {len(gaps)} not compared"

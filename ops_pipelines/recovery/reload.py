@@ -1,0 +1,50 @@
+"""Compare definitions by effect: a scratch server reads the source's own text, and what it then prints is compared.
+
+A server may print the same definition differently after one dump and reload, and again never after. In a scratch server
+that was restored into anyway the definitions are loaded beside what came back. A user's target is only read: for it, a
+scratch server of its own gets the definitions without any rows.
+"""
+
+from collections.abc import Mapping
+
+from ops_pipelines.engines.base import Engine, Reloader
+from ops_pipelines.errors import Inconclusive
+from ops_pipelines.recovery.compare import Reload, by_the_letter
+from ops_pipelines.scratch import scratch_directory
+from ops_pipelines.vault.reader import Copy
+from ops_pipelines.workspace import Workspace
+
+
+def in_scratch(engine: Engine, target: str) -> Reload:
+    """For a restore into a scratch server.
+
+    Args:
+        target: the scratch server's database that was restored into.
+    """
+    if not isinstance(engine, Reloader):
+        return by_the_letter
+    reloader: Reloader = engine
+    return lambda definitions: reloader.reloaded(target, definitions)
+
+
+def beside_target(workspace: Workspace, engine: Engine, copy: Copy) -> Reload:
+    """For a restore into somebody's own server, which is only read.
+
+    Returns:
+        What starts a scratch server when it is asked. Where none can be had, texts are compared by the letter.
+    """
+    if not isinstance(engine, Reloader):
+        return by_the_letter
+    reloader: Reloader = engine
+
+    def reloaded(definitions: Mapping[str, str]) -> Mapping[str, str]:
+        manifest = copy.manifest
+        with scratch_directory(workspace.scratch_root, manifest.kind) as directory:
+            try:
+                with engine.scratch(directory, manifest.engine) as target:
+                    reloader.restore_definitions(copy, manifest.engine, target, work=directory)
+                    return reloader.reloaded(target, definitions)
+            except Inconclusive:
+                return {}
+
+    return reloaded
