@@ -15,8 +15,10 @@ DEMO_PACKAGES := mariadb-server mariadb-client postgresql restic age zstd openss
 # Ceph's gateway enforces object lock for real; libatomic1 is what Playwright's own driver needs.
 TEST_PACKAGES := $(DEMO_PACKAGES) chromium libatomic1 minisign patchelf ceph-mon ceph-osd radosgw ceph-common \
                  prometheus prometheus-alertmanager logrotate redis-server caddy systemd
+# php-cgi keeps Apache away, which php would bring.
+FIELD_PACKAGES := mediawiki roundcube-core php-cli php-cgi php-mysql php-pgsql php-xml php-mbstring php-intl
 
-.PHONY: help demo demo-backup up test newer-servers versions lint docs reference install install-demo install-dev lock \
+.PHONY: help demo demo-backup up test field field-applications newer-servers versions lint docs reference install install-demo install-dev lock \
         schemas clean
 
 help: ## this list
@@ -41,10 +43,22 @@ up: install ## Dagster's web UI, daemon and schedules on this ops.yaml, on 127.0
 	@$(BIN)/ops check
 	exec $(BIN)/dagster dev --host 127.0.0.1 --port $(PORT) --workspace workspace.yaml
 
-test: newer-servers ## everything installed, every test
+test: newer-servers field-applications ## everything installed, every test
 	@# On a busy machine a test may wait in vain for a server. What failed beside others must hold alone; both are shown.
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile || { [ $$? -eq 1 ] && \
 	  echo "once more, alone:" && $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
+
+field: newer-servers field-applications ## databases of other people's installers, 1,000 random schemas for each engine
+	OPS_FIELD_SCHEMAS=1000 $(BIN)/python -m pytest --numprocesses $(WORKERS) --timeout 7200 tests/field
+
+field-applications: var/field/.venv ## what those installers are, in var/field and from Debian
+	@tools/debian_packages.sh $(FIELD_PACKAGES)
+
+var/field/.venv: tests/field/requirements.txt
+	@mkdir -p var/field
+	$(PYTHON) -m venv --clear var/field/venv
+	var/field/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 newer-servers: install-dev ## other versions of servers and tools for the tests, in var/newer; what is there is kept
 	@tools/newer_servers.sh || [ -z "$$OPS_NEWER_REQUIRED" ]
@@ -91,11 +105,13 @@ install-dev: .venv/.dev ## the same with what the tests need, Debian packages in
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
+# Python 3.11 is what the applications of tests/field ask for.
 lock: ## compile the lock files from pyproject.toml (needs uv)
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --extra demo --constraint requirements.txt pyproject.toml --output-file requirements-demo.txt
 	$(LOCK) --extra deploy --constraint requirements-demo.txt pyproject.toml --output-file requirements-deploy.txt
 	$(LOCK) --extra demo --extra deploy --extra dev --constraint requirements-deploy.txt --constraint requirements-demo.txt pyproject.toml --output-file requirements-dev.txt
+	$(subst --extra build,,$(subst 3.10,3.11,$(LOCK))) tests/field/requirements.in --output-file tests/field/requirements.txt
 
 schemas: install ## write the committed JSON Schemas anew
 	$(BIN)/ops schema config > docs/reference/ops.schema.json

@@ -1,0 +1,25 @@
+"""mlflow's tracking database (SQLAlchemy, alembic): made by its own migrations, with experiments, runs and models."""
+
+from pathlib import Path
+from urllib.parse import quote
+
+from tests.conftest import MakeWorkspace
+from tests.engines.mysql.conftest import TestServer as MysqlServer
+from tests.field.conftest import HERE, PYTHON, Login, application, mysql_login, needed
+from tests.field.rounds import mysql_round
+
+
+def _installed(login: Login, directory: Path) -> None:
+    needed(PYTHON)
+    account = f"{login.user}:{quote(login.password, safe='')}"
+    url = {
+        "postgresql": f"postgresql+psycopg2://{account}@{login.host}:{login.port}/{login.database}",
+        "mysql": f"mysql+pymysql://{account}@{login.host}/{login.database}?unix_socket={login.socket}",
+    }[login.engine]
+    application([PYTHON, HERE / "mlflow_data.py", url], directory, {"MLFLOW_DISABLE_TELEMETRY": "true"})
+
+
+def test_experiments_on_mariadb(mariadb: MysqlServer, tmp_path: Path, make_workspace: MakeWorkspace) -> None:
+    login = mysql_login(mariadb)
+    _installed(login, tmp_path)
+    mysql_round(mariadb, login.database, make_workspace)

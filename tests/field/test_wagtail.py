@@ -1,0 +1,44 @@
+"""A Wagtail site (Django): made by its own command and migrations, with pages, revisions, pictures and users."""
+
+from pathlib import Path
+
+from tests.conftest import MakeWorkspace
+from tests.engines.mysql.conftest import TestServer as MysqlServer
+from tests.field.conftest import HERE, PYTHON, Login, application, mysql_login, needed
+from tests.field.rounds import mysql_round
+
+# The settings that a new site leaves to its machine.
+_LOCAL = """
+import os
+import pymysql
+pymysql.version_info = (2, 2, 7, "final", 0)
+pymysql.install_as_MySQLdb()
+DATABASES = {"default": {
+    "ENGINE": "django.db.backends." + os.environ["FIELD_ENGINE"],
+    "NAME": os.environ["FIELD_DATABASE"],
+    "USER": os.environ["FIELD_USER"],
+    "PASSWORD": os.environ["FIELD_PASSWORD"],
+    "HOST": os.environ["FIELD_SOCKET"] or os.environ["FIELD_HOST"],
+    "PORT": os.environ["FIELD_PORT"],
+}}
+"""
+
+
+def _installed(login: Login, directory: Path) -> None:
+    needed(PYTHON)
+    site = directory / "site"
+    site.mkdir()
+    application([PYTHON.with_name("wagtail"), "start", "mysite", site], directory, {})
+    (site / "mysite/settings/local.py").write_text(_LOCAL, encoding="utf-8")
+    manage = [PYTHON, site / "manage.py"]
+    application([*manage, "migrate", "--verbosity", "0"], site, login.environment())
+    content = (HERE / "wagtail_data.py").read_text(encoding="utf-8")
+    application([*manage, "shell"], site, login.environment(), fed=content)
+    application([*manage, "rebuild_references_index", "--verbosity", "0"], site, login.environment())
+    application([*manage, "update_index", "--verbosity", "0"], site, login.environment())
+
+
+def test_a_site_on_mariadb(mariadb: MysqlServer, tmp_path: Path, make_workspace: MakeWorkspace) -> None:
+    login = mysql_login(mariadb)
+    _installed(login, tmp_path)
+    mysql_round(mariadb, login.database, make_workspace)
