@@ -33,7 +33,7 @@ _SAID: Sequence[tuple[Kind, str]] = (
     ("password", r"wrong password or no key found"),
     ("missing", r"Is there a repository at the following location"),
     ("locked", r"already locked"),
-    ("snapshot", r"failed to load snapshot \w+: .*(no such file or directory|does not exist)"),
+    ("snapshot", r"failed to load snapshot \S+: .*(no such file or directory|does not exist)"),
     ("damaged", r"Error loading snapshot|load <|Load\(<|ReadFull\(<|StreamPack"),
     ("snapshot", r"no snapshot found|no matching ID found"),
     ("damaged", r"ciphertext verification failed|decrypting blob \w+ failed|invalid data returned|is damaged"),
