@@ -74,9 +74,15 @@ class Running:
     """A started command: read its standard output, then `finish` it."""
 
     def __init__(
-        self, argv: Sequence[str], process: subprocess.Popen[bytes], limits: Limits, stop: signal.Signals
+        self,
+        argv: Sequence[str],
+        process: subprocess.Popen[bytes],
+        limits: Limits,
+        stop: signal.Signals,
+        stderr_bytes: int,
     ) -> None:
         self._stop = stop
+        self._stderr_bytes = stderr_bytes
         self.name = Path(argv[0]).name
         self.pid = process.pid
         self._process = process
@@ -149,7 +155,7 @@ class Running:
         return self._process.returncode is not None or self._ready(self._exited, 0)
 
     def stderr(self) -> str:
-        """The last 64 KiB it wrote to standard error."""
+        """The end of what it wrote to standard error, 64 KiB unless told otherwise."""
         return bytes(self._stderr).decode(errors="replace").strip()
 
     def stderr_tail(self, lines: int = 12) -> str:
@@ -184,7 +190,7 @@ class Running:
         with self._process.stderr as pipe:
             while chunk := os.read(pipe.fileno(), 8192):
                 self._stderr += chunk
-                del self._stderr[:-_STDERR_KEPT]
+                del self._stderr[: -self._stderr_bytes]
 
 
 @contextmanager
@@ -197,11 +203,13 @@ def running(
     stdout: int | IO[bytes] = subprocess.PIPE,
     cwd: Path | None = None,
     stop: signal.Signals = signal.SIGTERM,
+    stderr_bytes: int = _STDERR_KEPT,
 ) -> Iterator[Running]:
     """Start `argv`; whatever happens in the block, nothing of it is left running afterwards.
 
     Args:
         stop: the signal that asks it to end; SIGKILL follows after the grace.
+        stderr_bytes: how much of the end of its standard error is kept.
 
     The thread that enters the block must stay in it: the parent-death signal follows the thread.
 
@@ -224,7 +232,7 @@ def running(
         )
     except OSError as error:
         raise CommandFailed(f"{words[0]} cannot be started", why=str(error)) from None
-    command = Running(words, process, limits, stop)
+    command = Running(words, process, limits, stop, stderr_bytes)
     try:
         yield command
     finally:
@@ -240,12 +248,14 @@ def run(
     accept: Sequence[int] = (0,),
     cwd: Path | None = None,
     alive: Callable[[], int] | None = None,
+    stderr_bytes: int = _STDERR_KEPT,
 ) -> Completed:
     """Run `argv` to its end and return what it printed; for commands whose output is small.
 
     Args:
         stdin: fed to the command through an anonymous file.
         accept, alive: as in `Running.finish`.
+        stderr_bytes: how much of the end of its standard error is kept.
     Raises:
         CommandFailed, CommandTimedOut.
     """
@@ -253,7 +263,9 @@ def run(
         if stdin is not None:
             fed.write(stdin)
             fed.seek(0)
-        with running(argv, limits=limits, env=env, stdin=fed, stdout=printed, cwd=cwd) as command:
+        with running(
+            argv, limits=limits, env=env, stdin=fed, stdout=printed, cwd=cwd, stderr_bytes=stderr_bytes
+        ) as command:
             completed = command.finish(accept=accept, alive=alive)
         printed.seek(0)
         return Completed(stdout=printed.read(), stderr=completed.stderr, status=completed.status)

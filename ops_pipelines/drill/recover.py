@@ -9,11 +9,11 @@ from datetime import timedelta
 from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.record import Loss, SourceResult, minutes
-from ops_pipelines.engines.base import Contents, Engine, RestoreFailed
+from ops_pipelines.engines.base import Contents, Engine, Restored, RestoreFailed
 from ops_pipelines.errors import OpsError, StoreError
-from ops_pipelines.recovery.assertions import run_assertions, run_check
+from ops_pipelines.recovery.assertions import run_assertions, run_check, told
 from ops_pipelines.recovery.choose import sentence
-from ops_pipelines.recovery.compare import compare
+from ops_pipelines.recovery.excused import compare_but
 from ops_pipelines.recovery.references import judged, named_in
 from ops_pipelines.recovery.reload import in_scratch
 from ops_pipelines.recovery.verify import farthest_store, fingerprint_of
@@ -135,12 +135,13 @@ class _Recovery:
         )
         self._seconds |= {"fetch": round(copy.fetch_s, 3), **restored.seconds}
         self.facts |= {"warnings": restored.warnings, "versions": _versions(manifest)}
-        self._assert(engine, target, manifest, held)
+        self._checks += told(restored.findings)
+        self._assert(engine, target, manifest, held, restored)
 
-    def _assert(self, engine: Engine, target: str, manifest: Manifest, held: Contents) -> None:
+    def _assert(self, engine: Engine, target: str, manifest: Manifest, held: Contents, restored: Restored) -> None:
         with self._phase("compare"):
             found = engine.contents(target, held.level, seed=held.seed)
-            self._checks += compare(held, found, in_scratch(engine, target))
+            self._checks += compare_but(held, found, restored.excused, in_scratch(engine, target))
         self.facts["rows"] = found.rows
         with self._phase("assert"):
             self._checks += run_assertions(engine, target, held)

@@ -8,13 +8,14 @@ encrypted and stored is the vault's business.
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from ops_pipelines.engines import definition
 from ops_pipelines.engines.places import Place
 from ops_pipelines.errors import OpsError
 from ops_pipelines.proof import Gap
@@ -98,6 +99,23 @@ class Contents(BaseModel):
                 "migrations": {tool: head for tool, head in self.migrations.items() if tool in found.migrations},
             }
         )
+
+    def without(self, excused: Mapping[str, Sequence[str]]) -> "Contents":
+        """The same without objects, or lines of their definitions, that a finding of its own tells of."""
+        if not excused:
+            return self
+        kept = {
+            name: _unlabelled(described, excused.get(name, ()))
+            for name, described in self.objects.items()
+            if name not in excused or excused[name]
+        }
+        return self.model_copy(update={"objects": kept})
+
+
+def _unlabelled(described: str, labels: Sequence[str]) -> str:
+    return definition.written(
+        (label, value) for label, value in definition.read(described).items() if label not in labels
+    )
 
 
 def _digest(lines: Iterable[str]) -> str:
@@ -189,12 +207,17 @@ class Restored:
     Attributes:
         detail: what was restored, when it was not everything.
         names: the same in the fingerprint's terms; None when it was everything, or the comparison needs no help.
+        findings: what the server refused of the backup without any data being lost.
+        excused: objects of which the findings tell, with the labels of their definitions that cannot be as they were;
+            without a label the whole object cannot.
     """
 
     seconds: Mapping[str, float]
     warnings: Sequence[str] = ()
     detail: str = ""
     names: Set[str] | None = None
+    findings: Sequence["Finding"] = ()
+    excused: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

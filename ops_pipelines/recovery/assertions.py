@@ -1,7 +1,7 @@
 """What is asserted about a restored copy: what its kind demands, and the user's own checks. Each is timed."""
 
 import time as stopwatch
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from functools import partial
@@ -10,7 +10,7 @@ from math import isnan
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.checks import AggregationCheck, CommandCheck, Expectation, SqlCheck
 from ops_pipelines.config.sources import Source
-from ops_pipelines.engines.base import Contents, Engine
+from ops_pipelines.engines.base import Contents, Engine, Finding
 from ops_pipelines.errors import SourceError
 from ops_pipelines.process import CommandFailed, Limits, run
 from ops_pipelines.redact import redact
@@ -30,6 +30,12 @@ def run_assertions(engine: Engine, target: str, held: Contents) -> Iterator[Chec
             seconds=round(now - started, 3),
         )
         started = now
+
+
+def told(findings: Iterable[Finding]) -> Iterator[Check]:
+    """What a restore itself found out, as checks."""
+    for found in findings:
+        yield Check(name=found.name, passed=found.passed, detail=found.detail, attention=found.attention)
 
 
 def run_checks(engine: Engine, target: str, source: Source, *, as_of: datetime) -> Iterator[Check]:

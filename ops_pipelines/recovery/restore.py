@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from ops_pipelines.engines.base import Engine, Restored, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SourceError
-from ops_pipelines.recovery.assertions import run_assertions, run_checks
+from ops_pipelines.recovery.assertions import run_assertions, run_checks, told
 from ops_pipelines.recovery.choose import choose_store, sentence
-from ops_pipelines.recovery.compare import compare
+from ops_pipelines.recovery.excused import compare_but
 from ops_pipelines.recovery.leftovers import noted
 from ops_pipelines.recovery.preflight import Ready, look_ahead
 from ops_pipelines.recovery.recorded import recorded
@@ -131,7 +131,8 @@ def prove(workspace: Workspace, engine: Engine, copy: Copy, url: str, ready: Rea
     """
     found = engine.contents(url, ready.held.level, seed=ready.held.seed)
     held = ready.held if restored.names is None else ready.held.covering(restored.names, found)
-    checks = compare(held, found, beside_target(workspace, engine, copy))
+    checks = [*told(restored.findings)]
+    checks += compare_but(held, found, restored.excused, beside_target(workspace, engine, copy))
     if ready.only:
         listed = ", ".join(ready.only[:5]) + (f" … ({len(ready.only)})" if len(ready.only) > 5 else "")
         return [*checks, Check(name="selection", passed=True, detail=f"nothing but {listed} was restored and compared")]

@@ -14,9 +14,10 @@ from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.base import Contents, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
 from ops_pipelines.proof import Gap, Grade, grade_of
-from ops_pipelines.recovery.assertions import run_assertions, run_checks
-from ops_pipelines.recovery.compare import compare, uncompared
+from ops_pipelines.recovery.assertions import run_assertions, run_checks, told
+from ops_pipelines.recovery.compare import uncompared
 from ops_pipelines.recovery.drift import drift
+from ops_pipelines.recovery.excused import compare_but
 from ops_pipelines.recovery.logbook import write_log
 from ops_pipelines.recovery.references import check_references
 from ops_pipelines.recovery.refuse import refuse_shared_server
@@ -162,7 +163,8 @@ class _Proof:
             with self._phase("compare"):
                 found = engine.contents(target, held.level, seed=held.seed)
                 self._gaps += uncompared(held, found)
-                self._checks += compare(held, found, in_scratch(engine, target))
+                self._checks += told(restored.findings)
+                self._checks += compare_but(held, found, restored.excused, in_scratch(engine, target))
                 if manifest.adopted_from is not None:
                     self._checks.append(_holds_something(engine.contents(target, "counts")))
             self._checks += drift(manifest, workspace.catalogue(source), workspace.source(source).verify)

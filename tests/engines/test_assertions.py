@@ -122,7 +122,7 @@ def test_a_broken_index_is_found(pg18: TestServer) -> None:
         database=name,
     )
     server = pg18.superuser.at(dbname=name)
-    found = {each.name: each for each in assertions(server, jobs=2, limit=timedelta(minutes=1))}
+    found = {each.name: each for each in assertions(server, jobs=2, limit=timedelta(minutes=1), disposable=True)}
     assert not found["amcheck"].passed
     assert 'lacks matching index tuple within index "names"' in found["amcheck"].detail
 

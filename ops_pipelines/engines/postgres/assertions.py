@@ -4,6 +4,7 @@ A defect that the source itself has is told as something to look at: the backup 
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 
 from ops_pipelines.engines.base import Finding
@@ -85,12 +86,13 @@ select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid =
 """
 
 
-def assertions(server: Server, *, jobs: int, limit: timedelta) -> Iterator[Finding]:
+def assertions(server: Server, *, jobs: int, limit: timedelta, disposable: bool) -> Iterator[Finding]:
     """Every assertion on a restored database; see `Engine.assertions`.
 
     Args:
         jobs: sessions that work side by side.
         limit: the longest that one query may take.
+        disposable: it is a proof's own, so definitions may be changed to look closer; else it is only read.
     """
     with session(server, limit=limit) as opened:
         yield _invalid_indexes(opened)
@@ -99,7 +101,7 @@ def assertions(server: Server, *, jobs: int, limit: timedelta) -> Iterator[Findi
     yield _sequences(ask_all(_named_queries(sequences), server, jobs=jobs, limit=limit))
     yield _orphans(ask_all(_named_queries(keys), server, jobs=jobs, limit=limit))
     yield from _newest(ask_all(_named_queries(times), server, jobs=jobs, limit=limit))
-    yield _amcheck(server, jobs=jobs, limit=limit)
+    yield _amcheck(server, jobs=jobs, limit=limit, disposable=disposable)
 
 
 def _named_queries(rows: Sequence[tuple[object, ...]]) -> list[tuple[str, str]]:
@@ -142,32 +144,52 @@ def _newest(answers: dict[str, tuple[object, ...]]) -> Iterator[Finding]:
         yield Finding("newest row", True, f"{newest[0]} in {newest[1]}")
 
 
-def _amcheck(server: Server, *, jobs: int, limit: timedelta) -> Finding:
+def _amcheck(server: Server, *, jobs: int, limit: timedelta, disposable: bool) -> Finding:
     """Every row that the heap has, the B-tree must have, in its order (amcheck, heapallindexed)."""
     with session(server, limit=limit, settings=False) as opened:
+        indexes = opened.rows(_BTREES)
+        if found := opened.rows(_AMCHECK):
+            return _check_btrees(indexes, str(found[0][0]), server, jobs=jobs, limit=limit)
+        if not disposable:
+            return Finding("amcheck", True, "not run: the database has no amcheck, and what is restored is only read")
         if not opened.rows("select 1 from pg_available_extensions where name = 'amcheck'"):
             return Finding("amcheck", True, "not run: the verifier's PostgreSQL has no amcheck (postgresql-contrib)")
-        indexes = opened.rows(_BTREES)
-        try:
-            borrowed = _borrow_amcheck(opened)
-        except SourceError as error:
-            return Finding("amcheck", True, f"not run: {error.why}")  # a strange server on which we are no superuser
-        try:
-            return _check_btrees(indexes, str(opened.value(_AMCHECK)), server, jobs=jobs, limit=limit)
-        finally:
-            if borrowed:
+        with _silenced(opened):
+            try:
+                _borrow_amcheck(opened)
+            except SourceError as error:
+                return Finding("amcheck", True, f"not run: {error.why}")  # a lent server on which we are no superuser
+            try:
+                return _check_btrees(indexes, "ops_amcheck", server, jobs=jobs, limit=limit)
+            finally:
                 opened.rows("drop schema ops_amcheck cascade")
 
 
-def _borrow_amcheck(opened: Session) -> bool:
-    """Create the extension for as long as we need it; false when the database has it itself."""
-    if opened.rows(_AMCHECK):
-        return False
+@contextmanager
+def _silenced(opened: Session) -> Iterator[None]:
+    """During the block none of the database's event triggers fires; to switch one off fires none."""
+    enabled = opened.rows("select quote_ident(evtname), evtenabled::text from pg_event_trigger where evtenabled <> 'D'")
+    try:
+        for name, _how in enabled:
+            opened.rows(f"alter event trigger {name} disable")
+        yield
+    finally:
+        for name, how in enabled:
+            opened.rows(f"alter event trigger {name} enable {_ENABLED[how]}")
+
+
+_ENABLED = {"O": "", "R": "replica", "A": "always"}
+
+
+def _borrow_amcheck(opened: Session) -> None:
     opened.rows("begin")
-    opened.rows("create schema ops_amcheck")
-    opened.rows("create extension amcheck with schema ops_amcheck")
+    try:
+        opened.rows("create schema ops_amcheck")
+        opened.rows("create extension amcheck with schema ops_amcheck")
+    except SourceError:
+        opened.rows("rollback")
+        raise
     opened.rows("commit")
-    return True
 
 
 def _check_btrees(

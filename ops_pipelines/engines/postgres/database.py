@@ -110,11 +110,13 @@ def same(one: Server, other: Server) -> bool:
         )
 
 
-def create(server: Server, name: str, facts: Mapping[str, JsonValue]) -> Server:
-    """Create database `name` with the recorded encoding and locale; returns where it is.
+def create(server: Server, name: str, facts: Mapping[str, JsonValue]) -> tuple[Server, bool]:
+    """Create database `name` with the recorded encoding and locale.
 
     Args:
         server: a database of the server, there or not.
+    Returns:
+        Where it is, and whether it was made now: one that was there, and is empty, is not ours to drop.
     Raises:
         SafetyRefusal: it exists and is not empty.
         Inconclusive: the server lacks the locale.
@@ -124,7 +126,7 @@ def create(server: Server, name: str, facts: Mapping[str, JsonValue]) -> Server:
         with maintenance(server) as opened:
             if opened.rows("select 1 from pg_database where datname = %s", [name]):
                 _refuse_unless_empty(target)
-                return target
+                return target, False
             opened.rows(_create_statement(name, facts))
     except SourceError as error:
         if "locale" in error.why.lower():
@@ -135,20 +137,25 @@ def create(server: Server, name: str, facts: Mapping[str, JsonValue]) -> Server:
                 next="install the locale on this machine (Debian: locale-gen), then try again",
             ) from None
         raise
-    return target
-
-
-def create_if_missing(target: Server, facts: Mapping[str, JsonValue]) -> Server:
-    """The database a URL names, created when it is not there; see `create`."""
-    return create(target, target.database, facts)
+    return target, True
 
 
 def recreate(server: Server, name: str, facts: Mapping[str, JsonValue]) -> Server:
-    """As `create`, on a server of our own, where an empty `postgres` of another encoding may be in the way."""
+    """Drop a database that we made, and make it anew; on a server of our own also an empty `postgres` in the way."""
     beside = server.at(dbname="template1")
-    with session(beside, limit=_LIMIT) as opened:
-        opened.rows(sql.SQL("drop database if exists {}").format(sql.Identifier(name)).as_string(None))
-    return create(beside, name, facts)
+    with session(beside, limit=_LIMIT, settings=False) as opened:
+        dropped = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+        opened.rows(dropped.as_string(None))
+    return create(beside, name, facts)[0]
+
+
+def empty(target: Server, facts: Mapping[str, JsonValue]) -> None:
+    """Make a database that we made anew, beside which we may stand anywhere. Raises SourceError."""
+    with maintenance(target) as opened:
+        opened.rows(
+            sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(target.database)).as_string(None)
+        )
+    create(target, target.database, facts)
 
 
 def createdb_options(facts: Mapping[str, JsonValue]) -> list[str]:

@@ -35,7 +35,7 @@ from ops_pipelines.engines.places import Place
 from ops_pipelines.engines.postgres import archive, assertions, clients, contents, database, selection, targets
 from ops_pipelines.engines.postgres.connection import Server, Session, session
 from ops_pipelines.engines.postgres.legacy import adopt
-from ops_pipelines.engines.postgres.restore import load
+from ops_pipelines.engines.postgres.restore import Loader, load
 from ops_pipelines.engines.postgres.server import SUPERUSER, forget_shared_memory, scratch_server
 from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError, ToolMissing
 from ops_pipelines.streams import Progress, silent
@@ -55,6 +55,7 @@ class PostgresEngine:
         self._name = name
         self._source = source
         self._limits = process.Limits(stall=source.limits.stall, total=source.limits.total)
+        self._made: set[str] = set()
 
     def probe(self) -> Probe:
         """Reach the source and look. Raises SourceError."""
@@ -201,7 +202,7 @@ class PostgresEngine:
             )
         lodging.note(directory, self._name, name)
         try:
-            yield database.create(lent, name, facts).url()
+            yield self._new(lent, name, facts)
         finally:
             self.evict(name)
 
@@ -229,9 +230,14 @@ class PostgresEngine:
         wanted = self._locate(name_or_url)
         if self.is_source(name_or_url):
             raise targets.not_over(wanted, self._name, self.server())
-        if _is_url(name_or_url):
-            return database.create_if_missing(wanted, facts).url()
-        return database.create(self.server(), name_or_url, facts).url()
+        return self._new(wanted, wanted.database, facts)
+
+    def _new(self, server: Server, name: str, facts: Mapping[str, JsonValue]) -> str:
+        """An empty database; which of them we made, and may make anew, is remembered."""
+        target, made_now = database.create(server, name, facts)
+        if made_now:
+            self._made.add(target.url())
+        return target.url()
 
     def place(self, name_or_url: str | None = None) -> Place | None:
         """Where the source or a target lies by its spelling; see `Engine.place`."""
@@ -310,15 +316,21 @@ class PostgresEngine:
         only: Sequence[str] = (),
     ) -> Restored:
         """Load the parts into `target`; see `Engine.restore`."""
-        programs = clients.for_restore(_major(facts["client_version"]), self._source.bin_dirs)
+        server = Server(target, connect=self._source.limits.connect)
+        disposable = targets.is_disposable(server)
+        loader = Loader(
+            targets.plain_spoken(server),
+            clients.for_restore(_major(facts["client_version"]), self._source.bin_dirs),
+            self._source.jobs,
+            self._limits,
+            ours=disposable,
+            empty=(lambda: database.empty(server, facts)) if disposable or target in self._made else None,
+        )
         return load(
+            loader,
             parts,
             self._text(facts, "format"),
-            Server(target, connect=self._source.limits.connect),
-            programs,
             work=work,
-            jobs=self._source.jobs,
-            limits=self._limits,
             globals_too=globals_too,
             progress=progress,
             only=only,
@@ -332,7 +344,9 @@ class PostgresEngine:
     def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
         """Sequences, orphans, constraints, indexes; see `Engine.assertions`."""
         server = Server(target, connect=self._source.limits.connect)
-        return assertions.assertions(server, jobs=self._source.jobs, limit=self._source.limits.total)
+        return assertions.assertions(
+            server, jobs=self._source.jobs, limit=self._source.limits.total, disposable=targets.is_disposable(server)
+        )
 
     def ask(self, target: str, question: object) -> object:
         """The first value a query yields, in a read-only transaction."""
@@ -355,8 +369,9 @@ class PostgresEngine:
         settings = f"psql -X -v db={quoted} -d {at} -f database.sql"
         first = ["psql -X -d postgres -f globals.sql", f"createdb -T template0 {options} -- {quoted}"]
         load_commands = {
-            "custom": [f"pg_restore --jobs={self._source.jobs} -d {at} dump.pgc"],
-            "directory": ["tar -xf dump.tar", f"pg_restore --jobs={self._source.jobs} -d {at} dump"],
+            # One session: several are quicker, and not every database can be loaded by them.
+            "custom": [f"pg_restore -d {at} dump.pgc"],
+            "directory": ["tar -xf dump.tar", f"pg_restore -d {at} dump"],
             "sql": [f"psql -X -d {at} -f dump.sql"],
         }
         return [*first, *load_commands[self._text(facts, "format")], settings]

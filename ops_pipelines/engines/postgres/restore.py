@@ -1,54 +1,66 @@
-"""Load the parts of a restore point into a PostgreSQL database, with psql and pg_restore."""
+"""Load the parts of a restore point into a PostgreSQL database, with psql and pg_restore.
+
+A restore gives what a serial one gives. Several sessions are quicker, but what they load at once may depend on an order
+that the archive does not tell (rows that violate a constraint which is not valid, tables of an extension with keys
+between them): what they cannot do is begun again, in an empty database, by one session alone.
+"""
 
 import re
 import tarfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from ops_pipelines import process
 from ops_pipelines.engines.base import Contents, PartReader, Restored, RestoreFailed
+from ops_pipelines.engines.postgres import refusals
 from ops_pipelines.engines.postgres.clients import Programs
 from ops_pipelines.engines.postgres.connection import Server
-from ops_pipelines.engines.postgres.selection import Selection, read_toc, select
+from ops_pipelines.engines.postgres.refusals import Refusal
+from ops_pipelines.engines.postgres.selection import Entry, Selection, read_toc, select
 from ops_pipelines.errors import Inconclusive
 from ops_pipelines.process import CommandFailed, CommandTimedOut, Limits
 from ops_pipelines.streams import Progress
 
 _LISTING = Limits(stall=timedelta(minutes=10), total=timedelta(minutes=10))
+_SAID_BYTES = 64 * 1024 * 1024  # a verbose pg_restore names every object of the archive
 # A globals script that names a tablespace would make directories on this machine.
 _TABLESPACE = re.compile(rb"^(CREATE|ALTER|COMMENT ON|(GRANT|REVOKE) .* ON) TABLESPACE ")
-# Not the backup's fault: the machine that restores lacks something, or the server went away.
-_NOT_THE_BACKUP = (
-    "could not open extension control file", "extension .* is not available", "could not access file",
-    "must be loaded via", "No space left on device", "could not extend file", "out of memory", "out of shared memory",
-    "server closed the connection unexpectedly", "could not connect to server", "connection to server .* failed",
-    "the database system is shutting down", "terminating connection", "collation .* for encoding .* does not exist",
-    "could not create locale", "ICU is not supported", "unsupported LZ4|unsupported XML feature",
-)  # fmt: skip
-_TABLESPACES = 'invalid value for parameter "default_tablespace"'
-# Nothing is lost by these: what a newer client sets for its session, and where a scratch server has its files.
-_HARMLESS = ('unrecognized configuration parameter "transaction_timeout"',)
-# On a server that is not ours roles, rights and tablespaces may be missing. The comparison names what that changed.
-_ELSEWHERE = ("role .* does not exist", "must be (member|owner|superuser|able)", "permission denied to", _TABLESPACES)
+
+
+@dataclass(frozen=True)
+class Loader:
+    """How parts are loaded into one target.
+
+    Attributes:
+        target: the database, empty.
+        jobs: sessions that load side by side.
+        ours: the server is a scratch server: it gets every role, and has its files where it wants.
+        empty: makes the target anew; None where it is not ours to drop, which makes one session load it.
+    """
+
+    target: Server
+    programs: Programs
+    jobs: int
+    limits: Limits
+    ours: bool
+    empty: Callable[[], None] | None
 
 
 def load(
+    loader: Loader,
     parts: PartReader,
     form: str,
-    target: Server,
-    programs: Programs,
     *,
     work: Path,
-    jobs: int,
-    limits: Limits,
     globals_too: bool,
     progress: Progress,
     only: Sequence[str] = (),
 ) -> Restored:
-    """Restore roles, data and settings, in this order; see `Engine.restore`.
+    """Restore roles, data and settings, in this order, and event triggers last; see `Engine.restore`.
 
     Args:
         form: the dump's format, `custom`, `directory` or `sql`.
@@ -57,40 +69,96 @@ def load(
     seconds: dict[str, float] = {}
     warnings: list[str] = []
     if globals_too:
-        complaints = _psql(programs, target, _adapted(parts.data("globals"), target), limits)
-        warnings += [each for each in complaints if "already exists" not in each]  # a role that is there is wanted
+        found = _psql(loader, _adapted(parts.data("globals"), loader.target))
+        warnings += [each.why for each in found if "already exists" not in each.why]  # a role that is there is wanted
     with _timed(seconds, "decrypt"):
         dump = parts.save("dump", work, progress)
-    selection = None
+    held = Contents.model_validate_json(parts.data("contents"))
+    settings = parts.data("database")
     with _timed(seconds, "load"):
         progress("load", 0, None)
         if form == "sql":
-            complaints = _psql(programs, target, dump, limits)
+            toc: Mapping[int, Entry] = {}
+            refused, selection = _psql(loader, dump), None
+            told = _psql(loader, settings, f"--set=db={loader.target.database}")
         else:
-            archive = _unpacked(dump) if form == "directory" else dump
-            listed: list[str] = []
-            if only:
-                selection = _selected(archive, programs, only, Contents.model_validate_json(parts.data("contents")))
-                listed = [f"--use-list={_use_list(work, selection)}"]
-            complaints = _load_archive(archive, target, programs, jobs, limits, listed, ours=globals_too)
+            archive = _Archive(_unpacked(dump) if form == "directory" else dump, loader, work)
+            toc, selection = archive.toc, select(archive.entries, only, held) if only else None
+            refused = archive.load(selection)
+            told = _psql(loader, settings, f"--set=db={loader.target.database}")
+            # Nothing that is done after them may fire them: not our settings, and no REFRESH.
+            refused += archive.load_event_triggers(selection)
+        found_out = refusals.judge(
+            refused, toc, held, ours=loader.ours, major=loader.programs.major, again=lambda sql: _again(loader, sql)
+        )
     dump.unlink()
-    warnings += _judged(complaints, ours=globals_too)
-    warnings += _psql(programs, target, parts.data("database"), limits, f"--set=db={target.database}")
+    warnings += [*found_out.warnings, *(each.why for each in told)]
+    restored = Restored(seconds, warnings, findings=found_out.findings, excused=found_out.excused)
     if selection is None:
-        return Restored(seconds=seconds, warnings=warnings)
-    return Restored(seconds=seconds, warnings=[*warnings, *_told(selection)], names=selection.names)
+        return restored
+    return replace(restored, warnings=[*warnings, *_told(selection)], names=selection.names)
 
 
-def _selected(archive: Path, programs: Programs, only: Sequence[str], held: Contents) -> Selection:
-    with _translated("pg_restore"):
-        printed = process.run([programs.path("pg_restore"), "--list", "--verbose", archive], limits=_LISTING).stdout
-    return select(read_toc(printed.decode(errors="replace")), only, held)
+class _Archive:
+    """An archive that pg_restore reads, and its table of contents."""
+
+    def __init__(self, path: Path, loader: Loader, work: Path) -> None:
+        self._path, self._loader, self._work = path, loader, work
+        with _translated("pg_restore"):
+            listed = process.run([self._program, "--list", "--verbose", path], limits=_LISTING).stdout
+        self.entries = read_toc(listed.decode(errors="replace"))
+        self.toc = {entry.number: entry for entry in self.entries}
+        self._last = [entry.number for entry in self.entries if _is_event_trigger(entry)]
+
+    @property
+    def _program(self) -> Path:
+        return self._loader.programs.path("pg_restore")
+
+    def load(self, selection: Selection | None) -> list[Refusal]:
+        """Everything but event triggers, in sessions side by side where that can be begun again."""
+        numbers = [entry.number for entry in self.entries] if selection is None else selection.numbers
+        wanted = [number for number in numbers if number not in self._last]
+        options = self._options("most", wanted) if selection is not None or self._last else []
+        loader = self._loader
+        if loader.jobs > 1 and loader.empty is not None:
+            refused = self._run(f"--jobs={loader.jobs}", *options)
+            if all(refusals.is_explained(each.why, ours=loader.ours) for each in refused):
+                return refused
+            loader.empty()
+        return self._run(*options)
+
+    def load_event_triggers(self, selection: Selection | None) -> list[Refusal]:
+        """What `load` has left for the end."""
+        if not self._last or selection is not None:
+            return []
+        return self._run(*self._options("last", self._last))
+
+    def _options(self, name: str, numbers: Sequence[int]) -> list[str]:
+        path = self._work / f"{name}.list"
+        path.write_text("".join(f"{number};\n" for number in numbers), encoding="ascii")
+        return [f"--use-list={path}"]
+
+    def _run(self, *options: str) -> list[Refusal]:
+        """Every refusal. pg_restore goes on after an error, so that all of them are known."""
+        target = self._loader.target
+        argv: list[str | Path] = [self._program, "--verbose", "--no-password", *options]
+        argv += ["--no-tablespaces"] if self._loader.ours else []
+        with _translated("pg_restore"):
+            completed = process.run(
+                [*argv, f"--dbname={target.argument()}", self._path],
+                env=target.environment(), limits=self._loader.limits, accept=(0, 1), stderr_bytes=_SAID_BYTES,
+            )  # fmt: skip
+        refused = refusals.from_pg_restore(completed.stderr, self.toc)
+        if completed.status and not refused:
+            return [Refusal("\n".join(completed.stderr.splitlines()[-3:]) or "pg_restore exited with status 1")]
+        return refused
 
 
-def _use_list(work: Path, selection: Selection) -> Path:
-    path = work / "selected.list"
-    path.write_text("".join(f"{number};\n" for number in selection.numbers), encoding="ascii")
-    return path
+def _is_event_trigger(entry: Entry) -> bool:
+    about = entry.text.removeprefix("- ")
+    return entry.kind == "EVENT TRIGGER" or (
+        entry.kind in ("COMMENT", "SECURITY LABEL") and about.startswith("EVENT TRIGGER ")
+    )
 
 
 def _told(selection: Selection) -> Iterator[str]:
@@ -117,58 +185,6 @@ def _unpacked(dump: Path) -> Path:
     return dump.parent / "dump"
 
 
-def _load_archive(
-    archive: Path,
-    target: Server,
-    programs: Programs,
-    jobs: int,
-    limits: Limits,
-    options: Sequence[str],
-    *,
-    ours: bool,
-) -> list[str]:
-    """Everything pg_restore complained about. It goes on after an error, so that all of them are known."""
-    argv = [
-        str(programs.path("pg_restore")),
-        f"--jobs={jobs}",
-        "--no-password",
-        *(["--no-tablespaces"] if ours else []),
-        *options,
-    ]
-    with _translated("pg_restore"):
-        completed = process.run(
-            [*argv, f"--dbname={target.argument()}", archive], env=target.environment(), limits=limits, accept=(0, 1)
-        )
-    complaints = [line for line in completed.stderr.splitlines() if line.startswith("pg_restore: error:")]
-    if completed.status and not complaints:
-        complaints = [completed.stderr]
-    return [line.removeprefix("pg_restore: error: ") for line in complaints]
-
-
-def _judged(complaints: Sequence[str], *, ours: bool) -> list[str]:
-    """Sort complaints: harmless ones are dropped, those a strange server explains are returned.
-
-    Args:
-        ours: the server is a scratch server, which has every role.
-    Raises:
-        Inconclusive, RestoreFailed: there are others.
-    """
-    harmless = (*_HARMLESS, _TABLESPACES) if ours else _HARMLESS
-    telling = [each for each in dict.fromkeys(complaints) if not _any(harmless, each)]
-    serious = telling if ours else [each for each in telling if not _any(_ELSEWHERE, each)]
-    if serious:
-        more = f" … and {len(serious) - 3} more" if len(serious) > 3 else ""
-        why = "; ".join(serious[:3]) + more
-        if _any(_NOT_THE_BACKUP, "\n".join(serious)):
-            raise Inconclusive("the restore could not finish here", why=why, safe="the backup is not condemned")
-        raise RestoreFailed(f"the server refused parts of the backup: {why}")
-    return telling
-
-
-def _any(patterns: Sequence[str], text: str) -> bool:
-    return any(re.search(pattern, text) for pattern in patterns)
-
-
 @contextmanager
 def _translated(program: str) -> Iterator[None]:
     """Whose fault is it? The machine's is inconclusive; anything else is the backup's."""
@@ -178,25 +194,32 @@ def _translated(program: str) -> Iterator[None]:
         raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned") from None
     except CommandFailed as error:
         died = error.status is not None and error.status < 0
-        if died or _any(_NOT_THE_BACKUP, error.why):
+        if died or refusals.matches(refusals.NOT_THE_BACKUP, error.why):
             raise Inconclusive(
                 f"{program} could not finish here", why=error.why, safe="the backup is not condemned"
             ) from None
         raise RestoreFailed(f"{program} refused the backup: {error.why or error.what}") from None
 
 
-def _psql(programs: Programs, target: Server, script: bytes | Path, limits: Limits, *options: str) -> list[str]:
+def _psql(loader: Loader, script: bytes | Path, *options: str) -> list[Refusal]:
     """Run a script to its end; returns every error it met."""
-    argv = [str(programs.path("psql")), "--no-psqlrc", "--quiet", "--no-password", *options]
+    target = loader.target
+    argv: list[str | Path] = [loader.programs.path("psql"), "--no-psqlrc", "--quiet", "--no-password"]
+    argv += ["--set=VERBOSITY=verbose", *options]
     fed = None if isinstance(script, Path) else script
     file = script if isinstance(script, Path) else "-"
     with _translated("psql"):
         completed = process.run(
             [*argv, f"--dbname={target.argument()}", f"--file={file}"],
-            env=target.environment(), stdin=fed, limits=limits,
+            env=target.environment(), stdin=fed, limits=loader.limits, stderr_bytes=_SAID_BYTES,
         )  # fmt: skip
-    complaints = (line for line in completed.stderr.splitlines() if "ERROR:" in line)
-    return [line.split("ERROR:", 1)[1].strip() for line in complaints]
+    return refusals.from_psql(completed.stderr, script if isinstance(script, Path) else None)
+
+
+def _again(loader: Loader, statement: str) -> str:
+    """The SQLSTATE of a statement that is tried once more; empty when it is not refused any more."""
+    found = _psql(loader, b"set search_path = '';\n" + statement.encode() + b"\n")
+    return found[0].state if found else ""
 
 
 def _adapted(script: bytes, target: Server) -> bytes:

@@ -27,7 +27,11 @@ _KINDS = {
     "FK CONSTRAINT": "constraint", "INDEX": "index", "TRIGGER": "trigger", "RULE": "rule", "POLICY": "policy",
     "STATISTICS": "statistics", "TYPE": "type", "DOMAIN": "type", "SCHEMA": "schema",
 }  # fmt: skip
-_DESCRIPTIONS = sorted({*_KINDS, *_ATTACHED}, key=len, reverse=True)
+_DESCRIPTIONS = sorted(
+    {*_KINDS, *_ATTACHED, "DEFAULT ACL", "EVENT TRIGGER", "EXTENSION", "FUNCTION", "PROCEDURE", "AGGREGATE", "BLOB",
+     "BLOBS", "BLOB METADATA", "LARGE OBJECT"},
+    key=len, reverse=True,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -182,6 +186,32 @@ def _belongs_to(chosen: set[int], entries: Sequence[Entry], by_number: Mapping[i
             if whole <= chosen and (whole or entry.kind != "SEQUENCE"):
                 found.add(entry.number)
     return found
+
+
+def names_of(entries: Iterable[Entry], held: Contents) -> list[str]:
+    """What entries are called in the fingerprint: a constraint with its index, every function of a name."""
+    known = _Names(held, ())
+    named: list[str] = []
+    for entry in entries:
+        if found := known.of(entry):
+            named.append(found)
+        if entry.kind == "CONSTRAINT":
+            named += [name for name in [known.of(Entry(0, "INDEX", _without_table(entry.text), ()))] if name]
+        if entry.kind in ("FUNCTION", "PROCEDURE", "AGGREGATE"):
+            called = entry.text.split("(", 1)[0]
+            named += [key for key in held.objects if key.startswith("function ") and _called(key) == called]
+    return named
+
+
+def _without_table(text: str) -> str:
+    """`schema table name owner` as an index of that name is listed: `schema name owner`."""
+    schema, _table, *rest = text.split(" ")
+    return " ".join([schema, *rest])
+
+
+def _called(key: str) -> str:
+    """A function's schema and name as the table of contents writes them."""
+    return " ".join(split(key.removeprefix("function ").split("(", 1)[0]))
 
 
 class _Names:

@@ -23,6 +23,8 @@ from ops_pipelines.errors import Inconclusive, SourceError
 from ops_pipelines.process import CommandFailed, Limits, Running, run, running
 
 SUPERUSER = "ops_scratch"
+CLUSTER_NAME = "ops_pipelines scratch server"
+"""By which a server is known to be disposable, whoever asks it."""
 _START = Limits(stall=timedelta(minutes=2), total=timedelta(minutes=2))
 _READY_WITHIN = timedelta(seconds=60)
 _SOCKET_PATH_MAX = 90  # sun_path holds 107 bytes, the file's own name takes up to 17
@@ -34,7 +36,7 @@ _DISPOSABLE: Mapping[str, str] = {
     "autovacuum": "off", "bgwriter_lru_maxpages": "0", "track_activities": "off", "jit": "off",
     "max_locks_per_transaction": "1024", "password_encryption": "scram-sha-256",
     # Shared memory inside the data directory leaves with it, even after kill -9.
-    "dynamic_shared_memory_type": "mmap",
+    "dynamic_shared_memory_type": "mmap", "cluster_name": CLUSTER_NAME,
 }  # fmt: skip
 
 

@@ -11,9 +11,11 @@ from psycopg import sql
 from pydantic import JsonValue
 
 from ops_pipelines.clock import human_size
+from ops_pipelines.engines import lodging
 from ops_pipelines.engines.base import Readiness
 from ops_pipelines.engines.places import Place, place
 from ops_pipelines.engines.postgres.connection import Server, Session, session
+from ops_pipelines.engines.postgres.server import CLUSTER_NAME
 from ops_pipelines.errors import OpsError, SafetyRefusal, SourceError
 
 KIND = "postgres"
@@ -58,6 +60,29 @@ def maintenance(server: Server) -> Iterator[Session]:
             return
     with session(server, limit=_LIMIT, settings=False) as opened:
         yield opened
+
+
+def is_disposable(target: Server) -> bool:
+    """Whether a database is a proof's own: on a scratch server, or made by us on one that was lent. Raises SourceError.
+
+    Only there definitions may be changed to look closer; a user's target is only read.
+    """
+    if lodging.is_ours(target.database):
+        return True
+    with session(target, limit=_LIMIT, settings=False) as opened:
+        return str(opened.value("show cluster_name")) == CLUSTER_NAME
+
+
+def plain_spoken(target: Server) -> Server:
+    """The same database, for programs: where we may say so it speaks English, and no event trigger of it fires."""
+    with session(target, limit=_LIMIT, settings=False) as opened:
+        version, powerful = opened.rows(
+            "select current_setting('server_version_num')::int, current_setting('is_superuser')"
+        )[0]
+    if powerful != "on":
+        return target
+    wanted = "-c lc_messages=C" + (" -c event_triggers=off" if version >= 170000 else "")
+    return target.at(options=f"{target.parameters.get('options') or ''} {wanted}".strip())
 
 
 def readiness(target: Server, facts: Mapping[str, JsonValue], plain_bytes: int, tools: OpsError | None) -> Readiness:

@@ -362,11 +362,11 @@ postgres_load() {
   set -- --no-password
   [ -n "$roles" ] || set -- "$@" --no-owner --no-privileges
   case $(fact format) in
-    custom) set -- "$@" --jobs=2 -d "$target" "$work/dump.pgc" ;;
+    custom) set -- "$@" -d "$target" "$work/dump.pgc" ;;
     directory)
       need tar
       (cd -- "$work" && tar -xf dump.tar) && rm -f "$work/dump.tar"
-      set -- "$@" --jobs=2 -d "$target" "$work/dump" ;;
+      set -- "$@" -d "$target" "$work/dump" ;;
     sql) set -- ;;
     *) fail "unknown format of the dump: $(fact format)" ;;
   esac
