@@ -15,7 +15,7 @@ _SHORTEST = 4  # masking every "a" of a one-letter password would hide the messa
 
 _values: set[str] = set()
 _PATTERNS = (
-    re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)(?=@)"),
+    re.compile(r"(?<=://)([^\s/:@]*):([^\s\"'<>]+)(?=@)"),  # up to the last @: not everybody encodes his password
     re.compile(
         r"(?i)\b((?:ssl)?password|passwd|pwd|secret|token)(\s*[=:]\s*)"
         r"(?!\s*\{(?:env|file):)('[^']*'|\"[^\"]*\"|[^\s,;&]+)"  # where a secret is kept is none

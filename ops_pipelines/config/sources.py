@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from ops_pipelines.config.checks import AggregationCheck, CommandCheck, SqlCheck
 from ops_pipelines.config.drills import OutageCommands
 from ops_pipelines.config.secrets import Secret, SecretRef
 from ops_pipelines.config.settings import Model, Settings
-from ops_pipelines.config.values import Name, Size
+from ops_pipelines.config.values import Name, Size, sqlite_file
 
 _BIN_DIRS = "where to look for client tools first"
 _DRILL = "with these, an outage drill stops the real server; else one of its own"
@@ -20,7 +20,8 @@ class PostgresSource(Settings):
 
     kind: Literal["postgres"]
     url: Secret = Field(
-        description="libpq URI or key=value string (TCP, socket, TLS, service=)", examples=[{"env": "CRM_DATABASE_URL"}]
+        description="URL or libpq's key=value string (TCP, socket, TLS, service=)",
+        examples=[{"env": "CRM_DATABASE_URL"}],
     )
     format: Literal["custom", "directory", "sql"] = Field(
         "custom", description="custom streams; directory dumps in parallel"
@@ -46,7 +47,7 @@ class MySQLSource(Settings):
 
     kind: Literal["mysql"]
     url: Secret = Field(
-        description="mysql://user:password@host:3306/database; ?socket=/path, ?ssl_ca=/path and so on",
+        description="mysql://user:password@host:3306/database; ?socket=/path, ?ssl-ca=/path and so on",
         examples=[{"env": "CRM_DATABASE_URL"}],
     )
     jobs: int = Field(2, ge=1, le=64, description="sessions that fingerprint side by side")
@@ -134,9 +135,9 @@ class SQLiteSource(Settings):
     """SQLite databases of this machine: single files, or every one in some folders."""
 
     kind: Literal["sqlite"]
-    paths: tuple[Path, ...] = Field(
+    paths: tuple[Annotated[Path, BeforeValidator(sqlite_file)], ...] = Field(
         min_length=1,
-        description="database files, or folders: every SQLite database below them",
+        description="database files (sqlite:///… as well), or folders: every SQLite database below them",
         examples=[["/srv/app/app.sqlite3"]],
     )
     bin_dirs: tuple[Path, ...] = Field((), description=_BIN_DIRS)

@@ -3,6 +3,7 @@
 import re
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
@@ -35,6 +36,22 @@ def parse_size(value: Any) -> Any:
         raise ValueError(f"a size such as 10GiB or 500MB, not {value!r}")
     power = " KMGT".index(match[2].upper() or " ")
     return int(float(match[1]) * (1024 if match[3] else 1000) ** power)
+
+
+def sqlite_file(value: Any) -> Any:
+    """A path, or the path in an address as frameworks write it: `sqlite:///relative`, `sqlite:////srv/app.db`."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip().strip("'\"")
+    match = re.match(r"(?i)(?:jdbc:)?(?:(?:sqlite3?|spatialite)(?:\+\w+)?|file):(//)?(.*)\Z", text)
+    if match is None:
+        return value
+    path = unquote(match[2].partition("?")[0])
+    if match[1] and not text.lower().startswith("file:"):
+        path = path.removeprefix("/")  # what follows the empty host: relative, unless it begins with another
+    if path in ("", ":memory:"):
+        raise ValueError("the path of a file: a database in memory cannot be backed up")
+    return path
 
 
 def format_duration(value: timedelta) -> str:

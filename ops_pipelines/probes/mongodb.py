@@ -4,7 +4,6 @@ import time
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
@@ -19,7 +18,8 @@ _PRIMARY = 1
 def measure(url: str, *, limit: timedelta, slow_query: timedelta) -> tuple[float, Figures]:
     """How long it took to let us in and answer, in seconds, and what it said. Raises SourceError."""
     begun = time.perf_counter()
-    with connected(Server(url, connect=limit, stall=limit)) as database:
+    server = Server(url, connect=limit, stall=limit)
+    with connected(server) as database:
         latency_s = time.perf_counter() - begun
         admin = database.client.admin
         connections = _asked(admin, {"serverStatus": 1}).get("connections", {})
@@ -31,7 +31,7 @@ def measure(url: str, *, limit: timedelta, slow_query: timedelta) -> tuple[float
             slow_queries=sum(_is_slow(each, slow_query) for each in running) if running is not None else None,
             size_bytes=int(_asked(database, {"dbStats": 1}).get("storageSize", 0)) or None,
             lag_s=_lag(_asked(admin, {"replSetGetStatus": 1}).get("members", [])),
-            certificate_ends_at=_certificate(database, url, limit),
+            certificate_ends_at=_certificate(database, server, limit),
         )
 
 
@@ -43,17 +43,12 @@ def _asked(database: Database[dict[str, Any]], command: dict[str, Any]) -> dict[
         return {}
 
 
-def _certificate(database: Database[dict[str, Any]], url: str, limit: timedelta) -> datetime | None:
+def _certificate(database: Database[dict[str, Any]], server: Server, limit: timedelta) -> datetime | None:
     """The end of the primary's certificate; the driver does not hand out what it was shown."""
     with suppress(PyMongoError):
-        if _speaks_tls(url) and (address := database.client.address) is not None:
+        if server.encrypted and (address := database.client.address) is not None:
             return shown_by(*address, limit=limit)
     return None
-
-
-def _speaks_tls(url: str) -> bool:
-    options = {key.lower(): value.lower() for key, value in parse_qsl(urlsplit(url).query)}
-    return options.get("tls", options.get("ssl", str(url.startswith("mongodb+srv")).lower())) == "true"
 
 
 def _is_slow(operation: dict[str, Any], longest: timedelta) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ops_pipelines.config.secrets import SecretMissing
+from ops_pipelines.engines.address import shown
 from ops_pipelines.engines.places import Place
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.workspace import Workspace
@@ -29,7 +30,7 @@ def refuse_sources(workspace: Workspace, name: str, to: str) -> list[str]:
         try:
             taken = workspace.engine(other).is_source(url)
         except SecretMissing as error:
-            unsure.append(f"it was not checked that {to} is another database than source {other}: {error.what}")
+            unsure.append(f"it was not checked that {shown(to)} is another database than source {other}: {error.what}")
             continue
         if taken:
             raise _refusal(to, other, "")
@@ -38,7 +39,7 @@ def refuse_sources(workspace: Workspace, name: str, to: str) -> list[str]:
 
 def _refusal(to: str, source: str, why: str) -> SafetyRefusal:
     return SafetyRefusal(
-        f"{to} is the source {source}",
+        f"{shown(to)} is the source {source}",
         why=why,
         safe="nothing was changed",
         next=f"name a database or folder that is no source, it is created for you; to replace {source} itself: "

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
+from ops_pipelines.engines.address import shown
 from ops_pipelines.engines.base import Engine, Restored, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SourceError
 from ops_pipelines.recovery.assertions import run_assertions, run_checks, told
@@ -31,6 +32,7 @@ class Recovered:
         seconds: wall time altogether.
         phases: wall time by phase.
         only: the tables, collections or paths it was restricted to.
+        target: as it is shown, a URL by its parts.
     """
 
     backup_id: str
@@ -72,7 +74,7 @@ def restore_to(
         NotReady: something stands in the way; nothing was begun.
         OpsError: the restore failed; the target is incomplete, nothing else was touched.
     """
-    name, origin = point.manifest.source, choose_store(point, store)
+    name, origin, named = point.manifest.source, choose_store(point, store), shown(to)
     warnings = [line for line in workspace.sweep(stores=False) if line.startswith("not swept: verify")]
     started = time.monotonic()
     with recorded(workspace, "restore", source=name, backup_id=point.id, store=origin, warnings=warnings) as entry:
@@ -83,7 +85,7 @@ def restore_to(
         ready = look_ahead(workspace, copy, to, only)
         with noted(workspace, name, to, point.id) if note else nullcontext():
             url = engine.create_target(to, manifest.engine)
-            with _explained(name, point.id, to):
+            with _explained(name, point.id, named):
                 restored = load_copy(
                     workspace, engine, copy, url, ready.only, globals_too=globals_too, progress=progress
                 )
@@ -92,10 +94,10 @@ def restore_to(
         phases = {"fetch": round(copy.fetch_s, 3), **restored.seconds, "prove": round(time.monotonic() - compared, 3)}
         seconds = round(time.monotonic() - started, 3)
         recovered = Recovered(
-            point.id, origin, to, seconds, checks, [*warnings, *restored.warnings], phases, ready.only
+            point.id, origin, named, seconds, checks, [*warnings, *restored.warnings], phases, ready.only
         )
         entry.meta = {
-            "to": to,
+            "to": named,
             "seconds": phases,
             "took_s": seconds,
             "plain_bytes": manifest.plain_bytes,
@@ -103,7 +105,7 @@ def restore_to(
             "good": recovered.good,
         }
         if not recovered.good:
-            entry.fail(f"{to} is not as {name} was")
+            entry.fail(f"{named} is not as {name} was")
     return recovered
 
 

@@ -5,15 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
+from ops_pipelines.engines.address import family, parse, split_host
+from ops_pipelines.errors import SourceError
 from ops_pipelines.redact import register
 
 Kind = Literal["postgres", "mysql", "mongodb"]
-_SCHEMES: Mapping[str, Kind] = {
-    "postgres": "postgres", "postgresql": "postgres", "mysql": "mysql", "mysql2": "mysql", "mariadb": "mysql",
-    "mongodb": "mongodb", "mongodb+srv": "mongodb",
-}  # fmt: skip
 _SCHEME: Mapping[Kind, str] = {"postgres": "postgresql", "mysql": "mysql", "mongodb": "mongodb"}
 _PORTS: Mapping[Kind, int] = {"postgres": 5432, "mysql": 3306, "mongodb": 27017}
 _MADE_PLAIN = re.compile(r"[^a-z0-9]+")
@@ -42,12 +40,15 @@ class Database:
     size_bytes: int = 0
 
     @property
-    def key(self) -> tuple[str, str, int, str]:
+    def key(self) -> tuple[str, str, str, str]:
         """The same for two spellings of one database."""
-        parts = urlsplit(self.url)
-        host = parts.hostname or ""
+        try:
+            address = parse(self.url, self.kind)
+        except SourceError:
+            return self.kind, self.origin, "", ""
+        host, port = split_host(address.hosts[0]) if address.hosts else ("", "")
         host = "127.0.0.1" if host in ("localhost", "::1") else host
-        return self.kind, host, parts.port or _PORTS[self.kind], parts.path.strip("/")
+        return self.kind, host, port or str(_PORTS[self.kind]), address.database
 
 
 @dataclass(frozen=True)
@@ -61,29 +62,28 @@ class Folder:
 
 
 def database_of(url: str, *, origin: str, variable: str = "", name: str = "") -> Database | None:
-    """A URL as a database of ours; None when it is another kind of URL, or names no database.
+    """A URL in any spelling as a database of ours; None when it is another kind of URL, or names no database.
+
+    One that cannot be read has a problem.
 
     Args:
         name: what to call it; its database's own name unless given.
     """
-    scheme, separator, rest = url.strip().partition("://")
-    scheme = scheme.lower()
-    kind = _SCHEMES.get(scheme) or _SCHEMES.get(scheme.partition("+")[0])
-    if not separator or kind is None:
+    kind = family(url)
+    if "://" not in url or kind is None or kind == "sqlite":
         return None
-    # Frameworks write their driver into the scheme.
-    plain = url.strip() if scheme in ("mongodb", "mongodb+srv") else f"{_SCHEME[kind]}://{rest}"
     try:
-        parts = urlsplit(plain)
-        database, password, _port = parts.path.strip("/"), parts.password, parts.port
-    except ValueError:
+        address = parse(url, kind)
+    except SourceError as error:
+        # What follows may be half a password: nothing of it is used.
+        return Database(kind, plain_name(name or kind), url.strip(), origin, variable, problem=_sentence(error))
+    if not address.database:
         return None
-    if not database:
-        return None
-    if password:
-        register(password)
-    kept = variable if plain == url.strip() or plain == url.strip().replace("postgres://", "postgresql://", 1) else ""
-    return Database(kind, plain_name(name or unquote(database)), plain, origin, kept)
+    return Database(kind, plain_name(name or address.database), url.strip(), origin, variable)
+
+
+def _sentence(error: SourceError) -> str:
+    return f"{error.what}: {error.why}"
 
 
 def url_of(kind: Kind, *, host: str, port: str, user: str, password: str, database: str, options: str = "") -> str:

@@ -39,7 +39,7 @@ def own(directory: Path, environ: Mapping[str, str], *, ledger: str = "") -> Own
     if ledger:
         origin = f"{ledger} (the ledger)"
         each = database_of(environ.get(ledger, ""), origin=origin, variable=ledger, name="ops_ledger")
-        if each is not None:
+        if each is not None and not each.problem:
             found.databases.append(each)
         else:
             found.unknown.append(f"{ledger} holds no URL of a database: the ledger has no source")
@@ -80,7 +80,7 @@ def _add_storage(found: Own, storage: Any, environ: Mapping[str, str]) -> None:
             host = host or "/var/run/postgresql"
             url = url_of("postgres", host=host, port=port, user=user, password=password, database=name)
         each = database_of(url, origin="dagster.yaml", name="ops_dagster")
-    if each is not None:
+    if each is not None and not each.problem:
         found.databases.append(each)
     else:
         found.unknown.append("where dagster.yaml keeps Dagster's storage cannot be told: it has no source")

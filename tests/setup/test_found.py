@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ops_pipelines.config.load import load_config
 from ops_pipelines.config.sources import PostgresSource, SQLiteSource
 from ops_pipelines.setup import compose, variables
@@ -37,10 +39,11 @@ def test_urls_and_parts_of_every_framework_are_recognised_and_others_are_not() -
             "BROKEN_URL": "postgres://u:p@h:port/x",
         }
     ) == {
-        "crm": ("postgres", "postgresql://u:p%40@h:5433/crm?sslmode=require", ""),
-        "shop": ("postgres", "postgresql://u@h/shop", "DATABASE_URL"),
+        "crm": ("postgres", "postgresql+psycopg2://u:p%40@h:5433/crm?sslmode=require", "CRM_DATABASE_URL"),
+        "shop": ("postgres", "postgres://u@h/shop", "DATABASE_URL"),
         "tickets": ("mongodb", "mongodb+srv://u:p@cluster/tickets", "MONGODB_URI"),
-        "legacy": ("mysql", "mysql://u:p@h/legacy", ""),
+        "legacy": ("mysql", "mysql2://u:p@h/legacy", "LEGACY_DSN"),
+        "broken": ("postgres", "postgres://u:p@h:port/x", "BROKEN_URL"),
     }
     assert found({"PGHOST": "/run/pg", "PGPORT": "5433", "PGUSER": "me", "PGDATABASE": "a/b"}) == {
         "a_b": ("postgres", "postgresql://me@/a%2Fb?host=%2Frun%2Fpg&port=5433", "")
@@ -74,12 +77,19 @@ services:
     assert list(compose.published(tmp_path, {})) == []
 
 
-def test_our_own_state_is_a_source_wherever_it_is(tmp_path: Path) -> None:
+def test_a_url_that_cannot_be_read_is_told_and_not_protected() -> None:
+    [broken] = variables.named_by({"SHOP_URL": "postgres://u:canary@x?a=b@host/db"}, ".env")
+    assert "more than one way" in broken.problem
+    assert "canary" not in broken.problem
+
+
+def test_our_own_state_is_a_source_wherever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(DEPLOY / "dagster.yaml", tmp_path / "dagster.yaml")
     environ = {
         "DAGSTER_PG_USER": "ops", "DAGSTER_PG_PASSWORD": "p/w", "DAGSTER_PG_DB": "dagster", "DAGSTER_PG_PORT": "5432",
         "LEDGER_URL": "postgresql+psycopg://ops:p%2Fw@db/ledger",
     }  # fmt: skip
+    monkeypatch.setenv("LEDGER_URL", environ["LEDGER_URL"])
     ours = own(tmp_path, environ, ledger="LEDGER_URL")
     assert (ours.files, ours.unknown) == ([], [])
     write(tmp_path, Choice(own=ours, ledger="LEDGER_URL"), replace=False, environ=environ)
@@ -87,7 +97,7 @@ def test_our_own_state_is_a_source_wherever_it_is(tmp_path: Path) -> None:
     servers = {name: each for name, each in config.sources.items() if isinstance(each, PostgresSource)}
     urls = {name: each.url.reveal(purpose="a test") for name, each in servers.items()}
     assert urls == {
-        "ops_ledger": "postgresql://ops:p%2Fw@db/ledger",
+        "ops_ledger": "postgresql+psycopg://ops:p%2Fw@db/ledger",
         "ops_dagster": "postgresql://ops:p%2Fw@/dagster?host=%2Fvar%2Frun%2Fpostgresql&port=5432",
     }
     assert config.ledger is not None and config.ledger.env == "LEDGER_URL"

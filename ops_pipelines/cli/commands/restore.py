@@ -1,5 +1,6 @@
 """`ops restore`: the bad day. Works without Dagster, without the ledger, with what lies in the stores."""
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,6 +14,8 @@ from ops_pipelines.backup.take import take_backup
 from ops_pipelines.cli import output
 from ops_pipelines.cli.progress import shown
 from ops_pipelines.clock import UTC, human_duration, human_size
+from ops_pipelines.config.secrets import SecretRef
+from ops_pipelines.engines.address import shown as named
 from ops_pipelines.errors import OpsError, SafetyRefusal, StoreError
 from ops_pipelines.recovery.by_hand import commands
 from ops_pipelines.recovery.choose import LATEST, choose, choose_store, require_source, safety_since
@@ -59,9 +62,11 @@ def restore(
     target that is a source or is not empty. With --into-production the source is replaced: what is there is backed up
     first, the restore is proved beside it, and only then they change places.
 
+    A URL with a password is best kept out of the command line, where every user can read it: --to '${RESTORE_URL}'.
+
     Example: ops restore crm --to crm_restored --only public.contacts --at "2026-11-20 14:00"
     """
-    workspace = output.open_work(config)
+    to, workspace = _spoken(to), output.open_work(config)
     if not printed:
         require_source(workspace, source)
     moment = _moment(at, workspace.config.timezone) if at else None
@@ -81,7 +86,7 @@ def restore(
             next=f"ops restore {source} --to {source}_restored --only …, then take from it what you need",
         )
     if not as_json:
-        _announce(workspace, point, choose_store(point, store or None), to or f"the place of {source} itself")
+        _announce(workspace, point, choose_store(point, store or None), named(to) or f"the place of {source} itself")
     if into_production:
         _confirm(source, yes_replace)
         return _replaced(workspace, point, store, roles, without_safety, as_json=as_json)
@@ -93,6 +98,13 @@ def restore(
     if not as_json:
         output.say(f"next: look at it, {_where(workspace, source, to)}")
     return output.FINE if recovered.good else output.BROKEN
+
+
+def _spoken(to: str) -> str:
+    """A target, or what the variable holds that it names; we look that up ourselves, the shell would show it."""
+    if (variable := re.fullmatch(r"\$\{?(\w+)\}?", to)) is None:
+        return to
+    return SecretRef(env=variable[1]).reveal(purpose="--to")
 
 
 def _any(workspace: Workspace, source: str, backup: str, at: datetime | None, store: str | None) -> RestorePoint:
@@ -222,4 +234,4 @@ def _where(workspace: Workspace, source: str, to: str) -> str:
     try:
         return output.escaped(workspace.engine(source).address(to))
     except OpsError:
-        return output.escaped(to)
+        return output.escaped(named(to))

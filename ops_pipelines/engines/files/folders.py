@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from ops_pipelines.clock import human_size
+from ops_pipelines.engines.address import shown
 from ops_pipelines.engines.files.listing import inside
 from ops_pipelines.errors import OpsError, SafetyRefusal, SourceError
 
@@ -26,7 +27,8 @@ def folder_of(url: str) -> Path:
     split = urlsplit(url)
     if split.scheme != "file" or split.netloc not in ("", "localhost"):
         raise SourceError(
-            f"{url} is no folder of this machine", next="name a folder: --to /srv/restored or --to file:///srv/restored"
+            f"{shown(url)} is no folder of this machine",
+            next="name a folder: --to /srv/restored or --to file:///srv/restored",
         )
     return Path(os.fsdecode(unquote_to_bytes(url.split("://", 1)[1].removeprefix("localhost"))))
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import MongoClient
@@ -21,15 +21,14 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
-from ops_pipelines import redact
+from ops_pipelines.engines.address import shown
+from ops_pipelines.engines.mongodb.address import read
 from ops_pipelines.engines.places import Place, place
 from ops_pipelines.errors import SourceError
 
 Document = dict[str, Any]
 Client = MongoClient[Document]
 
-_URL = re.compile(r"(mongodb(?:\+srv)?)://(?:([^@/]*)@)?([^/?@]+)(?:/([^?]*))?(?:\?(.*))?")
-_SECRET_OPTIONS = ("tlscertificatekeyfilepassword", "authmechanismproperties")
 _MESSAGE_KEPT = 300
 _UNAUTHORIZED, _AUTHENTICATION_FAILED = 13, 18
 # Of a database's name, MongoDB's own rule; a name that breaks it would reach another database, or none.
@@ -40,39 +39,38 @@ class Server:
     """One database on one server or replica set, as named by a MongoDB URL.
 
     Args:
-        url: `mongodb://` or `mongodb+srv://`, with the database as its path; it may hold a password.
+        url: `mongodb://` or `mongodb+srv://`, with the database as its path; it may hold a password. A + in it is a
+            plus, as it is to every driver but Python's.
         connect: time allowed to reach the server.
         stall: time allowed without a byte from it.
     Raises:
-        SourceError: the URL cannot be read, or names no database.
+        SourceError: the URL cannot be read, names no database, or asks for something that is not understood.
     """
 
     def __init__(self, url: str, *, connect: timedelta, stall: timedelta) -> None:
-        match = _URL.fullmatch(url)
-        if match is None:
-            raise _unreadable("it is not like mongodb://host:27017/database")
-        self._scheme, userinfo, self.hosts, path, query = match.groups()
-        self._userinfo = userinfo or ""
-        self.user = unquote_plus(self._userinfo.split(":", 1)[0])
-        self.database = unquote(path or "")
+        address, self._options = read(url)
+        self._scheme, self.hosts, self.user = address.scheme, ",".join(address.hosts), address.user
+        self.database = address.database
         if not is_name(self.database):
-            raise _unreadable(f"{self.database!r} is no name of a database" if path else "it names no database")
-        self._options = parse_qsl(query or "", keep_blank_values=True)
+            raise _unreadable("its path is no name of a database" if self.database else "it names no database")
         self._connect, self._stall = connect, stall
-        if ":" in self._userinfo:
-            redact.register(self._userinfo.split(":", 1)[1])
-            redact.register(unquote_plus(self._userinfo.split(":", 1)[1]))
+        self._userinfo = quote(address.user, safe="")
+        if address.password is not None:
+            self._userinfo += f":{quote(address.password, safe='')}"
             # Credentials are looked up in the database of the path unless told otherwise.
             if not any(key.lower() == "authsource" for key, _value in self._options):
                 self._options.append(("authSource", self.database if self._scheme == "mongodb" else "admin"))
-        for key, value in self._options:
-            if key.lower() in _SECRET_OPTIONS:
-                redact.register(value)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the URL asks for TLS; of `mongodb+srv` it is usual."""
+        options = {key.lower(): value.lower() for key, value in self._options}
+        return options.get("tls", options.get("ssl", str(self._scheme == "mongodb+srv").lower())) == "true"
 
     def at(self, database: str) -> "Server":
         """Another database of the same server, with the same credentials. Raises SourceError for a bad name."""
         if not is_name(database):
-            raise _unreadable(f"{database!r} is no name of a database")
+            raise _unreadable(f"{shown(database)} is no name of a database")
         other = object.__new__(Server)
         other.__dict__.update(self.__dict__)
         other.database = database
@@ -122,7 +120,7 @@ def is_name(text: str) -> bool:
 def with_credentials(host: str, port: int, database: str, user: str, password: str) -> str:
     """The URL of a server of our own, which is asked alone, whatever replica set it says it is in."""
     return (
-        f"mongodb://{quote_plus(user)}:{quote_plus(password)}@{host}:{port}/{quote(database)}"
+        f"mongodb://{quote(user, safe='')}:{quote(password, safe='')}@{host}:{port}/{quote(database)}"
         "?authSource=admin&directConnection=true"
     )
 

@@ -20,6 +20,7 @@ from ops_pipelines import process
 from ops_pipelines.clock import UTC
 from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines import lodging
+from ops_pipelines.engines.address import can_be, is_address
 from ops_pipelines.engines.base import (
     Contents,
     Dumped,
@@ -154,7 +155,7 @@ class MongoDBEngine:
         return self._locate(name_or_url).url()
 
     def _locate(self, name_or_url: str) -> Server:
-        return self._server(name_or_url) if "://" in name_or_url else self.server().at(name_or_url)
+        return self._server(name_or_url) if is_address(name_or_url) else self.server().at(name_or_url)
 
     def _server(self, url: str) -> Server:
         return Server(url, connect=self._source.limits.connect, stall=self._source.limits.stall)
@@ -166,7 +167,7 @@ class MongoDBEngine:
 
     def is_source(self, name_or_url: str) -> bool:
         """Whether a target is this very source, however it is spelled."""
-        if not name_or_url.startswith(("mongodb://", "mongodb+srv://")) and not is_name(name_or_url):
+        if not can_be(name_or_url, "mongodb") or not (is_address(name_or_url) or is_name(name_or_url)):
             return False  # a target of another kind
         return same_database(self._locate(name_or_url), self.server())
 
@@ -174,7 +175,7 @@ class MongoDBEngine:
         """Where the source or a target lies by its spelling; see `Engine.place`."""
         if name_or_url is None:
             return place_of(self.server())
-        if not name_or_url.startswith(("mongodb://", "mongodb+srv://")) and not is_name(name_or_url):
+        if not can_be(name_or_url, "mongodb") or not (is_address(name_or_url) or is_name(name_or_url)):
             return None
         return place_of(self._locate(name_or_url))
 

@@ -1,7 +1,6 @@
 """Talk to a MySQL or MariaDB server: URLs without their secrets, and sessions with limits."""
 
 import os
-import re
 import socket
 import ssl
 import threading
@@ -11,18 +10,15 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import pymysql
 
-from ops_pipelines import redact
+from ops_pipelines.engines.mysql.address import REQUIRED, VERIFIED, read
 from ops_pipelines.engines.places import Place, place
 from ops_pipelines.errors import SourceError
 
-_SCHEME = re.compile(r"(mysql|mariadb)(\+\w+)?\Z")
 _SOCKETS = ("/run/mysqld/mysqld.sock", "/var/lib/mysql/mysql.sock", "/tmp/mysql.sock")
-_YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
-_VERIFIED_MODES = ("VERIFY_CA", "VERIFY_IDENTITY")
 # Our own limits bound every statement; the server's would cut a long snapshot. Not every server has each.
 _UNLIMITED = {
     "wait_timeout": "604800", "net_write_timeout": "86400", "net_read_timeout": "86400",
@@ -40,12 +36,18 @@ class QueryFailed(SourceError):
 
 @dataclass(frozen=True)
 class Tls:
-    """How a connection is encrypted. `verify` checks the server's certificate and name."""
+    """How a connection is encrypted.
+
+    Attributes:
+        verify: check the server's certificate and name.
+        required: false takes a server that does not encrypt as well.
+    """
 
     ca: str = ""
     cert: str = ""
     key: str = ""
     verify: bool = False
+    required: bool = True
 
     def context(self) -> ssl.SSLContext:
         """The same for Python. Raises SourceError when a file cannot be read."""
@@ -85,13 +87,13 @@ class Server:
         if self.tls is not None:
             files = {"ssl_ca": self.tls.ca, "ssl_cert": self.tls.cert, "ssl_key": self.tls.key}
             query |= {
-                "ssl": "true",
+                "ssl": "true" if self.tls.required else "preferred",
                 "ssl_verify": str(self.tls.verify).lower(),
                 **{k: v for k, v in files.items() if v},
             }
         host = f"[{self.host}]" if ":" in self.host else self.host
         login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
-        return f"mysql://{login}@{host}:{self.port}/{quote(self.database, safe='')}?{urlencode(query)}"
+        return f"mysql://{login}@{host}:{self.port}/{quote(self.database, safe='')}?{urlencode(query, quote_via=quote)}"
 
     def option_file(self) -> str:
         """The connection as an option file for the programs of either product."""
@@ -106,7 +108,8 @@ class Server:
         if tls is not None:
             files = {"ssl-ca": tls.ca, "ssl-cert": tls.cert, "ssl-key": tls.key}
             options |= {name: path for name, path in files.items() if path}
-            options |= {"loose-ssl-mode": "VERIFY_IDENTITY" if verify else "REQUIRED", "loose-ssl": "1"}
+            mode = "VERIFY_IDENTITY" if verify else "REQUIRED" if tls.required else "PREFERRED"
+            options |= {"loose-ssl-mode": mode, "loose-ssl": "1"}
         # MariaDB's name of the same; its newer clients verify unless they are told not to.
         options["loose-ssl-verify-server-cert"] = str(int(verify))
         return "[client]\n" + "".join(f"{name}={_quoted_option(value)}\n" for name, value in options.items())
@@ -122,76 +125,34 @@ def place_of(server: Server) -> Place:
     return place("mysql", server.database.lower(), hosts=hosts, sockets=sockets)
 
 
-def is_url(text: str) -> bool:
-    """Whether this is a URL, and not the bare name of a database."""
-    return "://" in text
-
-
-def speaks(url: str) -> bool:
-    """Whether a URL is of a MySQL or MariaDB server."""
-    return bool(_SCHEME.match(url.partition("://")[0].lower()))
-
-
 def parse(url: str, *, connect: timedelta) -> Server:
     """The server a URL names.
 
     Args:
-        url: `mysql://user:password@host:3306/database?socket=…&ssl_ca=…`; options that are an
-            application's own (charset and the like) are passed over.
+        url: `mysql://user:password@host:3306/database?socket=…&ssl-ca=…` in any spelling; see `address`.
         connect: time allowed to reach the server.
     Raises:
-        SourceError: it cannot be read.
+        SourceError: it cannot be read, or asks for something that is not understood.
     """
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-        options = {key.replace("-", "_").lower(): value for key, value in parse_qsl(parts.query, strict_parsing=False)}
-    except ValueError:
-        # Python's own words quote what it stumbled over: half a password, when that holds a slash.
-        raise _unreadable(
-            "host or port cannot be told; in a password, / ? # [ ] are written %2F %3F %23 %5B %5D"
-        ) from None
-    if not _SCHEME.match(parts.scheme):
-        raise _unreadable("it does not begin with mysql:// or mariadb://")
-    password = unquote(parts.password or "")
-    if password:
-        redact.register(password)
-    wire = options.get("socket") or options.get("unix_socket") or ""
-    host = unquote(parts.hostname or "")
-    if not wire and port is None and host in ("", "localhost"):
+    spoken = read(url)
+    wire, asked = spoken.socket, spoken.encryption
+    if not wire and spoken.port is None and spoken.host in ("", "localhost"):
         # As every client of MySQL does: "localhost" is the socket, where there is one.
         wire = next((path for path in _SOCKETS if Path(path).exists()), "")
+    tls = None
+    if asked.level:
+        files = {"ca": asked.ca, "cert": asked.cert, "key": asked.key}
+        tls = Tls(**files, verify=asked.level >= VERIFIED, required=asked.level >= REQUIRED)
     return Server(
-        user=unquote(parts.username or ""),
-        password=password,
-        host=host or "127.0.0.1",
-        port=port or 3306,
+        user=spoken.user,
+        password=spoken.password,
+        host=spoken.host or "127.0.0.1",
+        port=spoken.port or 3306,
         socket=wire,
-        database=unquote(parts.path.lstrip("/")),
-        tls=_tls(options),
+        database=spoken.database,
+        tls=tls,
         connect=connect,
     )
-
-
-def _tls(options: dict[str, str]) -> Tls | None:
-    mode = options.get("ssl_mode", "").upper()
-    files = {name: options.get(f"ssl_{name}", "") for name in ("ca", "cert", "key")}
-    wanted = _flag(options, "ssl") or any(files.values()) or mode in ("REQUIRED", *_VERIFIED_MODES)
-    asked = [_flag(options, name) for name in ("ssl_verify", "ssl_verify_cert", "ssl_verify_identity")]
-    # Who names a certificate authority wants the server to be who it says it is.
-    verify = mode in _VERIFIED_MODES or True in asked or (bool(files["ca"]) and False not in asked and not mode)
-    return Tls(**files, verify=verify) if wanted or verify else None
-
-
-def _flag(options: dict[str, str], name: str) -> bool | None:
-    value = options.get(name, "").lower()
-    if value and value not in (*_YES, *_NO):
-        raise _unreadable(f"{name} is {value!r}, neither true nor false")
-    return value in _YES if value else None
-
-
-def _unreadable(why: str) -> SourceError:
-    return SourceError("the MySQL URL cannot be read", why=why, next="write it like mysql://user:…@host:3306/database")
 
 
 def _quoted_option(value: str) -> str:
@@ -307,7 +268,8 @@ def session(server: Server, *, limit: timedelta, settings: bool = True) -> Itera
             connect_timeout=_whole_seconds(server.connect),
             # The handshake reads, too: a frozen server accepts connections and says nothing.
             read_timeout=_whole_seconds(min(server.connect, limit)),
-            ssl=server.tls.context() if server.tls is not None else None,
+            # The driver's own way to take TLS where there is some is to be told nothing.
+            ssl=server.tls.context() if server.tls is not None and server.tls.required else None,
             ssl_disabled=server.tls is None,
             program_name="ops_pipelines",
         )

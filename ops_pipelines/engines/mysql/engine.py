@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from ops_pipelines import process
 from ops_pipelines.config.sources import MySQLSource
 from ops_pipelines.engines import lodging
+from ops_pipelines.engines.address import can_be, is_address
 from ops_pipelines.engines.base import (
     Contents,
     Dumped,
@@ -34,12 +35,10 @@ from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL, Program, Series
 from ops_pipelines.engines.mysql.connection import (
     Server,
     Session,
-    is_url,
     options_for_programs,
     parse,
     place_of,
     session,
-    speaks,
 )
 from ops_pipelines.engines.mysql.definitions import Table
 from ops_pipelines.engines.mysql.examine import hides_routines
@@ -289,7 +288,7 @@ class MySQLEngine:
 
     def is_source(self, name_or_url: str) -> bool:
         """Whether a target is this very source, however it is spelled."""
-        if is_url(name_or_url) and not speaks(name_or_url):
+        if not can_be(name_or_url, "mysql"):
             return False
         return database.same(self._locate(name_or_url), self.server())
 
@@ -297,7 +296,7 @@ class MySQLEngine:
         """Where the source or a target lies by its spelling; see `Engine.place`."""
         if name_or_url is None:
             return place_of(self.server())
-        return place_of(self._locate(name_or_url)) if not is_url(name_or_url) or speaks(name_or_url) else None
+        return place_of(self._locate(name_or_url)) if can_be(name_or_url, "mysql") else None
 
     def address(self, name_or_url: str) -> str:
         """The mariadb command that opens a target; it asks for the password."""
@@ -367,7 +366,7 @@ class MySQLEngine:
         return database.create(wanted, facts).url()
 
     def _locate(self, name_or_url: str) -> Server:
-        if is_url(name_or_url):
+        if is_address(name_or_url):
             return parse(name_or_url, connect=self._source.limits.connect)
         return self.server().at(name_or_url)
 

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
-from ops_pipelines import redact
+from ops_pipelines.engines.postgres.address import SECRETS, parameters
 from ops_pipelines.errors import SourceError
 
 _SOCKET_DIRECTORIES = ("/var/run/postgresql", "/run/postgresql", "/tmp")
-_SECRET_KEYS = ("password", "sslpassword")
 # The text of a value must not depend on who asks: these are what pg_dump sets for its own session.
 _SESSION = """
 set search_path = ''; set datestyle = iso; set intervalstyle = postgres; set timezone = 'UTC';
@@ -30,32 +29,18 @@ select set_config(name, '0', false) from pg_settings
 
 
 class Server:
-    """One database on one server, as named by a libpq URI or `key=value` string.
+    """One database on one server, as named by a URL in any spelling or a `key=value` string.
 
     Args:
         conninfo: the connection string, which may hold a password.
         connect: time allowed to reach the server.
+    Raises:
+        SourceError: it cannot be read, or asks for something that is not understood.
     """
 
     def __init__(self, conninfo: str, *, connect: timedelta) -> None:
-        try:
-            parameters = conninfo_to_dict(conninfo)
-        except psycopg.Error as error:
-            raise SourceError(
-                "the PostgreSQL URL cannot be read",
-                why=str(error),
-                next="write it like postgresql://user@host:5432/database",
-            ) from None
-        for key in _SECRET_KEYS:
-            if parameters.get(key):
-                redact.register(str(parameters[key]))
-        if parameters.get("sslpassword"):
-            raise SourceError(
-                "the PostgreSQL URL has an sslpassword",
-                why="PostgreSQL's programs take it on their command line only, where everybody can read it",
-                next="use a key file without a passphrase, mode 0600, and leave sslpassword out",
-            )
-        self._parameters: dict[str, Any] = {**_default_socket(parameters), **parameters}
+        found = parameters(conninfo)
+        self._parameters: dict[str, Any] = {**_default_socket(found), **found}
         self._parameters.setdefault("connect_timeout", str(max(2, int(connect.total_seconds()))))
         self._parameters.setdefault("application_name", "ops_pipelines")
 
@@ -81,11 +66,11 @@ class Server:
 
     def argument(self) -> str:
         """The connection string for a command line: without its secrets, which `environment` has."""
-        return make_conninfo("", **{key: value for key, value in self._parameters.items() if key not in _SECRET_KEYS})
+        return make_conninfo("", **{key: value for key, value in self._parameters.items() if key not in SECRETS})
 
     def shown(self) -> str:
         """The connection string for a human: what was given or found, without secrets and what we set for ourselves."""
-        left_out = (*_SECRET_KEYS, "connect_timeout", "application_name")
+        left_out = (*SECRETS, "connect_timeout", "application_name")
         return make_conninfo("", **{key: value for key, value in self._parameters.items() if key not in left_out})
 
     def environment(self) -> dict[str, str]:

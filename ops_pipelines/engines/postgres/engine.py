@@ -19,6 +19,7 @@ from ops_pipelines import process
 from ops_pipelines.clock import UTC
 from ops_pipelines.config.sources import PostgresSource
 from ops_pipelines.engines import lodging
+from ops_pipelines.engines.address import can_be, is_address
 from ops_pipelines.engines.base import (
     Contents,
     Dumped,
@@ -405,11 +406,11 @@ def _watched_size(directory: Path, progress: Progress, expected_bytes: int) -> i
 
 def _is_ours(name_or_url: str) -> bool:
     """Whether it can be a database of PostgreSQL at all."""
-    return "://" not in name_or_url or name_or_url.startswith(("postgres://", "postgresql://"))
+    return can_be(name_or_url, "postgres")
 
 
 def _is_url(text: str) -> bool:
-    return "://" in text or "=" in text
+    return is_address(text) or "=" in text
 
 
 def _major(version: JsonValue) -> int:
