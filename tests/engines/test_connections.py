@@ -10,7 +10,7 @@ import pytest
 
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.engines.postgres import clients
-from ops_pipelines.engines.postgres.connection import Server
+from ops_pipelines.engines.postgres.connection import Server, session
 from ops_pipelines.errors import OpsError, SourceError, ToolMissing
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.reader import Copy
@@ -126,6 +126,24 @@ def test_tls(mode: str, tls: tuple[TestServer, Path], make_workspace: MakeWorksp
     server, certificate = tls
     url = _tcp(server, "postgres", host="localhost", hostaddr="127.0.0.1", sslmode=mode, sslrootcert=str(certificate))
     _assert_proved(make_workspace(url))
+
+
+@pytest.mark.parametrize(
+    "words", ["ssl=true", "sslmode=no-verify&schema=public", "ssl-mode=REQUIRED", "sslaccept=accept_invalid_certs"]
+)
+def test_other_drivers_words_of_tls_are_understood(words: str, tls: tuple[TestServer, Path]) -> None:
+    server, _certificate = tls
+    url = f"postgresql+psycopg2://boss:{PASSWORD}@127.0.0.1:{server.port}/postgres?{words}"
+    with session(Server(url, connect=timedelta(seconds=5)), limit=timedelta(seconds=5)) as opened:
+        assert opened.value("select ssl from pg_stat_ssl where pid = pg_backend_pid()") is True
+
+
+def test_a_driver_that_checks_with_the_systems_certificates_is_not_talked_out_of_it(
+    tls: tuple[TestServer, Path], make_workspace: MakeWorkspace
+) -> None:
+    server, _certificate = tls
+    url = f"postgres://boss:{PASSWORD}@127.0.0.1:{server.port}/postgres?sslmode=require&sslaccept=strict"
+    assert "certificate" in _refused(make_workspace(url)).why
 
 
 def test_tls_is_asked_for_and_not_had(tls: tuple[TestServer, Path], make_workspace: MakeWorkspace) -> None:

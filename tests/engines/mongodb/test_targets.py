@@ -113,8 +113,8 @@ def test_a_check_that_would_write_is_refused_in_the_configuration(stage: str) ->
         ("mongodb://host:27017", "names no database"),
         ("mongodb://host:27017/", "names no database"),
         ("mongodb://host/a.b", "no name of a database"),
-        ("postgres://host/db", "it is not like"),
-        ("mongodb://user:pass@word@host/db", "it is not like"),
+        ("postgres://host/db", "an address of PostgreSQL"),
+        ("mongodb://user:pass@word?a=b@host/db", "more than one way"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_told(url: str, why: str) -> None:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 import pytest
 
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.engines.mysql import clients
-from ops_pipelines.engines.mysql.connection import Server, Tls, parse
+from ops_pipelines.engines.mysql.connection import Server, Tls, options_for_programs, parse, session
 from ops_pipelines.engines.mysql.server import private_server
 from ops_pipelines.errors import OpsError, SourceError
 from ops_pipelines.recovery.verify import verify
@@ -140,6 +141,37 @@ def test_a_backup_through_tls(tls: tuple[TestServer, Path], protect: Protect, ve
     point = workspace.catalogue("crm").newest
     assert point is not None
     assert verify(workspace, point).outcome == "verified"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["sslmode=require", "tls=skip-verify", "tls=preferred", "sslaccept=accept_invalid_certs", "useSSL=true",
+     "ssl-mode=REQUIRED",
+     'ssl={"rejectUnauthorized":false}', "sslaccept=strict&sslcert={ca}", "tls=true&ssl-ca={ca}"],
+)  # fmt: skip
+def test_other_drivers_words_of_tls_are_understood(tls: tuple[TestServer, Path], words: str) -> None:
+    server, certificate = tls
+    password = quote(CANARY, safe="")
+    where = f"{server.root.user}:{password}@localhost:{server.root.port}/crm"
+    url = f"mysql+pymysql://{where}?charset=utf8mb4&{words.replace('{ca}', str(certificate))}"
+    asked = parse(url, connect=CONNECT)
+    with session(asked, limit=CONNECT) as opened:
+        assert opened.variables("have_ssl") == {"have_ssl": "YES"}
+        assert opened.certificate() is not None
+    with options_for_programs(asked) as options:
+        program = clients.for_restore(clients.MARIADB, (10, 3)).path
+        asking = [program, options, "-BNe", "show status like 'Ssl_cipher'"]
+        done = subprocess.run(asking, capture_output=True, text=True, check=True)
+    assert len(done.stdout.split()) == 2, "mariadb speaks it, too"
+
+
+@pytest.mark.parametrize("words", ["tls=true", "sslaccept=strict"])
+def test_a_driver_that_checks_certificates_is_not_talked_out_of_it(
+    tls: tuple[TestServer, Path], protect: Protect, words: str
+) -> None:
+    server, _certificate = tls
+    url = f"mysql://{server.root.user}:{quote(CANARY, safe='')}@localhost:{server.root.port}/crm?{words}"
+    assert "certificate" in refused(protect(url, copies=[]))
 
 
 def test_somebody_elses_certificate_is_refused(tls: tuple[TestServer, Path], protect: Protect, tmp_path: Path) -> None:
