@@ -49,7 +49,7 @@ def unpack(stream: Reader, folder: Path) -> Unpacked:
         raise TornDocument("the stream is no mongodump archive", why="it begins with other bytes")
     header, *prelude = reader.block()
     unpacked = Unpacked(server_version=str(_decoded(header).get("server_version", "")))
-    opened: dict[str, _Collection] = {}
+    opened: dict[str, _Collection | _View] = {}
     for description in map(_decoded, prelude):
         _describe(folder, description, opened)
     with_crc = _crc64() is not None
@@ -68,13 +68,13 @@ def unpack(stream: Reader, folder: Path) -> Unpacked:
     finally:
         for collection in opened.values():
             collection.close()
-    missing = [name for name, collection in opened.items() if not collection.ended]
+    missing = [name for name, each in opened.items() if not each.ended and isinstance(each, _Collection)]
     if missing:
         raise TornDocument("the archive is cut short", why=f"no end of {', '.join(sorted(missing)[:5])}")
     return unpacked
 
 
-def _describe(folder: Path, description: dict[str, Any], opened: "dict[str, _Collection]") -> None:
+def _describe(folder: Path, description: dict[str, Any], opened: "dict[str, _Collection | _View]") -> None:
     """Write a collection's metadata, and expect its documents."""
     database, name = str(description.get("db", "")), str(description.get("collection", ""))
     if "/" in database or database in ("", ".", ".."):
@@ -87,7 +87,8 @@ def _describe(folder: Path, description: dict[str, Any], opened: "dict[str, _Col
     metadata = str(description.get("metadata", ""))
     if metadata:
         (directory / f"{file_stem(name)}{METADATA}").write_text(metadata, encoding="utf-8")
-    if description.get("type") == "view":
+    if description.get("type") == "view" or '"viewOn"' in metadata:
+        opened[_key(description)] = _View(name)  # it has blocks all the same, with nothing in them
         return
     data = BUCKETS + name if description.get("type") == "timeseries" else name
     collection = _Collection(directory / f"{file_stem(data)}{DATA}")
@@ -103,6 +104,25 @@ def _decoded(document: bytes) -> dict[str, Any]:
         return dict(bson.decode(document))
     except BSONError as error:
         raise TornDocument("the archive is damaged", why=str(error)) from None
+
+
+class _View:
+    """A view: it has no documents, and says so at its end."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.ended = False
+
+    def add(self, document: bytes) -> None:
+        raise TornDocument("the archive is damaged", why=f"it holds {len(document)} bytes of the view {self._name}")
+
+    def end(self, crc: int | None) -> None:
+        if crc:
+            raise TornDocument("the archive is damaged", why=f"the view {self._name} has a checksum of documents")
+        self.ended = True
+
+    def close(self) -> None:
+        """There is no file."""
 
 
 class _Collection:

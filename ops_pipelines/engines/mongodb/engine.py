@@ -382,10 +382,12 @@ class MongoDBEngine:
         """Restore commands for the plain part, after `age -d` and `zstd -d`."""
         name = str(facts["database"])
         every = shlex.quote(f"{name}.*")
-        commands = ["tar -xf dump.tar", f"mongorestore --uri=URL --nsInclude={every} {ROOT}"]
+        # Documents may be older than the validator of their collection: without this they are lost in silence.
+        load = "mongorestore --uri=URL --bypassDocumentValidation"
+        commands = ["tar -xf dump.tar", f"{load} --nsInclude={every} {ROOT}"]
         commands.append(f"# under another name: --nsFrom={every} --nsTo='NEW.*'")
         if facts.get("oplog"):
-            commands.append(f"# with what happened while the dump ran: mongorestore --uri=URL --oplogReplay {ROOT}")
+            commands.append(f"# with what happened while the dump ran: {load} --oplogReplay {ROOT}")
         if facts.get("accounts"):
             commands.append(f"# with users and roles: --restoreDbUsersAndRoles --db={shlex.quote(name)} {ROOT}/{name}")
         return commands

@@ -18,7 +18,6 @@ from ops_pipelines.engines.mongodb.namespaces import (
     DATA,
     METADATA,
     Collection,
-    file_stem,
     from_metadata,
 )
 from ops_pipelines.engines.packing import Member, TarStream
@@ -63,6 +62,7 @@ def pack(folder: Path, wanted: str, sink: PartSink, *, level: Level) -> Packed:
         oplog = next(
             (path for path in (folder / f"{OPLOG}{DATA}", folder / f"{OPLOG}{DATA}{_GZ}") if path.is_file()), None
         )
+        version = _version(files) or _version(_preludes(folder, spool))
         extra = [Member(f"{ROOT}/{OPLOG}{DATA}", _copied(_unzipped(oplog, spool), spool))] if oplog else []
     except TornDocument as error:
         raise SourceError(
@@ -81,7 +81,7 @@ def pack(folder: Path, wanted: str, sink: PartSink, *, level: Level) -> Packed:
         database=database,
         names={each.name for each in collections},
         contents=contents.of(level, collections, tables, users, seed, heads),
-        server_version=_version(files),
+        server_version=version,
         accounts=users is not None,
         oplog=oplog is not None,
         warnings=warnings,
@@ -140,7 +140,7 @@ def _collections(files: dict[str, Path], warnings: list[str]) -> list[Collection
         for name, path in files.items()
         if name.endswith(METADATA)
     ]
-    described = {file_stem(each.data) for each in collections if each.data is not None}
+    described = {each.stem for each in collections if each.data is not None}
     bare = sorted(stem for stem in stems if stem not in described)
     if bare:
         raise TornDocument(
@@ -153,7 +153,7 @@ def _collections(files: dict[str, Path], warnings: list[str]) -> list[Collection
 
 def _tally(files: dict[str, Path], collection: Collection, level: Level, seed: int, heads: Heads) -> TableFacts:
     assert collection.data is not None
-    path = files.get(f"{file_stem(collection.data)}{DATA}")
+    path = files.get(f"{collection.stem}{DATA}")
     if path is None:
         raise TornDocument(f"{collection.name} has no {DATA} file", why="its documents are missing")
     tally = Tally(level, seed)
@@ -165,6 +165,14 @@ def _tally(files: dict[str, Path], collection: Collection, level: Level, seed: i
         except TornDocument as error:
             raise TornDocument(f"{path.name} is not whole", why=f"{error.what}: {error.why}") from None
     return tally.facts()
+
+
+def _preludes(folder: Path, spool: Path) -> dict[str, Path]:
+    """What mongodump notes of a dump of all databases, beside their folders."""
+    above = spool / "above"
+    above.mkdir()
+    path = next((each for each in (folder / PRELUDE, folder / f"{PRELUDE}{_GZ}") if each.is_file()), None)
+    return {} if path is None else {PRELUDE: _unzipped(path, above)}
 
 
 def _version(files: dict[str, Path]) -> str:

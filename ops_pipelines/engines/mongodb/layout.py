@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from ops_pipelines.engines.mongodb.accounts import PREFIX, Accounts
 from ops_pipelines.engines.mongodb.documents import TornDocument, batches
-from ops_pipelines.engines.mongodb.namespaces import DATA, METADATA, Collection, file_stem, from_metadata
+from ops_pipelines.engines.mongodb.namespaces import DATA, METADATA, Collection, from_metadata
 from ops_pipelines.engines.selection import nothing_matches
 
 PART, ROOT = "dump.tar", "dump"
@@ -108,7 +108,7 @@ def read_layout(archive: Path, database: str) -> Layout:
     for each in collections:
         if each.data is None:
             continue
-        if (found := stored.get(file_stem(each.data))) is None:
+        if (found := stored.get(each.stem)) is None:
             raise TornDocument(f"{PART} has no documents of {each.name}", why="its .bson file is missing")
         data[each.name] = found
     if not collections:

@@ -9,7 +9,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote_plus, unquote_plus
 
 from bson import SON
 from bson.binary import Binary
@@ -27,6 +27,7 @@ BUCKETS = "system.buckets."
 METADATA, DATA = ".metadata.json", ".bson"
 _LONGEST_NAME = 238  # with the longest extension, 255 bytes: what a file name may have
 _KEPT_OF_LONG = 208
+_ACCOUNTS = "$admin.system."  # how users and roles of a database are called in its dump
 _GONE = 26  # NamespaceNotFound
 _NOT_A_DEFINITION = ("ns", "background", "uuid", "flags", "autoIndexId")
 
@@ -37,6 +38,7 @@ class Collection:
 
     Attributes:
         data: the collection its documents lie in: its own, the buckets of a time series, none for a view.
+        stem: how the file of its documents is called where it was read from a dump.
         indexes: as listIndexes returns them, the one on `_id` included.
     """
 
@@ -46,6 +48,7 @@ class Collection:
     indexes: Sequence[Document] = ()
     uuid: str = ""
     data: str | None = None
+    stem: str = ""
 
     @property
     def own_indexes(self) -> list[Document]:
@@ -106,17 +109,24 @@ def dropped(name: str) -> SourceError:
 
 
 def file_stem(collection: str) -> str:
-    """The file name of a collection, without extension, as mongodump makes it."""
-    escaped = quote(collection, safe="$&+=:@~")
+    """The file name of a collection, without extension, as mongodump makes it: Go's url.QueryEscape, long ones cut."""
+    if collection.startswith(_ACCOUNTS):
+        return collection
+    escaped = quote_plus(collection)
     if len(escaped) <= _LONGEST_NAME:
         return escaped
     digest = urlsafe_b64encode(hashlib.sha1(collection.encode()).digest()).decode().rstrip("=")
     return f"{escaped[:_KEPT_OF_LONG]}%24{digest}"
 
 
-def collection_of(stem: str) -> str:
-    """The collection a file is of, by its name alone."""
-    return unquote(stem)
+def collection_of(stem: str, indexes: Iterable[Document] = ()) -> str:
+    """The collection that a file is of, where its content does not say so.
+
+    Args:
+        indexes: its own; those of older servers name the collection, and tools of different age escaped differently.
+    """
+    names = {str(each["ns"]).partition(".")[2] for each in indexes if "." in str(each.get("ns", ""))}
+    return names.pop() if len(names) == 1 else unquote_plus(stem)
 
 
 def to_metadata(collection: Collection) -> bytes:
@@ -144,13 +154,18 @@ def from_metadata(content: bytes, stem: str, data_stems: Iterable[str]) -> Colle
     try:
         read: Any = loads(content, json_options=CANONICAL_JSON_OPTIONS)
         options, indexes = dict(read.get("options") or {}), [dict(each) for each in read.get("indexes") or ()]
-        name = str(read.get("collectionName") or collection_of(stem))
+        name = str(read.get("collectionName") or collection_of(stem, indexes))
     except (ValueError, TypeError, AttributeError, BSONError) as error:
         raise TornDocument(f"{stem}{METADATA} cannot be read", why=str(error)) from None
     kind = str(read.get("type") or ("view" if "viewOn" in options else "collection"))
-    buckets = file_stem(BUCKETS + name)
-    data = None if "viewOn" in options else BUCKETS + name if buckets in set(data_stems) else name
-    return Collection(name, kind, options, indexes, str(read.get("uuid", "")), data)
+    uuid = str(read.get("uuid", ""))
+    if "viewOn" in options:
+        return Collection(name, kind, options, indexes, uuid)
+    known = set(data_stems)
+    # Beside its metadata, or as the buckets of a time series; tools of different age escaped differently.
+    buckets = next((each for each in (BUCKETS + stem, file_stem(BUCKETS + name)) if each in known), None)
+    data = name if buckets is None else BUCKETS + name
+    return Collection(name, kind, options, indexes, uuid, data, stem=buckets or stem)
 
 
 # -- fingerprint ----------------------------------------------------------------------------------------

@@ -536,7 +536,8 @@ restore_mongodb() {
   rm -f "$work/dump.tar"
   name=$(fact database)
   # Without --drop: what is in a collection already is never replaced.
-  mongorestore "--config=$login" "--nsInclude=$name.*" "--nsFrom=$name.*" "--nsTo=$to.*" --stopOnError "$work/dump" ||
+  mongorestore "--config=$login" "--nsInclude=$name.*" "--nsFrom=$name.*" "--nsTo=$to.*" --stopOnError \
+    --bypassDocumentValidation "$work/dump" ||
     fail "mongorestore refused the dump" "look at its message above; $to is incomplete"
   say "restored: $to; the source held $(summary rows) documents in $(summary tables) collections: count them"
 }

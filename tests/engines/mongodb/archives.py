@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,34 @@ def metadata(name: str, facts: Mapping[str, Any]) -> str:
     return json.dumps({"indexes": [ID_INDEX], "uuid": "0" * 32, "collectionName": name, "type": "collection", **facts})
 
 
-def write_folder(folder: Path, collections: Collections, *, database: str = "crm") -> Path:
+def view(on: str) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+    """A view of everything in a collection, as a member of a dump."""
+    return {"indexes": [], "type": "view", "options": {"viewOn": on, "pipeline": []}}, []
+
+
+def escaped(name: str) -> str:
+    """A name as Go's url.QueryEscape writes it, by its rule: what is not a letter, a digit or one of -_.~ is a code."""
+    plain = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~"
+    return "".join(
+        "+" if byte == ord(" ") else chr(byte) if byte in plain else f"%{byte:02X}" for byte in name.encode()
+    )
+
+
+def write_folder(
+    folder: Path, collections: Collections, *, database: str = "crm", escape: Callable[[str], str] = escaped
+) -> Path:
     """A dump's folder."""
     directory = folder / database
     directory.mkdir(parents=True)
     for name, (facts, documents) in collections.items():
-        (directory / f"{name}.metadata.json").write_text(metadata(name, facts), encoding="utf-8")
-        (directory / f"{name}.bson").write_bytes(b"".join(map(bson.encode, documents)))
+        (directory / f"{escape(name)}.metadata.json").write_text(metadata(name, facts), encoding="utf-8")
+        if facts.get("type") != "view":
+            (directory / f"{escape(name)}.bson").write_bytes(b"".join(map(bson.encode, documents)))
     return folder
 
 
 def write_archive(collections: Collections, *, database: str = "crm") -> bytes:
-    """The bytes of `mongodump --archive`, with the collections' documents interleaved."""
+    """The bytes of `mongodump --archive`, with the collections' documents interleaved; a view has an empty block."""
     header = {"concurrent_collections": 4, "version": "0.1", "server_version": "7.0.5", "tool_version": "100.9.4"}
     out = MAGIC + bson.encode(header)
     for name, (facts, _documents) in collections.items():
@@ -42,7 +58,7 @@ def write_archive(collections: Collections, *, database: str = "crm") -> bytes:
             "collection": name,
             "metadata": metadata(name, facts),
             "size": 0,
-            "type": "collection",
+            "type": facts.get("type", "collection"),
         }
         out += bson.encode(described)
     out += TERMINATOR

@@ -21,7 +21,7 @@ from ops_pipelines.errors import Inconclusive, SourceError
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress, Reader, silent
-from tests.engines.mongodb.archives import ID_INDEX, Collections, write_archive, write_folder
+from tests.engines.mongodb.archives import ID_INDEX, Collections, view, write_archive, write_folder
 
 AT = datetime(2025, 5, 1, 3, tzinfo=timezone.utc)
 DUMP: Collections = {
@@ -119,6 +119,49 @@ def test_an_archive_holds_the_same_as_the_folder(sink: Sink, tmp_path: Path) -> 
     assert dumped.facts["server_version"] == "7.0.5"
     assert not any("checksum" in warning for warning in dumped.warnings)
     proved(sink, dumped, tmp_path)
+
+
+STRANGE: Collections = {
+    **DUMP,
+    "a b": ({}, [{"_id": 1}]),
+    "a+b": ({}, [{"_id": 2}]),
+    "a%20b": ({}, [{"_id": 3}]),
+    "ü/x?": ({}, [{"_id": 4}]),
+    "seen": view("a b"),
+}
+
+
+def test_an_archive_with_a_view_and_strange_names_is_taken_in(sink: Sink, tmp_path: Path) -> None:
+    dumped = adopt(sink, stream=io.BytesIO(write_archive(STRANGE)))
+    assert dumped.contents.objects.keys() >= {"view seen", "collection a b", "collection a+b", "collection a%20b"}
+    assert dumped.contents == adopt(sink, folder=write_folder(tmp_path / "dump", STRANGE)).contents
+    proved(sink, dumped, tmp_path)
+
+
+def test_documents_in_a_view_of_an_archive_are_damage(sink: Sink) -> None:
+    facts, _none = view("people")
+    with pytest.raises(SourceError, match="not a whole mongodump archive"):
+        adopt(sink, stream=io.BytesIO(write_archive({**DUMP, "seen": (facts, [{"_id": 1}])})))
+
+
+@pytest.mark.parametrize("where", ["crm", ""])
+def test_a_compressed_folder_says_which_server_it_is_of(sink: Sink, tmp_path: Path, where: str) -> None:
+    folder = write_folder(tmp_path / "dump", STRANGE)
+    (folder / where / "prelude.json").write_text('{"ServerVersion":"7.0.16","ToolVersion":"100.12.0"}')
+    for path in [each for each in folder.rglob("*") if each.is_file()]:
+        path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    dumped = adopt(sink, folder=folder)
+    assert dumped.facts["server_version"] == "7.0.16"
+    proved(sink, dumped, tmp_path)
+
+
+def test_file_names_of_older_tools_are_read_by_what_the_indexes_say(sink: Sink, tmp_path: Path) -> None:
+    old = {"ns": "crm.a+b", **ID_INDEX}
+    folder = write_folder(tmp_path / "dump", {"a+b": ({"indexes": [old]}, [{"_id": 1}])}, escape=lambda name: name)
+    described = folder / "crm" / "a+b.metadata.json"
+    described.write_text(described.read_text().replace('"collectionName": "a+b", ', ""))
+    assert "collection a+b" in adopt(sink, folder=folder).contents.objects
 
 
 def test_an_archive_cut_anywhere_is_refused(sink: Sink) -> None:
