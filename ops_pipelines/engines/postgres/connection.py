@@ -21,6 +21,8 @@ _SESSION = """
 set search_path = ''; set datestyle = iso; set intervalstyle = postgres; set timezone = 'UTC';
 set extra_float_digits = 1; set bytea_output = hex; set lc_monetary = 'C'; set xmloption = content;
 set row_security = off; set synchronize_seqscans = off; set jit = off;
+-- A role or a database may have these set, and then names and strings would read differently.
+set quote_all_identifiers = off; set standard_conforming_strings = on; set escape_string_warning = off;
 -- Our own limits bound every statement; the server's would cut a long snapshot. Not every version has each.
 select set_config(name, '0', false) from pg_settings
  where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout',

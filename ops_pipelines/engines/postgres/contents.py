@@ -20,7 +20,7 @@ from ops_pipelines.engines.postgres.connection import Server, Session, session
 from ops_pipelines.engines.postgres.side_by_side import ask_all
 from ops_pipelines.engines.sampling import ONE_IN, WHOLE_UP_TO, new_seed
 
-DIALECT = "postgres 2"
+DIALECT = "postgres 3"
 """Raise the number with any change to what the object queries return."""
 
 LARGE_OBJECTS = "large objects"

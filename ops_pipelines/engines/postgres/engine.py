@@ -33,10 +33,10 @@ from ops_pipelines.engines.base import (
     Restored,
 )
 from ops_pipelines.engines.places import Place
-from ops_pipelines.engines.postgres import archive, assertions, clients, contents, database, selection, targets
+from ops_pipelines.engines.postgres import archive, assertions, clients, contents, database, reload, selection, targets
 from ops_pipelines.engines.postgres.connection import Server, Session, session
 from ops_pipelines.engines.postgres.legacy import adopt
-from ops_pipelines.engines.postgres.restore import Loader, load
+from ops_pipelines.engines.postgres.restore import Loader, load, load_definitions
 from ops_pipelines.engines.postgres.server import SUPERUSER, forget_shared_memory, scratch_server
 from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError, ToolMissing
 from ops_pipelines.streams import Progress, silent
@@ -341,6 +341,25 @@ class PostgresEngine:
         """The fingerprint of `target`."""
         server = Server(target, connect=self._source.limits.connect)
         return contents.take(server, level=level, jobs=self._source.jobs, limit=self._source.limits.total, seed=seed)
+
+    def reloaded(self, target: str, definitions: Mapping[str, str]) -> Mapping[str, str]:
+        """What a scratch server prints for the source's own definitions; see `Reloader.reloaded`."""
+        server = Server(target, connect=self._source.limits.connect)
+        return reload.reloaded(server, definitions, limit=self._source.limits.total)
+
+    def restore_definitions(
+        self, parts: PartReader, facts: Mapping[str, JsonValue], target: str, *, work: Path
+    ) -> None:
+        """Load everything but rows into a scratch server; see `Reloader.restore_definitions`."""
+        loader = Loader(
+            targets.plain_spoken(Server(target, connect=self._source.limits.connect)),
+            clients.for_restore(_major(facts["client_version"]), self._source.bin_dirs),
+            jobs=1,
+            limits=self._limits,
+            ours=True,
+            empty=None,
+        )
+        load_definitions(loader, parts, self._text(facts, "format"), work=work)
 
     def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
         """Sequences, orphans, constraints, indexes; see `Engine.assertions`."""

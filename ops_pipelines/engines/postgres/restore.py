@@ -99,6 +99,21 @@ def load(
     return replace(restored, warnings=[*warnings, *_told(selection)], names=selection.names)
 
 
+def load_definitions(loader: Loader, parts: PartReader, form: str, *, work: Path) -> None:
+    """Load everything but rows into a scratch server. What it refuses is missing there, and nobody is blamed for it.
+
+    Raises RestoreFailed, CorruptCopy, Inconclusive as `load` does.
+    """
+    _psql(loader, _adapted(parts.data("globals"), loader.target))
+    dump = parts.save("dump", work)
+    if form == "sql":
+        _psql(loader, dump)  # a script has no table of contents to leave rows out by
+    else:
+        _Archive(_unpacked(dump) if form == "directory" else dump, loader, work).load_definitions()
+    dump.unlink()
+    _psql(loader, parts.data("database"), f"--set=db={loader.target.database}")
+
+
 class _Archive:
     """An archive that pg_restore reads, and its table of contents."""
 
@@ -132,6 +147,11 @@ class _Archive:
         if not self._last or selection is not None:
             return []
         return self._run(*self._options("last", self._last))
+
+    def load_definitions(self) -> None:
+        """Everything but rows and event triggers, in one session."""
+        wanted = [entry.number for entry in self.entries if entry.number not in self._last]
+        self._run("--schema-only", *(self._options("most", wanted) if self._last else []))
 
     def _options(self, name: str, numbers: Sequence[int]) -> list[str]:
         path = self._work / f"{name}.list"
