@@ -31,6 +31,7 @@ from ops_pipelines.process import Limits, running
 from ops_pipelines.workspace import Workspace
 from tests.servers.ceph import Ceph, start_ceph
 
+pytest.register_assert_rewrite("tests.oracle.rounds")
 PASSWORD = "a 'canary' pass:word@/%"
 # The newest PostgreSQL that the distribution has; of a machine without one, the name of what is missing.
 DEBIAN = max(

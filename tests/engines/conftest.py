@@ -13,16 +13,19 @@ NAME = 'Every "thing" it\'s ünï=çödé'
 @pytest.fixture(scope="session")
 def everything(pg: TestServer) -> str:
     """A database that holds everything its server can hold; returns its name."""
-    name = pg.new_database("everything")
-    pg.sql(f"alter database everything rename to {quoted(NAME)}")
-    name = NAME
-    spaces = pg.directory / "fast"
+    return hold_everything(pg)
+
+
+def hold_everything(server: TestServer) -> str:
+    """Make that database on a server; returns its name."""
+    server.sql(f"create database {quoted(NAME)}")
+    spaces = server.directory / "fast"
     spaces.mkdir(mode=0o700)
     # A build without ICU knows the name of its root collation only.
-    icu = len(pg.sql("select 1 from pg_collation where collprovider = 'i'")) > 10
-    variables = {"db": name, "modern": pg.major >= 18, "icu": icu, "spaces": spaces}
-    pg.psql(name, *(f"--set={key}={value}" for key, value in variables.items()), f"--file={EVERYTHING}")
-    return name
+    icu = len(server.sql("select 1 from pg_collation where collprovider = 'i'")) > 10
+    variables = {"db": NAME, "modern": server.major >= 18, "icu": icu, "spaces": spaces}
+    server.psql(NAME, *(f"--set={key}={value}" for key, value in variables.items()), f"--file={EVERYTHING}")
+    return NAME
 
 
 def quoted(name: str) -> str:

@@ -13,7 +13,6 @@ from tests.conftest import TestServer as PostgresServer
 from tests.engines.mysql.conftest import CANARY, mariadb  # noqa: F401 (a fixture)
 from tests.engines.mysql.conftest import TestServer as MysqlServer
 
-pytest.register_assert_rewrite("tests.field.rounds")
 HERE = Path(__file__).parent
 PYTHON = Path(__file__).parents[2] / "var/field/venv/bin/python"
 

@@ -7,7 +7,7 @@ from tests.conftest import MakeWorkspace
 from tests.conftest import TestServer as PostgresServer
 from tests.engines.mysql.conftest import TestServer as MysqlServer
 from tests.field.conftest import Login, application, mysql_login, needed, postgres_login
-from tests.field.rounds import mysql_round, postgres_round
+from tests.oracle.rounds import mysql_round, postgres_round
 
 _MAINTENANCE = Path("/usr/share/mediawiki/maintenance")
 _DOCS = Path(__file__).parents[2] / "docs"

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from tests.conftest import MakeWorkspace
 from tests.engines.mysql.conftest import TestServer as MysqlServer
 from tests.field.conftest import HERE, PYTHON, Login, application, mysql_login, needed
-from tests.field.rounds import mysql_round
+from tests.oracle.rounds import mysql_round
 
 
 def _installed(login: Login, directory: Path) -> None:

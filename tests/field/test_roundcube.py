@@ -6,7 +6,7 @@ from tests.conftest import MakeWorkspace
 from tests.conftest import TestServer as PostgresServer
 from tests.engines.mysql.conftest import TestServer as MysqlServer
 from tests.field.conftest import needed
-from tests.field.rounds import mysql_round, postgres_round
+from tests.oracle.rounds import mysql_round, postgres_round
 
 _SQL = Path("/usr/share/roundcube/SQL")
 # The same rows for either server; both give the next id to a key that is left out.

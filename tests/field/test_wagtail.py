@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.conftest import MakeWorkspace
 from tests.engines.mysql.conftest import TestServer as MysqlServer
 from tests.field.conftest import HERE, PYTHON, Login, application, mysql_login, needed
-from tests.field.rounds import mysql_round
+from tests.oracle.rounds import mysql_round
 
 # The settings that a new site leaves to its machine.
 _LOCAL = """

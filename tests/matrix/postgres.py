@@ -102,9 +102,10 @@ def build(path: Path, server: TestServer, scratch: Scratch) -> Rig:
         server.sql(f"alter database {name} set work_mem = '7MB'")
         (path / name).touch(mode=0o600)
         (path / name).write_text(server.url(name), encoding="utf-8")
+    own = [str(server.programs.directory)]
     sources = {
-        "crm": {"kind": "postgres", "url": {"file": crm}},
-        "other": {"kind": "postgres", "url": {"file": other}},
+        "crm": {"kind": "postgres", "url": {"file": crm}, "bin_dirs": own},
+        "other": {"kind": "postgres", "url": {"file": other}, "bin_dirs": own},
     }
     write_config(path, sources)
     older = back_up(opened(path), "crm")
@@ -123,7 +124,7 @@ def build(path: Path, server: TestServer, scratch: Scratch) -> Rig:
             sql=lambda *statements: server.sql(*statements, database=name),
             lie=lambda lie: false_program(directory, real[0], lie),
         )
-        return Fresh({**sources["crm"], "url": {"file": name}, "bin_dirs": [str(directory)]}, given)
+        return Fresh({**sources["crm"], "url": {"file": name}, "bin_dirs": [str(directory), *own]}, given)
 
     return Rig("postgres", path, sources, fresh, scratch, older, newer, neighbour)
 

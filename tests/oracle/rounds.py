@@ -1,5 +1,7 @@
 """One round of a database that we did not make: backed up, verified, restored beside itself, judged by its texts."""
 
+import secrets
+from pathlib import Path
 from typing import Any
 
 from ops_pipelines.backup.take import take_backup
@@ -17,26 +19,20 @@ def postgres_round(server: PostgresServer, database: str, make_workspace: MakeWo
     """The database is verified, comes back under another name, and reads the same to `pg_dump`."""
     workspace = make_workspace(server.url(database), **source).workspace
     point = _verified(workspace)
-    back = f"{database}_back"
+    back = f"back_{secrets.token_hex(4)}"
     _restored(workspace, point, back)
-    try:
-        at = server.superuser
-        assert texts.postgres_difference(server.programs, at.at(dbname=database), at.at(dbname=back)) == ""
-    finally:
-        server.sql(f'drop database "{back}" with (force)')
+    at = server.superuser
+    assert texts.postgres_difference(server.programs, at.at(dbname=database), at.at(dbname=back)) == ""
 
 
 def mysql_round(server: MysqlServer, database: str, make_workspace: MakeWorkspace, **source: Any) -> None:
     """The same for MySQL and MariaDB, and their dump clients."""
     workspace = make_workspace(server.url(database), kind="mysql", **source).workspace
     point = _verified(workspace)
-    back = f"{database}_back"
+    back = f"back_{secrets.token_hex(4)}"
     _restored(workspace, point, back)
-    bin_dirs = tuple(source.get("bin_dirs", ()))
-    try:
-        assert texts.mysql_difference(server.root.at(database), server.root.at(back), bin_dirs) == ""
-    finally:
-        server.sql(f"drop database `{back}`")
+    bin_dirs = tuple(Path(each) for each in source.get("bin_dirs", ()))
+    assert texts.mysql_difference(server.root.at(database), server.root.at(back), bin_dirs) == ""
 
 
 def _verified(workspace: Workspace) -> RestorePoint:
