@@ -1,6 +1,6 @@
 """`ops backup` and `ops verify` run through Dagster, so that its UI shows them. Shared by both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,26 @@ Chosen = tuple[Sequence[Any], str, Mapping[str, object]]
 """Asset keys, the day, and the run configuration."""
 
 
-def run_sources(config: Config, found: Path, choices: Mapping[str, Chosen], *, as_json: bool, verbose: bool) -> int:
-    """Run one Dagster run per source, here; prints how each ended. Returns the exit status."""
+def _no_more(name: str) -> Mapping[str, object]:
+    return {}
+
+
+def run_sources(
+    config: Config,
+    found: Path,
+    choices: Mapping[str, Chosen],
+    *,
+    as_json: bool,
+    verbose: bool,
+    more: Callable[[str], Mapping[str, object]] = _no_more,
+) -> int:
+    """Run one Dagster run per source, here; prints how each ended.
+
+    Args:
+        more: what a source's document says beside that, asked after its run.
+    Returns:
+        The exit status.
+    """
     # Dagster takes a second and a half to import: only commands that run it pay for it.
     from ops_pipelines.orchestration.instance import dagster_instance  # noqa: PLC0415
     from ops_pipelines.orchestration.launch import run_assets  # noqa: PLC0415
@@ -46,6 +64,7 @@ def run_sources(config: Config, found: Path, choices: Mapping[str, Chosen], *, a
                     "run_id": result.run_id,
                     **{key: result.facts.get(key) for key in ("backup_id", "size_bytes", "verdict", "reason")},
                     "failures": result.failures,
+                    **(more(name) if as_json else {}),
                 }
             )
             if not as_json:

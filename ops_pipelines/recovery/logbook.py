@@ -1,24 +1,72 @@
 """What a verification leaves for people and scripts: one log and one JSON file each, below `base/verify`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from pydantic import ConfigDict, ValidationError
+
 from ops_pipelines.clock import human_duration
+from ops_pipelines.recovery.differences import as_lines
 from ops_pipelines.vault.verdict import Verdict
 
 
-def write_log(directory: Path, verdict: Verdict) -> Path:
+class Entry(Verdict):
+    """A verdict, and what only this machine keeps of it.
+
+    Attributes:
+        differences: definitions that came back with another effect: the source's text and the restored one by name.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    differences: Mapping[str, tuple[str, str]] = {}
+
+
+def write_log(directory: Path, verdict: Verdict, differences: Mapping[str, tuple[str, str]]) -> Path:
     """Write `<source>/verify-YYYYmmdd-HHMM.log` and `.json` (the verdict, versioned); returns the log.
+
+    Both are for their owner alone: the differences in them are never part of the verdict that stores keep.
 
     Args:
         directory: where the logs of all sources live.
+        differences: as in `Entry`.
     """
     parent = directory / verdict.source
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = _unused(parent, f"verify-{verdict.started_at:%Y%m%d-%H%M}")
-    path.with_suffix(".json").write_text(verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    path.write_text("\n".join(_lines(verdict)) + "\n", encoding="utf-8")
+    entry = Entry(**dict(verdict), differences=differences)
+    _write_private(path.with_suffix(".json"), entry.model_dump_json(indent=1) + "\n")
+    _write_private(path, "\n".join([*_lines(verdict), *_told(differences)]) + "\n")
     return path
+
+
+def last_entry(directory: Path, source: str, backup_id: str = "") -> Entry | None:
+    """What the newest verification left that is still readable.
+
+    Args:
+        directory: where the logs of all sources live.
+        backup_id: of this restore point; of any unless given.
+    """
+    found = []
+    for path in (directory / source).glob("verify-*.json"):
+        try:
+            found.append(Entry.model_validate_json(path.read_bytes()))
+        except (OSError, ValidationError):
+            continue  # half-written when the machine died: an older one tells as much
+    wanted = [entry for entry in found if backup_id in ("", entry.backup_id)]
+    return max(wanted, key=lambda entry: entry.started_at, default=None)
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+def _told(differences: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+    if differences:
+        yield ""
+        yield "Definitions that differ (- source, + restored):"
+        yield from (f"  {line}" for line in as_lines(differences))
 
 
 def _unused(parent: Path, stem: str) -> Path:

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from typing import Literal
@@ -15,9 +15,10 @@ from ops_pipelines.engines.base import Contents, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
 from ops_pipelines.proof import Gap, Grade, grade_of
 from ops_pipelines.recovery.assertions import run_assertions, run_checks, told
-from ops_pipelines.recovery.compare import uncompared
+from ops_pipelines.recovery.compare import Reload, uncompared
+from ops_pipelines.recovery.differences import command
 from ops_pipelines.recovery.drift import drift
-from ops_pipelines.recovery.excused import compare_but
+from ops_pipelines.recovery.excused import Changed, compare_and_show
 from ops_pipelines.recovery.logbook import write_log
 from ops_pipelines.recovery.references import check_references
 from ops_pipelines.recovery.refuse import refuse_shared_server
@@ -66,7 +67,7 @@ def verify(
         verdict = proof.run()
         for keeper in {workspace.local.name: workspace.local, name: workspace.stores[name]}.values():
             keeper.keep_verdict(verdict)
-        write_log(workspace.config.base / "verify", verdict)
+        write_log(workspace.config.base / "verify", verdict, proof.changed)
         entry.meta = {
             "outcome": verdict.outcome,
             "reason": verdict.reason,
@@ -91,6 +92,7 @@ class _Proof:
         self._grade: Grade = "restored"
         self._gaps: list[Gap] = []
         self._blames: Literal["copy", "backup"] = "backup"
+        self.changed: Changed = {}
 
     def run(self) -> Verdict:
         started = self._workspace.clock.now()
@@ -164,7 +166,7 @@ class _Proof:
                 found = engine.contents(target, held.level, seed=held.seed)
                 self._gaps += uncompared(held, found)
                 self._checks += told(restored.findings)
-                self._checks += compare_but(held, found, restored.excused, in_scratch(engine, target))
+                self._compare(held, found, restored.excused, in_scratch(engine, target))
                 if manifest.adopted_from is not None:
                     self._checks.append(_holds_something(engine.contents(target, "counts")))
             self._checks += drift(manifest, workspace.catalogue(source), workspace.source(source).verify)
@@ -177,6 +179,14 @@ class _Proof:
             self._check_references(manifest, found if held.level != "off" else engine.contents(target, "counts"))
             with self._phase("drop"):
                 server.close()
+
+    def _compare(self, held: Contents, found: Contents, excused: Mapping[str, Sequence[str]], reload: Reload) -> None:
+        checks, self.changed = compare_and_show(held, found, excused, reload)
+        shown = f" (line by line: {command(self._point.manifest.source)})" if self.changed else ""
+        self._checks += [
+            check.model_copy(update={"detail": check.detail + shown}) if check.name == "schema" else check
+            for check in checks
+        ]
 
     def _check_published(self, manifest: Manifest) -> None:
         """Compare the manifest with the one that the ledger saw published, where it did.

@@ -1,5 +1,7 @@
 """`ops verify`: restore a backup into a scratch server and compare, as a Dagster run."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -8,6 +10,8 @@ from ops_pipelines.cli import output
 from ops_pipelines.cli.through_dagster import Chosen, run_sources
 from ops_pipelines.errors import StoreError
 from ops_pipelines.recovery.choose import choose
+from ops_pipelines.recovery.differences import as_lines
+from ops_pipelines.recovery.logbook import Entry, last_entry
 from ops_pipelines.recovery.refuse import refuse_shared_server
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.workspace import Workspace, open_workspace
@@ -18,19 +22,25 @@ def verify(
     sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="All unless named.")] = None,
     backup: Annotated[str, typer.Option("--backup", help="A restore point's id; the newest unless given.")] = "",
     store: Annotated[str, typer.Option("--from", help="The store to fetch from; the farthest unless given.")] = "",
+    show: Annotated[
+        bool, typer.Option("--show", help="Verify nothing: show what the last verification found, line by line.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Dagster's own log.")] = False,
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:
     """Prove backups: restore into a throwaway server, compare with what the source held, run your checks.
 
-    Runs through Dagster, so it shows in its UI. Example: ops verify crm --from nas
+    Runs through Dagster, so it shows in its UI. Definitions that came back differently are kept on this machine:
+    --show tells them line by line. Example: ops verify crm --from nas
     """
     from ops_pipelines.orchestration.names import REPORT_KEY, verified_key  # noqa: PLC0415
     from ops_pipelines.orchestration.partitions import day_of  # noqa: PLC0415
 
     loaded, found = output.open_config(config)
     workspace = open_workspace(loaded)
+    if show:
+        return _show(workspace, sources or list(loaded.sources), backup, as_json=as_json)
     choices: dict[str, Chosen] = {}
     for name in sources or list(loaded.sources):
         workspace.source(name)
@@ -41,7 +51,46 @@ def verify(
         op = f"{name}__verified"
         run_config = {"ops": {op: {"config": {"backup_id": point.id, "store": store}}}}
         choices[name] = ([verified_key(name), REPORT_KEY], day_of(loaded, point.started_at), run_config)
-    return run_sources(loaded, found, choices, as_json=as_json, verbose=verbose)
+    more = partial(_differences, workspace)
+    return run_sources(loaded, found, choices, as_json=as_json, verbose=verbose, more=more)
+
+
+def _show(workspace: Workspace, sources: Sequence[str], backup: str, *, as_json: bool) -> int:
+    """The differences that the last verification of each source found, from this machine's own logs."""
+    documents, status = [], output.FINE
+    for name in sources:
+        workspace.source(name)
+        entry = last_entry(workspace.config.base / "verify", name, backup)
+        if entry is None:
+            raise StoreError(
+                f"no verification of {backup or name} left a log here",
+                why=f"{workspace.config.base / 'verify' / name} has none",
+                next=f"ops verify {name}",
+            )
+        status = output.BROKEN if entry.outcome == "bad" else status
+        documents.append(entry.model_dump(mode="json"))
+        if not as_json:
+            when = f"{entry.finished_at:%Y-%m-%d %H:%M} UTC"
+            output.say(output.escaped(f"{name} {entry.backup_id} from {entry.store}, {when}: {entry.outcome}"))
+            lines = list(as_lines(entry.differences)) or ["no definition differed", *_others(entry)]
+            output.write("\n".join(f"  {line}" for line in lines) + "\n")
+    if as_json:
+        output.print_json({"ok": status == output.FINE, "verifications": documents})
+    return status
+
+
+def _others(entry: Entry) -> list[str]:
+    return [f"{check.name}: {check.detail}" for check in entry.failed]
+
+
+def _differences(workspace: Workspace, name: str) -> Mapping[str, object]:
+    entry = last_entry(workspace.config.base / "verify", name)
+    return {
+        "differences": {
+            each: {"source": source, "restored": restored}
+            for each, (source, restored) in (entry.differences.items() if entry else ())
+        }
+    }
 
 
 def _newest(workspace: Workspace, name: str) -> RestorePoint:
