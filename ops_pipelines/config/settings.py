@@ -35,7 +35,9 @@ class Limits(Model):
     connect: Span = Field(timedelta(seconds=15), description="to reach the server")
     stall: Span = Field(timedelta(minutes=10), description="without a byte, a dump is stopped")
     total: Span = Field(timedelta(hours=6), description="one dump or one restore, altogether")
-    lock: Duration = Field(timedelta(minutes=10), description="wait for another run of the same source")
+    lock: Duration = Field(
+        timedelta(minutes=10), description="wait for another run of the same source, or for tables that others lock"
+    )
 
 
 class LegacyFolder(Model):

@@ -50,7 +50,11 @@ def uncompared(held: Contents, restored: Contents) -> list[Gap]:
     if held.dialect != restored.dialect:
         why = f"recorded as {held.dialect or 'an older dialect'!r}, described here as {restored.dialect!r}"
         found.append(Gap(what="definitions", why=why, cure="take a new backup"))
-    elif exist := [name for name, text in held.objects.items() if _only_exists(text, restored.objects.get(name))]:
+    elif exist := [
+        name
+        for name, text in held.objects.items()
+        if _only_exists(text, restored.objects.get(name)) and name not in _unknown(held, restored)
+    ]:
         found.append(Gap(what=_first(exist), why="only known to exist"))
     found += [Gap(what=name, why="written to during the dump, and no snapshot covers it") for name in held.unsteady]
     # What the source's fingerprint leaves out was not asked for.
@@ -144,14 +148,22 @@ def _schema(held: Contents, restored: Contents, changed: Mapping[str, tuple[str,
             yield f"{name} was not in the source"
 
 
+def _unknown(held: Contents, restored: Contents) -> set[str]:
+    """What one of the two could not look at."""
+    return {gap.what for gap in (*held.gaps, *restored.gaps)}
+
+
 def _rows(held: Contents, restored: Contents) -> Iterator[str]:
+    unknown = _unknown(held, restored)
     for name, table in sorted(held.tables.items()):
         found = restored.tables.get(name)
+        if name in unknown:
+            continue
         if found is None:
             yield f"{name} is missing ({table.rows} rows)"
         elif found.rows != table.rows and name not in held.unsteady:
             yield f"{name} has {found.rows} rows, the source had {table.rows}"
-    for name in sorted(restored.tables.keys() - held.tables.keys()):
+    for name in sorted(restored.tables.keys() - held.tables.keys() - unknown):
         yield f"{name} was not in the source ({restored.tables[name].rows} rows)"
 
 

@@ -189,7 +189,8 @@ def test_no_rights_on_one_table(pg: TestServer, crm: str, make_workspace: MakeWo
     made = make_workspace(_tcp(pg, crm, user="limited", password="limited secret"))
     error = _refused(made, secret="limited secret")
     pg.sql("drop table hidden", database=crm)
-    assert "permission denied for table hidden" in error.why
+    assert "may not read public.hidden" in error.what
+    assert "GRANT SELECT ON ALL TABLES IN SCHEMA public TO limited" in error.next
 
 
 def test_a_role_that_is_no_superuser_can_be_the_source(pg: TestServer, make_workspace: MakeWorkspace) -> None:

@@ -39,6 +39,11 @@ class Ends:
         return chunk
 
 
+def wrote_nothing() -> SourceError:
+    """The error of a dump without a byte."""
+    return _incomplete("it is empty", 0)
+
+
 def check_sql(ends: Ends) -> None:
     """A plain dump ends with its trailer. Raises SourceError when it does not."""
     if not _SQL_END.search(ends.tail):

@@ -11,7 +11,9 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import TransactionStatus
 
+from ops_pipelines.engines.postgres import poolers
 from ops_pipelines.engines.postgres.address import SECRETS, parameters
 from ops_pipelines.errors import SourceError
 
@@ -23,6 +25,7 @@ set extra_float_digits = 1; set bytea_output = hex; set lc_monetary = 'C'; set x
 set row_security = off; set synchronize_seqscans = off; set jit = off;
 -- A role or a database may have these set, and then names and strings would read differently.
 set quote_all_identifiers = off; set standard_conforming_strings = on; set escape_string_warning = off;
+set transform_null_equals = off; set array_nulls = on; set xmlbinary = base64;
 -- Our own limits bound every statement; the server's would cut a long snapshot. Not every version has each.
 select set_config(name, '0', false) from pg_settings
  where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout',
@@ -97,6 +100,19 @@ def _default_socket(parameters: dict[str, Any]) -> dict[str, str]:
     return {}
 
 
+class StatementFailed(SourceError):
+    """The server refused a statement, went away, or took too long.
+
+    Args:
+        why: what the server said.
+        sqlstate: the error's code in PostgreSQL; empty where the server did not answer.
+    """
+
+    def __init__(self, why: str, sqlstate: str) -> None:
+        super().__init__("a query failed", why=why, safe="queries of ours only read")
+        self.sqlstate = sqlstate
+
+
 class Session:
     """One connection whose every statement is bounded, even when the server freezes."""
 
@@ -107,7 +123,8 @@ class Session:
         # SQL_ASCII means bytes that nobody knows the encoding of: Latin-1 carries them there and back.
         unknown = connection.info.parameter_status("server_encoding") == "SQL_ASCII"
         self.codec = "latin-1" if unknown else "utf-8"
-        connection.execute("set client_encoding = SQL_ASCII" if unknown else "set client_encoding = UTF8")
+        if unknown:
+            connection.execute("set client_encoding = SQL_ASCII")
 
     def rows(
         self, sql: str, parameters: Sequence[Any] = (), *, limit: timedelta | None = None
@@ -115,7 +132,7 @@ class Session:
         """Every row of a statement; an empty list for one that returns none.
 
         Raises:
-            SourceError: the server refused it, went away, or took longer than the limit.
+            StatementFailed: the server refused it, went away, or took longer than the limit.
         """
         return self.labelled(sql, parameters, limit=limit)[1]
 
@@ -133,15 +150,34 @@ class Session:
             labels = [column.name for column in cursor.description or ()]
             return labels, rows if self.codec == "utf-8" else [tuple(map(self._text, row)) for row in rows]
         except psycopg.Error as error:
-            raise SourceError(
-                "a query failed", why=self._aborted or str(error).strip(), safe="queries of ours only read"
-            ) from None
+            raise StatementFailed(self._aborted or str(error).strip(), error.sqlstate or "") from None
         finally:
             timer.cancel()
 
     def value(self, sql: str, parameters: Sequence[Any] = (), *, limit: timedelta | None = None) -> Any:
         """The first column of the first row."""
         return self.rows(sql, parameters, limit=limit)[0][0]
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Let what fails in the block fail alone, and let go of the locks that it took.
+
+        Outside a transaction every statement stands alone anyway.
+        """
+        if self._connection.info.transaction_status is not TransactionStatus.INTRANS:
+            yield
+            return
+        self.rows("savepoint apart")
+        try:
+            yield
+        finally:
+            if not self.closed:
+                self.rows("rollback to savepoint apart; release savepoint apart")
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is gone, and every further statement fails."""
+        return bool(self._aborted) or self._connection.closed
 
     def _text(self, value: Any) -> Any:
         return value.decode(self.codec) if isinstance(value, bytes) else value
@@ -168,10 +204,12 @@ def session(
         settings: pin what the text of a value depends on.
     Raises:
         SourceError: the server cannot be reached, or refuses us.
+        SafetyRefusal: settings were wanted, and a pooler would give them to other sessions.
     """
     try:
-        connection = psycopg.connect(**server.parameters, autocommit=True, prepare_threshold=None)
-        opened = Session(connection, limit)
+        # Said at the start, not by a statement: a pooler would hand that to whoever comes next.
+        parameters = {**server.parameters, "client_encoding": "UTF8"}
+        connection = psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
         raise SourceError(
             f"PostgreSQL database {server} cannot be opened",
@@ -180,6 +218,9 @@ def session(
             next=_advice(str(error)),
         ) from None
     try:
+        if settings:
+            poolers.refuse_shared(connection, server.parameters, shown=server.shown())
+        opened = Session(connection, limit)
         if settings:
             opened.rows(_SESSION)
         if snapshot is not None:

@@ -9,20 +9,26 @@ restored) and of foreign tables (they live elsewhere), tablespaces, and constrai
 server makes up for partitions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from ops_pipelines.engines import definition
-from ops_pipelines.engines.base import DIGESTED, Contents, Level, TableFacts
+from ops_pipelines.engines.base import DIGESTED, EXISTS, Contents, Level, TableFacts
 from ops_pipelines.engines.migrations import recognised
 from ops_pipelines.engines.postgres import object_queries
-from ops_pipelines.engines.postgres.connection import Server, Session, session
-from ops_pipelines.engines.postgres.side_by_side import ask_all
+from ops_pipelines.engines.postgres.connection import Server, Session, StatementFailed, session
+from ops_pipelines.engines.postgres.side_by_side import ask_each
 from ops_pipelines.engines.sampling import ONE_IN, WHOLE_UP_TO, new_seed
+from ops_pipelines.proof import Gap
 
 DIALECT = "postgres 3"
 """Raise the number with any change to what the object queries return."""
 
+# Undefined function, table, object: under an empty search_path, which is what pg_dump's own sessions and restores have.
+_NOT_FOUND = ("42883", "42P01", "42704")
+# No answer, connection, resources, operator, system: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_UNWELL = ("", "08", "53", "57", "58")
 LARGE_OBJECTS = "large objects"
 _LO_CHUNK = 8 * 1024 * 1024
 _EMPTY = {False: "select 0, null, null", True: "select 0, '0'::text, 0"}
@@ -74,64 +80,138 @@ def read_counters(opened: Session) -> dict[str, int]:
     return {name: int(value) for name, value in opened.rows(_COUNTERS) if value is not None}
 
 
-def read_objects(opened: Session) -> dict[str, str]:
-    """Every schema object's definition, by kind and name."""
+@dataclass(frozen=True)
+class Objects:
+    """Every schema object's definition by kind and name, and the kinds whose query failed, with the reason."""
+
+    found: Mapping[str, str]
+    unread: Mapping[str, StatementFailed]
+
+
+def read_objects(opened: Session) -> Objects:
+    """Every schema object. A kind that cannot be read costs no other."""
     version = int(opened.value("show server_version_num"))
-    objects: dict[str, str] = {}
+    found: dict[str, str] = {}
+    unread: dict[str, StatementFailed] = {}
     for kind, sql in object_queries.for_version(version):
-        labels, rows = opened.labelled(sql)
+        try:
+            with opened.apart():
+                labels, rows = opened.labelled(sql)
+        except StatementFailed as error:
+            unread[kind] = error
+            continue
         for name, *facts in rows:
-            objects[f"{kind} {name}"] = definition.written(zip(labels[1:], facts, strict=True))
-    return objects
+            found[f"{kind} {name}"] = definition.written(zip(labels[1:], facts, strict=True))
+    return Objects(found, unread)
 
 
-def take(
-    server: Server,
-    *,
-    level: Level,
-    jobs: int,
-    limit: timedelta,
-    snapshot: str | None = None,
-    counters: dict[str, int] | None = None,
-    seed: int | None = None,
-    register: Callable[[Session], None] = lambda opened: None,
-) -> Contents:
-    """Fingerprint a database.
+def take(server: Server, *, level: Level, jobs: int, limit: timedelta, seed: int | None = None) -> Contents:
+    """Fingerprint a database as it is now.
 
     Args:
         level: `sample` digests some rows, `counts` none, `off` skips everything.
         jobs: sessions that read tables side by side.
         limit: the longest that one table may take.
-        snapshot: an exported snapshot that all sessions look through.
-        counters: sequence positions read earlier; read here when omitted.
         seed: of the fingerprint that a sample is compared with; a new one when omitted.
+    Raises:
+        SourceError: the server cannot be asked at all.
+    """
+    if level == "off":
+        return Contents(level="off", dialect=DIALECT)
+    with session(server, limit=limit) as opened:
+        counters = read_counters(opened)
+        return read(opened, server, read_objects(opened), counters, level=level, jobs=jobs, limit=limit, seed=seed)
+
+
+def read(
+    opened: Session,
+    server: Server,
+    objects: Objects,
+    counters: Mapping[str, int],
+    *,
+    level: Level,
+    jobs: int,
+    limit: timedelta,
+    seed: int | None = None,
+    snapshot: str | None = None,
+    register: Callable[[Session], None] = lambda opened: None,
+) -> Contents:
+    """Fingerprint the rows, and put what else is known beside them.
+
+    Args:
+        opened: a session in the snapshot, when there is one, that has every table locked.
+        objects: read through it.
+        counters: where sequences stood before, since they know no snapshot.
+        snapshot: an exported snapshot that all sessions look through.
         register: told of every session, so that somebody else can abort it.
     Raises:
-        SourceError: a query failed.
+        SourceError: the server cannot be asked at all, or, without a snapshot, is not well.
     """
     if level == "off":
         return Contents(level="off", dialect=DIALECT)
     seed = (new_seed() if seed is None else seed) if level == "sample" else 0
-    with session(server, limit=limit, snapshot=snapshot) as opened:
-        register(opened)
-        if counters is None:
-            counters = read_counters(opened)
-        objects = read_objects(opened)
-        work = _questions(opened, level, seed)
-        migrations = {tool: str(opened.value(sql)) for tool, sql in recognised(name for name, _sql in work)}
-    answers = ask_all(work, server, jobs=jobs, limit=limit, snapshot=snapshot, register=register)
+    work = _questions(opened, level, seed)
+    migrations: dict[str, str] = {}
+    failed = {f"{kind} definitions": error for kind, error in objects.unread.items()}
+    for tool, sql in recognised(name for name, _sql in work):
+        try:
+            with opened.apart():
+                migrations[tool] = str(opened.value(sql))
+        except StatementFailed as error:
+            failed[f"head of {tool}"] = error
+    answers = ask_each(work, server, opened, jobs=jobs, limit=limit, snapshot=snapshot, register=register)
+    failed |= answers.refused
+    if snapshot is None:
+        for each in failed.values():
+            _raise_unless_answered(each)
+    tables = {
+        name: TableFacts(rows=rows, digest=digest, digested=digested if level == "sample" else None)
+        for name, (rows, digest, digested) in answers.found.items()
+    }
     return Contents(
         level=level,
         dialect=DIALECT,
-        objects=objects,
-        tables={
-            name: TableFacts(rows=rows, digest=digest, digested=digested if level == "sample" else None)
-            for name, (rows, digest, digested) in answers.items()
-        },
-        counters=counters,
+        objects=dict(objects.found),
+        tables=tables,
+        counters=dict(counters),
         migrations=migrations,
+        unseen=tuple(kind.split()[0] for kind in objects.unread),
+        gaps=tuple(_gap(name, error) for name, error in failed.items()),
         seed=seed,
     )
+
+
+def doubting(held: Contents, doubts: Sequence[str]) -> Contents:
+    """A fingerprint that says nothing about what changed while the dump was begun, but that it was there.
+
+    Args:
+        doubts: names of objects, as the fingerprint has them, and of sequences.
+    """
+    doubted = set(doubts)
+    why, cure = "it changed while pg_dump read it", "take a backup while no migration runs"
+    return held.model_copy(
+        update={
+            "objects": {name: EXISTS if name in doubted else text for name, text in held.objects.items()},
+            "counters": {name: at for name, at in held.counters.items() if f"sequence {name}" not in doubted},
+            "gaps": (*held.gaps, *(Gap(what=name, why=why, cure=cure) for name in doubts)),
+        }
+    )
+
+
+def _raise_unless_answered(error: StatementFailed) -> None:
+    """A restored database whose server went away, is full or too slow was not looked at: nothing is known of it."""
+    if error.sqlstate[:2] in _UNWELL:
+        raise error
+
+
+def _gap(what: str, error: StatementFailed) -> Gap:
+    """What a refused query keeps us from knowing."""
+    cure = ""
+    if error.sqlstate in _NOT_FOUND:
+        cure = "write schemas in front of names in the function that is named, or ALTER FUNCTION … SET search_path = …"
+    elif error.sqlstate == "42501":
+        cure = "GRANT what is missing to the role that takes the backup"
+    return Gap(what=what, why=error.why, cure=cure)
 
 
 def _questions(opened: Session, level: Level, seed: int) -> list[tuple[str, str]]:

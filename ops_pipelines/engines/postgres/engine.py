@@ -5,18 +5,14 @@ the database itself), and `dump.pgc`, `dump.tar` (a directory archive) or `dump.
 """
 
 import shlex
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 from pydantic import JsonValue
 
 from ops_pipelines import process
-from ops_pipelines.clock import UTC
 from ops_pipelines.config.sources import PostgresSource
 from ops_pipelines.engines import lodging
 from ops_pipelines.engines.address import can_be, is_address
@@ -33,15 +29,13 @@ from ops_pipelines.engines.base import (
     Restored,
 )
 from ops_pipelines.engines.places import Place
-from ops_pipelines.engines.postgres import archive, assertions, clients, contents, database, reload, selection, targets
-from ops_pipelines.engines.postgres.connection import Server, Session, session
+from ops_pipelines.engines.postgres import assertions, clients, contents, database, reload, selection, taking, targets
+from ops_pipelines.engines.postgres.connection import Server, session
 from ops_pipelines.engines.postgres.legacy import adopt
 from ops_pipelines.engines.postgres.restore import Loader, load, load_definitions
 from ops_pipelines.engines.postgres.server import SUPERUSER, forget_shared_memory, scratch_server
 from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError, ToolMissing
 from ops_pipelines.streams import Progress, silent
-
-_DUMP_PART = {"custom": "dump.pgc", "directory": "dump.tar", "sql": "dump.sql"}
 
 
 class PostgresEngine:
@@ -77,101 +71,7 @@ class PostgresEngine:
             if version < 130000:
                 raise SourceError(f"source {self._name}: PostgreSQL 13 or newer is needed, the server is {version}")
             programs = clients.for_dump(version // 10000, self._source.bin_dirs)
-            facts = database.describe(opened) | {"client_version": programs.version, "format": self._source.format}
-            counters = contents.read_counters(opened)
-            opened.rows("begin isolation level repeatable read read only")
-            snapshot_at = datetime.now(UTC)
-            snapshot = str(opened.value("select pg_export_snapshot()"))
-            tables = contents.count_tables(opened)
-            expected = int(opened.value("select pg_database_size(current_database())"))
-            sink.write("database.sql", "database", database.settings_script(opened))
-            with self._fingerprint(server, snapshot, counters) as fingerprint:
-                self._dump_globals(sink, server, programs, self._text(facts, "database"))
-                self._dump_data(sink, server, programs, snapshot, tables, progress, expected)
-                held = fingerprint()
-        return Dumped(snapshot_at=snapshot_at, contents=held, facts=facts, warnings=database.warnings(facts))
-
-    @contextmanager
-    def _fingerprint(self, server: Server, snapshot: str, counters: dict[str, int]) -> Iterator[Callable[[], Contents]]:
-        """Fingerprint beside the dump; the block gets a function that waits for the result.
-
-        When the block fails, the fingerprint's sessions are cut, so that nobody waits for a frozen server.
-        """
-        sessions: list[Session] = []
-        with ThreadPoolExecutor(max_workers=1) as beside:
-            future = beside.submit(
-                contents.take,
-                server,
-                level=self._source.fingerprint,
-                jobs=self._source.jobs,
-                limit=self._source.limits.total,
-                snapshot=snapshot,
-                counters=counters,
-                register=sessions.append,
-            )
-            try:
-                yield future.result
-            except BaseException:
-                for opened in sessions:
-                    opened.abort("the dump beside it failed")
-                raise
-
-    def _dump_globals(self, sink: PartSink, server: Server, programs: clients.Programs, name: str) -> None:
-        passwords = [] if self._source.role_passwords else ["--no-role-passwords"]
-        argv: list[str | Path] = [programs.path("pg_dumpall"), "--globals-only", *passwords, "--no-password"]
-        printed = process.run(
-            # pg_dumpall takes a name with a "=" in it for a connection string: give it one.
-            [*argv, f"--dbname={server.argument()}", f"--database={make_conninfo('', dbname=name)}"],
-            env=server.environment(),
-            limits=process.Limits(stall=self._limits.stall, total=self._limits.stall),
-        )
-        sink.write("globals.sql", "globals", printed.stdout)
-
-    def _dump_data(
-        self,
-        sink: PartSink,
-        server: Server,
-        programs: clients.Programs,
-        snapshot: str,
-        tables: int,
-        progress: Progress,
-        expected_bytes: int,
-    ) -> None:
-        stall_ms = int(self._source.limits.stall.total_seconds() * 1000)
-        form = "plain" if self._source.format == "sql" else self._source.format
-        argv = [
-            str(programs.path("pg_dump")), f"--format={form}", f"--snapshot={snapshot}", "--no-password",
-            f"--lock-wait-timeout={stall_ms}", f"--dbname={server.argument()}",
-        ]  # fmt: skip
-        part = _DUMP_PART[self._source.format]
-        if self._source.format == "directory":
-            directory = sink.plain_directory() / "dump"
-            argv += [f"--jobs={self._source.jobs}", "--compress=1", f"--file={directory}"]
-            with process.running(argv, env=server.environment(), limits=self._limits) as command:
-                command.finish(alive=lambda: _watched_size(directory, progress, expected_bytes))
-            archive.check_directory(directory, programs, tables=tables)
-            tar = [
-                "tar",
-                "--create",
-                "--sort=name",
-                "--owner=0",
-                "--group=0",
-                f"--directory={directory.parent}",
-                "dump",
-            ]
-            with process.running(tar, limits=self._limits) as packed:
-                sink.stream(part, "dump", packed)
-                packed.finish()
-            return
-        argv += ["--compress=0"] if self._source.format == "custom" else []
-        with process.running(argv, env=server.environment(), limits=self._limits) as command:
-            ends = archive.Ends(_Metered(command, progress, expected_bytes))
-            sink.stream(part, "dump", ends)
-            command.finish()
-        if self._source.format == "custom":
-            archive.check_custom(ends, programs, tables=tables)
-        else:
-            archive.check_sql(ends)
+        return taking.Taking(self._source, server, programs, self._limits, sink, progress).dumped()
 
     @contextmanager
     def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
@@ -399,28 +299,6 @@ class PostgresEngine:
     @staticmethod
     def _text(facts: Mapping[str, JsonValue], key: str) -> str:
         return str(facts[key])
-
-
-class _Metered:
-    """A reader that reports its progress a few times a second."""
-
-    def __init__(self, source: process.Running, progress: Progress, expected_bytes: int) -> None:
-        self._source, self._progress, self._expected = source, progress, expected_bytes
-        self._done, self._told_at = 0, 0.0
-
-    def read(self, size: int = -1, /) -> bytes:
-        chunk = self._source.read(size)
-        self._done += len(chunk)
-        if time.monotonic() - self._told_at > 0.25:
-            self._told_at = time.monotonic()
-            self._progress("dump", self._done, self._expected)
-        return chunk
-
-
-def _watched_size(directory: Path, progress: Progress, expected_bytes: int) -> int:
-    size = sum(path.stat().st_size for path in directory.glob("*")) if directory.is_dir() else 0
-    progress("dump", size, expected_bytes)
-    return size
 
 
 def _is_ours(name_or_url: str) -> bool:

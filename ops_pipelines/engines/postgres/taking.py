@@ -1,0 +1,188 @@
+"""Take one dump of a PostgreSQL database: still, instant, dump and fingerprint side by side, looked at again.
+
+While pg_dump reads definitions and sequences, which takes seconds and comes first, somebody may change them. Then it is
+all taken again, a few times; what still changes is recorded as not known. Rows are safe from the start.
+"""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+from psycopg.conninfo import make_conninfo
+
+from ops_pipelines import process
+from ops_pipelines.config.sources import PostgresSource
+from ops_pipelines.engines.base import Contents, Dumped, PartSink
+from ops_pipelines.engines.postgres import contents, database, locks
+from ops_pipelines.engines.postgres.clients import Programs
+from ops_pipelines.engines.postgres.connection import Server, Session, session
+from ops_pipelines.engines.postgres.dumping import dump_data
+from ops_pipelines.engines.postgres.witness import GaveWay, Witness
+from ops_pipelines.errors import SourceError
+from ops_pipelines.streams import Progress
+
+_ATTEMPTS = 4
+_PAUSE_S = 0.5
+
+
+class _Moved(Exception):
+    """Definitions changed while they were read."""
+
+
+def _met_a_change(error: process.CommandFailed, fingerprint: "_Fingerprint") -> bool:
+    """Whether pg_dump failed because somebody was changing what it read, or waits for us to let go of a table."""
+    if isinstance(error, process.CommandTimedOut):
+        return False
+    try:
+        return "LOCK TABLE" in error.why or bool(fingerprint.doubts())
+    except (GaveWay, SourceError):
+        return True
+
+
+def _too_much(server: Server) -> SourceError:
+    return SourceError(
+        f"the definitions in {server} change while they are read",
+        why=f"{_ATTEMPTS} times somebody changed a view or a sequence, and others waited behind that",
+        safe="nothing was dumped, and no lock of ours remains",
+        next="let the migration end, then: ops backup",
+    )
+
+
+class Taking:
+    """One dump under way.
+
+    Args:
+        source: its configuration.
+        server: the source.
+        programs: of a version that can dump it.
+        limits: of those programs.
+        sink: gets the parts, once nothing can move any more.
+    """
+
+    def __init__(
+        self,
+        source: PostgresSource,
+        server: Server,
+        programs: Programs,
+        limits: process.Limits,
+        sink: PartSink,
+        progress: Progress,
+    ) -> None:
+        self._source, self._server, self._programs = source, server, programs
+        self._limits, self._sink, self._progress = limits, sink, progress
+        self._settled = False
+
+    def dumped(self) -> Dumped:
+        """Take it. Raises SourceError, CommandFailed."""
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                return self._attempt(last=not left)
+            except _Moved:
+                time.sleep(_PAUSE_S)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _attempt(self, *, last: bool) -> Dumped:
+        limits, server = self._source.limits, self._server
+        with ExitStack() as sessions:
+            opened = sessions.enter_context(session(server, limit=limits.stall))
+            beside = sessions.enter_context(session(server, limit=limits.stall))
+            witness = Witness(beside, wanted=self._source.fingerprint != "off")
+            snapshot_at = locks.hold_still(opened, server, witness, wait=limits.lock)
+            snapshot = str(opened.value("select pg_export_snapshot()"))
+            facts = database.describe(opened) | {
+                "client_version": self._programs.version,
+                "format": self._source.format,
+            }
+            tables = contents.count_tables(opened)
+            expected = int(opened.value("select pg_database_size(current_database())"))
+            settings = database.settings_script(opened)
+            witness.watch()
+            with _Fingerprint(self._source, server, opened, snapshot, witness) as fingerprint:
+                doubts: list[str] = []
+                roles = self._roles(str(facts["database"]))
+
+                def settle() -> None:
+                    try:
+                        doubts.extend(fingerprint.doubts())
+                    except GaveWay:
+                        raise (_too_much(self._server) if last else _Moved()) from None
+                    if doubts and not last:
+                        raise _Moved
+                    witness.end()
+                    self._settled = True
+                    self._sink.write("database.sql", "database", settings)
+                    self._sink.write("globals.sql", "globals", roles)
+
+                try:
+                    dump_data(
+                        self._source, server, self._programs, self._limits, self._sink, snapshot=snapshot,
+                        tables=tables, settle=settle, progress=self._progress, expected_bytes=expected,
+                    )  # fmt: skip
+                except process.CommandFailed as error:
+                    if last or self._settled or not _met_a_change(error, fingerprint):
+                        raise
+                    raise _Moved from None
+                held = contents.doubting(fingerprint.result(), doubts)
+        return Dumped(snapshot_at=snapshot_at, contents=held, facts=facts, warnings=database.warnings(facts))
+
+    def _roles(self, name: str) -> bytes:
+        passwords = [] if self._source.role_passwords else ["--no-role-passwords"]
+        printed = process.run(
+            # pg_dumpall takes a name with a "=" in it for a connection string: give it one.
+            [
+                self._programs.path("pg_dumpall"), "--globals-only", *passwords, "--no-password",
+                f"--dbname={self._server.argument()}", f"--database={make_conninfo('', dbname=name)}",
+            ],
+            env=self._server.environment(),
+            limits=process.Limits(stall=self._limits.stall, total=self._limits.stall),
+        )  # fmt: skip
+        return printed.stdout
+
+
+class _Fingerprint:
+    """The fingerprint, taken beside the dump; leaving the block with an error cuts its sessions."""
+
+    def __init__(
+        self, source: PostgresSource, server: Server, opened: Session, snapshot: str, witness: Witness
+    ) -> None:
+        self._source, self._server, self._opened = source, server, opened
+        self._snapshot, self._witness = snapshot, witness
+        self._sessions = [opened]
+        self._beside = ThreadPoolExecutor(max_workers=1)
+
+    def __enter__(self) -> "_Fingerprint":
+        self._objects = self._beside.submit(self._read_objects)
+        self._contents = self._beside.submit(self._read)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
+        if kind is not None:
+            # Nobody waits for a frozen server.
+            for each in self._sessions:
+                each.abort("the dump beside it failed")
+        self._beside.shutdown()
+
+    def _read_objects(self) -> contents.Objects:
+        return contents.Objects({}, {}) if self._source.fingerprint == "off" else contents.read_objects(self._opened)
+
+    def _read(self) -> Contents:
+        return contents.read(
+            self._opened,
+            self._server,
+            self._objects.result(),
+            self._witness.counters,
+            level=self._source.fingerprint,
+            jobs=self._source.jobs,
+            limit=self._source.limits.total,
+            snapshot=self._snapshot,
+            register=self._sessions.append,
+        )
+
+    def doubts(self) -> Sequence[str]:
+        """Wait for the definitions; what changed since the tables were locked."""
+        return self._witness.doubts(self._objects.result())
+
+    def result(self) -> Contents:
+        """Wait for the rows."""
+        return self._contents.result()
