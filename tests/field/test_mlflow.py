@@ -4,9 +4,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tests.conftest import MakeWorkspace
+from tests.conftest import TestServer as PostgresServer
 from tests.engines.mysql.conftest import TestServer as MysqlServer
-from tests.field.conftest import HERE, PYTHON, Login, application, mysql_login, needed
-from tests.oracle.rounds import mysql_round
+from tests.field.conftest import HERE, PYTHON, Login, application, mysql_login, needed, postgres_login
+from tests.oracle.rounds import mysql_round, postgres_round
 
 
 def _installed(login: Login, directory: Path) -> None:
@@ -17,6 +18,12 @@ def _installed(login: Login, directory: Path) -> None:
         "mysql": f"mysql+pymysql://{account}@{login.host}/{login.database}?unix_socket={login.socket}",
     }[login.engine]
     application([PYTHON, HERE / "mlflow_data.py", url], directory, {"MLFLOW_DISABLE_TELEMETRY": "true"})
+
+
+def test_experiments_on_postgresql(field_pg: PostgresServer, tmp_path: Path, make_workspace: MakeWorkspace) -> None:
+    login = postgres_login(field_pg)
+    _installed(login, tmp_path)
+    postgres_round(field_pg, login.database, make_workspace)
 
 
 def test_experiments_on_mariadb(mariadb: MysqlServer, tmp_path: Path, make_workspace: MakeWorkspace) -> None:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from tests.conftest import MakeWorkspace
+from tests.conftest import TestServer as PostgresServer
 from tests.engines.mysql.conftest import TestServer as MysqlServer
-from tests.field.conftest import HERE, PYTHON, Login, application, mysql_login, needed
-from tests.oracle.rounds import mysql_round
+from tests.field.conftest import HERE, PYTHON, Login, application, mysql_login, needed, postgres_login
+from tests.oracle.rounds import mysql_round, postgres_round
 
 # The settings that a new site leaves to its machine.
 _LOCAL = """
@@ -36,6 +37,12 @@ def _installed(login: Login, directory: Path) -> None:
     application([*manage, "shell"], site, login.environment(), fed=content)
     application([*manage, "rebuild_references_index", "--verbosity", "0"], site, login.environment())
     application([*manage, "update_index", "--verbosity", "0"], site, login.environment())
+
+
+def test_a_site_on_postgresql(field_pg: PostgresServer, tmp_path: Path, make_workspace: MakeWorkspace) -> None:
+    login = postgres_login(field_pg)
+    _installed(login, tmp_path)
+    postgres_round(field_pg, login.database, make_workspace)
 
 
 def test_a_site_on_mariadb(mariadb: MysqlServer, tmp_path: Path, make_workspace: MakeWorkspace) -> None:
