@@ -8,12 +8,11 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 
 from ops_pipelines import redact
@@ -27,7 +26,7 @@ CLUSTER_NAME = "ops_pipelines scratch server"
 """By which a server is known to be disposable, whoever asks it."""
 _START = Limits(stall=timedelta(minutes=2), total=timedelta(minutes=2))
 _READY_WITHIN = timedelta(seconds=60)
-_SOCKET_PATH_MAX = 90  # sun_path holds 107 bytes, the file's own name takes up to 17
+_PORT = 5432  # of the socket's name only: there is no other server in the directory
 
 _DISPOSABLE: Mapping[str, str] = {
     # A crash costs nothing here, so nothing is made durable.
@@ -37,12 +36,32 @@ _DISPOSABLE: Mapping[str, str] = {
     "max_locks_per_transaction": "1024", "password_encryption": "scram-sha-256",
     # Shared memory inside the data directory leaves with it, even after kill -9.
     "dynamic_shared_memory_type": "mmap", "cluster_name": CLUSTER_NAME,
+    # The server works in its data directory: a path relative to that is never too long for a socket.
+    "listen_addresses": "", "port": str(_PORT), "unix_socket_directories": "..",
 }  # fmt: skip
 
 
 def unprivileged() -> list[str]:
     """The prefix that lets a server run although we are root; empty when we are not."""
     return ["unshare", "--user", "--map-user=65534", "--map-group=65534"] if os.geteuid() == 0 else []
+
+
+def _alone() -> list[str]:
+    """The prefix with which a server cannot dial out, as a foreign server of the source or a job would have it do.
+
+    Its socket is reached from outside of its network. A machine without network namespaces goes without.
+    """
+    alone = [*(unprivileged() or ["unshare", "--user", "--map-current-user"]), "--net"]
+    return alone if _works(tuple(alone)) else unprivileged()
+
+
+@cache
+def _works(prefix: Sequence[str]) -> bool:
+    try:
+        run([*prefix, "true"], limits=_START)
+    except CommandFailed:
+        return False
+    return True
 
 
 def initialise(programs: Programs, data: Path, *, superuser: str, password: str) -> None:
@@ -75,17 +94,19 @@ def scratch_server(programs: Programs, directory: Path, *, superuser: str = SUPE
         Inconclusive: it cannot be started; nothing is known about any backup.
     """
     password = redact.register(secrets.token_urlsafe(24))
-    data, where = directory / "data", _address(directory)
+    data = directory / "data"
     with _starting():
         initialise(programs, data, superuser=superuser, password=password)
-    settings = {**_DISPOSABLE, **_MEMORY, **where.settings}
-    argv: list[str | Path] = [*unprivileged(), programs.path("postgres"), "-D", data]
+    settings = {**_DISPOSABLE, **_MEMORY}
+    if programs.major >= 17:
+        settings["event_triggers"] = "off"
+    argv: list[str | Path] = [*_alone(), programs.path("postgres"), "-D", data]
     argv += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     # It may live as long as a whole verification; its limit is the verification's.
-    with running(argv, limits=Limits(timedelta(days=7), timedelta(days=7)), stdout=2, stop=signal.SIGQUIT) as process:
+    forever = Limits(timedelta(days=7), timedelta(days=7))
+    with _short(directory) as host, running(argv, limits=forever, stdout=2, stop=signal.SIGQUIT) as process:
         server = Server(
-            f"dbname=postgres host={where.host} hostaddr='' port={where.port} sslmode=disable",
-            connect=timedelta(seconds=5),
+            f"dbname=postgres host={host} hostaddr='' port={_PORT} sslmode=disable", connect=timedelta(seconds=5)
         ).at(user=superuser, password=password)
         with _starting():
             _wait_ready(server, process)
@@ -110,23 +131,14 @@ def _starting() -> Iterator[None]:
 _NO_NAMESPACES = "run ops as a user other than root: user namespaces are switched off on this machine"
 
 
-@dataclass(frozen=True)
-class _Address:
-    host: str
-    port: int
-    settings: Mapping[str, str]
-
-
-def _address(directory: Path) -> _Address:
-    """A socket inside the private directory; loopback when the path is longer than a socket's may be."""
-    if len(str(directory)) <= _SOCKET_PATH_MAX:
-        return _Address(str(directory), 5432, {"listen_addresses": "", "unix_socket_directories": str(directory)})
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    return _Address(
-        "127.0.0.1", port, {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
-    )
+@contextmanager
+def _short(directory: Path) -> Iterator[str]:
+    """A path to a directory that is short enough for a socket in it (107 bytes), for the length of the block."""
+    opened = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/{os.getpid()}/fd/{opened}"
+    finally:
+        os.close(opened)
 
 
 _MEMORY: Mapping[str, str] = {
