@@ -32,6 +32,7 @@ class Candidate:
     Attributes:
         backup_id: the restore point it is already, or has become; empty before.
         refused: why it is not taken in; empty when it may be.
+        other_database: it may be of a database of another name than the source's.
     """
 
     path: Path
@@ -42,6 +43,7 @@ class Candidate:
     found: Found | None = None
     backup_id: str = ""
     refused: str = ""
+    other_database: bool = False
 
 
 def look(
@@ -52,6 +54,7 @@ def look(
     passphrase: str | None = None,
     progress: Progress = silent,
     wanted: Callable[[Path], bool] = lambda _path: True,
+    other_database: bool = False,
 ) -> Iterator[Candidate]:
     """Check every legacy backup in a folder, as adoption would, and write nothing.
 
@@ -59,6 +62,7 @@ def look(
         name: the source they are of.
         passphrase: of files that openssl encrypted.
         wanted: which files and dump folders to look at; the others are not opened.
+        other_database: take dumps of a database of another name than the source's, too.
     Raises:
         NotAdoptable: the folder is not there.
     """
@@ -69,7 +73,7 @@ def look(
             continue
         progress(f"read {found.path.name}", 0, found.size_bytes)
         try:
-            yield _examined(workspace, name, found, passphrase, known)
+            yield _examined(workspace, name, found, passphrase, known, other_database=other_database)
         except OpsError as error:
             yield Candidate(found.path, found.size_bytes, refused=_sentence(error))
 
@@ -108,7 +112,7 @@ def adopt(
             workspace.local.stage(new_id(taken_at)) as directory,
         ):
             staged = Staged(directory, recipients, workspace.local.repository(name))
-            dumped, sha256 = _taken_in(workspace, name, found, passphrase, staged, taken_at)
+            dumped, sha256 = _taken_in(workspace, name, candidate, found, passphrase, staged, taken_at)
             if sha256 != candidate.sha256:
                 raise NotAdoptable(
                     f"{found.path.name} changed while it was taken in",
@@ -160,7 +164,13 @@ def passphrase_of(workspace: Workspace, name: str) -> str | None:
 
 
 def _examined(
-    workspace: Workspace, name: str, found: Found, passphrase: str | None, known: dict[str, str]
+    workspace: Workspace,
+    name: str,
+    found: Found,
+    passphrase: str | None,
+    known: dict[str, str],
+    *,
+    other_database: bool,
 ) -> Candidate:
     kind, zone = workspace.source(name).kind, ZoneInfo(workspace.config.timezone)
     if found.kind != kind and not (kind == "files" and not found.kind):
@@ -174,13 +184,16 @@ def _examined(
         with closing(legacy.open_plain(found, passphrase)) as plain:
             guess, _known_from = legacy.taken_at(found.path, None, zone)
             with scratch_directory(workspace.scratch_root, kind) as work:
-                workspace.engine(name).adopt(Legacy(found.path.name, guess, stream=plain), _Nowhere(work))
+                legacy_ = Legacy(found.path.name, guess, stream=plain, other_database=other_database)
+                workspace.engine(name).adopt(legacy_, _Nowhere(work))
             sha256, size_bytes, said = plain.sha256, found.size_bytes, plain.said
         legacy.check_sum(found.path, sha256)
     at, time_from = legacy.taken_at(found.path, said, zone)
     if at > workspace.clock.now():
         raise NotAdoptable(f"{found.path.name} is from the future", why=f"{time_from} says {at:%Y-%m-%d %H:%M} UTC")
-    return Candidate(found.path, size_bytes, at, time_from, sha256, found, known.get(sha256, ""))
+    return Candidate(
+        found.path, size_bytes, at, time_from, sha256, found, known.get(sha256, ""), other_database=other_database
+    )
 
 
 def _known(workspace: Workspace, name: str) -> dict[str, Manifest]:
@@ -190,7 +203,13 @@ def _known(workspace: Workspace, name: str) -> dict[str, Manifest]:
 
 
 def _taken_in(
-    workspace: Workspace, name: str, found: Found, passphrase: str | None, sink: PartSink, taken_at: datetime
+    workspace: Workspace,
+    name: str,
+    candidate: Candidate,
+    found: Found,
+    passphrase: str | None,
+    sink: PartSink,
+    taken_at: datetime,
 ) -> tuple[Dumped, str]:
     """The finished dump, and the SHA-256 of what it was made of."""
     engine = workspace.engine(name)
@@ -198,7 +217,8 @@ def _taken_in(
         dumped = engine.adopt(Legacy(found.path.name, taken_at, folder=found.path), sink)
         return dumped, legacy.folder_digest(found.path)[0]
     with closing(legacy.open_plain(found, passphrase)) as plain:
-        dumped = engine.adopt(Legacy(found.path.name, taken_at, stream=plain), sink)
+        legacy_ = Legacy(found.path.name, taken_at, stream=plain, other_database=candidate.other_database)
+        dumped = engine.adopt(legacy_, sink)
         return dumped, plain.sha256
 
 

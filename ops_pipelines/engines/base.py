@@ -192,12 +192,14 @@ class Legacy:
     Attributes:
         name: the file's or folder's own name, for errors and facts.
         taken_at: when it was taken, as far as anybody knows.
+        other_database: whether it is meant to be of a database of another name than the source's.
     """
 
     name: str
     taken_at: datetime
     stream: Reader | None = None
     folder: Path | None = None
+    other_database: bool = False
 
 
 @dataclass(frozen=True)

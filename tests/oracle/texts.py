@@ -32,6 +32,8 @@ _RANDOM = re.compile(
 )
 _NAME = r'(?:"(?:[^"]|"")*"|[^\s".,()]+)'
 _COPY = re.compile(rf"COPY ({_NAME}(?:\.{_NAME})?) (?:\((.*)\))? ?FROM stdin;$")
+# A dump names its database where a routine was made under other defaults; loaded elsewhere, that is another one.
+_ALTER_DATABASE = re.compile(r"^ALTER DATABASE `(?:[^`]|``)+`", re.MULTILINE)
 _INSERT = re.compile(r"INSERT INTO `(?:[^`]|``)+`")
 
 
@@ -113,7 +115,7 @@ def _postgres_lines(text: str) -> list[str]:
 def _mysql_lines(text: str) -> list[str]:
     lines: list[str] = []
     table, rows = "", list[str]()
-    for line in text.split("\n"):
+    for line in _ALTER_DATABASE.sub("ALTER DATABASE", text).split("\n"):
         found = _INSERT.match(line)
         if rows and (found is None or found[0] != table):
             lines += sorted(rows)
@@ -205,6 +207,7 @@ def _mysql_reload(source: MysqlServer, bin_dirs: tuple[Path, ...]) -> Iterator[M
         with options_for_programs(source) as options:
             dumped = subprocess.run(_mysql_dump(source, options, bin_dirs), stdout=subprocess.PIPE, check=True).stdout
             argv: list[str | Path] = [client.path, options, "--default-character-set=utf8mb4", f"--database={name}"]
+            dumped = re.sub(_ALTER_DATABASE.pattern.encode(), b"ALTER DATABASE", dumped, flags=re.MULTILINE)
             done = subprocess.run(argv, input=dumped, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode(errors="replace")
         yield reloaded

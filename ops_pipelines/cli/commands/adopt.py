@@ -23,6 +23,9 @@ def adopt_(
         str, typer.Option("--passphrase-env", help="Variable with the passphrase of openssl-encrypted files.")
     ] = "",
     passphrase_file: Annotated[Path | None, typer.Option("--passphrase-file", help="Or a file with it.")] = None,
+    other_database: Annotated[
+        bool, typer.Option("--other-database", help="Take dumps of a database of another name than the source's, too.")
+    ] = False,
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:
@@ -35,7 +38,15 @@ def adopt_(
     workspace.source(source)
     passphrase = _given(passphrase_env, passphrase_file) or passphrase_of(workspace, source)
     with shown(source, quiet=as_json) as progress:
-        found = list(look(workspace, source, folder.resolve(), passphrase=passphrase, progress=progress))
+        candidates = look(
+            workspace,
+            source,
+            folder.resolve(),
+            passphrase=passphrase,
+            progress=progress,
+            other_database=other_database,
+        )
+        found = list(candidates)
     wanted = [each for each in found if not each.refused and not each.backup_id]
     adopted: dict[Path, str] = {}
     if apply:

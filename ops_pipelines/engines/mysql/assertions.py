@@ -1,6 +1,6 @@
 """What a restored MySQL database must satisfy beyond being equal to its source."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from ops_pipelines.engines.base import Finding
 from ops_pipelines.engines.mysql.connection import Session, identifier
@@ -31,7 +31,7 @@ def assertions(opened: Session, tables: Sequence[Table]) -> Iterator[Finding]:
     names = [table.name for table in tables if table.holds_rows]
     yield _finding("tables", _broken(opened, names), f"{len(names)} tables and their indexes are whole")
     keys = _foreign_keys(opened)
-    orphans = list(_orphans(opened, keys))
+    orphans = list(_orphans(opened, keys, {table.name for table in tables}))
     # A source that was loaded with checks off has them, too; its backup is as good as it was.
     yield _finding("foreign keys", orphans, f"{len(keys)} foreign keys without orphans", attention=True)
     yield from _newest(opened)
@@ -73,11 +73,14 @@ def _foreign_keys(opened: Session) -> dict[_Key, list[tuple[str, str]]]:
     return keys
 
 
-def _orphans(opened: Session, keys: dict[_Key, list[tuple[str, str]]]) -> Iterator[str]:
+def _orphans(opened: Session, keys: dict[_Key, list[tuple[str, str]]], there: Set[str]) -> Iterator[str]:
     ours = str(opened.value("select database()"))
     for (name, table, schema, referenced), columns in keys.items():
         if schema != ours:
             continue  # another database, which this backup does not hold
+        if referenced not in there:
+            yield f"{table}.{name}: there is no table {referenced} for it to point to, nor was there in the source"
+            continue
         joined = " and ".join(f"c.{identifier(one)} = p.{identifier(other)}" for one, other in columns)
         given = " and ".join(f"c.{identifier(one)} is not null" for one, _other in columns)
         count = opened.value(

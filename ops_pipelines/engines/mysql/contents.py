@@ -1,11 +1,12 @@
 """The MySQL fingerprint: every object's definition, every table's rows.
 
-Rows are digested inside the server: each row's values become one string of bytes, its MD5 gives 64 bits, and those
-are summed, which no order of rows can change. A sample consists of the rows whose primary key hashes to it. A value's
-bytes do not depend on the session: text in the column's own
-character set, times in UTC, BIT and GEOMETRY in hexadecimal. FLOAT counts as far as the dump clients write it, six
-digits. Left out on purpose: virtual columns (their expression is compared, their values follow), and rows that live
-elsewhere (FEDERATED, MERGE and the like).
+Rows are digested inside the server: each row's values become one string of bytes, its hash gives 64 bits (MD5 in
+MariaDB, SHA-256 in MySQL, which has no MD5 any more), and those are summed, which no order of rows can change. A sample
+consists of the rows whose primary key hashes to it. A value's bytes do not depend on the session: text in the column's
+own character set, times in UTC, BIT and GEOMETRY in hexadecimal. FLOAT counts as far as the dump clients write it, six
+digits; MySQL's JSON as it reads when its text is read once more, which is what a dump brings back.
+Left out on purpose: virtual columns (their expression is compared, their values follow), and rows that live elsewhere
+(FEDERATED, MERGE and the like).
 """
 
 import queue
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 from ops_pipelines.engines.base import DIGESTED, Contents, Level, TableFacts
 from ops_pipelines.engines.migrations import recognised
+from ops_pipelines.engines.mysql.clients import MYSQL
 from ops_pipelines.engines.mysql.connection import Session, identifier
 from ops_pipelines.engines.mysql.definitions import Table
 from ops_pipelines.engines.sampling import ONE_IN, WHOLE_UP_TO
@@ -96,60 +98,101 @@ def read_migrations(opened: Session, tables: Sequence[Table]) -> dict[str, str]:
 
 
 def questions(
-    tables: Sequence[Table], columns: Columns, level: Level, *, seed: int, history: bool = True
+    product: str, tables: Sequence[Table], columns: Columns, level: Level, *, seed: int, history: bool = True
 ) -> list[tuple[str, str]]:
     """One query per table for its rows, their digest, and how many of them that is of; largest first.
 
+    Where a table has MySQL's JSON, a fourth value says how many rows of it a dump's text cannot carry as they are.
+
     Args:
+        product: whose server is asked.
         seed: decides which rows a sample consists of.
         history: ask for the old versions of system-versioned rows, too.
     """
-    asked = []
+    asked, terms = [], _Terms(product)
     for table in tables:
         if table.holds_rows:
             every = columns.get(table.name, [])
             # The period of a current row is when it was restored, unless its history was dumped.
             lasting = [each for each in every if not each.is_period]
-            asked.append((table.name, _question(table.name, lasting, level, seed)))
+            asked.append((table.name, _question(terms, table.name, lasting, level, seed)))
         if table.versioned and history:
             period = [each.name for each in every if each.is_period] or ["ROW_START", "ROW_END"]
             whole = [each for each in every if each.name not in period]
             whole += [Column(name, "timestamp") for name in sorted(period)]
-            question = _question(table.name, whole, level, seed, "for system_time all")
+            question = _question(terms, table.name, whole, level, seed, "for system_time all")
             asked.append((table.name + HISTORY, question))
     return asked
 
 
-def _question(name: str, columns: Sequence[Column], level: Level, seed: int, versions: str = "") -> str:
+def _question(
+    terms: "_Terms", name: str, columns: Sequence[Column], level: Level, seed: int, versions: str = ""
+) -> str:
     read = f"from {identifier(name)} {versions}"
     if level not in DIGESTED:
         return f"select count(*), null, null {read}"
-    values = [_value(identifier(each.name), each.kind) for each in columns if not each.extra.startswith("VIRTUAL")]
+    values = [terms.value(identifier(each.name), each.kind) for each in columns if not each.extra.startswith("VIRTUAL")]
     row = f"concat_ws(',', {', '.join(values)})" if values else "''"
-    digest = f"cast(conv(left(md5({row}), 16), 16, 10) as unsigned)"
+    digest = f"cast(conv(left({terms.hashed(row)}, 16), 16, 10) as unsigned)"
+    if changed := terms.retyped(columns):
+        read = f", coalesce(sum({changed}), 0) {read}"
     key = [each for each in columns if each.key]
     # A FLOAT comes back with six digits: it would choose other rows.
     if level == "full" or not key or any(each.kind == "float" for each in key):
         return f"select count(*), coalesce(sum({digest}), 0), count(*) {read}"
-    known = ", ".join(_value(identifier(each.name), each.kind) for each in key)
-    small = f"(select count(*) from (select 1 {read} limit {WHOLE_UP_TO + 1}) as first) <= {WHOLE_UP_TO}"
+    known = ", ".join(terms.value(identifier(each.name), each.kind) for each in key)
+    first = f"select 1 from {identifier(name)} {versions} limit {WHOLE_UP_TO + 1}"
+    small = f"(select count(*) from ({first}) as first) <= {WHOLE_UP_TO}"
     chosen = f"({small} or crc32(concat_ws(',', {seed}, {known})) % {ONE_IN} = 0)"
     return f"select count(*), coalesce(sum(if({chosen}, {digest}, 0)), 0), coalesce(sum({chosen}), 0) {read}"
 
 
-def _value(column: str, kind: str) -> str:
-    """An expression that is equal for equal values, and for no others; NULL is unlike any text."""
-    if kind in _HEXADECIMAL:
-        return f"ifnull(hex({column}), 'NULL')"
-    if kind in _LONG:
-        return f"ifnull(md5({column}), 'NULL')"
-    if kind in _SHORT_TEXT:
-        # Its length in front keeps neighbours apart; QUOTE would do the same at twice the price of everything else.
-        return f"ifnull(concat(length({column}), ':', cast({column} as binary)), 'NULL')"
-    return f"ifnull(cast({column} as char), 'NULL')"
+@dataclass(frozen=True)
+class _Terms:
+    """How a product's server is asked for a value and its hash."""
+
+    product: str
+
+    def hashed(self, expression: str) -> str:
+        return f"sha2({expression}, 256)" if self.product == MYSQL else f"md5({expression})"
+
+    def value(self, column: str, kind: str) -> str:
+        """An expression that is equal for equal values, and for no others; NULL is unlike any text."""
+        if kind in _HEXADECIMAL:
+            return f"ifnull(hex({column}), 'NULL')"
+        if kind == "json" and self.product == MYSQL:
+            return f"ifnull({self.hashed(_reread(column))}, 'NULL')"
+        if kind in _LONG:
+            return f"ifnull({self.hashed(column)}, 'NULL')"
+        if kind in _SHORT_TEXT:
+            # Its length in front keeps neighbours apart; QUOTE would do the same at twice the price of everything else.
+            return f"ifnull(concat(length({column}), ':', cast({column} as binary)), 'NULL')"
+        return f"ifnull(cast({column} as char), 'NULL')"
+
+    def retyped(self, columns: Sequence[Column]) -> str:
+        """Whether a row's JSON reads differently once its text was read again; empty where there is no such column."""
+        names = [identifier(each.name) for each in columns if each.kind == "json" and self.product == MYSQL]
+        return " or ".join(f"cast({each} as char) <> cast({_reread(each)} as char)" for each in names)
 
 
-def answer(asked: Sequence[tuple[str, str]], sessions: Sequence[Session], level: Level) -> dict[str, TableFacts]:
+def _reread(column: str) -> str:
+    """A JSON value after its text was read once more: a decimal has become a double, a date a string."""
+    return f"cast(cast({column} as char) as json)"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the questions of one fingerprint yielded.
+
+    Attributes:
+        retyped: how many rows hold JSON that a dump's text cannot carry as it is, by table.
+    """
+
+    tables: dict[str, TableFacts]
+    retyped: dict[str, int]
+
+
+def answer(asked: Sequence[tuple[str, str]], sessions: Sequence[Session], level: Level) -> Answers:
     """Put every question to one of the sessions, which work side by side, each in the transaction it is in.
 
     Args:
@@ -161,6 +204,7 @@ def answer(asked: Sequence[tuple[str, str]], sessions: Sequence[Session], level:
     for each in asked:
         work.put(each)
     tables: dict[str, TableFacts] = {}
+    retyped: dict[str, int] = {}
     failures: list[SourceError] = []
 
     def worker(opened: Session) -> None:
@@ -172,8 +216,10 @@ def answer(asked: Sequence[tuple[str, str]], sessions: Sequence[Session], level:
                     return
                 # Going back lets go of the table where there is no binary log: nobody's ALTER has to wait for our end.
                 opened.rows("savepoint ops")
-                rows, digest, digested = opened.rows(sql)[0]
+                rows, digest, digested, *others = opened.rows(sql)[0]
                 opened.rows("rollback to savepoint ops")
+                if others and int(others[0]):
+                    retyped[name] = int(others[0])
                 tables[name] = TableFacts(
                     rows=int(rows),
                     digest=None if digest is None else str(digest),
@@ -189,7 +235,7 @@ def answer(asked: Sequence[tuple[str, str]], sessions: Sequence[Session], level:
         thread.join()
     if failures:
         raise failures[0]
-    return {name: facts for name, facts in tables.items() if not _no_history(name, tables)}
+    return Answers({name: facts for name, facts in tables.items() if not _no_history(name, tables)}, retyped)
 
 
 def _no_history(name: str, tables: dict[str, TableFacts]) -> bool:

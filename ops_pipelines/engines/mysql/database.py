@@ -1,12 +1,13 @@
 """The database around the tables: what a restore must know of it and its server, and making a new one."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from pydantic import JsonValue
 
 from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL
-from ops_pipelines.engines.mysql.connection import Server, Session, identifier, session
+from ops_pipelines.engines.mysql.connection import QueryFailed, Server, Session, identifier, session
 from ops_pipelines.errors import SafetyRefusal, SourceError
 
 _LIMIT = timedelta(minutes=5)
@@ -14,7 +15,9 @@ _LIMIT = timedelta(minutes=5)
 _SERVER_SETTINGS = (
     "lower_case_table_names", "sql_mode", "character_set_server", "collation_server", "innodb_page_size",
     "innodb_default_row_format", "explicit_defaults_for_timestamp", "default_storage_engine",
+    "partial_revokes",
 )  # fmt: skip
+_CANNOT_USER = 1396  # it is there already
 _IDENTITY = ("server_uid", "server_uuid", "hostname", "port", "datadir", "socket")
 _HELD = """
 select (select count(*) from information_schema.tables where table_schema = %s)
@@ -102,15 +105,35 @@ def drop(target: Server) -> None:
         opened.rows(f"drop database if exists {identifier(target.database)}")
 
 
-def create_definers(server: Server, definers: Sequence[JsonValue], database: str) -> None:
-    """Make accounts nobody can log in to for views, routines, triggers and events to run as."""
+def create_definers(server: Server, definers: Sequence[JsonValue], database: str) -> list[str]:
+    """Make accounts nobody can log in to for views, routines, triggers and events to run as.
+
+    Returns:
+        The statements that take all of it back.
+    """
+    undo = []
     with session(server, limit=_LIMIT) as opened:
         for definer in definers:
             user, _, host = str(definer).rpartition("@")
             if user:
-                account = f"{identifier(user)}@{identifier(host)}"
-                opened.rows(f"create user if not exists {account} account lock")
-                opened.rows(f"grant all on {_as_pattern(database)}.* to {account}")
+                account, at = f"{identifier(user)}@{identifier(host)}", f"{_as_pattern(database)}.*"
+                try:
+                    opened.rows(f"create user {account} account lock")
+                    undo.append(f"drop user if exists {account}")
+                except QueryFailed as error:
+                    if error.code != _CANNOT_USER:
+                        raise
+                    undo.append(f"revoke all privileges on {at} from {account}")
+                opened.rows(f"grant all on {at} to {account}")
+    return undo
+
+
+def take_back(server: Server, statements: Sequence[str]) -> None:
+    """Undo what `create_definers` did. Raises SourceError when the server cannot be reached."""
+    with session(server, limit=_LIMIT) as opened:
+        for statement in statements:
+            with suppress(QueryFailed):  # gone meanwhile
+                opened.rows(statement)
 
 
 def statement(facts: Mapping[str, JsonValue]) -> str:

@@ -7,7 +7,7 @@ and options, so that a difference has a name. Left out on purpose: where AUTO_IN
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from ops_pipelines.engines import definition
@@ -42,6 +42,15 @@ _TRIGGER_LABELS = (
 _PROGRAM_LABELS = ("sql_mode", "sql", "character_set_client", "collation_connection", "database_collation")
 _EVENT_LABELS = ("sql_mode", "time_zone", "sql", "character_set_client", "collation_connection", "database_collation")
 _VIEW_LABELS = ("sql", "character_set_client", "collation_connection")
+EVENT_STATUS = re.compile(r"(ON COMPLETION (?:NOT )?PRESERVE )(ENABLE|DISABLE(?: ON \w+)?)")
+"""Where the text of an event says whether it is enabled."""
+_KEYLESS = """
+select t.table_name from information_schema.tables t
+ where t.table_schema = database() and t.table_type in ('BASE TABLE', 'SYSTEM VERSIONED')
+   and not exists (select 1 from information_schema.statistics s where s.table_schema = t.table_schema
+                    and s.table_name = t.table_name and s.index_name = 'PRIMARY')
+ order by t.table_name
+"""
 _AUTO_INCREMENT = re.compile(r" AUTO_INCREMENT=\d+")
 _NAMED = re.compile(r"(?:(PRIMARY|UNIQUE|FULLTEXT|SPATIAL|VECTOR)? ?(?:KEY|INDEX)|(CONSTRAINT))(?: `((?:[^`]|``)*)`)?")
 _COLUMN = re.compile(r"`((?:[^`]|``)*)` ")
@@ -81,6 +90,20 @@ def read_tables(opened: Session) -> list[Table]:
     ]
 
 
+def broken_views(opened: Session, tables: list[Table]) -> dict[str, QueryFailed]:
+    """Views that the server does not open for us, and what it says: a dump client would stop at the first of them."""
+    broken = {}
+    for table in tables:
+        if "VIEW" in table.kind:
+            try:
+                opened.rows(f"show fields from {identifier(table.name)}")
+            except QueryFailed as error:
+                if error.code == 0:
+                    raise
+                broken[table.name] = error
+    return broken
+
+
 def read_objects(opened: Session, tables: list[Table]) -> dict[str, str]:
     """Every object's definition, by kind and name.
 
@@ -91,6 +114,11 @@ def read_objects(opened: Session, tables: list[Table]) -> dict[str, str]:
     for kind, name, facts in [*_tables(opened, tables), *_programs(opened)]:
         found[f"{kind} {name}"] = definition.written(facts)
     return found
+
+
+def keyless(opened: Session) -> list[str]:
+    """Tables without a primary key, which some servers refuse to make."""
+    return [str(row[0]) for row in opened.rows(_KEYLESS)]
 
 
 def definers(opened: Session) -> list[str]:
@@ -113,19 +141,25 @@ def _database(opened: Session) -> Iterator[tuple[str, str]]:
 
 
 def _tables(opened: Session, tables: list[Table]) -> Iterator[tuple[str, str, Iterable[tuple[str, str]]]]:
-    database = identifier(str(opened.value("select database()"))) + "."
     for table in tables:
         if "VIEW" in table.kind:
-            _name, text, *session_facts = _shown(opened, "view", table.name)
-            # A view names its database now and then; restored under another name, it names that one.
-            yield "view", table.name, zip(_VIEW_LABELS, [text.replace(database, ""), *session_facts], strict=False)
+            yield "view", table.name, read_view(opened, table.name)
         elif table.kind == "SEQUENCE":
             yield "sequence", table.name, [("sql", _shown(opened, "sequence", table.name)[1])]
         else:
-            for kind, part, text in take_apart(
-                _shown(opened, "table", table.name)[1].replace(f"nextval({database}", "nextval(")
-            ):
-                yield kind, f"{table.name}.{part}" if part else table.name, [("sql", text)]
+            for kind, part, text in take_apart(read_table(opened, table.name)):
+                yield kind, part_name(kind, table.name, part).partition(" ")[2], [("sql", text)]
+
+
+def part_name(kind: str, table: str, part: str) -> str:
+    """What a part of a table is called among the objects."""
+    return f"{kind} {table}.{part}" if part else f"{kind} {table}"
+
+
+def read_table(opened: Session, name: str) -> str:
+    """CREATE TABLE as the server writes it; what names its own database names none."""
+    database = identifier(str(opened.value("select database()"))) + "."
+    return _shown(opened, "table", name)[1].replace(f"nextval({database}", "nextval(")
 
 
 def take_apart(statement: str) -> Iterator[tuple[str, str, str]]:
@@ -149,9 +183,42 @@ def _programs(opened: Session) -> Iterator[tuple[str, str, Iterable[tuple[str, s
     for name, *facts in opened.rows(_TRIGGERS):
         yield "trigger", name, zip(_TRIGGER_LABELS, map(str, facts), strict=True)
     for kind, name in opened.rows(_ROUTINES):
-        yield kind.lower(), name, zip(_PROGRAM_LABELS, _shown(opened, kind, name)[1:], strict=False)
+        yield kind.lower(), name, read_routine(opened, kind, name)
     for (name,) in opened.rows(_EVENTS):
-        yield "event", name, zip(_EVENT_LABELS, _shown(opened, "event", name)[1:], strict=False)
+        yield "event", name, read_event(opened, name)
+
+
+def read_routine(opened: Session, kind: str, name: str) -> Iterable[tuple[str, str]]:
+    """The definition of a procedure or function of the session's database."""
+    return zip(_PROGRAM_LABELS, _shown(opened, kind, name)[1:], strict=False)
+
+
+def read_event(opened: Session, name: str) -> Iterable[tuple[str, str]]:
+    """The definition of an event of the session's database."""
+    return zip(_EVENT_LABELS, _shown(opened, "event", name)[1:], strict=False)
+
+
+def enabled(objects: Mapping[str, str], events: Set[str]) -> dict[str, str]:
+    """The same, with these events as they were before they were loaded disabled."""
+    found = dict(objects)
+    for name in (f"event {each}" for each in events):
+        if name in found:
+            found[name] = EVENT_STATUS.sub(r"\1ENABLE", found[name], count=1)
+    return found
+
+
+def read_trigger(opened: Session, name: str) -> Iterable[tuple[str, str]]:
+    """The definition of a trigger of the session's database."""
+    facts = next(facts for found, *facts in opened.rows(_TRIGGERS) if found == name)
+    return zip(_TRIGGER_LABELS, map(str, facts), strict=True)
+
+
+def read_view(opened: Session, name: str) -> Iterable[tuple[str, str]]:
+    """The definition of a view of the session's database."""
+    database = identifier(str(opened.value("select database()"))) + "."
+    _name, text, *session_facts = _shown(opened, "view", name)
+    # A view names its database now and then; restored under another name, it names that one.
+    return zip(_VIEW_LABELS, [text.replace(database, ""), *session_facts], strict=False)
 
 
 def _shown(opened: Session, kind: str, name: str) -> list[str]:

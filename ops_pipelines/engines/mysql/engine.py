@@ -5,10 +5,9 @@ Parts of a restore point: `dump.sql`, and `accounts.sql` where it is asked for.
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -28,34 +27,30 @@ from ops_pipelines.engines.base import (
     Probe,
     Readiness,
     Restored,
-    TableFacts,
 )
-from ops_pipelines.engines.mysql import accounts, archive, assertions, clients, contents, database, definitions
+from ops_pipelines.engines.mysql import archive, assertions, clients, contents, database, definitions, reload, rights
 from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL, Program, Series
 from ops_pipelines.engines.mysql.connection import (
     Server,
     Session,
-    options_for_programs,
     parse,
     place_of,
     session,
 )
-from ops_pipelines.engines.mysql.definitions import Table
-from ops_pipelines.engines.mysql.examine import hides_routines
-from ops_pipelines.engines.mysql.instant import Instant, position, standing_still
-from ops_pipelines.engines.mysql.restore import load
+from ops_pipelines.engines.mysql.dump import Dump, Seen
+from ops_pipelines.engines.mysql.restore import key_rules, load, load_definitions, may_set
 from ops_pipelines.engines.mysql.server import scratch_server
 from ops_pipelines.engines.places import Place
-from ops_pipelines.engines.sampling import new_seed
 from ops_pipelines.engines.selection import pick_names
 from ops_pipelines.errors import Inconclusive, OpsError, SafetyRefusal, SourceError, ToolMissing
-from ops_pipelines.process import CommandFailed, CommandTimedOut
 from ops_pipelines.streams import Progress, silent
 
-_OLDEST: Mapping[str, Series] = {MARIADB: (10, 3), MYSQL: (5, 7)}
 _NAME_LENGTH = 64
-_HISTORY_SINCE: Series = (10, 11)
 _SERVER_IN_DUMP = re.compile(rb"^-- Server version\s+(\S+)", re.MULTILINE)
+_WITHOUT_GTIDS = (
+    r"sed -E -e '/^SET @@GLOBAL\.GTID_PURGED.*;$/d' -e '/^SET @@GLOBAL\.GTID_PURGED/,/;$/d'"
+    r" -e '/^SET (@MYSQLDUMP_TEMP_LOG_BIN|@@SESSION\.SQL_LOG_BIN *=)/d'"
+)
 _HOME_IN_DUMP = re.compile(rb"^-- Host: .*?Database: (.*?)\s*$", re.MULTILINE)
 
 
@@ -70,6 +65,10 @@ class MySQLEngine:
     def __init__(self, name: str, source: MySQLSource) -> None:
         self._name = name
         self._source = source
+        # What people call it here, until a backup says whose client it wants.
+        self._client_name = "mariadb"
+        # By database, of a restore onto a lent server: what its events were in the backup.
+        self._disabled_events: dict[str, set[str]] = {}
         self._limits = process.Limits(stall=source.limits.stall, total=source.limits.total)
 
     def probe(self) -> Probe:
@@ -91,144 +90,7 @@ class MySQLEngine:
 
     def dump(self, sink: PartSink, *, progress: Progress = silent) -> Dumped:
         """Dump and fingerprint one instant of the source; see `Engine.dump`."""
-        server, limits = self.server(), self._source.limits
-        with session(server, limit=limits.stall) as opened:
-            facts = database.describe(opened)
-            program = self._program(facts)
-            seen = _Seen.of(opened)
-            _refuse_what_the_client_cannot_name(server.database, seen, program)
-            facts |= {
-                "client_version": program.version,
-                "client_product": program.product,
-                "definers": list(definitions.definers(opened)),
-                "events": sum(name.startswith("event ") for name in seen.objects),
-            }
-            keeps_history = program.has("dump-history") and _series(facts) >= _HISTORY_SINCE
-            warnings = _warnings(seen, opened, server.database, keeps_history=keeps_history)
-            counters = contents.read_counters(opened, seen.tables)
-            if self._source.accounts:
-                sink.write("accounts.sql", "globals", accounts.dump(server, program, limits.stall))
-            with ExitStack() as sessions:
-                jobs = self._source.jobs if self._source.fingerprint != "off" else 0
-                readers = [sessions.enter_context(session(server, limit=limits.total)) for _ in range(jobs)]
-                locker = sessions.enter_context(session(server, limit=limits.stall))
-                unsteady = [table for table in seen.tables if table.holds_rows and not table.transactional]
-                contents.in_snapshot(readers)
-                before = self._fingerprint(readers, seen, unsteady, keeps_history)
-                contents.out_of_snapshot(readers)
-                instant = sessions.enter_context(standing_still(locker, seen.tables))
-                contents.in_snapshot(readers)
-                facts |= position(locker)
-                if not instant.shared:
-                    warnings.append(_NO_LOCK)
-                    readers = []
-                elif instant.by_tables:
-                    warnings.append(_LOCKED_BY_TABLES)
-                steady = [table for table in seen.tables if table not in unsteady]
-                with self._beside(readers, seen, steady, keeps_history) as fingerprint:
-                    try:
-                        self._dump_data(sink, server, program, seen, instant, progress, keeps_history)
-                    except CommandTimedOut:
-                        raise
-                    except CommandFailed:
-                        # It stumbles over what a migration did; that is the better answer where it is the true one.
-                        _refuse_changed(opened, seen)
-                        raise
-                    tables, migrations = fingerprint()
-                contents.in_snapshot(readers)
-                after = self._fingerprint(readers, seen, unsteady, keeps_history)
-            _refuse_changed(opened, seen)
-        moved = sorted(name for name, facts_then in before.items() if after.get(name) != facts_then)
-        if not readers:
-            held = contents.off(str(facts["product"]), _series(facts))
-        else:
-            if moved:
-                warnings.append(
-                    f"written to while they were dumped, so their rows are not compared: {', '.join(moved)}"
-                )
-            held = Contents(
-                level=self._source.fingerprint,
-                dialect=contents.dialect(str(facts["product"]), _series(facts)),
-                objects=seen.objects,
-                tables=tables | after,
-                unsteady=moved,
-                counters=counters,
-                migrations=migrations,
-                seed=seen.seed if self._source.fingerprint == "sample" else 0,
-            )
-        return Dumped(snapshot_at=instant.at, contents=held, facts=facts, warnings=warnings)
-
-    def _program(self, facts: Mapping[str, JsonValue]) -> Program:
-        product, series = str(facts["product"]), _series(facts)
-        if series < _OLDEST[product]:
-            oldest = ".".join(map(str, _OLDEST[product]))
-            raise SourceError(
-                f"source {self._name}: {product} {oldest} or newer is needed, the server is {facts['server_version']}"
-            )
-        return clients.for_dump(product, series, self._source.bin_dirs)
-
-    def _fingerprint(
-        self, readers: Sequence[Session], seen: "_Seen", tables: Sequence[Table], history: bool
-    ) -> dict[str, TableFacts]:
-        if not readers:
-            return {}
-        level = self._source.fingerprint
-        asked = contents.questions(tables, seen.columns, level, seed=seen.seed, history=history)
-        return contents.answer(asked, readers, level)
-
-    @contextmanager
-    def _beside(
-        self, readers: Sequence[Session], seen: "_Seen", tables: Sequence[Table], history: bool
-    ) -> Iterator[Callable[[], tuple[dict[str, TableFacts], dict[str, str]]]]:
-        """Fingerprint beside the dump; the block gets a function that waits for the result.
-
-        When the block fails, the fingerprint's sessions are cut, so that nobody waits for a frozen server.
-        """
-
-        def work() -> tuple[dict[str, TableFacts], dict[str, str]]:
-            if not readers:
-                return {}, {}
-            migrations = contents.read_migrations(readers[0], seen.tables)
-            facts = self._fingerprint(readers, seen, tables, history)
-            # The dump may go on for long: until then a migration would have to wait for tables we have done with.
-            contents.out_of_snapshot(readers)
-            return facts, migrations
-
-        with ThreadPoolExecutor(max_workers=1) as beside:
-            future = beside.submit(work)
-            try:
-                yield future.result
-            except BaseException:
-                for opened in readers:
-                    opened.abort("the dump beside it failed")
-                raise
-
-    def _dump_data(
-        self,
-        sink: PartSink,
-        server: Server,
-        program: Program,
-        seen: "_Seen",
-        instant: Instant,
-        progress: Progress,
-        history: bool,
-    ) -> None:
-        with options_for_programs(server) as options:
-            argv: list[str | Path] = [
-                program.path, options, "--single-transaction", "--quick", "--routines", "--triggers", "--events",
-                "--hex-blob", "--default-character-set=utf8mb4",
-                # Under LOCK TABLES a column whose default is a sequence's next value could not be loaded.
-                "--skip-add-locks", "--max-allowed-packet=1G", "--no-tablespaces",
-                *_where_known(program, history=history), "--", server.database,
-            ]  # fmt: skip
-            with process.running(argv, limits=self._limits) as command:
-                expected = sum(table.size_bytes for table in seen.tables)
-                watched = archive.Watched(command, begun=instant.let_go, progress=progress, expected_bytes=expected)
-                sink.stream("dump.sql", "dump", watched)
-                command.finish()
-        archive.check(
-            watched, (table.name for table in seen.tables if table.kind in ("BASE TABLE", "SYSTEM VERSIONED"))
-        )
+        return Dump(self._name, self._source, self.server(), progress).take(sink)
 
     @contextmanager
     def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
@@ -252,19 +114,24 @@ class MySQLEngine:
         """A database of our own on the server that was lent to us, dropped afterwards."""
         target = self._lent().at(lodging.new_name())
         lodging.note(directory, self._name, target.database)
+        made: list[str] = []
         try:
             database.create(target, facts)
             definers = facts.get("definers")
-            database.create_definers(target.at(""), definers if isinstance(definers, list) else [], target.database)
+            made = database.create_definers(
+                target.at(""), definers if isinstance(definers, list) else [], target.database
+            )
             yield target.url()
         finally:
             self.evict(target.database)
+            database.take_back(target.at(""), made)
 
     def evict(self, name: str, /) -> None:
         """Drop a database that we made on the lent server; see `Lodger`."""
         if not lodging.is_ours(name):
             raise SafetyRefusal(f"{name} is none that a verification made", safe="nothing was changed")
         database.drop(self._lent().at(name))
+        database.drop(self._lent().at(reload.companion(name)))
 
     def _lent(self) -> Server:
         given = self._source.verify.server
@@ -299,23 +166,23 @@ class MySQLEngine:
         return place_of(self._locate(name_or_url)) if can_be(name_or_url, "mysql") else None
 
     def address(self, name_or_url: str) -> str:
-        """The mariadb command that opens a target; it asks for the password."""
+        """The client's command that opens a target; it asks for the password."""
         where = self._locate(name_or_url)
         at = ["--socket", where.socket] if where.socket else ["--host", where.host, "--port", str(where.port)]
-        return shlex.join(["mariadb", *at, "--user", where.user, "--password", where.database])
+        return shlex.join([self._client_name, *at, "--user", where.user, "--password", where.database])
 
     def readiness(self, name_or_url: str, facts: Mapping[str, JsonValue], plain_bytes: int) -> Readiness:
         """Programs, reachability, version and product; see `Engine.readiness`."""
         problems: list[OpsError] = []
         try:
-            series = clients.series_of(str(facts["client_version"]))
-            clients.for_restore(str(facts["client_product"]), series, self._source.bin_dirs)
+            self._client(facts)
         except ToolMissing as error:
             problems.append(error)
         try:
             with session(self._locate(name_or_url).at(""), limit=self._source.limits.stall) as opened:
                 product, version = database.product_of(opened), str(opened.value("select version()"))
                 read_only = opened.variables("read_only").get("read_only") == "ON"
+                keys = _demanded_keys(opened, facts)
         except SourceError as error:
             problems.append(error)
         else:
@@ -328,6 +195,7 @@ class MySQLEngine:
                         next="restore to a server of that series or a newer one: --to URL",
                     )
                 )
+            problems += keys
             if read_only:
                 problems.append(SourceError("the target's server is read-only", next="name the primary server"))
         # Under another name the dump is written a second time before it is loaded.
@@ -382,17 +250,17 @@ class MySQLEngine:
         only: Sequence[str] = (),
     ) -> Restored:
         """Load the parts into `target`; see `Engine.restore`."""
-        product = str(facts["client_product"])
-        program = clients.for_restore(product, clients.series_of(str(facts["client_version"])), self._source.bin_dirs)
         server = parse(target, connect=self._source.limits.connect)
         restored = load(
             parts,
             str(facts["database"]),
             server,
-            program,
+            self._client(facts),
             work=work,
             limits=self._limits,
             ours=globals_too,
+            lent=globals_too and lodging.is_ours(server.database),
+            disabled_events=self._disabled_events.setdefault(server.database, set()),
             progress=progress,
             only=only,
         )
@@ -405,6 +273,12 @@ class MySQLEngine:
             )
         return replace(restored, warnings=[*restored.warnings, *more])
 
+    def _client(self, facts: Mapping[str, JsonValue]) -> Program:
+        """The program that reads the dump. Raises ToolMissing."""
+        series = clients.series_of(str(facts["client_version"]))
+        self._client_name = _client_name(facts)
+        return clients.for_restore(str(facts["client_product"]), series, self._source.bin_dirs)
+
     def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
         """The fingerprint of `target`."""
         server, limit = parse(target, connect=self._source.limits.connect), self._source.limits.total
@@ -413,18 +287,38 @@ class MySQLEngine:
             product, series = database.product_of(opened), clients.series_of(str(opened.value("select version()")))
             if level == "off":
                 return contents.off(product, series)
-            seen = replace(_Seen.of(opened), seed=seed)
+            seen = replace(Seen.of(opened), seed=seed)
             readers = [sessions.enter_context(session(server, limit=limit)) for _ in range(self._source.jobs)]
             contents.in_snapshot(readers)
+            asked = contents.questions(product, seen.tables, seen.columns, level, seed=seed)
             return Contents(
                 level=level,
                 dialect=contents.dialect(product, series),
-                objects=seen.objects,
-                tables=contents.answer(contents.questions(seen.tables, seen.columns, level, seed=seed), readers, level),
+                objects=definitions.enabled(seen.objects, self._disabled_events.get(server.database, set())),
+                tables=contents.answer(asked, readers, level).tables,
                 counters=contents.read_counters(opened, seen.tables),
                 migrations=contents.read_migrations(opened, seen.tables),
                 seed=seed,
             )
+
+    def reloaded(self, target: str, definitions: Mapping[str, str]) -> Mapping[str, str]:
+        """What the server prints for the source's definitions; see `Reloader`."""
+        server, limit = parse(target, connect=self._source.limits.connect), self._source.limits.stall
+        with session(server, limit=limit) as opened, session(server, limit=limit) as aside:
+            return reload.reloaded(opened, aside, definitions)
+
+    def restore_definitions(
+        self, parts: PartReader, facts: Mapping[str, JsonValue], target: str, *, work: Path
+    ) -> None:
+        """Load the dump without its rows; see `Reloader`."""
+        load_definitions(
+            parts,
+            str(facts["database"]),
+            parse(target, connect=self._source.limits.connect),
+            self._client(facts),
+            work=work,
+            limits=self._limits,
+        )
 
     def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
         """Tables and indexes whole, no orphans; see `Engine.assertions`."""
@@ -462,6 +356,13 @@ class MySQLEngine:
                 next="dump each database by itself: mariadb-dump … DATABASE",
             )
         name = next(iter(watched.databases), home[1]).decode(errors="replace").replace("``", "`")
+        ours = self.server().database
+        if name.lower() != ours.lower() and not legacy.other_database:
+            raise SourceError(
+                f"{legacy.name} is a dump of the database {name}",
+                why=f"the source {self._name} is the database {ours}",
+                next="when it is meant for this source all the same: ops adopt … --other-database",
+            )
         server_version = version[1].decode(errors="replace")
         product = MARIADB if MARIADB.encode() in watched.head[:4096] else MYSQL
         facts: dict[str, JsonValue] = {
@@ -471,103 +372,52 @@ class MySQLEngine:
             "client_product": product,
             "client_version": server_version,
             "adopted_from": legacy.name,
+            "sets_gtids": b"GTID_PURGED" in watched.head,
         }
         held = contents.off(product, clients.series_of(server_version))
         return Dumped(snapshot_at=legacy.taken_at, contents=held, facts=facts)
 
     def by_hand(self, facts: Mapping[str, JsonValue]) -> Sequence[str]:
         """Restore commands for the plain parts, after `age -d` and `zstd -d`."""
-        client = "mariadb" if facts["client_product"] == MARIADB else "mysql"
+        client = _client_name(facts)
         commands = [f"{client} -e {shlex.quote(database.statement(facts))}"]
-        load_data = f"{client} --default-character-set=utf8mb4 --max-allowed-packet=1G"
-        commands.append(f"{load_data} --database={shlex.quote(str(facts['database']))} < dump.sql")
+        load_data = f"{client} --default-character-set=utf8mb4 --max-allowed-packet=1G --binary-mode"
+        load_data += f" --database={shlex.quote(str(facts['database']))}"
+        without_gtids = facts.get("sets_gtids") is True
+        commands.append(f"{_WITHOUT_GTIDS} dump.sql | {load_data}" if without_gtids else f"{load_data} < dump.sql")
         if self._source.accounts:
             commands.append(f"{client} --force < accounts.sql  # accounts that are there already stay as they are")
         return commands
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What a database consists of, and the seed of the sample that is taken of it."""
-
-    tables: list[Table]
-    objects: dict[str, str]
-    columns: contents.Columns
-    seed: int = field(default_factory=new_seed)
-
-    @classmethod
-    def of(cls, opened: Session) -> "_Seen":
-        tables = definitions.read_tables(opened)
-        return cls(tables, definitions.read_objects(opened, tables), contents.read_columns(opened))
+def _client_name(facts: Mapping[str, JsonValue]) -> str:
+    return "mariadb" if facts["client_product"] == MARIADB else "mysql"
 
 
-_NO_LOCK = (
-    "the account may neither FLUSH TABLES WITH READ LOCK (RELOAD) nor LOCK TABLES, so the contents could not be "
-    "recorded at the dump's instant: the fingerprint is off; grant RELOAD"
-)
-
-
-_LOCKED_BY_TABLES = (
-    "the account may not FLUSH TABLES WITH READ LOCK (RELOAD): LOCK TABLES kept writers out instead, which may roll "
-    "back a transaction of theirs as a deadlock, and a binlog position is only about the dump's instant; grant RELOAD"
-)
-
-
-def _refuse_what_the_client_cannot_name(name: str, seen: _Seen, program: Program) -> None:
-    """The dump clients escape a database's name twice as soon as they dump its events."""
-    events = [each.removeprefix("event ") for each in seen.objects if each.startswith("event ")]
-    if events and any(character in name for character in "'\"\\"):
-        raise SourceError(
-            f"database {name} cannot be dumped with its {len(events)} events",
-            why=f"{program.path.name} does not find the events of a database whose name holds a quote or a backslash",
-            safe="nothing was changed; earlier backups are untouched",
-            next="move the events to a database of a plainer name, or this database's contents to one",
+def _demanded_keys(opened: Session, facts: Mapping[str, JsonValue]) -> list[OpsError]:
+    """A server that refuses a table without a primary key, or gives it one, and does not let us prevent that."""
+    keyless = facts.get("keyless")
+    rules = [rule for rule in key_rules(opened) if not may_set(opened, rule)]
+    forced = opened.variables("innodb_force_primary_key").get("innodb_force_primary_key") == "ON"
+    rules += ["innodb_force_primary_key"] if forced else []
+    if not isinstance(keyless, list) or not keyless or not rules:
+        return []
+    account = rights.account(opened)
+    cure = f"SET GLOBAL {rules[0]} = OFF;" if forced else f"GRANT SESSION_VARIABLES_ADMIN ON *.* TO {account};"
+    return [
+        SourceError(
+            f"the target's server has {' and '.join(rules)} on, and {account} may not switch it off",
+            why=f"the backup has tables without a primary key: {', '.join(map(str, keyless[:5]))}",
+            safe="nothing was changed",
+            next=f"as an administrator of that server: {cure}",
         )
-
-
-def _warnings(seen: _Seen, opened: Session, name: str, *, keeps_history: bool) -> list[str]:
-    """What a human should know about a dump of this database."""
-    found = []
-    if hides_routines(opened, name):
-        found.append("procedures and functions are not shown to this account: if there are any, they are not in here")
-    outside = sorted(
-        f"{table.name} ({table.engine})" for table in seen.tables if table.holds_rows and not table.transactional
-    )
-    if outside:
-        found.append(f"not transactional, so not part of the dump's instant: {', '.join(outside)}")
-    versioned = sorted(table.name for table in seen.tables if table.versioned)
-    if versioned and not keeps_history:
-        found.append(f"history of system-versioned tables is not dumped (needs 10.11): {', '.join(versioned)}")
-    floats = sorted({name for name, columns in seen.columns.items() if any(each.kind == "float" for each in columns)})
-    if floats:
-        found.append(f"FLOAT columns are dumped with six digits, as the dump client does: {', '.join(floats)}")
-    return found
+    ]
 
 
 def _beside_warnings(facts: Mapping[str, JsonValue]) -> list[str]:
     if facts.get("events"):
         return [f"{facts['events']} events came back enabled as they were: the restored database runs them, too"]
     return []
-
-
-def _where_known(program: Program, *, history: bool) -> list[str]:
-    """Options that only some clients have."""
-    found = ["--dump-history"] if history else []
-    found += ["--set-gtid-purged=OFF"] if program.has("set-gtid-purged") else []
-    return found + (["--column-statistics=0"] if program.has("column-statistics") else [])
-
-
-def _refuse_changed(opened: Session, seen: _Seen) -> None:
-    """Raises SourceError when anything is defined otherwise than it was seen."""
-    then, now = seen.objects, _Seen.of(opened).objects
-    changed = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
-    if changed:
-        raise SourceError(
-            "the definitions of the source changed while it was dumped",
-            why=f"other than at the start: {', '.join(changed[:5])}",
-            safe="the dump was thrown away; earlier backups are untouched",
-            next="when the migration is over: ops backup",
-        )
 
 
 def _series(facts: Mapping[str, JsonValue]) -> Series:

@@ -7,13 +7,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from ops_pipelines import process
 from ops_pipelines.engines.base import PartReader, Restored, RestoreFailed
+from ops_pipelines.engines.mysql import script
 from ops_pipelines.engines.mysql.clients import Program
-from ops_pipelines.engines.mysql.connection import Server, identifier, options_for_programs
-from ops_pipelines.engines.mysql.selection import extract, names_of
+from ops_pipelines.engines.mysql.connection import QueryFailed, Server, Session, options_for_programs, session
+from ops_pipelines.engines.mysql.selection import extract, names_of, without_rows
 from ops_pipelines.errors import Inconclusive
 from ops_pipelines.process import CommandFailed, CommandTimedOut, Limits
 from ops_pipelines.streams import Progress
@@ -32,8 +34,11 @@ _ELSEWHERE = {1044, 1142, 1227, 1370, 1410, 1419, 1449, 4057}
 _ACCOUNTS = {1141, 1146, 1305, 1396, 1524, 1049, 1133, 1045, 1819}
 # A view or a trigger of a table that was not selected.
 _NOT_SELECTED = {1146, 1356}
-_STAYS_AWAY = (b"ALTER DATABASE `", b"USE `", b"CREATE DATABASE ", b"/*!40000 DROP DATABASE ")
-_VIEW, _COLUMN = b"/*!50001 VIEW `", b"  `"
+
+
+_NOT_OURS = "accounts were not loaded: verify.server is not ours to make accounts on"
+_CHECKS_OFF = ("foreign_key_checks = 0", "unique_checks = 0")
+_LIMIT = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ def load(
     work: Path,
     limits: Limits,
     ours: bool,
+    lent: bool,
+    disabled_events: set[str],
     progress: Progress,
     only: Sequence[str] = (),
 ) -> Restored:
@@ -66,6 +73,8 @@ def load(
         source_database: the database's name in the dump.
         work: a private directory for the decrypted dump.
         ours: the server is a scratch server, on which everything must succeed.
+        lent: it is somebody's server: events are loaded disabled, and no accounts are made there.
+        disabled_events: gets the names of events that were enabled in the dump and are not here.
         only: nothing but these tables, views and sequences.
     """
     seconds: dict[str, float] = {}
@@ -76,7 +85,10 @@ def load(
             if only:
                 dump = extract(dump, only)
             if target.database != source_database:
-                dump = _moved(dump, target.database, source_database)
+                dump = script.moved(dump, target.database, source_database)
+            if lent or script.sets_gtids(dump):
+                dump, disabled = script.tamed(dump, events=not lent)
+                disabled_events |= disabled
             complaints = _feed(program, target, dump, limits, progress)
     finally:
         dump.unlink(missing_ok=True)
@@ -84,16 +96,35 @@ def load(
     warnings = _judged([each for each in complaints if each not in lacking_others], ours=ours)
     warnings += [f"left out, because it needs what was not selected: {each}" for each in lacking_others]
     if ours and parts.has("globals"):
-        warnings += _load_accounts(parts, target, program, work, limits)
+        warnings += [_NOT_OURS] if lent else _load_accounts(parts, target, program, work, limits)
     return Restored(seconds=seconds, warnings=warnings, names=names_of(only) if only else None)
 
 
-def _load_accounts(parts: PartReader, target: Server, program: Program, work: Path, limits: Limits) -> list[str]:
-    script = parts.save("globals", work)
+def load_definitions(
+    parts: PartReader, source_database: str, target: Server, program: Program, *, work: Path, limits: Limits
+) -> None:
+    """Load the dump without its rows into a database on a scratch server, as far as that goes.
+
+    Args:
+        source_database: the database's name in the dump.
+        work: a private directory for the decrypted dump.
+    """
+    dump = without_rows(parts.save("dump", work))
     try:
-        complaints = _feed(program, target, script, limits, lambda *_: None)
+        if target.database != source_database:
+            dump = script.moved(dump, target.database, source_database)
+        dump, _disabled = script.tamed(dump, events=False)
+        _feed(program, target, dump, limits, lambda *_: None)
     finally:
-        script.unlink(missing_ok=True)
+        dump.unlink(missing_ok=True)
+
+
+def _load_accounts(parts: PartReader, target: Server, program: Program, work: Path, limits: Limits) -> list[str]:
+    text = parts.save("globals", work)
+    try:
+        complaints = _feed(program, target, text, limits, lambda *_: None)
+    finally:
+        text.unlink(missing_ok=True)
     serious = [each for each in complaints if each.code not in _ACCOUNTS]
     if serious:
         # What the server quotes of these statements may hold a password's hash.
@@ -110,37 +141,17 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     seconds[phase] = round(time.monotonic() - started, 3)
 
 
-def _moved(dump: Path, to: str, origin: str) -> Path:
-    """The dump for a database of another name: nothing in it reaches back to the one it came from.
-
-    The dump client switches the database's character set around routines by its name, and some views name it.
-    """
-    moved = dump.with_name("moved.sql")
-    ours, theirs = identifier(to).encode() + b".", identifier(origin).encode() + b"."
-    with dump.open("rb") as read, moved.open("xb") as written:
-        for line in read:
-            if line.startswith(_VIEW):
-                written.write(line.replace(theirs, ours))
-            elif line.startswith(_COLUMN):
-                # A default that counts on a sequence names the sequence's database.
-                written.write(line.replace(b"nextval(" + theirs, b"nextval(" + ours))
-            elif line.startswith(b"ALTER DATABASE `"):
-                written.write(re.sub(rb"^ALTER DATABASE `(?:[^`]|``)*`", b"ALTER DATABASE", line))
-            elif not line.startswith(_STAYS_AWAY):
-                written.write(line)
-    dump.unlink()
-    return moved
-
-
-def _feed(program: Program, target: Server, script: Path, limits: Limits, progress: Progress) -> list[Complaint]:
+def _feed(program: Program, target: Server, text: Path, limits: Limits, progress: Progress) -> list[Complaint]:
     """Run a script to its end; returns what the server complained about."""
-    size = script.stat().st_size
-    with script.open("rb") as fed, options_for_programs(target) as options:
+    size = text.stat().st_size
+    with text.open("rb") as fed, options_for_programs(target) as options:
         argv: list[str | Path] = [
             program.path, options, "--force", "--batch", "--loose-skip-print-query-on-error",
             "--default-character-set=utf8mb4",
+            # Line ends within routines stay as they are, and nothing but DELIMITER is a command of the client.
+            "--binary-mode",
             "--max-allowed-packet=1G",
-            "--init-command=set session foreign_key_checks = 0, unique_checks = 0",
+            f"--init-command=set session {', '.join([*_CHECKS_OFF, *_key_rules_off(target)])}",
         ]  # fmt: skip
 
         def done() -> int:
@@ -161,6 +172,27 @@ def _feed(program: Program, target: Server, script: Path, limits: Limits, progre
     if completed.status and not found:
         raise RestoreFailed(f"{program.path.name} refused the backup: {completed.stderr[-500:]}")
     return found
+
+
+def _key_rules_off(target: Server) -> list[str]:
+    """What keeps a server from inventing primary keys, or from demanding them, while a dump is loaded."""
+    with session(target, limit=_LIMIT) as opened:
+        return [f"{name} = 0" for name in key_rules(opened) if may_set(opened, name)]
+
+
+def key_rules(opened: Session) -> list[str]:
+    """The settings of this server by which a table without a primary key is refused, or gets one."""
+    found = opened.variables("sql_require_primary_key", "sql_generate_invisible_primary_key")
+    return sorted(name for name, value in found.items() if value == "ON")
+
+
+def may_set(opened: Session, name: str) -> bool:
+    """Whether the account may switch a setting off in its own session."""
+    try:
+        opened.rows(f"set session {name} = 0")
+    except QueryFailed:
+        return False
+    return True
 
 
 def _judged(complaints: Sequence[Complaint], *, ours: bool) -> list[str]:

@@ -13,6 +13,10 @@ _SECTION = re.compile(
     rb"Sequence structure for|Final view structure for view|Dumping events for database|Dumping routines for database)"
     rb" (?:table |sequence )?(.*?)\s*\n"
 )
+# A dump client puts these around the rows of each table.
+_KEYS_OFF, _KEYS_ON = (
+    re.compile(rb"/\*!40000 ALTER TABLE `.*` %s KEYS \*/;" % each) for each in (b"DISABLE", b"ENABLE")
+)
 _OF_DATABASE = (b"Dumping events for database", b"Dumping routines for database")
 
 
@@ -44,6 +48,22 @@ def extract(dump: Path, only: Sequence[str]) -> Path:
     if missing := sorted(wanted - found):
         raise nothing_matches(missing[0].decode(), (name.decode(errors="replace") for name in known), "tables")
     return picked
+
+
+def without_rows(dump: Path) -> Path:
+    """The dump without what fills its tables, in a file of its own; the whole dump is removed."""
+    bare = dump.with_name("definitions.sql")
+    kept = True
+    with dump.open("rb") as read, bare.open("xb") as written:
+        for line in read:
+            if _KEYS_OFF.match(line):
+                kept = False
+            if kept:
+                written.write(line)
+            if _KEYS_ON.match(line):
+                kept = True
+    dump.unlink()
+    return bare
 
 
 def _bare(name: bytes) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from ops_pipelines import redact
-from ops_pipelines.engines.mysql.clients import MARIADB, Program
+from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL, Program
 from ops_pipelines.engines.mysql.connection import Server, identifier, session
 from ops_pipelines.errors import Inconclusive, SourceError
 from ops_pipelines.process import CommandFailed, Limits, Running, run, running
@@ -29,20 +29,50 @@ _DISPOSABLE: Mapping[str, str] = {
     "innodb_flush_log_at_trx_commit": "0", "innodb_doublewrite": "0", "sync_binlog": "0", "skip_log_bin": "1",
     "innodb_flush_method": "nosync", "innodb_stats_persistent": "0", "innodb_stats_auto_recalc": "0",
     "innodb_buffer_pool_dump_at_shutdown": "0", "innodb_buffer_pool_load_at_startup": "0",
-    "innodb_log_file_size": "1G", "innodb_buffer_pool_size": "256M", "innodb_max_dirty_pages_pct": "90",
-    "innodb_autoinc_lock_mode": "2", "aria_checkpoint_interval": "0",
+    "innodb_buffer_pool_size": "256M", "innodb_max_dirty_pages_pct": "90", "innodb_autoinc_lock_mode": "2",
     # A MEMORY table, or an old row format, that the source could hold must not be refused here.
-    "max_heap_table_size": "16G", "innodb_strict_mode": "0", "loose_innodb_read_only_compressed": "0",
+    "max_heap_table_size": "16G", "innodb_strict_mode": "0",
     "log_bin_trust_function_creators": "1", "performance_schema": "0",
+}  # fmt: skip
+_DISPOSABLE_OF: Mapping[str, Mapping[str, str]] = {
+    MARIADB: {
+        "innodb_log_file_size": "1G", "aria_checkpoint_interval": "0", "loose_innodb_read_only_compressed": "0",
+    },
+    # `loose`: a series that does not know the option passes over it.
+    MYSQL: {
+        "loose_innodb_redo_log_capacity": "1G", "loose_gtid_mode": "0", "loose_enforce_gtid_consistency": "0",
+        "loose_restrict_fk_on_non_standard_key": "0", "loose_sql_require_primary_key": "0",
+        "loose_sql_generate_invisible_primary_key": "0", "loose_mysql_native_password": "1",
+        # Not even a statement could start it. MariaDB would not even list events then; there it is off.
+        "event_scheduler": "DISABLED",
+    },
 }  # fmt: skip
 _EVERYWHERE: Mapping[str, str] = {
     "event_scheduler": "0", "local_infile": "0", "max_allowed_packet": "1G", "skip_name_resolve": "1",
     # A container or a small machine often has no room for io_uring's locked memory.
     "innodb_use_native_aio": "0",
+    # MySQL's second protocol would listen on the network and beside our socket.
+    "loose_mysqlx": "0",
 }  # fmt: skip
+# What another product or an older series knew, and a newer MySQL refuses to start with.
+_MODES_GONE = frozenset(
+    [
+        "NO_AUTO_CREATE_USER",
+        "DB2",
+        "MAXDB",
+        "MSSQL",
+        "MYSQL323",
+        "MYSQL40",
+        "ORACLE",
+        "POSTGRESQL",
+        "NO_FIELD_OPTIONS",
+        "NO_KEY_OPTIONS",
+        "NO_TABLE_OPTIONS",
+    ]
+)
 _AS_THE_SOURCE = (
     "sql_mode", "character_set_server", "collation_server", "innodb_page_size", "innodb_default_row_format",
-    "explicit_defaults_for_timestamp",
+    "explicit_defaults_for_timestamp", "partial_revokes",
 )  # fmt: skip
 
 
@@ -56,11 +86,12 @@ def initialise(program: Program, data: Path, settings: Mapping[str, str]) -> Non
     """
     options = [f"--{name}={value}" for name, value in settings.items()]
     if program.product == MARIADB:
-        login = ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        # Without names of hosts: a server that resolves none could not even drop such an account.
+        login = ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
         argv: list[str | Path] = [_installer(program.path), "--no-defaults", *_as_root(), f"--datadir={data}", *login]
     else:
         argv = [program.path, "--no-defaults", *_as_root(), "--initialize-insecure", f"--datadir={data}"]
-    run([*argv, *options], limits=_START)
+    run([*argv, *_messages(program), *options], limits=_START)
 
 
 @contextmanager
@@ -108,7 +139,8 @@ def private_server(
     temporary = directory / "tmp"
     temporary.mkdir(mode=0o700, exist_ok=True)
     argv: list[str | Path] = [
-        program.path, "--no-defaults", *_as_root(), f"--datadir={data}", f"--socket={wire or 'sock'}", *network,
+        program.path, "--no-defaults", *_as_root(), *_messages(program), f"--datadir={data}",
+        f"--socket={wire or 'sock'}", *network,
         f"--pid-file={directory / 'pid'}", f"--init-file={script}", f"--tmpdir={temporary}",
         f"--secure-file-priv={temporary}", f"--log-error={directory / 'log.err'}",
         *(f"--{name}={value}" for name, value in {**_EVERYWHERE, **given}.items()),
@@ -137,10 +169,13 @@ def scratch_server(program: Program, directory: Path, facts: Mapping[str, JsonVa
     theirs = recorded if isinstance(recorded, dict) else {}
     settings = {name: str(theirs[name]) for name in _AS_THE_SOURCE if name in theirs}
     # 2 is a file system's doing that Linux does not have.
+    if program.product == MYSQL and "sql_mode" in settings:
+        modes = settings["sql_mode"].split(",")
+        settings["sql_mode"] = ",".join(mode for mode in modes if mode not in _MODES_GONE)
     settings["lower_case_table_names"] = "1" if str(theirs.get("lower_case_table_names", "0")) != "0" else "0"
     password = redact.register(secrets.token_urlsafe(24))
     user = f"ops_scratch_{secrets.token_hex(3)}"
-    wanted = {**_DISPOSABLE, **settings}
+    wanted = {**_DISPOSABLE, **_DISPOSABLE_OF[program.product], **settings}
     # Nobody needs its pages any more when it ends.
     server = private_server(program, directory, user=user, password=password, settings=wanted, stop=signal.SIGKILL)
     with ExitStack() as started:
@@ -169,6 +204,13 @@ def _as_root() -> list[str]:
     return ["--user=root"] if os.geteuid() == 0 else []
 
 
+def _messages(program: Program) -> list[str]:
+    """Where a MySQL server that was not installed in its usual place finds its error messages."""
+    home = program.path.parent.parent / "share" / "mysql"
+    elsewhere = program.product == MYSQL and (home / "english").is_dir()
+    return [f"--lc-messages-dir={home}"] if elsewhere else []
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -185,11 +227,31 @@ def _login(program: Program, user: str, password: str) -> str:
         lines += [f"create user if not exists {account} identified by {quoted};"]
         lines += [f"alter user {account} identified by {quoted};"]
         lines += [f"grant all privileges on *.* to {account} with grant option;"]
+        lines += _granting_proxies(program, account)
     if user != "root":
-        table = "global_priv" if program.product == MARIADB and program.series >= (10, 4) else "user"
         # The installer leaves these without a password.
-        lines += [f"delete from mysql.{table} where user in ('root', '');", "flush privileges;"]
+        lines += _dropping_the_installers(program)
     return "\n".join(["set sql_mode = '';", *lines]) + "\n"
+
+
+def _granting_proxies(program: Program, account: str) -> list[str]:
+    """Who may grant PROXY is no part of all privileges; the accounts of a source may have it."""
+    if program.product == MYSQL:
+        return [f"grant proxy on ''@'' to {account} with grant option;"]
+    # Nobody at all is logged in here, and MariaDB lets only somebody grant it.
+    user, host = (f"'{part}'" for part in account.replace("`", "").split("@"))
+    return [
+        "replace into mysql.proxies_priv (host, user, proxied_host, proxied_user, with_grant, grantor)"
+        f" values ({host}, {user}, '%', '', 1, '');",
+        "flush privileges;",
+    ]
+
+
+def _dropping_the_installers(program: Program) -> list[str]:
+    if program.product == MYSQL:
+        return ["drop user if exists root@localhost;"]
+    found = "select group_concat(quote(user), '@', quote(host)) from mysql.user where user in ('root', '')"
+    return [f"set @drop = ifnull(concat('drop user ', ({found})), 'do 0');", "execute immediate @drop;"]
 
 
 def _wait_ready(server: Server, process: Running, log: Path) -> None:

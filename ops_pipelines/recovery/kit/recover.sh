@@ -464,8 +464,11 @@ restore_sqlite() {
 # ---- MySQL and MariaDB ----------------------------------------------------------------------------------------------
 
 restore_mysql() {
+  # A dump is read by the client of its own product, whatever that is called here.
   client=mariadb
-  command -v mariadb >/dev/null 2>&1 || client=mysql
+  other=mysql
+  [ "$(fact client_product)" != MySQL ] || { client=mysql; other=mariadb; }
+  command -v "$client" >/dev/null 2>&1 || client=$other
   need "$client"
   [ -n "$login" ] || refuse "--login is not given: name the server to restore into" \
     "an option file with [client], host=, user= and password="
@@ -515,10 +518,13 @@ mysql_definers() {
   done <"$work/definers"
 }
 
-# A dump may name the database it came from: it must not change that one, should it be on this server.
+# A dump may name the database it came from: it must not change that one, should it be on this server. Nor which
+# transactions the server takes for done.
 mysql_here() {
   # shellcheck disable=SC2016  # backquotes are MySQL's here
-  sed -E -e 's/^ALTER DATABASE `([^`]|``)*`/ALTER DATABASE/' -e '/^(USE `|CREATE DATABASE )/d'
+  sed -E -e 's/^ALTER DATABASE `([^`]|``)*`/ALTER DATABASE/' -e '/^(USE `|CREATE DATABASE )/d' \
+    -e '/^SET @@GLOBAL\.GTID_PURGED.*;$/d' -e '/^SET @@GLOBAL\.GTID_PURGED/,/;$/d' \
+    -e '/^SET (@MYSQLDUMP_TEMP_LOG_BIN|@@SESSION\.SQL_LOG_BIN *=)/d'
 }
 
 mysql_ask() { printf '%s\n' "$1" | "$client" "--defaults-extra-file=$login" --default-character-set=utf8mb4 -r -N -B; }

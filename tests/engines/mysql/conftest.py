@@ -1,11 +1,13 @@
 """Fixtures of the MySQL tests: a MariaDB server of our own, and workspaces that protect what it holds."""
 
+import os
 import secrets
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +22,7 @@ from ops_pipelines.engines.mysql.server import private_server
 from ops_pipelines.errors import ToolMissing
 from tests.conftest import PASSWORD, Made, MakeWorkspace
 
+REPOSITORY = Path(__file__).parents[3]
 EVERYTHING = Path(__file__).with_name("everything.sql")
 # An apostrophe in a database's name breaks the dump client itself as soon as there are events.
 NAME = "Every `thing` ünï=çödé"
@@ -34,6 +37,7 @@ class TestServer:
 
     directory: Path
     root: Server
+    bin_dirs: tuple[Path, ...] = ()
 
     def sql(self, *statements: str, database: str = "", parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run statements as superuser, each by itself; the rows of the last."""
@@ -64,33 +68,76 @@ class TestServer:
     def client(self, database: str, script: Path) -> None:
         """Feed a script to the command-line client."""
         with options_for_programs(self.root) as options, script.open("rb") as fed:
-            argv = ["mariadb", options, "--default-character-set=utf8mb4", f"--database={database}"]
+            program = clients.for_restore(self.product, (8, 0), self.bin_dirs)
+            argv = [program.path, options, "--default-character-set=utf8mb4", f"--database={database}"]
             done = subprocess.run(argv, stdin=fed, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode(errors="replace")
+
+    @property
+    def product(self) -> str:
+        """Whose server it is."""
+        return clients.MARIADB if "MariaDB" in str(self.sql("select version()")[0][0]) else clients.MYSQL
+
+    def source(self, **more: Any) -> dict[str, Any]:
+        """What a source on this server has beside its URL."""
+        return {"bin_dirs": [str(each) for each in self.bin_dirs], **more}
 
     def process(self) -> psutil.Process:
         """The server's process."""
         return psutil.Process(int((self.directory / "pid").read_text()))
 
 
+@contextmanager
+def start_server(product: str, oldest: clients.Series, bin_dirs: Sequence[Path] = ()) -> Iterator[TestServer]:
+    """A server of our own with a binary log, for the length of the block; skips the test where there is none."""
+    settings = {
+        "log_bin": "binlog", "server_id": "1", "innodb_flush_log_at_trx_commit": "0", "innodb_doublewrite": "0",
+        "sync_binlog": "0", "log_bin_trust_function_creators": "1",
+    }  # fmt: skip
+    try:
+        program = clients.for_server(product, oldest, bin_dirs)
+    except ToolMissing as error:
+        pytest.skip(error.what)
+    # A socket's path is short: not below pytest's directory.
+    with (
+        tempfile.TemporaryDirectory(prefix="ops-my-") as name,
+        private_server(program, Path(name), user="boss", password=CANARY, settings=settings) as server,
+    ):
+        yield TestServer(Path(name), server, tuple(bin_dirs))
+
+
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[TestServer]:
     """A MariaDB server with a binary log."""
-    found = clients.installed("server")
-    if not found:
-        pytest.skip("no MariaDB server is installed")
-    # A socket's path is short: not below pytest's directory.
-    with tempfile.TemporaryDirectory(prefix="ops-my-") as name:
-        settings = {
-            "log_bin": "binlog", "server_id": "1", "innodb_flush_log_at_trx_commit": "0", "innodb_doublewrite": "0",
-            "sync_binlog": "0", "log_bin_trust_function_creators": "1",
-        }  # fmt: skip
-        try:
-            program = clients.for_server(clients.MARIADB, (10, 3))
-        except ToolMissing as error:
-            pytest.skip(error.what)
-        with private_server(program, Path(name), user="boss", password=CANARY, settings=settings) as server:
-            yield TestServer(Path(name), server)
+    with start_server(clients.MARIADB, (10, 3)) as server:
+        yield server
+
+
+def unpacked(name: str) -> tuple[Path, ...]:
+    """Where the programs of another version are; see `make newer-servers`."""
+    home = Path(os.environ.get("OPS_NEWER") or REPOSITORY / "var/newer").resolve() / name / "usr"
+    return (home / "bin", home / "sbin")
+
+
+@pytest.fixture(scope="session")
+def mysqld() -> Iterator[TestServer]:
+    """A MySQL server, which Debian 12 does not have."""
+    with start_server(clients.MYSQL, (8, 0), unpacked("mysql")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb11() -> Iterator[TestServer]:
+    """A MariaDB server of a newer series."""
+    with start_server(clients.MARIADB, (11, 0), unpacked("mariadb")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["mariadb", "mysqld", "mariadb11"])
+def any_server(request: pytest.FixtureRequest) -> TestServer:
+    """Every server in turn."""
+    server: TestServer = request.getfixturevalue(request.param)
+    return server
 
 
 @pytest.fixture(scope="session")

@@ -77,3 +77,41 @@ def test_a_lent_server_proves_and_a_killed_proof_or_restore_leaves_nothing_for_l
     mariadb.sql("drop table orders", database=to)
     remove(workspace, left)
     assert (databases(mariadb, to), databases(mariadb, name)) == (set(), {name})
+
+
+def test_no_event_runs_in_a_proof_and_nothing_is_left_outside_its_database(
+    mariadb: TestServer, lent: TestServer, protect: Callable[..., Made]
+) -> None:
+    name = mariadb.new_database()
+    mariadb.sql(
+        "create table t (id int primary key)",
+        "insert into t select seq from seq_1_to_500",
+        "create event eats on schedule every 1 second do delete from t limit 100",
+        "create event writes on schedule every 1 second comment 'it''s' do insert into witness.log values (2)",
+        "create event sleeps on schedule every 1 second disable do delete from t",
+        "create definer = nobody_here@localhost view v as select id from t",
+        database=name,
+    )
+    made = protect(mariadb.url(name), copies=[], accounts=True)
+    take_backup(made.workspace, "crm")
+    lent.sql(
+        "create database witness",
+        "create table witness.log (a int)",
+        "create event witness.beats on schedule every 1 second do insert into witness.log values (1)",
+        "set global event_scheduler = on",
+    )
+    accounts = lent.sql("select user, host from mysql.user")
+    grants = lent.sql("select host, db, user from mysql.db")
+    try:
+        wait_until(lambda: bool(lent.sql("select 1 from witness.log where a = 1 limit 1")))
+        workspace = lend(made, lent.url("mysql"))
+        verdict = verify(workspace, newest(workspace))
+        beats = lent.sql("select count(*) from witness.log where a = 1")[0][0]
+        wait_until(lambda: lent.sql("select count(*) from witness.log where a = 1")[0][0] > beats)
+        foreign = lent.sql("select count(*) from witness.log where a = 2")
+    finally:
+        lent.sql("set global event_scheduler = off", "drop database witness")
+    assert (verdict.outcome, verdict.failed) == ("verified", [])
+    assert foreign == [(0,)]
+    assert lent.sql("select user, host from mysql.user") == accounts
+    assert lent.sql("select host, db, user from mysql.db") == grants
