@@ -84,7 +84,10 @@ def initialise(program: Program, data: Path, settings: Mapping[str, str]) -> Non
     Raises:
         CommandFailed: the installer refused.
     """
-    options = [f"--{name}={value}" for name, value in settings.items()]
+    # Not in the system's own: installers name their temporary tables by process, and may see each other there.
+    temporary = data.parent / "tmp"
+    temporary.mkdir(mode=0o700, exist_ok=True)
+    options = [f"--tmpdir={temporary}", *(f"--{name}={value}" for name, value in settings.items())]
     if program.product == MARIADB:
         # Without names of hosts: a server that resolves none could not even drop such an account.
         login = ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
