@@ -86,7 +86,11 @@ class TestServer:
 
 @contextmanager
 def start_server(
-    major: int, directory: Path, settings: Mapping[str, str] | None = None, bin_dirs: Sequence[Path] = ()
+    major: int,
+    directory: Path,
+    settings: Mapping[str, str] | None = None,
+    bin_dirs: Sequence[Path] = (),
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[TestServer]:
     """A server of our own for the length of the block; skips the test where the version is missing."""
     try:
@@ -103,7 +107,7 @@ def start_server(
         argv += ["-c", f"{name}={value}"]
     superuser = Server(f"host={directory} port={port} user=boss dbname=postgres", connect=timedelta(seconds=5))
     server = TestServer(programs, directory, port, superuser.at(password=PASSWORD))
-    with running(argv, limits=_LONG, stdout=2) as process:
+    with running(argv, limits=_LONG, stdout=2, env=env) as process:
         deadline = time.monotonic() + 60
         while True:
             try:

@@ -36,6 +36,13 @@ select format('GRANT %s ON DATABASE :"db" TO %s%s;', x.privilege_type,
   from pg_database d, aclexplode(d.datacl) x
  where d.datname = current_database() and x.grantee <> d.datdba order by 1
 """
+# How money reads depends on the locale, which the restoring server may not have: a dump with any is written in C.
+_MONEY = """
+select exists (select from pg_attribute a join pg_class c on c.oid = a.attrelid
+                where c.oid >= 16384 and a.atttypid in ('money'::regtype, 'money[]'::regtype))
+    or exists (select from pg_type where typbasetype in ('money'::regtype, 'money[]'::regtype))
+    or exists (select from pg_range where rngsubtype = 'money'::regtype)
+"""
 _COMMENT = """
 select format('COMMENT ON DATABASE :"db" IS %L;', shobj_description(oid, 'pg_database'))
   from pg_database where datname = current_database() and shobj_description(oid, 'pg_database') is not null
@@ -64,6 +71,7 @@ def describe(opened: Session) -> dict[str, JsonValue]:
         "owner": str(
             opened.value("select pg_get_userbyid(datdba) from pg_database where datname = current_database()")
         ),
+        **({"lc_monetary": "C"} if opened.value(_MONEY) else {}),
         "bootstrap_user": str(opened.value("select pg_get_userbyid(10)")),
         "unlogged_tables": [
             name
@@ -72,6 +80,13 @@ def describe(opened: Session) -> dict[str, JsonValue]:
             )
         ],
     }
+
+
+def as_dumped(server: Server, facts: Mapping[str, JsonValue]) -> Server:
+    """The same database, for programs that write or read its dump: what the dump's text depends on is set."""
+    if "lc_monetary" not in facts:
+        return server
+    return server.at(options=f"{server.parameters.get('options') or ''} -c lc_monetary={facts['lc_monetary']}".strip())
 
 
 def warnings(facts: Mapping[str, JsonValue]) -> list[str]:

@@ -220,7 +220,7 @@ class PostgresEngine:
         server = Server(target, connect=self._source.limits.connect)
         disposable = targets.is_disposable(server)
         loader = Loader(
-            targets.plain_spoken(server),
+            database.as_dumped(targets.plain_spoken(server), facts),
             clients.for_restore(_major(facts["client_version"]), self._source.bin_dirs),
             self._source.jobs,
             self._limits,
@@ -252,7 +252,7 @@ class PostgresEngine:
     ) -> None:
         """Load everything but rows into a scratch server; see `Reloader.restore_definitions`."""
         loader = Loader(
-            targets.plain_spoken(Server(target, connect=self._source.limits.connect)),
+            database.as_dumped(targets.plain_spoken(Server(target, connect=self._source.limits.connect)), facts),
             clients.for_restore(_major(facts["client_version"]), self._source.bin_dirs),
             jobs=1,
             limits=self._limits,
@@ -294,6 +294,7 @@ class PostgresEngine:
             "directory": ["tar -xf dump.tar", f"pg_restore -d {at} dump"],
             "sql": [f"psql -X -d {at} -f dump.sql"],
         }
+        first += ["export PGOPTIONS='-c lc_monetary=C'"] if "lc_monetary" in facts else []
         return [*first, *load_commands[self._text(facts, "format")], settings]
 
     @staticmethod

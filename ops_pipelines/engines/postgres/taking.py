@@ -116,8 +116,9 @@ class Taking:
 
                 try:
                     dump_data(
-                        self._source, server, self._programs, self._limits, self._sink, snapshot=snapshot,
-                        tables=tables, settle=settle, progress=self._progress, expected_bytes=expected,
+                        self._source, database.as_dumped(server, facts), self._programs, self._limits, self._sink,
+                        snapshot=snapshot, tables=tables, settle=settle, progress=self._progress,
+                        expected_bytes=expected,
                     )  # fmt: skip
                 except process.CommandFailed as error:
                     if last or self._settled or not _met_a_change(error, fingerprint):

@@ -317,6 +317,9 @@ restore_postgres() {
   [ -n "${PGHOST:-}${PGSERVICE:-}" ] || refuse "PGHOST is not set: name the server to restore into" \
     "export PGHOST=... PGPORT=... PGUSER=... PGPASSWORD=..."
   unset PGDATABASE
+  # How money reads depends on the locale: the dump says in which one it was written.
+  money=$(fact lc_monetary) || money=
+  [ -z "$money" ] || export PGOPTIONS="${PGOPTIONS:-} -c lc_monetary=$money"
   target=$(database "$to")
   exists=$(echo "select count(*) from pg_database where datname = :'name'" | ask dbname=postgres) ||
     fail "the server $PGHOST cannot be reached or asked"
