@@ -33,7 +33,14 @@ def of(
     unseen = accounts.KINDS if users is None else ()
     seed = seed if level == "sample" else 0
     return Contents(
-        level=level, dialect=DIALECT, objects=found, tables=tables, migrations=heads.found(), unseen=unseen, seed=seed
+        level=level,
+        dialect=DIALECT,
+        objects=found,
+        tables=tables,
+        migrations=heads.found(),
+        unseen=unseen,
+        gaps=heads.gaps(),
+        seed=seed,
     )
 
 

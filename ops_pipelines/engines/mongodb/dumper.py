@@ -6,7 +6,7 @@ a file's size before its content; the file is packed, fingerprinted and gone whi
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -35,7 +35,6 @@ from ops_pipelines.engines.mongodb.namespaces import (
     DATA,
     METADATA,
     Collection,
-    describe,
     dropped,
     file_stem,
     to_metadata,
@@ -43,12 +42,12 @@ from ops_pipelines.engines.mongodb.namespaces import (
 from ops_pipelines.engines.mongodb.scan import (
     Deadline,
     Size,
-    pin_snapshot,
     raw_batches,
     session_at,
     side_by_side,
     sizes,
 )
+from ops_pipelines.engines.mongodb.settled import at_one_instant, settled
 from ops_pipelines.engines.packing import Member, TarStream
 from ops_pipelines.engines.sampling import new_seed
 from ops_pipelines.errors import SourceError
@@ -57,6 +56,7 @@ from ops_pipelines.streams import Progress
 _SNAPSHOT_GONE = (239, 246)  # SnapshotTooOld, SnapshotUnavailable
 _NOT_FOUND = 26
 _LOOK_EVERY_S = 0.5
+_ROUNDS, _NAMED = 3, 5
 
 
 @dataclass
@@ -72,47 +72,62 @@ class _Read:
 def dump(server: Server, source: MongoDBSource, sink: PartSink, progress: Progress) -> Dumped:
     """Dump the database into one part. Raises SourceError."""
     with connected(server) as database, oplog.opened(database) as happened:
-        collections = existing(database)
+        collections, pinned = at_one_instant(database)
         facts = describe_server(database)
-        pinned = pin_snapshot(database, collections)
         snapshot_at = pinned.as_datetime() if pinned is not None else datetime.now(UTC)
         users, warnings = accounts_wanted(database, source)
         run = _Dump(database, collections, pinned, source, sink.plain_directory(), progress)
-        with run:
-            window: dict[str, JsonValue] = {}
+        window: dict[str, JsonValue] = {}
+        held: list[Collection] = []
 
-            def members() -> Iterator[Member]:
-                name = server.database
-                yield Member(member_name(name, PRELUDE, ""), prelude(str(facts["server_version"])))
-                for stem, documents in (users.files() if users is not None else {}).items():
-                    yield Member(member_name(name, stem, DATA), documents)
-                for each in collections:
-                    yield Member(member_name(name, file_stem(each.name), METADATA), to_metadata(each))
-                for each, path in run.finished():
-                    assert each.data is not None
-                    yield Member(member_name(name, file_stem(each.data), DATA), path)
-                _check_still_there(database, collections)
-                if pinned is None or run.read.torn:
-                    yield from _oplog(database, happened, sink.plain_directory(), run.deadline, window, warnings)
+        def members() -> Iterator[Member]:
+            name = server.database
+            yield Member(member_name(name, PRELUDE, ""), prelude(str(facts["server_version"])))
+            for stem, documents in (users.files() if users is not None else {}).items():
+                yield Member(member_name(name, stem, DATA), documents)
+            # Definitions after the documents: only then is it known which of them fit.
+            yield from run.packed(name)
+            held.extend((yield from _together(database, run, collections, name, warnings)))
+            for each in held:
+                yield Member(member_name(name, file_stem(each.name), METADATA), to_metadata(each))
+            if pinned is None or run.read.torn:
+                yield from _oplog(database, happened, sink.plain_directory(), run.deadline, window, warnings)
 
-            sink.stream(PART, "dump", TarStream(members()))
+        sink.stream(PART, "dump", TarStream(members()))
     facts |= {"database": server.database, "tool": "builtin", "accounts": users is not None, **window}
     facts["snapshot"] = None if pinned is None or run.read.torn else oplog.as_fact(pinned)
-    held = contents.of(source.fingerprint, collections, run.read.tables, users, run.seed, run.read.heads)
-    return Dumped(snapshot_at=snapshot_at, contents=held, facts=facts, warnings=[*warnings, *_torn(run.read, pinned)])
+    found = contents.of(source.fingerprint, held, run.read.tables, users, run.seed, run.read.heads)
+    return Dumped(snapshot_at=snapshot_at, contents=found, facts=facts, warnings=[*warnings, *_torn(run.read, pinned)])
 
 
-def existing(database: "Database[Document]") -> list[Collection]:
-    """What the database consists of. Raises SourceError when there is no such database."""
-    collections = describe(database)
-    if not collections:
-        raise SourceError(
-            f"the database {database.name} does not exist",
-            why="the server lists no collection of it: mongodump would report success and write nothing",
-            safe="earlier backups are untouched",
-            next="check the database's name in the source's url (and the user's rights), then: ops backup",
-        )
-    return collections
+def _together(
+    database: "Database[Document]", run: "_Dump", read: list[Collection], name: str, warnings: list[str]
+) -> Generator[Member, None, list[Collection]]:
+    """The definitions that fit what was read; collections that came to be meanwhile are read as well.
+
+    Without a snapshot documents may have moved into a new collection before their own was read. Raises SourceError.
+    """
+    seen, fresh = read, list[Collection]()
+    for _round in range(_ROUNDS):
+        fixed = () if run.pinned is None else {each.name for each in read} - set(run.read.torn)
+        found = settled(database, seen, at_instant=fixed)
+        warnings += [
+            f"made, dropped or changed while the dump ran, and not in it: {_few(names)} of {collection}"
+            for collection, names in found.left_out.items()
+        ]
+        seen, fresh = found.kept, found.new if run.pinned is None else []
+        if not fresh:
+            return seen
+        yield from run.more(fresh).packed(name)
+        seen = [*seen, *fresh]
+    found = settled(database, seen)
+    if found.new:
+        warnings.append(f"made while the dump ran, and not in it: {_few([each.name for each in found.new])}")
+    return found.kept
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def describe_server(database: "Database[Document]") -> dict[str, JsonValue]:
@@ -149,8 +164,8 @@ class _Dump:
         spool: Path,
         progress: Progress,
     ) -> None:
-        self._database, self._pinned, self._spool, self._progress = database, pinned, spool, progress
-        self._level, self._jobs = source.fingerprint, source.jobs
+        self._database, self.pinned, self._spool, self._progress = database, pinned, spool, progress
+        self._source, self._level, self._jobs = source, source.fingerprint, source.jobs
         self._with_data = [each for each in collections if each.data is not None]
         self._done: queue.SimpleQueue[tuple[Collection, Path]] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -163,6 +178,19 @@ class _Dump:
         self._rows: dict[str, int] = {}
         self._readers = threading.Thread(target=self._read_all)
 
+    def more(self, collections: list[Collection]) -> "_Dump":
+        """The same for further collections; what is found about them is found here."""
+        further = _Dump(self._database, collections, self.pinned, self._source, self._spool, self._progress)
+        further.deadline, further.read, further.seed = self.deadline, self.read, self.seed
+        return further
+
+    def packed(self, database: str) -> Iterator[Member]:
+        """The documents of every collection, as files to be packed. Raises what a reader raised."""
+        with self:
+            for each, path in self._finished():
+                assert each.data is not None
+                yield Member(member_name(database, file_stem(each.data), DATA), path)
+
     def __enter__(self) -> None:
         self._sizes = sizes(self._database, self._with_data)
         # The stand-in counts by reading everything, and holds a cursor's whole result: none of its ends early.
@@ -173,11 +201,12 @@ class _Dump:
         self._with_data.sort(key=lambda each: -self._sizes[each.name].all_bytes)
         self._readers.start()
 
-    def __exit__(self, *_exception: object) -> None:
-        self.deadline.stop()
+    def __exit__(self, exception_type: type[BaseException] | None, *_exception: object) -> None:
+        if exception_type is not None:
+            self.deadline.stop()
         self._readers.join()
 
-    def finished(self) -> Iterator[tuple[Collection, Path]]:
+    def _finished(self) -> Iterator[tuple[Collection, Path]]:
         """Collections as they are finished, each in a file. Raises what its reader raised."""
         for _each in self._with_data:
             while True:
@@ -203,7 +232,7 @@ class _Dump:
             self._failure = error
 
     def _read_one(self, collection: Collection) -> None:
-        at = self._pinned if self._pinned is not None and collection.name not in self.read.torn else None
+        at = self.pinned if self.pinned is not None and collection.name not in self.read.torn else None
         path = self._spool / f"{self._with_data.index(collection)}{DATA}"
         try:
             facts = self._copy(collection, path, at)
@@ -259,14 +288,6 @@ class _Dump:
         with session_at(self._database, at) as session:
             counted = list(self._database[collection.data].aggregate([{"$count": "n"}], session=session))
         return int(counted[0]["n"]) if counted else 0
-
-
-def _check_still_there(database: "Database[Document]", collections: list[Collection]) -> None:
-    """Every collection is the one that it was. Raises SourceError."""
-    now = {each["name"]: bytes(each.get("info", {}).get("uuid", b"")).hex() for each in database.list_collections()}
-    for each in collections:
-        if each.name not in now or (each.uuid and now[each.name] != each.uuid):
-            raise dropped(each.name)
 
 
 def _oplog(

@@ -34,14 +34,14 @@ from ops_pipelines.engines.base import (
     Restored,
     RestoreFailed,
 )
-from ops_pipelines.engines.mongodb import archive, assertions, contents, dumper, folder, server, tools
+from ops_pipelines.engines.mongodb import archive, assertions, contents, dumper, folder, server, settled, tools
 from ops_pipelines.engines.mongodb.accounts import Accounts
 from ops_pipelines.engines.mongodb.accounts_loader import drop_accounts, load_accounts
 from ops_pipelines.engines.mongodb.connection import Document, Server, connected, is_name, place_of, same_database
 from ops_pipelines.engines.mongodb.documents import TornDocument
 from ops_pipelines.engines.mongodb.layout import PART, ROOT, read_layout
 from ops_pipelines.engines.mongodb.loader import load
-from ops_pipelines.engines.mongodb.namespaces import DATA, describe, names_of
+from ops_pipelines.engines.mongodb.namespaces import DATA, describe, dropped, names_of
 from ops_pipelines.engines.mongodb.scan import Deadline
 from ops_pipelines.engines.places import Place
 from ops_pipelines.engines.selection import pick_names
@@ -69,7 +69,7 @@ class MongoDBEngine:
     def probe(self) -> Probe:
         """Reach the source and look. Raises SourceError."""
         with connected(self.server()) as database:
-            dumper.existing(database)
+            settled.existing(database)
             size = int(database.command("dbStats").get("dataSize", 0))
             return Probe(server_version=str(dumper.describe_server(database)["server_version"]), size_bytes=size)
 
@@ -86,7 +86,7 @@ class MongoDBEngine:
     def _dump_with_mongodump(self, sink: PartSink) -> Dumped:
         program, source = tools.require("mongodump", self._source.bin_dirs), self.server()
         with connected(source) as database:
-            expected = {each.name for each in dumper.existing(database)}
+            expected = settled.existing(database)
             facts = dumper.describe_server(database)
             accounts, warnings = dumper.accounts_wanted(database, self._source)
         snapshot_at = datetime.now(UTC)
@@ -97,8 +97,14 @@ class MongoDBEngine:
         for stem, documents in (accounts.files() if accounts is not None else {}).items():
             (out / source.database / f"{stem}{DATA}").write_bytes(documents)
         packed = folder.pack(out, source.database, sink, level=self._source.fingerprint)
-        if lost := sorted(expected - packed.names):
+        if lost := sorted({each.name for each in expected} - packed.names):
             raise self._incomplete(f"nothing of {', '.join(lost[:5])}")
+        with connected(source) as database:
+            found = settled.settled(database, expected)
+        if found.left_out:
+            # It wrote definitions before documents: what it read may be what one of them refuses.
+            raise dropped(next(iter(found.left_out)))
+        warnings += [f"made while the dump ran: {each.name}" for each in found.new if each.name not in packed.names]
         facts |= {"database": source.database, "tool": "mongodump", "accounts": packed.accounts, "snapshot": None}
         warning = "the dump is not of one instant: mongodump reads each collection when its turn comes"
         return Dumped(snapshot_at, packed.contents, facts, warnings=[warning, *warnings, *packed.warnings])

@@ -9,7 +9,7 @@ from pymongo.errors import OperationFailure
 from ops_pipelines.clock import UTC
 from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines.examiner import Lack
-from ops_pipelines.engines.mongodb import dumper, server, tools
+from ops_pipelines.engines.mongodb import dumper, server, settled, tools
 from ops_pipelines.engines.mongodb.connection import Document, Server, connected
 
 _NAMED = 3
@@ -44,7 +44,7 @@ class MongoDBExaminer:
         with connected(source) as database:
             user = self._user(database.command("connectionStatus"))
             try:
-                unread = [each.name for each in dumper.existing(database) if not _readable(database, each.data)]
+                unread = [each.name for each in settled.existing(database) if not _readable(database, each.data)]
             except OperationFailure as error:
                 if error.code != _FORBIDDEN:
                     raise

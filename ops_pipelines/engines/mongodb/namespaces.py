@@ -95,9 +95,13 @@ def _collection(database: "Database[Document]", info: Document, names: set[str])
 _ORDERED: Any = RAW_SAFE.with_options(document_class=SON)
 
 
-def dropped(name: str) -> SourceError:
+class CollectionGone(SourceError):
+    """A collection vanished while it was read."""
+
+
+def dropped(name: str) -> CollectionGone:
     """The error for a collection that vanished while it was read."""
-    return SourceError(
+    return CollectionGone(
         f"the collection {name} was dropped, renamed or replaced while the dump read it",
         why="a dump without it, or with half of it, would not be the database at any time",
         safe="it was thrown away; earlier backups are untouched",

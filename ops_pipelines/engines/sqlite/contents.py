@@ -2,16 +2,18 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
 from ops_pipelines.engines import definition, migrations
 from ops_pipelines.engines.base import Contents, Level, TableFacts
-from ops_pipelines.engines.sqlite.databases import opened
+from ops_pipelines.engines.sqlite.databases import is_lack, lack, opened
+from ops_pipelines.proof import Gap
 
 DIALECT = "sqlite 2"
 _MODULUS = 1 << 128
+_COMPUTED = 2  # of table_xinfo's `hidden`: a generated column that is not stored
 _SETTINGS = ("application_id", "user_version", "encoding", "page_size", "auto_vacuum")
 
 
@@ -33,12 +35,22 @@ def merged(found: Iterable[Contents], level: Level) -> Contents:
     tables: dict[str, TableFacts] = {}
     counters: dict[str, int] = {}
     heads: dict[str, str] = {}
+    gaps: list[Gap] = []
     for each in found:
         objects |= each.objects
         tables |= each.tables
         counters |= each.counters
         heads |= each.migrations
-    return Contents(level=level, dialect=DIALECT, objects=objects, tables=tables, counters=counters, migrations=heads)
+        gaps += each.gaps
+    return Contents(
+        level=level,
+        dialect=DIALECT,
+        objects=objects,
+        tables=tables,
+        counters=counters,
+        migrations=heads,
+        gaps=tuple(gaps),
+    )
 
 
 def level_of(wanted: Level) -> Level:
@@ -65,28 +77,47 @@ def _described(name: str, database: sqlite3.Connection, level: Level) -> Content
     settings = [(each, database.execute(f"pragma {each}").fetchone()[0]) for each in _SETTINGS]
     objects = {f"settings in {name}": definition.written(settings)}
     tables, counters, heads = {}, {}, {}
+    gaps: list[Gap] = []
     for kind, each, table, sql in database.execute("select type, name, tbl_name, sql from sqlite_master order by 2"):
         objects[f"{kind} {each} in {name}"] = definition.written([("table", table), ("sql", sql)])
         # A virtual table keeps what it holds in other tables, or nowhere.
         if kind == "table" and not (sql or "").lower().startswith("create virtual table"):
-            tables[f"{each} in {name}"] = _rows(database, each, level)
+            try:
+                tables[f"{each} in {name}"] = _rows(database, each, level)
+            except sqlite3.OperationalError as error:
+                if not is_lack(error):
+                    raise
+                gaps.append(Gap(what=f"rows of {each} in {name}", why=lack(error)))
     if f"sqlite_sequence in {name}" in tables:
         rows = database.execute("select name, seq from sqlite_sequence where seq is not null")
         counters = {f"{each} in {name}": int(seq) for each, seq in rows}
     for tool, query in migrations.recognised(_quoted(each.rpartition(" in /")[0]) for each in tables):
         if (head := _head(database, query)) is not None:
             heads[f"{tool} in {name}"] = head
-    return Contents(level=level, objects=objects, tables=tables, counters=counters, migrations=heads)
+    return Contents(level=level, objects=objects, tables=tables, counters=counters, migrations=heads, gaps=tuple(gaps))
 
 
 def _rows(database: sqlite3.Connection, table: str, level: Level) -> TableFacts:
     if level == "counts":
         return TableFacts(rows=database.execute(f"select count(*) from {_quoted(table)}").fetchone()[0])
     rows = total = 0
-    for row in database.execute(f"select * from {_quoted(table)}"):
+    for row in _read(database, table):
         rows += 1
         total += int.from_bytes(hashlib.blake2b(repr(row).encode(), digest_size=16).digest(), "big")
     return TableFacts(rows=rows, digest=f"{total % _MODULUS:032x}")
+
+
+def _read(database: sqlite3.Connection, table: str) -> Iterator[tuple[object, ...]]:
+    """The rows of a table; without columns that are computed while they are read by a function that we do not have."""
+    try:
+        yield from database.execute(f"select * from {_quoted(table)}")
+    except sqlite3.OperationalError as error:
+        if not is_lack(error):
+            raise
+        kept = [
+            _quoted(row[1]) for row in database.execute(f"pragma table_xinfo({_quoted(table)})") if row[6] != _COMPUTED
+        ]
+        yield from database.execute(f"select {', '.join(kept)} from {_quoted(table)}")
 
 
 def _head(database: sqlite3.Connection, query: str) -> str | None:

@@ -38,6 +38,7 @@ from ops_pipelines.engines.packing import Member, TarStream
 from ops_pipelines.engines.selection import pick_names
 from ops_pipelines.engines.sqlite import contents, databases
 from ops_pipelines.errors import CorruptCopy, Inconclusive, SafetyRefusal, SourceError
+from ops_pipelines.proof import Gap
 from ops_pipelines.streams import Progress, silent
 
 PART = "dump.tar"
@@ -182,8 +183,13 @@ class SQLiteEngine:
     def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
         """Every page, index and reference is whole; see `Engine.assertions`."""
         found = _in_folder(target)
-        broken = {name: said for name, path in found.items() if (said := _integrity(path))}
-        detail = _some(f"{name}: {said}" for name, said in broken.items()) or f"{len(found)} databases are whole"
+        checked = {name: databases.check(path) for name, path in found.items()}
+        broken = {name: each.damage for name, each in checked.items() if each.damage}
+        aside = _some(f"{table} in {name}" for name, each in checked.items() for table in each.unchecked)
+        whole = f"{len(found)} databases are whole" + (
+            f", as far as they could be looked into: not {aside}" if aside else ""
+        )
+        detail = _some(f"{name}: {said}" for name, said in broken.items()) or whole
         yield Finding("integrity", passed=not broken, detail=detail)
         orphans = {name: lost for name, path in found.items() if name not in broken and (lost := _orphans(path))}
         detail = _some(f"{name}: {lost}" for name, lost in orphans.items()) or "none"
@@ -308,9 +314,14 @@ class _Dump:
                     self._vanished.append(str(path))
                     continue
                 self._refuse(path, str(error))
-            if damage := _integrity(copied):
-                self._refuse(path, damage)
-            self.taken.append(contents.take({str(path): copied}, self._level))
+            checked = databases.check(copied)
+            if checked.damage:
+                self._refuse(path, checked.damage)
+            held = contents.take({str(path): copied}, self._level)
+            unchecked = [
+                Gap(what=f"indexes of {table} in {path}", why=why) for table, why in sorted(checked.unchecked.items())
+            ]
+            self.taken.append(held.model_copy(update={"gaps": (*held.gaps, *unchecked)}))
             self.size_bytes += copied.stat().st_size
             progress("dump", self.size_bytes, expected)
             yield Member(str(path).lstrip("/"), copied, mode)
@@ -342,16 +353,6 @@ def _unpack(packed: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> N
     with path.open("xb") as written:
         shutil.copyfileobj(content, written)
     path.chmod(member.mode & 0o777)
-
-
-def _integrity(path: Path) -> str:
-    """The first thing that is wrong with a database nobody writes to; empty when it is whole."""
-    try:
-        with closing(databases.opened(path)) as database:
-            said = str(database.execute("pragma integrity_check(1)").fetchone()[0])
-    except sqlite3.Error as error:
-        return str(error)
-    return "" if said == "ok" else said
 
 
 def _orphans(path: Path) -> str:

@@ -206,3 +206,44 @@ def test_recover_sh_brings_it_back_without_us(house: House, tmp_path: Path) -> N
     done = subprocess.run(["sh", str(SCRIPT), *words], capture_output=True, text=True, check=False)
     assert (done.returncode, point.id in done.stdout) == (0, True), done.stderr
     assert rows(Path(f"{tmp_path}/by hand{path}"), "select name from people where id = 1") == [("Ada",)]
+
+
+OWN = {
+    "a collation": "create table t (a text collate icu, b); create index i on t (a); insert into t values ('x', 1)",
+    "a computed column": "create table t (a, s text as (slug(a)) virtual); insert into t (a) values ('A')",
+    "an index on a function": "create table t (a); create index i on t (slug(a)); insert into t values ('A'), ('B')",
+    "a check": "create table t (a text check (slug(a) <> '')); insert into t values ('A')",
+    "a view of nothing": "create view v as select * from nowhere; create table t (a); insert into t values (1)",
+}
+
+
+@pytest.mark.parametrize("what", OWN)
+def test_what_an_application_brings_along_costs_no_backup(what: str, house: House) -> None:
+    path = house.data / "app.db"
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as opened:
+        opened.create_collation("icu", lambda one, other: (one > other) - (one < other))
+        opened.create_function("slug", 1, str.lower, deterministic=True)
+        opened.executescript(f"{OWN[what]}; create table fine (a); insert into fine values (1);")
+    point, verdict = house.proved(house.configure())
+    assert verdict.outcome == "verified"
+    assert any("indexes of t in" in gap.what for gap in verdict.gaps) is (what not in ("a view of nothing", "a check"))
+    assert point.manifest.contents.tables == 2
+
+
+def test_damage_beside_what_an_application_brings_along_is_still_damage(house: House) -> None:
+    path = house.data / "app.db"
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as opened:
+        opened.create_collation("icu", lambda one, other: (one > other) - (one < other))
+        opened.executescript(OWN["a collation"])
+        opened.executescript("create table fine (a, b); create index j on fine (b);")
+        opened.executemany("insert into fine values (?, ?)", [(i, "x" * 50) for i in range(2000)])
+        opened.commit()
+        [(root,)] = opened.execute("select rootpage from sqlite_master where name = 'fine'")
+        [(size,)] = opened.execute("pragma page_size")
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size + 8)
+        file.write(b"\xff" * 40)
+    with pytest.raises(SourceError, match="cannot be backed up"):
+        take_backup(house.configure(), "app")
