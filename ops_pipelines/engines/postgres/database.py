@@ -53,6 +53,13 @@ select 'DROP SCHEMA IF EXISTS public;' where not exists (select from pg_namespac
 select 'DROP EXTENSION IF EXISTS plpgsql;' where not exists (select from pg_extension where extname = 'plpgsql')
 """
 
+# Whoever restores may have these set otherwise, and would store other values.
+_HOW_IT_IS_READ = (
+    "SET standard_conforming_strings = on;",
+    "SET quote_all_identifiers = off;",
+    "SET default_transaction_read_only = off;",
+)
+
 
 def describe(opened: Session) -> dict[str, JsonValue]:
     """What a restore must know about the database and its server."""
@@ -105,7 +112,7 @@ def settings_script(opened: Session) -> bytes:
     others = [line for line in statements if not line.startswith("GRANT")]
     header = "-- Settings, privileges and comment of the database. Run: psql -X -v db=NAME -d NAME -f database.sql"
     encoding = f"SET client_encoding = '{'UTF8' if opened.codec == 'utf-8' else 'SQL_ASCII'}';"
-    return ("\n".join([header, encoding, *others, *revoked, *granted]) + "\n").encode(opened.codec)
+    return ("\n".join([header, encoding, *_HOW_IT_IS_READ, *others, *revoked, *granted]) + "\n").encode(opened.codec)
 
 
 def same(one: Server, other: Server) -> bool:
