@@ -50,6 +50,7 @@ test: newer-servers field-applications ## everything installed, every test
 
 field: newer-servers field-applications ## databases of other people's installers, 1,000 random schemas for each engine
 	OPS_FIELD_SCHEMAS=1000 $(BIN)/python -m pytest --numprocesses $(WORKERS) --timeout 7200 tests/field
+	OPS_FIELD_MUTATIONS=6 OPS_WRITE_MUTATIONS=1 $(BIN)/python -m pytest --timeout 7200 tests/oracle/test_mutations.py
 
 field-applications: var/field/.venv ## what those installers are, in var/field and from Debian
 	@tools/debian_packages.sh $(FIELD_PACKAGES)

@@ -116,6 +116,20 @@ def test_what_reads_differently_after_one_reload_is_verified_and_restored(
     assert difference == ""
 
 
+@pytest.mark.parametrize("form", ["directory", "sql"])
+def test_a_restore_compares_by_effect_from_any_format(
+    pg18: TestServer, form: str, make_workspace: MakeWorkspace
+) -> None:
+    name = pg18.new_database()
+    pg18.sql(*_TABLES, _KINDS["check"], _KINDS["view"].replace("target", "seen"), database=name)
+    workspace = make_workspace(pg18.url(name), copies=[], format=form).workspace
+    take_backup(workspace, "crm")
+    point = workspace.catalogue("crm").newest
+    assert point is not None
+    recovered = restore_to(workspace, point, f"{name}_back")
+    assert [check.detail for check in recovered.checks if not check.passed and not check.attention] == []
+
+
 def test_every_kind_reads_differently_after_one_reload_and_is_no_difference(pg: TestServer, tmp_path: Path) -> None:
     source = _database(pg)
     restored = _reloaded(pg, source, tmp_path / "dump.sql")

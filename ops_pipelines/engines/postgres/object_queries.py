@@ -82,10 +82,12 @@ select format('%s.%I', coalesce(nullif(k.conrelid, 0)::regclass::text, k.contypi
        k.contype as kind, pg_get_constraintdef(k.oid) as definition, k.convalidated as validated,
        {comment("k.oid", "pg_constraint")}
   from pg_constraint k join pg_namespace n on n.oid = k.connamespace
- where k.contype <> 't' and k.conparentid = 0 and not (k.contype = 'n' and k.coninhcount > 0)
+ where k.contype <> 't' and (k.conparentid = 0 and not (k.contype = 'n' and k.coninhcount > 0)
    and not exists (select from pg_constraint p
                      join pg_inherits i on i.inhparent = p.conrelid and i.inhrelid = k.conrelid
                     where p.conname = k.conname and p.contype = k.contype)
+   -- What a partition has from its parent is told with the parent, but for a comment of its own.
+   or k.contype in ('n', 'p', 'u', 'x') and obj_description(k.oid, 'pg_constraint') is not null)
    and {ours("coalesce(nullif(k.conrelid, 0), k.contypid)", "pg_class")} and {ours("k.contypid", "pg_type")}
 """
 _INDEXES = f"""

@@ -213,8 +213,12 @@ _OTHERS: Sequence[str] = (
 _ROLE = "case r.oid when 10 then '(bootstrap)' else r.rolname end"
 
 
-def _changed_privileges(word: str, catalog: str, column: str, kind: str, owner: str, name: str, where: str) -> str:
-    """Privileges of objects of the server and of extensions that are not as they came: a dump has the difference."""
+def _changed_privileges(word: str, catalog: str, column: str, kind: str, owner: str, name: str, ours: str) -> str:
+    """Privileges of objects of the server and of extensions that are not as they came: a dump has the difference.
+
+    Args:
+        ours: a condition for those of the server. No dump has those of information_schema.
+    """
 
     def told(source: str) -> str:
         return granted(f"coalesce({source}, acldefault('{kind}', o.{owner}))", _ROLE)
@@ -224,19 +228,38 @@ select '{word} ' || {name} as name, {told(f"o.{column}")} as privileges
   from {catalog} o left join pg_init_privs p
        on p.objoid = o.oid and p.classoid = '{catalog}'::regclass and p.objsubid = 0
  where (o.{column} is not null or p.initprivs is not null)
-   and (o.oid < 16384 or exists (select from pg_depend e where e.objid = o.oid
-                    and e.classid = '{catalog}'::regclass and e.deptype = 'e')) {where}
+   and (o.oid < 16384 and {ours} or exists (select from pg_depend e where e.objid = o.oid
+                    and e.classid = '{catalog}'::regclass and e.deptype = 'e'))
    and {told(f"o.{column}")} is distinct from {told("p.initprivs")}
 """
 
 
+_SYSTEM_COLUMNS = f"""
+select format('column %s.%I', a.attrelid::regclass, a.attname) as name, {granted("a.attacl", _ROLE)} as privileges
+  from pg_attribute a join pg_class c on c.oid = a.attrelid
+  left join pg_init_privs p on p.objoid = a.attrelid and p.classoid = 'pg_class'::regclass and p.objsubid = a.attnum
+ where (a.attacl is not null or p.initprivs is not null)
+   and (c.oid < 16384 and c.relnamespace = 'pg_catalog'::regnamespace
+        or exists (select from pg_depend e where e.objid = c.oid
+                    and e.classid = 'pg_class'::regclass and e.deptype = 'e'))
+   and {granted("a.attacl", _ROLE)} is distinct from {granted("p.initprivs", _ROLE)}
+"""
+
+_IN_CATALOG = "o.{} = 'pg_catalog'::regnamespace"
 _SYSTEM_PRIVILEGES: Sequence[str] = (
-    _changed_privileges("function", "pg_proc", "proacl", "f", "proowner", "o.oid::regprocedure", ""),
-    _changed_privileges("relation", "pg_class", "relacl", "r", "relowner", "o.oid::regclass", "and o.relkind <> 'S'"),
-    _changed_privileges("language", "pg_language", "lanacl", "l", "lanowner", "quote_ident(o.lanname)", ""),
-    _changed_privileges("type", "pg_type", "typacl", "T", "typowner", "o.oid::regtype", ""),
     _changed_privileges(
-        "schema", "pg_namespace", "nspacl", "n", "nspowner", "quote_ident(o.nspname)", "and o.nspname <> 'public'"
+        "function", "pg_proc", "proacl", "f", "proowner", "o.oid::regprocedure", _IN_CATALOG.format("pronamespace")
+    ),
+    _changed_privileges(
+        "relation", "pg_class", "relacl", "r", "relowner", "o.oid::regclass", _IN_CATALOG.format("relnamespace")
+    ).replace("\n where (", "\n where o.relkind <> 'S' and ("),
+    _SYSTEM_COLUMNS,
+    _changed_privileges("language", "pg_language", "lanacl", "l", "lanowner", "quote_ident(o.lanname)", "true"),
+    _changed_privileges(
+        "type", "pg_type", "typacl", "T", "typowner", "o.oid::regtype", _IN_CATALOG.format("typnamespace")
+    ),
+    _changed_privileges(
+        "schema", "pg_namespace", "nspacl", "n", "nspowner", "quote_ident(o.nspname)", "o.nspname = 'pg_catalog'"
     ),
 )
 
