@@ -252,7 +252,7 @@ def test_an_account_that_may_not_lock_is_told_and_nothing_is_claimed(
     workspace = protect(account.at(big).url(), copies=[]).workspace
     manifest = take_backup(workspace, "crm")
     assert manifest.contents.level == "off"
-    assert any("RELOAD" in gap.cure for gap in manifest.gaps), manifest.gaps
+    assert any("RELOAD" in gap.cure for gap in manifest.contents.gaps), manifest.contents.gaps
 
 
 def test_an_account_that_is_shown_no_routines_is_told_that_they_are_not_in_the_dump(
@@ -261,9 +261,9 @@ def test_an_account_that_is_shown_no_routines_is_told_that_they_are_not_in_the_d
     account = mariadb.account(f"select, show view, trigger, event, lock tables on {big}.*")
     workspace = protect(account.at(big).url(), copies=[]).workspace
     told = "procedures and functions"
-    assert [each for each in take_backup(workspace, "crm").gaps if told in each.what]
+    assert [each for each in take_backup(workspace, "crm").contents.gaps if told in each.what]
     mariadb.sql(f"grant select on mysql.proc to {account.user}@localhost")
-    assert not [each for each in take_backup(workspace, "crm").gaps if told in each.what]
+    assert not [each for each in take_backup(workspace, "crm").contents.gaps if told in each.what]
 
 
 def test_the_source_is_known_by_name_and_url_and_nothing_else_is_taken_for_it(
