@@ -51,7 +51,7 @@ class Case:
     """A corruption of one engine's backup.
 
     Attributes:
-        engine: `postgres`, `mysql`, `mongodb` or `files`.
+        engine: `postgres`, `mysql` (MariaDB), `mysqld`, `mongodb` or `files`.
         where: what is corrupted: the stored bytes, what comes back, or the source and its dump.
         corruption: its name, the same for every engine that has it.
         acts: the damage, in one or several variants that must all end alike.

@@ -8,7 +8,7 @@ import pytest
 
 from ops_pipelines.recovery.verify import verify
 from tests.engines.mongodb.conftest import mongo  # noqa: F401 (a fixture)
-from tests.engines.mysql.conftest import mariadb  # noqa: F401 (a fixture)
+from tests.engines.mysql.conftest import mariadb, mysqld  # noqa: F401 (fixtures)
 from tests.matrix import files, mongodb, mysql, postgres
 from tests.matrix.rig import Rig, opened
 
@@ -47,8 +47,16 @@ def postgres_rig(_place: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
 def mysql_rig(_place: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
     """MariaDB."""
     server = request.getfixturevalue("mariadb")
-    with mysql.scratch_databases(_made(_place / "my")) as scratch:
+    with mysql.scratch_databases(_made(_place / "my"), server) as scratch:
         yield _proved(mysql.build(_made(_place / "mysql"), server, scratch))
+
+
+@pytest.fixture(scope="session")
+def mysqld_rig(_place: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    """MySQL."""
+    server = request.getfixturevalue("mysqld")
+    with mysql.scratch_databases(_made(_place / "md"), server) as scratch:
+        yield _proved(mysql.build(_made(_place / "mysqld"), server, scratch))
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
-"""MariaDB: what a broken dump or restore loses, and what a source or its dump program does wrong."""
+"""MariaDB and MySQL: what a broken dump or restore loses, and what a source or its dump program does wrong."""
 
+import re
 import secrets
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ops_pipelines.engines.mysql import clients, database
+from ops_pipelines.engines.mysql.clients import MARIADB
 from ops_pipelines.engines.mysql.connection import identifier, parse, session
 from ops_pipelines.engines.mysql.server import scratch_server
 from tests.engines.mysql.conftest import TestServer
@@ -48,12 +49,32 @@ update prices set price = 11 where id = 1;
 insert into alembic_version values ('9f3c1a');
 select setval(numbers, 700)
 """
+_CRM_OF_MYSQL = _CRM.replace(" with system versioning", "").replace("create sequence numbers start with 500;\n", "")
 _LATER = (
     "insert into companies (name) select concat('Later ', seq) from seq_1_to_40",
     "alter table contacts add phone text",
     "update alembic_version set version_num = 'a07b2e'",
     "select setval(numbers, 9000)",
 )
+
+
+def _rows(first: int, last: int) -> str:
+    """The numbers from one to another, for a server without a sequence engine."""
+    return (
+        f"(with recursive s (seq) as (select {first} union all select seq + 1 from s where seq < {last})"
+        " select seq from s) as numbered"
+    )
+
+
+def _for_mysql(*statements: str) -> tuple[str, ...]:
+    """The same statements as MySQL understands them; those about sequences and versions are left out."""
+    kept = [each for each in statements if "setval(" not in each and "price = 11" not in each]
+    return tuple(
+        re.sub(r"seq_(\d+)_to_(\d+)", lambda found: _rows(int(found[1]), int(found[2])), each)
+        .replace("md5(rand())", "left(sha2(rand(), 256), 32)")
+        .replace("seq / 7.0", "seq / 7e0")
+        for each in kept
+    )
 
 
 @dataclass(frozen=True)
@@ -65,9 +86,9 @@ class Given:
 
 
 @contextmanager
-def scratch_databases(directory: Path) -> Iterator[Scratch]:
+def scratch_databases(directory: Path, server: TestServer) -> Iterator[Scratch]:
     """Empty databases on one scratch server, started as a verification starts its own."""
-    program = clients.for_server(clients.MARIADB, (10, 3))
+    program = clients.for_server(server.product, (10, 3) if server.product == MARIADB else (8, 0), server.bin_dirs)
     with scratch_server(program, directory, {}) as shared:
 
         def emptied(facts: Mapping[str, Any]) -> str:
@@ -88,26 +109,30 @@ def build(path: Path, server: TestServer, scratch: Scratch) -> Rig:
     crm, other = server.new_database("mx_crm"), server.new_database("mx_other")
     server.sql(*_ACCOUNTS)
     _fill(server, crm)
-    server.sql("create table elsewhere as select seq from seq_1_to_10", database=other)
+    mariadb = server.product == MARIADB
+    elsewhere = ("create table elsewhere as select seq from seq_1_to_10",)
+    server.sql(*(elsewhere if mariadb else _for_mysql(*elsewhere)), database=other)
     for name in (crm, other):
         (path / name).touch(mode=0o600)
         (path / name).write_text(server.url(name), encoding="utf-8")
     sources = {
-        "crm": {"kind": "mysql", "url": {"file": crm}, "accounts": True},
-        "other": {"kind": "mysql", "url": {"file": other}},
+        "crm": {"kind": "mysql", "url": {"file": crm}, "accounts": True, **server.source()},
+        "other": {"kind": "mysql", "url": {"file": other}, **server.source()},
     }
     write_config(path, sources)
     older = back_up(opened(path), "crm")
-    server.sql(*_LATER, database=crm)
+    later = _LATER if mariadb else _for_mysql(*_LATER)
+    server.sql(*later, database=crm)
     newer, neighbour = back_up(opened(path), "crm"), back_up(opened(path), "other")
 
     def fresh(place: Path) -> Fresh:
         name = server.new_database(f"mx_{secrets.token_hex(4)}")
         _fill(server, name)
-        server.sql(*_LATER, database=name)
+        server.sql(*later, database=name)
         (place / name).touch(mode=0o600)
         (place / name).write_text(server.url(name), encoding="utf-8")
-        real = [Path(str(shutil.which(each))) for each in ("mariadb-dump", "mariadb")]
+        find = (server.product, (10, 3) if mariadb else (8, 0), server.bin_dirs)
+        real = [clients.for_dump(*find).path, clients.for_restore(*find).path]
         directory = programs(place / "bin", real)
         given = Given(
             sql=lambda *statements: server.sql(*statements, database=name),
@@ -115,11 +140,12 @@ def build(path: Path, server: TestServer, scratch: Scratch) -> Rig:
         )
         return Fresh({**sources["crm"], "url": {"file": name}, "bin_dirs": [str(directory)]}, given)
 
-    return Rig("mysql", path, sources, fresh, scratch, older, newer, neighbour)
+    return Rig("mysql" if mariadb else "mysqld", path, sources, fresh, scratch, older, newer, neighbour)
 
 
 def _fill(server: TestServer, name: str) -> None:
-    server.sql(*_CRM.split(";\n"), database=name)
+    mariadb = server.product == MARIADB
+    server.sql(*(_CRM.split(";\n") if mariadb else _for_mysql(*_CRM_OF_MYSQL.split(";\n"))), database=name)
 
 
 def _sql(*statements: str) -> Act:
@@ -190,6 +216,13 @@ _LOST: tuple[tuple[str, Seen, tuple[str, ...]], ...] = (
     ("comments lost", bad("schema"), ("alter table notes comment = ''",)),
     ("migration reverted", bad("migrations", "content"), ("update alembic_version set version_num = '9f3c1a'",)),
 )  # fmt: skip
+_MYSQL_LACKS = ("sequence dropped", "sequence behind", "history of a versioned table lost", "table no longer versioned")
+_IN_MYSQL = {
+    "index left ignored": ("alter table contacts alter index by_name invisible",),
+    "routine's body changed": (
+        "drop function twice", "create function twice(n int) returns int deterministic return n * 3"),
+    "storage engine changed": ("alter table notes engine = MyISAM",),
+}  # fmt: skip
 _ACCOUNT = "Accounts and what they are granted belong to the server, and are not compared."
 _UNSEEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("account dropped that owns nothing here", ("drop user mx_clerk@localhost",), _ACCOUNT),
@@ -226,8 +259,20 @@ _SOURCE: tuple[tuple[str, Seen, Act], ...] = (
     ("database four times as large", look("size drift"),
      _change("insert into notes select seq, repeat(md5(rand()), 400) from seq_10_to_60")),
 )  # fmt: skip
+_MYSQL_SOURCE = {
+    "database four times as large": _change(
+        *_for_mysql("insert into notes select seq, repeat(md5(rand()), 400) from seq_10_to_60")
+    ),
+}
 CASES = [
     *(Case("mysql", "restored", name, (_sql(*statements),), expected) for name, expected, statements in _LOST),
     *(Case("mysql", "restored", name, (_sql(*done),), NOT_CAUGHT, why) for name, done, why in _UNSEEN),
     *(Case("mysql", "source", name, (act,), expected) for name, expected, act in _SOURCE),
+    *(
+        Case("mysqld", "restored", name, (_sql(*_IN_MYSQL.get(name, statements)),), expected)
+        for name, expected, statements in _LOST
+        if name not in _MYSQL_LACKS
+    ),
+    *(Case("mysqld", "restored", name, (_sql(*done),), NOT_CAUGHT, why) for name, done, why in _UNSEEN),
+    *(Case("mysqld", "source", name, (_MYSQL_SOURCE.get(name, act),), expected) for name, expected, act in _SOURCE),
 ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tests.matrix.case import Case, Seen
 
-_TITLES = {"postgres": "PostgreSQL", "mysql": "MariaDB", "mongodb": "MongoDB", "files": "folders"}
+_TITLES = {"postgres": "PostgreSQL", "mysql": "MariaDB", "mysqld": "MySQL", "mongodb": "MongoDB", "files": "folders"}
 _SECTIONS = (
     ("stored", "Stored bytes", "What lies in a store is damaged, mixed up, or changed on purpose."),
     (

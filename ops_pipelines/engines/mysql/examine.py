@@ -7,6 +7,7 @@ from ops_pipelines.clock import UTC
 from ops_pipelines.config.sources import MySQLSource
 from ops_pipelines.engines.examiner import Lack
 from ops_pipelines.engines.mysql import clients, database, definitions, rights
+from ops_pipelines.engines.mysql.clients import MYSQL
 from ops_pipelines.engines.mysql.connection import Server, Session, identifier, parse, session
 from ops_pipelines.errors import SourceError
 
@@ -71,6 +72,12 @@ def _missing(opened: Session, name: str, account: str) -> Iterator[Lack]:
     if rights.hides_routines(opened, name):
         grant = rights.showing_routines(opened, at, account)
         yield Lack("is not shown procedures and functions: if there are any, they are not dumped", grant, needed=False)
+    if database.product_of(opened) == MYSQL and rights.table_ids(opened) is None:
+        yield Lack(
+            "may not see whether two tables exchanged their names during a dump",
+            f"GRANT PROCESS ON *.* TO {account};",
+            needed=False,
+        )
     if not held & rights.LOCKING:
         yield Lack(
             "may not hold writers up while dump and fingerprint begin, so contents are not compared",

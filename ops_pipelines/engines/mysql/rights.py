@@ -48,10 +48,11 @@ def unlisted(opened: Session, tables: Sequence[Table]) -> set[str] | None:
     if ids is None:
         return None
     ours = {_as_file(table.name) for table in tables}
-    hidden = {each for each in ids if each not in ours and "@" not in each}
+    strange = {each: _from_file(each) for each in ids if each not in ours}
     # Names beyond ASCII are written in a way of its own, so they are only counted.
-    beyond = sorted(each for each in ids if each not in ours and "@" in each)
+    beyond = sorted(each for each in strange.values() if "@" in each)
     known = sum(not table.name.isascii() for table in tables if table.engine == "InnoDB")
+    hidden = {each for each in strange.values() if "@" not in each}
     return hidden | set(beyond if len(beyond) > known else [])
 
 
@@ -81,6 +82,11 @@ def table_ids(opened: Session) -> dict[str, str] | None:
 def _as_file(name: str) -> str:
     """How InnoDB writes a name of ASCII characters."""
     return re.sub(r"[^A-Za-z0-9_]", lambda found: f"@{ord(found[0]):04x}", name)
+
+
+def _from_file(name: str) -> str:
+    """The name that InnoDB writes so, where it is of ASCII characters."""
+    return re.sub(r"@00([0-7][0-9a-f])", lambda found: chr(int(found[1], 16)), name)
 
 
 def hides_routines(opened: Session, name: str) -> bool:

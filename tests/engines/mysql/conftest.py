@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -88,7 +89,9 @@ class TestServer:
 
 
 @contextmanager
-def start_server(product: str, oldest: clients.Series, bin_dirs: Sequence[Path] = ()) -> Iterator[TestServer]:
+def start_server(
+    product: str, oldest: clients.Series, bin_dirs: Sequence[Path] = (), port: int | None = None
+) -> Iterator[TestServer]:
     """A server of our own with a binary log, for the length of the block; skips the test where there is none."""
     settings = {
         "log_bin": "binlog", "server_id": "1", "innodb_flush_log_at_trx_commit": "0", "innodb_doublewrite": "0",
@@ -101,7 +104,7 @@ def start_server(product: str, oldest: clients.Series, bin_dirs: Sequence[Path] 
     # A socket's path is short: not below pytest's directory.
     with (
         tempfile.TemporaryDirectory(prefix="ops-my-") as name,
-        private_server(program, Path(name), user="boss", password=CANARY, settings=settings) as server,
+        private_server(program, Path(name), user="boss", password=CANARY, settings=settings, port=port) as server,
     ):
         yield TestServer(Path(name), server, tuple(bin_dirs))
 
@@ -111,6 +114,13 @@ def mariadb() -> Iterator[TestServer]:
     """A MariaDB server with a binary log."""
     with start_server(clients.MARIADB, (10, 3)) as server:
         yield server
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def unpacked(name: str) -> tuple[Path, ...]:

@@ -49,8 +49,8 @@ CREATE TABLE old_charset (a varchar(10)) CHARSET latin2 ROW_FORMAT = COMPRESSED 
 CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY); INSERT INTO alembic_version VALUES ('abc123');
 SET sql_generate_invisible_primary_key = 1; CREATE TABLE keyless (a int); INSERT INTO keyless VALUES (1), (2); SET sql_generate_invisible_primary_key = 0;
 CREATE USER IF NOT EXISTS ghost@'%' , worker@localhost; GRANT ALL ON *.* TO ghost@'%'; GRANT ALL ON *.* TO worker@localhost;
-CREATE ROLE zz_role, aa_role; GRANT SELECT ON *.* TO zz_role; GRANT zz_role, aa_role TO worker@localhost; SET DEFAULT ROLE zz_role TO worker@localhost;
-CREATE USER `o``dd 'na"me`@localhost IDENTIFIED BY 'x' REQUIRE SSL COMMENT 'it''s \\ odd';
+CREATE ROLE IF NOT EXISTS zz_role, aa_role; GRANT SELECT ON *.* TO zz_role; GRANT zz_role, aa_role TO worker@localhost; SET DEFAULT ROLE zz_role TO worker@localhost;
+CREATE USER IF NOT EXISTS `o``dd 'na"me`@localhost IDENTIFIED BY 'x' REQUIRE SSL COMMENT 'it''s \\ odd';
 CREATE VIEW z_first AS SELECT id, name FROM companies;
 CREATE VIEW a_second AS SELECT count(*) AS n FROM z_first JOIN contacts ON contacts.company_id = z_first.id;
 CREATE DEFINER = ghost@'%' SQL SECURITY DEFINER VIEW haunted AS SELECT id FROM companies WHERE name <> 'ghost''s `every`.';

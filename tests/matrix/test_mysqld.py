@@ -1,0 +1,12 @@
+"""Every corruption of a backup of MySQL ends as the detection matrix says."""
+
+import pytest
+
+from tests.matrix.case import Case
+from tests.matrix.every import played
+from tests.matrix.rig import Rig, observe
+
+
+@pytest.mark.parametrize("case", played("mysqld"), ids=lambda case: case.name)
+def test_a_corruption_ends_as_the_matrix_says(mysqld_rig: Rig, case: Case) -> None:
+    assert observe(mysqld_rig, case) == case.expected
