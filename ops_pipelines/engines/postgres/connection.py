@@ -100,6 +100,10 @@ def _default_socket(parameters: dict[str, Any]) -> dict[str, str]:
     return {}
 
 
+NOT_FOUND = ("42883", "42P01", "42704")
+"""Undefined function, table, object: a function that names others without schemas, under an empty search_path."""
+
+
 class StatementFailed(SourceError):
     """The server refused a statement, went away, or took too long.
 

@@ -17,7 +17,7 @@ from ops_pipelines.engines import definition
 from ops_pipelines.engines.base import DIGESTED, EXISTS, Contents, Level, TableFacts
 from ops_pipelines.engines.migrations import recognised
 from ops_pipelines.engines.postgres import object_queries
-from ops_pipelines.engines.postgres.connection import Server, Session, StatementFailed, session
+from ops_pipelines.engines.postgres.connection import NOT_FOUND, Server, Session, StatementFailed, session
 from ops_pipelines.engines.postgres.side_by_side import ask_each
 from ops_pipelines.engines.sampling import ONE_IN, WHOLE_UP_TO, new_seed
 from ops_pipelines.proof import Gap
@@ -25,8 +25,6 @@ from ops_pipelines.proof import Gap
 DIALECT = "postgres 3"
 """Raise the number with any change to what the object queries return."""
 
-# Undefined function, table, object: under an empty search_path, which is what pg_dump's own sessions and restores have.
-_NOT_FOUND = ("42883", "42P01", "42704")
 # No answer, connection, resources, operator, system: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _UNWELL = ("", "08", "53", "57", "58")
 LARGE_OBJECTS = "large objects"
@@ -207,11 +205,12 @@ def _raise_unless_answered(error: StatementFailed) -> None:
 def _gap(what: str, error: StatementFailed) -> Gap:
     """What a refused query keeps us from knowing."""
     cure = ""
-    if error.sqlstate in _NOT_FOUND:
+    if error.sqlstate in NOT_FOUND:
         cure = "write schemas in front of names in the function that is named, or ALTER FUNCTION … SET search_path = …"
     elif error.sqlstate == "42501":
         cure = "GRANT what is missing to the role that takes the backup"
-    return Gap(what=what, why=error.why, cure=cure)
+    said = [line for line in error.why.splitlines() if not line.startswith(("LINE ", " ", "QUERY:"))]
+    return Gap(what=what, why="; ".join(said), cure=cure)
 
 
 def _questions(opened: Session, level: Level, seed: int) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ from ops_pipelines import process
 from ops_pipelines.engines.base import Contents, PartReader, Restored, RestoreFailed
 from ops_pipelines.engines.postgres import refusals
 from ops_pipelines.engines.postgres.clients import Programs
-from ops_pipelines.engines.postgres.connection import Server
+from ops_pipelines.engines.postgres.connection import NOT_FOUND, Server
 from ops_pipelines.engines.postgres.refusals import Refusal
 from ops_pipelines.engines.postgres.selection import Entry, Selection, read_toc, select
 from ops_pipelines.errors import Inconclusive
@@ -89,7 +89,12 @@ def load(
             # Nothing that is done after them may fire them: not our settings, and no REFRESH.
             refused += archive.load_event_triggers(selection)
         found_out = refusals.judge(
-            refused, toc, held, ours=loader.ours, major=loader.programs.major, again=lambda sql: _again(loader, sql)
+            refused,
+            toc,
+            held,
+            ours=loader.ours,
+            major=loader.programs.major,
+            again=lambda sql: _again(loader, sql, warnings),
         )
     dump.unlink()
     warnings += [*found_out.warnings, *(each.why for each in told)]
@@ -236,9 +241,19 @@ def _psql(loader: Loader, script: bytes | Path, *options: str) -> list[Refusal]:
     return refusals.from_psql(completed.stderr, script if isinstance(script, Path) else None)
 
 
-def _again(loader: Loader, statement: str) -> str:
-    """The SQLSTATE of a statement that is tried once more; empty when it is not refused any more."""
+def _again(loader: Loader, statement: str, warnings: list[str]) -> str:
+    """The SQLSTATE of a statement that is tried once more; empty when it is not refused any more.
+
+    A function that names others without their schemas fails under the empty search_path that every dump restores with.
+    Then the database's own is tried, and a warning says so: whoever restores by hand has to do the same.
+    """
     found = _psql(loader, b"set search_path = '';\n" + statement.encode() + b"\n")
+    if found and found[0].state in NOT_FOUND and not _psql(loader, statement.encode() + b"\n"):
+        warnings.append(
+            f"pg_restore cannot do this under its empty search_path ({found[0].why}), "
+            f"so it was done with the database's own: {statement}"
+        )
+        return ""
     return found[0].state if found else ""
 
 
