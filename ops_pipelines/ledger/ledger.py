@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import URL, Engine, create_engine, event, inspect, make_url, select, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ops_pipelines.clock import Clock, SystemClock, new_id
@@ -21,7 +21,7 @@ from ops_pipelines.ledger.holder import alive, myself
 from ops_pipelines.ledger.models import FAILED, REFUSED, RUNNING, SUCCEEDED, Activity
 from ops_pipelines.ledger.tallies import count
 from ops_pipelines.ledger.told import told
-from ops_pipelines.redact import redact
+from ops_pipelines.redact import redact, register
 
 HEAD = "0004"
 _MIGRATIONS = Path(__file__).with_name("migrations")
@@ -228,10 +228,24 @@ class Ledger:
 
 def _with_driver(text: str) -> URL:
     """The URL with the driver that we bring. Raises LedgerError, SQLAlchemyError."""
-    url = make_url(text)
-    if url.drivername in ("postgresql", "postgres"):
+    try:
+        url = make_url(text.strip().strip("'\""))
+    except (ArgumentError, ValueError):
+        # Their own words quote what they stumbled over: half a password, perhaps.
+        raise LedgerError(
+            "the ledger's URL cannot be read",
+            why="in user and password write @ : / ? # % as %40 %3A %2F %3F %23 %25",
+            safe="nothing was started; existing backups are untouched",
+            next="write it like postgresql://user:password@host:5432/database",
+        ) from None
+    if url.host and "@" in url.host:  # SQLAlchemy ends a password at the first @
+        rest, _, host = url.host.rpartition("@")
+        url = url.set(password=f"{url.password}@{rest}", host=host)
+    if url.password:
+        register(str(url.password))
+    if url.drivername == "postgres" or url.get_backend_name() == "postgresql":
         return url.set(drivername="postgresql+psycopg")
-    if url.get_backend_name() not in ("sqlite", "postgresql"):
+    if url.get_backend_name() != "sqlite":
         raise LedgerError(
             f"the ledger cannot be kept in {url.get_backend_name()}",
             why="its rows are taken turns at by what SQLite and PostgreSQL can do",

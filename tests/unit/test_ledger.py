@@ -176,6 +176,16 @@ def test_a_ledger_that_cannot_be_opened_is_an_error_for_a_human(tmp_path: Path) 
             Ledger(nonsense)
 
 
+@pytest.mark.parametrize("url", ["postgresql+psycopg2://me:ca/na@ry@host.invalid/x", "'postgres://me:ca@na:ry@h/x'"])
+def test_a_password_that_nobody_encoded_is_not_told_by_halves(url: str) -> None:
+    with pytest.raises(LedgerError) as caught:
+        Ledger(url)
+    said = str(caught.value)
+    assert "ca/na" not in said
+    assert "ry@" not in said
+    assert "na:ry" not in said
+
+
 def test_the_migrations_make_what_the_models_say(url: str) -> None:
     Ledger(url)
     with create_engine(url).connect() as connection:
