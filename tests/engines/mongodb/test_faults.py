@@ -139,8 +139,10 @@ def test_no_secret_is_seen_in_a_command_line_or_a_file(backups: Backups) -> None
     assert files_holding(backups.made.path / "base", *CANARIES) == []
 
 
-def test_a_dump_under_writers_is_what_it_says_it_is(backups: Backups, busy: Mongo, tmp_path: Path) -> None:
-    done = threading.Event()
+def test_a_dump_under_writers_is_what_it_says_it_is(
+    mongo: TestServer, busy: Mongo, protect: Protect, tmp_path: Path
+) -> None:
+    backups, done = protect(mongo.url(busy.name), jobs=2), threading.Event()
 
     def write() -> None:
         number = 0
