@@ -12,12 +12,20 @@ from pydantic import BaseModel, ConfigDict
 Grade = Literal["full", "sample", "counts", "restored"]
 """What was compared after a restore: all content, a sample of it, row counts alone, nothing."""
 
+VERIFIED = "verified"
+"""What a proof is called that compared everything, and no other."""
 _STRENGTH: Sequence[Grade] = ("restored", "counts", "sample", "full")
 _WORDS: dict[Grade, str] = {
-    "full": "verified",
+    "full": VERIFIED,
     "sample": "verified by sample",
     "counts": "verified by row counts",
     "restored": "restored, not compared",
+}
+_LEAVES_OUT: dict[Grade, str] = {
+    "full": "",
+    "sample": "most rows are only counted: a change in one that is not in the sample is not noticed",
+    "counts": "rows are only counted: a change inside a row is not noticed",
+    "restored": "nothing is compared: a table that comes back empty is not noticed",
 }
 
 
@@ -45,9 +53,22 @@ def grade_of(level: Literal["off", "counts", "sample", "full"]) -> Grade:
     return "restored" if level == "off" else level
 
 
+def leaves_out(grade: Grade) -> str:
+    """What a proof of this grade is called, and does not notice; empty where it notices everything.
+
+    Choosing such a grade is no mistake, but whoever reads a configuration should know what it means.
+    """
+    return f'no proof says more than "{_WORDS[grade]}": {_LEAVES_OUT[grade]}' if _LEAVES_OUT[grade] else ""
+
+
+def strength(grade: Grade) -> int:
+    """A grade as a figure: 0 nothing was compared, 1 row counts, 2 a sample, 3 all content."""
+    return _STRENGTH.index(grade)
+
+
 def weaker(reached: Grade, wanted: Grade) -> bool:
     """Whether a grade says less than another."""
-    return _STRENGTH.index(reached) < _STRENGTH.index(wanted)
+    return strength(reached) < strength(wanted)
 
 
 def in_words(grade: Grade, gaps: Sequence[Gap]) -> str:

@@ -37,6 +37,11 @@ def backups() -> dashboard.Dashboard:
         _stat("Sources that are not", f"sum(1 - ops_source_healthy{{{_OURS}}})", steps=((None, _GREEN), (1, _RED)))
     )
     made.with_panel(
+        _stat(
+            "Proved by less than configured", f"sum(ops_proof_weaker{{{_OURS}}})", steps=((None, _GREEN), (1, _YELLOW))
+        )
+    )
+    made.with_panel(
         _stat("Open incidents", "sum(ops_incidents_open) or vector(0)", steps=((None, _GREEN), (1, _YELLOW)))
     )
     made.with_panel(
@@ -87,6 +92,22 @@ def backups() -> dashboard.Dashboard:
     made.with_panel(_lines("Restore duration", {"{{source}}": f"ops_restore_duration_seconds_last{{{_OURS}}}"}, "s"))
     made.with_panel(
         _states("State of each source", "{{source}} {{state}}", f"ops_source_state{{{_OURS}}}"),
+    )
+    # 3 all content, 2 a sample, 1 row counts, 0 nothing.
+    made.with_panel(
+        _lines(
+            "Grade of the proof (3 all content, 2 a sample, 1 row counts, 0 nothing), and the configured one",
+            {
+                "{{source}}": f"ops_proof_grade{{{_OURS}}}",
+                "{{source}} configured": f"ops_proof_grade_configured{{{_OURS}}}",
+            },
+        )
+    )
+    made.with_panel(
+        _lines(
+            "Not compared, though asked for",
+            {"{{source}}": f"ops_proof_gaps{{{_OURS}}} > 0"},
+        )
     )
     made.with_row(dashboard.Row("Copies"))
     made.with_panel(

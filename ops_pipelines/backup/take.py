@@ -42,7 +42,7 @@ def take_backup(
         entry.meta = {
             "size_bytes": manifest.size_bytes,
             "plain_bytes": manifest.plain_bytes,
-            "rows": manifest.contents.rows,
+            "rows": manifest.contents.known_rows,
             "manifest_sha256": manifest.sha256(),
         }
     return manifest

@@ -16,6 +16,7 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.errors import OpsError
 from ops_pipelines.outside.errors import report
 from ops_pipelines.redact import redact
+from ops_pipelines.vault.verdict import Verdict
 from ops_pipelines.workspace import Workspace, open_workspace
 
 FINE, ATTENTION, BROKEN = 0, 1, 2
@@ -89,8 +90,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def coloured(state: str) -> str:
     """A state in the colour of its urgency."""
-    colours = {"OK": "green", "verified": "green", "STALE": "yellow", "inconclusive": "yellow", "warn": "yellow"}
+    colours = {"OK": "green", "WEAK": "yellow", "STALE": "yellow", "warn": "yellow"}
     return f"[{colours.get(state, 'red')}]{state}[/]"
+
+
+def proof(verdict: Verdict) -> str:
+    """What a verdict is called, in its colour: green alone means that everything was compared."""
+    colour = "green" if verdict.whole else "red" if verdict.outcome == "bad" else "yellow"
+    return f"[{colour}]{escaped(verdict.words)}[/]"
 
 
 def say(text: str) -> None:

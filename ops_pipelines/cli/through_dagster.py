@@ -38,6 +38,7 @@ def run_sources(
         The exit status.
     """
     # Dagster takes a second and a half to import: only commands that run it pay for it.
+    from ops_pipelines.orchestration.describe import lines_of  # noqa: PLC0415
     from ops_pipelines.orchestration.instance import dagster_instance  # noqa: PLC0415
     from ops_pipelines.orchestration.launch import run_assets  # noqa: PLC0415
     from ops_pipelines.orchestration.resources import WATCHER  # noqa: PLC0415
@@ -62,7 +63,8 @@ def run_sources(
                     "source": name,
                     "ok": result.success,
                     "run_id": result.run_id,
-                    **{key: result.facts.get(key) for key in ("backup_id", "size_bytes", "verdict", "reason")},
+                    **{key: result.facts.get(key) for key in _TOLD},
+                    **{key: lines_of(result.facts.get(key)) for key in _LISTED},
                     "failures": result.failures,
                     **(more(name) if as_json else {}),
                 }
@@ -74,6 +76,8 @@ def run_sources(
     return status
 
 
+_TOLD = ("backup_id", "size_bytes", "verdict", "proof", "grade", "configured_grade", "reason")
+_LISTED = ("not_compared", "warnings", "restore_warnings")
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -88,11 +92,19 @@ class _Shown:
 
 
 def _tell(name: str, result: "RunResult") -> None:
+    from ops_pipelines.orchestration.describe import lines_of  # noqa: PLC0415
+
     if not result.success:
         for failure in result.failures:
             output.errors.print("[bold red]✗[/] " + failure.replace("[", r"\["))
         return
     facts = result.facts
     size = f", {human_size(int(str(facts['size_bytes'])))}" if "size_bytes" in facts else ""
-    verdict = f"{facts['verdict']} from {facts['store']}" if "verdict" in facts else "not verified yet"
-    output.say(f"[green]✓[/] {name}: {facts.get('backup_id')} {verdict}{size}")
+    verdict = f"{facts['proof']} from {facts['store']}" if "proof" in facts else "not verified yet"
+    # A tick alone would say that everything was compared.
+    mark = "[green]✓[/]" if facts.get("whole") else "[yellow]![/]"
+    output.say(f"{mark} {name}: {facts.get('backup_id')} {output.escaped(verdict)}{size}")
+    told = [f"not compared: {gap}" for gap in lines_of(facts.get("not_compared"))]
+    told += [line for key in ("warnings", "restore_warnings") for line in lines_of(facts.get(key))]
+    for line in dict.fromkeys(told):
+        output.say(f"  [yellow]![/] {output.escaped(line)}")

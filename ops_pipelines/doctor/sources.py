@@ -3,7 +3,6 @@
 import io
 import shutil
 from collections.abc import Iterator
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from ops_pipelines.doctor.question import ASKED_FOR, Answer, Measure, Question, 
 from ops_pipelines.doctor.shared import Shared
 from ops_pipelines.engines.registry import examiner_for
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError
+from ops_pipelines.recovery.graded import not_noticed
 from ops_pipelines.vault import codec
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.reader import Copy
@@ -36,6 +36,7 @@ def questions(shared: Shared, name: str) -> Iterator[Question]:
         **({} if here else {"clock": _clock}),
         "disk": _disk,
         "key": _key,
+        **({"fingerprint": _fingerprint} if not_noticed(source) else {}),
         "recovery point": _recovery_point,
         "3-2-1": _three_two_one,
     }
@@ -166,7 +167,7 @@ def _recovery_point(shared: Shared, name: str) -> Answer:
     status = EXIT_STATUS[health.state]
     if health.state == "STALE" and not _late(health):
         status = 0
-    said = f"{health.state}: {health.cause}" if status else _proved(health.age, health.rpo)
+    said = f"{health.state}: {health.cause}" if status else _proved(health)
     fix = (health.next,) if health.next and status else ()
     return Answer(("OK", "ATTENTION", "FAILED")[status], said, fix, measures)
 
@@ -177,9 +178,16 @@ def _late(health: SourceHealth) -> bool:
     return bool(steps or health.problems or (health.age is not None and health.age > health.warn_after))
 
 
-def _proved(age: timedelta | None, rpo: timedelta) -> str:
-    assert age is not None
-    return f"verified, {human_duration(age)} old, rpo {human_duration(rpo)}"
+def _proved(health: SourceHealth) -> str:
+    assert health.age is not None
+    words = health.proof.words if health.proof is not None else "verified"
+    return f"{words}, {human_duration(health.age)} old, rpo {human_duration(health.rpo)}"
+
+
+def _fingerprint(shared: Shared, name: str) -> Answer:
+    """Less than `full` is a choice, and no trouble; but who reads this should know what it means."""
+    source = shared.workspace.source(name)
+    return well(f"{source.fingerprint}: {not_noticed(source)}")
 
 
 def _three_two_one(shared: Shared, name: str) -> Answer:

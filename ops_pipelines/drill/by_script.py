@@ -24,8 +24,9 @@ from ops_pipelines.drill.record import SourceResult
 from ops_pipelines.drill.recover import newest
 from ops_pipelines.engines.base import Contents, Engine
 from ops_pipelines.errors import OpsError
+from ops_pipelines.proof import grade_of
 from ops_pipelines.recovery.choose import sentence
-from ops_pipelines.recovery.compare import compare
+from ops_pipelines.recovery.compare import compare, uncompared
 from ops_pipelines.recovery.kit.kit import SCRIPT
 from ops_pipelines.recovery.reload import in_scratch
 from ops_pipelines.recovery.verify import farthest_store, fingerprint_of
@@ -34,7 +35,6 @@ from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.reader import Copy
 from ops_pipelines.vault.stores.directory import DirectoryStore
-from ops_pipelines.vault.verdict import Check
 
 _STANDARD = (
     "age", "awk", "cat", "cp", "df", "dirname", "find", "grep", "id", "ls", "mkdir", "mktemp", "openssl", "rm", "sed",
@@ -161,9 +161,9 @@ class _ByScript:
         self._sh(manifest, to, words)
         seconds["recover.sh"] = round(time.monotonic() - began, 3)
         began = time.monotonic()
-        checks, rows = self._compared(engine, manifest, held, target, to)
+        compared = self._compared(engine, manifest, held, target, to)
         seconds["compare"] = round(time.monotonic() - began, 3)
-        return {"seconds": seconds, "checks": checks, "rows": rows}
+        return {"seconds": seconds, **compared}
 
     def _sh(self, manifest: Manifest, to: str, words: Sequence[str | Path]) -> None:
         for wanted in _tools(self._drill, self._name, self._store):
@@ -259,9 +259,7 @@ class _ByScript:
         if not yes:
             self._needs_network = "the new server is reached over it"
 
-    def _compared(
-        self, engine: Engine, manifest: Manifest, held: Contents, target: str, to: str
-    ) -> tuple[list[Check], int]:
+    def _compared(self, engine: Engine, manifest: Manifest, held: Contents, target: str, to: str) -> dict[str, object]:
         if manifest.kind in ("files", "sqlite"):
             url = target
         elif manifest.kind == "postgres":
@@ -275,7 +273,12 @@ class _ByScript:
 
             url = Server(target, connect=timedelta(seconds=10), stall=timedelta(minutes=1)).at(to).url()
         found = engine.contents(url, held.level, seed=held.seed)
-        return compare(held, found, in_scratch(engine, url)), found.rows
+        return {
+            "checks": compare(held, found, in_scratch(engine, url)),
+            "rows": found.rows if held.level != "off" else None,
+            "grade": grade_of(held.level),
+            "gaps": uncompared(held, found),
+        }
 
 
 def _offline() -> list[str]:

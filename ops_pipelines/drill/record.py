@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from ops_pipelines.config.drills import Scenario
+from ops_pipelines.proof import Gap, Grade, in_words
 from ops_pipelines.vault.verdict import Check
 
 
@@ -44,6 +45,9 @@ class SourceResult(_Facts):
         seconds: wall time by phase.
         took_s: from the start of its recovery to the end of its checks.
         rpo_s, rto_s: what is promised.
+        rows: what came back, where it was counted.
+        grade: what was compared of it; None in a report from before grades.
+        gaps: what was not, though the grade includes it.
         past_s: what good drills of this scenario took before, newest first.
         slower: steps that took much longer than in past drills of this scenario, in words.
         by: `ops_pipelines`, or `recover.sh` for the half with standard tools only.
@@ -60,7 +64,9 @@ class SourceResult(_Facts):
     rpo_s: float = 0.0
     rto_s: float = 0.0
     loss: Loss | None = None
-    rows: int = 0
+    rows: int | None = 0
+    grade: Grade | None = None
+    gaps: Sequence[Gap] = ()
     versions: Mapping[str, str] = {}
     checks: Sequence[Check] = ()
     warnings: Sequence[str] = ()
@@ -72,6 +78,18 @@ class SourceResult(_Facts):
     def passed(self) -> bool:
         """Whether everything came back as it was."""
         return not self.failure and all(check.passed or check.attention for check in self.checks)
+
+    @property
+    def words(self) -> str:
+        """What its proof is called: `verified` alone means that everything was compared."""
+        if not self.passed:
+            return "FAILED"
+        return in_words(self.grade, self.gaps) if self.grade is not None else "not known"
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything was compared, and was the same."""
+        return self.passed and self.grade == "full" and not self.gaps
 
     @property
     def problems(self) -> list[str]:

@@ -13,7 +13,9 @@ from ops_pipelines.engines.base import Contents, Engine, Restored, RestoreFailed
 from ops_pipelines.errors import OpsError, StoreError
 from ops_pipelines.recovery.assertions import run_assertions, run_check, told
 from ops_pipelines.recovery.choose import sentence
+from ops_pipelines.recovery.compare import uncompared
 from ops_pipelines.recovery.excused import compare_but
+from ops_pipelines.recovery.graded import reached_grade
 from ops_pipelines.recovery.references import judged, named_in
 from ops_pipelines.recovery.reload import in_scratch
 from ops_pipelines.recovery.verify import farthest_store, fingerprint_of
@@ -142,7 +144,9 @@ class _Recovery:
         with self._phase("compare"):
             found = engine.contents(target, held.level, seed=held.seed)
             self._checks += compare_but(held, found, restored.excused, in_scratch(engine, target))
-        self.facts["rows"] = found.rows
+        self.facts["rows"] = found.rows if held.level != "off" else None
+        self.facts["grade"] = reached_grade(held, restored)
+        self.facts["gaps"] = uncompared(held, found, partly=restored.sampled)
         with self._phase("assert"):
             self._checks += run_assertions(engine, target, held)
         with self._phase("checks"):
@@ -184,11 +188,18 @@ def since_newest(drill: Drill, point: RestorePoint) -> Loss:
     name = point.manifest.source
     known = drill.workspace.catalogue(name).newest or point
     newer = known.started_at > point.started_at
+    lost = _more(known, point) if newer else 0
     return Loss(
         minutes=minutes(point.started_at, drill.disaster_at),
         against=f"the newest dump known anywhere, {known.id}" if newer else "no newer dump is known",
-        rows=max(0, known.manifest.contents.rows - point.manifest.contents.rows) if newer else 0,
+        rows=lost,
     )
+
+
+def _more(newer: RestorePoint, older: RestorePoint) -> int | None:
+    """By how many rows one is larger; None where nobody counted those of both."""
+    now, then = newer.manifest.contents.known_rows, older.manifest.contents.known_rows
+    return max(0, now - then) if now is not None and then is not None else None
 
 
 def between(drill: Drill, lost: RestorePoint, kept: RestorePoint) -> Loss:
@@ -199,13 +210,14 @@ def between(drill: Drill, lost: RestorePoint, kept: RestorePoint) -> Loss:
         later, earlier = (_fingerprint(drill, each) for each in (lost, kept))
     except OpsError as error:
         drill.notes.append(f"{kept.manifest.source}: the rows lost are those of the manifests: {sentence(error)}")
-        rows = max(0, lost.manifest.contents.rows - kept.manifest.contents.rows)
+        rows = _more(lost, kept)
     else:
         for table in sorted(later.tables.keys() | earlier.tables.keys()):
             one, other = later.tables.get(table), earlier.tables.get(table)
             if one != other:
                 tables[table] = (one.rows if one else 0) - (other.rows if other else 0)
-        rows = sum(more for more in tables.values() if more > 0)
+        if "off" not in (later.level, earlier.level):
+            rows = sum(more for more in tables.values() if more > 0)
     return Loss(
         minutes=minutes(kept.started_at, drill.disaster_at),
         against=f"{lost.id}, the newest dump, declared bad",

@@ -212,6 +212,7 @@ class Restored:
         findings: what the server refused of the backup without any data being lost.
         excused: objects of which the findings tell, with the labels of their definitions that cannot be as they were;
             without a label the whole object cannot.
+        sampled: only a sample of the content was restored, because the configuration says so.
     """
 
     seconds: Mapping[str, float]
@@ -220,6 +221,7 @@ class Restored:
     names: Set[str] | None = None
     findings: Sequence["Finding"] = ()
     excused: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sampled: bool = False
 
 
 @dataclass(frozen=True)

@@ -46,15 +46,21 @@ def manifest_metadata(manifest: Manifest, location: str) -> Metadata:
         "compression_ratio": dg.MetadataValue.float(round(manifest.plain_bytes / max(1, manifest.size_bytes), 2)),
         "duration_s": dg.MetadataValue.float(round(seconds, 3)),
         "rate_mib_s": dg.MetadataValue.float(round(manifest.plain_bytes / 2**20 / max(seconds, 0.001), 1)),
-        "dagster/row_count": dg.MetadataValue.int(manifest.contents.rows),
+        **_rows(manifest),
         "tables": dg.MetadataValue.int(manifest.contents.tables),
         "schema_digest": dg.MetadataValue.text(manifest.contents.schema_digest[:16]),
         "encrypted": dg.MetadataValue.bool(manifest.encrypted),
         "server_version": dg.MetadataValue.text(str(manifest.engine.get("server_version", ""))),
         "path": dg.MetadataValue.path(location),
         "restore_by_hand": dg.MetadataValue.md("```sh\n" + "\n".join(manifest.restore_by_hand) + "\n```"),
-        **({"warnings": dg.MetadataValue.md(bullets(manifest.warnings))} if manifest.warnings else {}),
+        **_listed("warnings", manifest.notes),
     }
+
+
+def _rows(manifest: Manifest) -> Metadata:
+    if manifest.contents.known_rows is None:
+        return {"rows": dg.MetadataValue.text(manifest.contents.rows_told)}
+    return {"dagster/row_count": dg.MetadataValue.int(manifest.contents.rows)}
 
 
 def verdict_metadata(verdict: Verdict) -> Metadata:
@@ -67,6 +73,7 @@ def verdict_metadata(verdict: Verdict) -> Metadata:
     return {
         "backup_id": dg.MetadataValue.text(verdict.backup_id),
         "verdict": dg.MetadataValue.text(verdict.outcome),
+        **proof_metadata(verdict),
         "reason": dg.MetadataValue.text(verdict.reason),
         "store": dg.MetadataValue.text(verdict.store),
         "restore_s": dg.MetadataValue.float(round(total, 3)),
@@ -75,7 +82,18 @@ def verdict_metadata(verdict: Verdict) -> Metadata:
             records=checks,
             schema=dg.TableSchema(columns=[dg.TableColumn("check"), dg.TableColumn("result"), dg.TableColumn("found")]),
         ),
-        **({"warnings": dg.MetadataValue.md(bullets(verdict.warnings))} if verdict.warnings else {}),
+        **_listed("restore_warnings", verdict.warnings),
+    }
+
+
+def proof_metadata(verdict: Verdict) -> Metadata:
+    """What a verdict is called, how much was compared of what is configured, and what was not."""
+    return {
+        "proof": dg.MetadataValue.text(verdict.words),
+        "whole": dg.MetadataValue.bool(verdict.whole),
+        "grade": dg.MetadataValue.text(verdict.grade or "not known"),
+        "configured_grade": dg.MetadataValue.text(verdict.wanted or "not known"),
+        **_listed("not_compared", [str(gap) for gap in verdict.missing]),
     }
 
 
@@ -88,6 +106,7 @@ def health_metadata(health: SourceHealth) -> Mapping[str, dg.MetadataValue]:
         "rpo_hours": dg.MetadataValue.float(health.rpo.total_seconds() / 3600),
         **({"age_hours": dg.MetadataValue.float(round(age, 3))} if age is not None else {}),
         **({"recovery_point": dg.MetadataValue.text(health.recovery_point)} if health.recovery_point else {}),
+        **({"proof": dg.MetadataValue.text(health.proof.words)} if health.proof is not None else {}),
         **({"next": dg.MetadataValue.text(health.next)} if health.next else {}),
     }
 
@@ -117,6 +136,16 @@ def health_table(found: Sequence[SourceHealth]) -> Metadata:
         "states": dg.MetadataValue.text(", ".join(f"{count} {state}" for state, count in states.most_common())),
         "sources": dg.MetadataValue.int(len(found)),
     }
+
+
+def _listed(name: str, lines: Sequence[str]) -> Metadata:
+    """A list, where there is anything to list."""
+    return {name: dg.MetadataValue.md(bullets(lines))} if lines else {}
+
+
+def lines_of(bulleted: object) -> list[str]:
+    """The lines of what `bullets` made."""
+    return [line.removeprefix("- ") for line in str(bulleted or "").splitlines()]
 
 
 def bullets(lines: Iterable[str]) -> str:

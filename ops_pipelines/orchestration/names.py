@@ -14,6 +14,7 @@ RETENTION_KEY = dg.AssetKey(["retention"])
 SOURCE_TAG = "ops/source"
 RPO_CHECK = "rpo"
 ROTATION_CHECK = "rotation"
+PROOF_CHECK = "everything_compared"
 THREE_TWO_ONE_CHECK = "three_two_one"
 PRUNED_CHECK = "pruned"
 ALL_WELL_CHECK = "all_well"

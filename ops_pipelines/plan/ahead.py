@@ -12,6 +12,7 @@ from ops_pipelines.backup.prune import SourcePruned
 from ops_pipelines.config.cadence import quiet_moment, ticks
 from ops_pipelines.plan.history import Expected, expected
 from ops_pipelines.plan.imagined import Future
+from ops_pipelines.recovery.graded import not_noticed
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.workspace import Workspace
 
@@ -59,6 +60,7 @@ class Outlook:
 
     Attributes:
         breaks_at: when its RPO breaks if nothing runs any more; None when nothing of it is verified, so it is broken.
+        leaves_out: what proofs of it will not notice by its `fingerprint`; empty when they compare everything.
         problem: why retention leaves it, or a store of it, alone when it runs next.
     """
 
@@ -68,6 +70,7 @@ class Outlook:
     expected: Expected
     breaks_at: datetime | None
     warns_at: datetime | None
+    leaves_out: str = ""
     problem: str = ""
 
 
@@ -207,6 +210,7 @@ def _outlook(workspace: Workspace, name: str, runs: Sequence[Run], known: Expect
         known,
         point.started_at + source.rpo if point is not None else None,
         point.started_at + source.warn_window if point is not None else None,
+        not_noticed(source),
         problem,
     )
 

@@ -21,7 +21,7 @@ def commands(workspace: Workspace, point: RestorePoint, store: str) -> Iterator[
     manifest = point.manifest
     yield f"# {point.id} of {manifest.source} ({manifest.kind}), taken {point.started_at:%Y-%m-%d %H:%M:%S} UTC"
     said = point.verdict
-    yield f"# {said.outcome} {said.started_at:%Y-%m-%d %H:%M} UTC: {said.reason}" if said else "# never verified"
+    yield f"# {said.words} {said.started_at:%Y-%m-%d %H:%M} UTC: {said.reason}" if said else "# never verified"
     yield "# line by line in a shell, or all at once: ops restore … --print | bash -eu"
     yield "umask 077"
     yield from _fetched(workspace, manifest.source, point.id, store)

@@ -7,6 +7,7 @@ from ops_pipelines.proof import Gap
 from ops_pipelines.vault.verdict import Check
 
 _NAMED = 5
+_QUIETER = "ops backup, when nobody writes to it"
 
 
 Reload = Callable[[Mapping[str, str]], Mapping[str, str]]
@@ -42,21 +43,28 @@ def compare(held: Contents, restored: Contents, reload: Reload = by_the_letter) 
     return checks
 
 
-def uncompared(held: Contents, restored: Contents) -> list[Gap]:
-    """What a comparison at the fingerprint's level says nothing about, beside what the fingerprint's own gaps tell."""
+def uncompared(held: Contents, restored: Contents, *, partly: bool = False) -> list[Gap]:
+    """What a comparison at the fingerprint's level says nothing about, the fingerprint's own gaps among it.
+
+    Args:
+        partly: only a part was restored, as was asked for: what is only known to exist in the rest is no gap.
+    """
     if held.level == "off":
-        return []
+        return list(held.gaps)
     found = [*held.gaps, *(gap for gap in restored.gaps if gap not in held.gaps)]
     if held.dialect != restored.dialect:
         why = f"recorded as {held.dialect or 'an older dialect'!r}, described here as {restored.dialect!r}"
-        found.append(Gap(what="definitions", why=why, cure="take a new backup"))
+        found.append(Gap(what="definitions", why=why, cure="ops backup"))
     elif exist := [
         name
         for name, text in held.objects.items()
-        if _only_exists(text, restored.objects.get(name)) and name not in _unknown(held, restored)
+        if _only_exists(text, None if partly else restored.objects.get(name)) and name not in _unknown(held, restored)
     ]:
-        found.append(Gap(what=_first(exist), why="only known to exist"))
-    found += [Gap(what=name, why="written to during the dump, and no snapshot covers it") for name in held.unsteady]
+        found.append(Gap(what=_first(exist), why="only known to exist", cure=_QUIETER))
+    found += [
+        Gap(what=name, why="written to during the dump, and no snapshot covers it", cure=_QUIETER)
+        for name in held.unsteady
+    ]
     # What the source's fingerprint leaves out was not asked for.
     unlooked = [kind for kind in restored.unseen if kind not in held.unseen]
     found += [Gap(what=f"{kind} definitions", why="could not be looked at after the restore") for kind in unlooked]

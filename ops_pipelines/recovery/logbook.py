@@ -79,12 +79,14 @@ def _unused(parent: Path, stem: str) -> Path:
 
 def _lines(verdict: Verdict) -> Iterator[str]:
     yield f"{verdict.started_at:%Y-%m-%d %H:%M:%S} UTC  {verdict.source} {verdict.backup_id} from {verdict.store}"
-    yield f"{verdict.outcome.upper()}: {verdict.reason}"
+    yield f"{verdict.words.upper()}: {verdict.reason}"
     yield ""
     for check in verdict.checks:
         result = "passed" if check.passed else "LOOK" if check.attention else "FAILED"
         took = "" if check.seconds is None else f"  ({check.seconds:.3f} s)"
         yield f"  {result:<7} {check.name:<14} {check.detail}{took}"
+    for gap in verdict.missing:
+        yield f"  not compared: {gap}"
     for warning in verdict.warnings:
         yield f"  warning {warning}"
     yield ""

@@ -76,7 +76,7 @@ def replace_source(
                 next=f"look at {beside}; try another copy (--from) or an older backup: ops list {name}",
             )
         if not isinstance(engine, Swapper) and (safety := _safety(name, take_safety)):
-            _proved(workspace, name, safety, progress)
+            recovered.warnings.extend(_proved(workspace, name, safety, progress))
         progress("swap", 0, None)
         with recorded(
             workspace, "replace", source=name, backup_id=point.id, store=recovered.store, warnings=recovered.warnings
@@ -109,8 +109,12 @@ def _safety(name: str, take: Callable[[], str] | None) -> str:
         ) from None
 
 
-def _proved(workspace: Workspace, name: str, safety: str, progress: Progress) -> None:
-    """What is about to be dropped must be in a backup that counts: one that has been restored."""
+def _proved(workspace: Workspace, name: str, safety: str, progress: Progress) -> list[str]:
+    """What is about to be dropped must be in a backup that counts: one that has been restored.
+
+    Returns:
+        What its proof does not say.
+    """
     point = workspace.catalogue(name).find(safety)
     assert point is not None
     verdict = verify(workspace, point, store=workspace.local.name, progress=progress)
@@ -121,6 +125,7 @@ def _proved(workspace: Workspace, name: str, safety: str, progress: Progress) ->
             safe=f"{name} is untouched; replacing it would drop what it holds",
             next=f"restore beside it: ops restore {name} --to NAME; or --without-safety",
         )
+    return [] if verdict.whole else [f"the safety restore point {safety}: {verdict.words}"]
 
 
 def _swapped(engine: Swapper, name: str, backup_id: str, beside: str, suffix: str) -> str:
@@ -154,7 +159,7 @@ def _reloaded(
         url = engine.empty(manifest.engine)
         restored = load_copy(workspace, engine, copy, url, (), globals_too=False, progress=progress)
         held = fingerprint_of(copy)
-        checks = prove(workspace, engine, copy, url, Ready(held, ()), restored)
+        checks = prove(workspace, engine, copy, url, Ready(held, ()), restored).checks
         wrong = [f"{each.name}: {each.detail}" for each in checks if not each.passed and not each.attention]
     except (OpsError, RestoreFailed) as error:
         wrong = [sentence(error) if isinstance(error, OpsError) else str(error)]
@@ -164,6 +169,6 @@ def _reloaded(
             f"{name} is NOT whole: it was emptied, and loading {point.id} into it failed",
             why="; ".join(wrong),
             safe=f"{point.id} is restored and proved in {recovered.target}"
-            + (f"; what {name} held before is in the verified restore point {safety}" if safety else ""),
+            + (f"; what {name} held before is in the proved restore point {safety}" if safety else ""),
             next=f"point the application at {recovered.target}, or go back: {back}",
         )

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from ops_pipelines.engines.address import shown
 from ops_pipelines.engines.base import Engine, Restored, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SourceError
+from ops_pipelines.proof import Gap, Grade, in_words
 from ops_pipelines.recovery.assertions import run_assertions, run_checks, told
 from ops_pipelines.recovery.choose import choose_store, sentence
+from ops_pipelines.recovery.compare import uncompared
 from ops_pipelines.recovery.excused import compare_but
+from ops_pipelines.recovery.graded import reached_grade
 from ops_pipelines.recovery.leftovers import noted
 from ops_pipelines.recovery.preflight import Ready, look_ahead
 from ops_pipelines.recovery.recorded import recorded
@@ -33,6 +36,8 @@ class Recovered:
         phases: wall time by phase.
         only: the tables, collections or paths it was restricted to.
         target: as it is shown, a URL by its parts.
+        grade: what was compared of what came back.
+        gaps: what was not, though the grade includes it.
     """
 
     backup_id: str
@@ -43,6 +48,18 @@ class Recovered:
     warnings: list[str]
     phases: dict[str, float] = field(default_factory=dict)
     only: Sequence[str] = ()
+    grade: Grade = "restored"
+    gaps: Sequence[Gap] = ()
+
+    @property
+    def words(self) -> str:
+        """How it is told: `verified` alone means that everything was compared."""
+        return in_words(self.grade, self.gaps) if self.good else "NOT as it was"
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything was compared, and was the same."""
+        return self.good and self.grade == "full" and not self.gaps
 
     @property
     def good(self) -> bool:
@@ -90,12 +107,13 @@ def restore_to(
                     workspace, engine, copy, url, ready.only, globals_too=globals_too, progress=progress
                 )
                 compared = time.monotonic()
-                checks = prove(workspace, engine, copy, url, ready, restored)
+                proof = prove(workspace, engine, copy, url, ready, restored)
         phases = {"fetch": round(copy.fetch_s, 3), **restored.seconds, "prove": round(time.monotonic() - compared, 3)}
         seconds = round(time.monotonic() - started, 3)
         recovered = Recovered(
-            point.id, origin, named, seconds, checks, [*warnings, *restored.warnings], phases, ready.only
-        )
+            point.id, origin, named, seconds, proof.checks, [*warnings, *restored.warnings], phases, ready.only,
+            proof.grade, proof.gaps,
+        )  # fmt: skip
         entry.meta = {
             "to": named,
             "seconds": phases,
@@ -103,6 +121,7 @@ def restore_to(
             "plain_bytes": manifest.plain_bytes,
             "only": list(ready.only),
             "good": recovered.good,
+            "words": recovered.words,
         }
         if not recovered.good:
             entry.fail(f"{named} is not as {name} was")
@@ -126,7 +145,16 @@ def load_copy(
         )
 
 
-def prove(workspace: Workspace, engine: Engine, copy: Copy, url: str, ready: Ready, restored: Restored) -> list[Check]:
+@dataclass(frozen=True)
+class Proof:
+    """What was asserted about something restored, and how much of it was compared."""
+
+    checks: list[Check]
+    grade: Grade
+    gaps: Sequence[Gap]
+
+
+def prove(workspace: Workspace, engine: Engine, copy: Copy, url: str, ready: Ready, restored: Restored) -> Proof:
     """The assertions of a verification, on what was restored: compared, asserted, the user's own checks.
 
     Of a selection only the comparison: the other assertions are about the whole.
@@ -135,15 +163,19 @@ def prove(workspace: Workspace, engine: Engine, copy: Copy, url: str, ready: Rea
     held = ready.held if restored.names is None else ready.held.covering(restored.names, found)
     checks = [*told(restored.findings)]
     checks += compare_but(held, found, restored.excused, beside_target(workspace, engine, copy))
+    grade = reached_grade(held, restored)
+    gaps = uncompared(held, found, partly=restored.sampled or bool(ready.only))
     if ready.only:
         listed = ", ".join(ready.only[:5]) + (f" … ({len(ready.only)})" if len(ready.only) > 5 else "")
-        return [*checks, Check(name="selection", passed=True, detail=f"nothing but {listed} was restored and compared")]
+        done = "restored" if held.level == "off" else "restored and compared"
+        checks.append(Check(name="selection", passed=True, detail=f"nothing but {listed} was {done}"))
+        return Proof(checks, grade, gaps)
     try:
         checks += run_assertions(engine, url, ready.held)
     except (SourceError, Inconclusive) as error:
         checks.append(Check(name="assertions", passed=False, detail=f"not all run: {sentence(error)}", attention=True))
     source = workspace.source(copy.manifest.source)
-    return [*checks, *run_checks(engine, url, source, as_of=copy.manifest.started_at)]
+    return Proof([*checks, *run_checks(engine, url, source, as_of=copy.manifest.started_at)], grade, gaps)
 
 
 @contextmanager

@@ -13,12 +13,13 @@ from ops_pipelines.clock import moment_of
 from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.base import Contents, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
-from ops_pipelines.proof import Gap, Grade, grade_of
+from ops_pipelines.proof import Gap, Grade
 from ops_pipelines.recovery.assertions import run_assertions, run_checks, told
 from ops_pipelines.recovery.compare import Reload, uncompared
 from ops_pipelines.recovery.differences import command
 from ops_pipelines.recovery.drift import drift
 from ops_pipelines.recovery.excused import Changed, compare_and_show
+from ops_pipelines.recovery.graded import configured_grade, reached_grade
 from ops_pipelines.recovery.logbook import write_log
 from ops_pipelines.recovery.references import check_references
 from ops_pipelines.recovery.refuse import refuse_shared_server
@@ -71,6 +72,9 @@ def verify(
         entry.meta = {
             "outcome": verdict.outcome,
             "reason": verdict.reason,
+            "grade": verdict.grade,
+            "words": verdict.words,
+            "gaps": [str(gap) for gap in verdict.missing],
             "seconds": dict(verdict.seconds),
             "again": again,
             "notable": [f"{check.name}: {check.detail}" for check in verdict.notable],
@@ -104,7 +108,7 @@ class _Proof:
             outcome=outcome,
             blames=self._blames if outcome == "bad" else None,
             grade=self._grade,
-            wanted=grade_of(self._workspace.source(self._point.manifest.source).fingerprint),
+            wanted=configured_grade(self._workspace.source(self._point.manifest.source), self._point.manifest),
             gaps=self._gaps,
             started_at=started,
             finished_at=self._workspace.clock.now(),
@@ -148,7 +152,6 @@ class _Proof:
         copy = Copy(self._store, manifest, lambda: workspace.identities(source))
         engine = workspace.engine(source)
         held = fingerprint_of(copy)
-        self._grade = grade_of(held.level)
         with scratch_directory(workspace.scratch_root, manifest.kind) as directory, ExitStack() as server:
             with self._phase("start"):
                 target = server.enter_context(engine.scratch(directory, manifest.engine))
@@ -157,6 +160,7 @@ class _Proof:
             )
             self._seconds.update(_without_waiting(restored.seconds, copy.fetch_s))
             self._warnings += restored.warnings
+            self._grade = reached_grade(held, restored)
             copy.hash_the_rest()
             self._checks += [
                 Check(name="checksum", passed=True, detail=f"{len(manifest.parts)} parts"),
@@ -164,7 +168,7 @@ class _Proof:
             ]
             with self._phase("compare"):
                 found = engine.contents(target, held.level, seed=held.seed)
-                self._gaps += uncompared(held, found)
+                self._gaps += uncompared(held, found, partly=restored.sampled)
                 self._checks += told(restored.findings)
                 self._compare(held, found, restored.excused, in_scratch(engine, target))
                 if manifest.adopted_from is not None:

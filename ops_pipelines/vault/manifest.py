@@ -62,6 +62,16 @@ class Summary(_Facts):
     content_digest: str | None
     gaps: Sequence[Gap] = ()
 
+    @property
+    def known_rows(self) -> int | None:
+        """The rows, where they were counted; without a fingerprint nobody knows how many there are."""
+        return self.rows if self.level != "off" else None
+
+    @property
+    def rows_told(self) -> str:
+        """The same for people."""
+        return f"{self.rows:,}" if self.known_rows is not None else "not known"
+
 
 class Tie(_Facts):
     """The restore point of a database that a snapshot of folders belongs to."""
@@ -129,6 +139,11 @@ class Manifest(_Facts):
     parts: Sequence[Part]
     restore_by_hand: Sequence[str]
     warnings: Sequence[str] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """What a human should know of the dump: its warnings, and what could not be looked at, with the cure."""
+        return [*self.warnings, *(f"not compared: {gap}" for gap in self.contents.gaps)]
 
     @property
     def size_bytes(self) -> int:

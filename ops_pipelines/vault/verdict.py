@@ -10,6 +10,12 @@ from ops_pipelines.errors import CorruptCopy
 from ops_pipelines.proof import Gap, Grade, in_words, weaker
 
 Outcome = Literal["verified", "bad", "inconclusive"]
+_COMPARISONS = ("schema", "rows", "content")
+_TOO_WEAK: Mapping[Grade, tuple[str, str]] = {
+    "restored": ("everything", "no fingerprint was taken with this backup, and an adopted one never has any"),
+    "counts": ("the content of rows", "this backup was taken with fingerprint: counts"),
+    "sample": ("rows outside the sample", "this backup was taken with fingerprint: sample"),
+}
 
 
 class Check(BaseModel):
@@ -71,16 +77,39 @@ class Verdict(BaseModel):
     @property
     def words(self) -> str:
         """The outcome as it is told: `verified` alone means that everything was compared."""
-        if self.outcome != "verified" or self.grade is None:
+        if self.outcome != "verified":
             return self.outcome
-        return in_words(self.grade, self.gaps)
+        if self.grade is not None:
+            return in_words(self.grade, self.gaps)
+        # From before grades: its checks tell what was compared, and nothing tells what was left out.
+        compared = [check.name for check in self.checks if check.name in _COMPARISONS and check.passed]
+        if not compared:
+            return in_words("restored", ())
+        return f"verified before grades ({', '.join(compared)} held)"
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is known that everything was compared, and was the same."""
+        return self.outcome == "verified" and self.grade == "full" and not self.gaps
 
     @property
     def weaker(self) -> bool:
         """Whether a passed proof says less than the source is configured for."""
+        return bool(self.missing)
+
+    @property
+    def missing(self) -> list[Gap]:
+        """What a passed proof does not say, though the source is configured for it."""
+        return self.short_of(self.wanted) if self.wanted is not None else list(self.gaps)
+
+    def short_of(self, wanted: Grade) -> list[Gap]:
+        """What a passed proof does not say of what another configuration asks for."""
         if self.outcome != "verified" or self.grade is None:
-            return False
-        return bool(self.gaps) or (self.wanted is not None and weaker(self.grade, self.wanted))
+            return []
+        if not weaker(self.grade, wanted) or (self.grade == "restored" and self.gaps):
+            return list(self.gaps)
+        what, why = _TOO_WEAK[self.grade]
+        return [Gap(what=what, why=why, cure=f"ops backup {self.source}"), *self.gaps]
 
     @property
     def reason(self) -> str:

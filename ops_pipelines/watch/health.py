@@ -4,7 +4,7 @@ Ages come from the start of the dump in the newest *verified* restore point, rea
 the answer does not depend on Dagster, its schedules or the ledger being alive.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
@@ -14,10 +14,15 @@ from ops_pipelines.config.sources import Source
 from ops_pipelines.config.values import Duration
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.watch.phases import PhaseHealth, State, phases_of
+from ops_pipelines.watch.proved import Proved, proved
 from ops_pipelines.watch.trends import Trends, trends_of
 from ops_pipelines.workspace import Workspace
 
-EXIT_STATUS: Mapping[State, int] = {"OK": 0, "STALE": 1, "UNKNOWN": 1, "OVERDUE": 2, "FAIL": 2, "NEVER": 2}
+EXIT_STATUS: Mapping[State, int] = {
+    "OK": 0, "WEAK": 1, "STALE": 1, "UNKNOWN": 1, "OVERDUE": 2, "FAIL": 2, "NEVER": 2,
+}  # fmt: skip
+HOLDS: Collection[State] = ("OK", "WEAK", "STALE")
+"""The states in which the RPO holds."""
 
 
 class CopyHealth(BaseModel):
@@ -37,6 +42,8 @@ class SourceHealth(BaseModel):
         recovery_point: id of the newest verified restore point.
         age: of the recovery point, from the start of its dump.
         newest: id of the newest restore point, verified or not.
+        notes: what its dump warned of, and what could not be looked at while it was taken.
+        proof: how much the proof of the recovery point says, against what is configured.
         phases: the same, step by step and store by store.
         trends: success rates of the last week, what restores took, growth.
     """
@@ -55,6 +62,8 @@ class SourceHealth(BaseModel):
     age: Duration | None
     newest: str | None
     newest_verdict: str | None
+    notes: Sequence[str]
+    proof: Proved | None
     restore_points: int
     verified: int
     size_bytes: int | None
@@ -67,7 +76,7 @@ class SourceHealth(BaseModel):
     @property
     def ok(self) -> bool:
         """Whether the RPO holds."""
-        return self.state in ("OK", "STALE")
+        return self.state in HOLDS
 
 
 def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None = None) -> SourceHealth:
@@ -81,7 +90,8 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
     point, newest = catalogue.recovery_point, catalogue.newest
     age = now - point.started_at if point is not None else None
     phases = phases_of(workspace, name, catalogue, now)
-    state, cause, advice = _judge(name, source, catalogue, age, phases)
+    proof = proved(workspace, point)
+    state, cause, advice = _judge(name, source, catalogue, age, phases, proof)
     return SourceHealth(
         source=name,
         kind=source.kind,
@@ -95,6 +105,8 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
         age=age,
         newest=newest.id if newest else None,
         newest_verdict=newest.verdict.outcome if newest and newest.verdict else None,
+        notes=newest.manifest.notes if newest else (),
+        proof=proof,
         restore_points=len(catalogue.points),
         verified=sum(each.verified for each in catalogue.points),
         size_bytes=newest.manifest.size_bytes if newest else None,
@@ -112,7 +124,12 @@ def all_health(workspace: Workspace) -> list[SourceHealth]:
 
 
 def _judge(
-    name: str, source: Source, catalogue: Catalogue, age: timedelta | None, phases: Sequence[PhaseHealth]
+    name: str,
+    source: Source,
+    catalogue: Catalogue,
+    age: timedelta | None,
+    phases: Sequence[PhaseHealth],
+    proof: Proved | None,
 ) -> tuple[State, str, str]:
     """The state, its cause, and the next command: the recovery point first, then the worst step."""
     newest, back_up = catalogue.newest, f"ops backup {name}"
@@ -138,7 +155,10 @@ def _judge(
         return "STALE", f"{where}: {worst.cause}", worst.next
     if catalogue.problems:
         return "STALE", catalogue.problems[0], "ops list"
-    return "OK", f"restored and compared; {human_duration(age)} old", ""
+    told = f"{proof.words if proof is not None else 'verified'}; {human_duration(age)} old"
+    if proof is not None and proof.weaker:
+        return "WEAK", f"{told}; {proof.gaps[0].what}: {proof.gaps[0].why}", proof.next
+    return "OK", told, ""
 
 
 def _copy(store: str, catalogue: Catalogue, now: datetime) -> CopyHealth:

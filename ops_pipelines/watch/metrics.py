@@ -18,7 +18,9 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.ledger import tallies
 from ops_pipelines.ledger.models import RUNNING, WAITING, Activity, Evaluation, Incident, Outgoing
 from ops_pipelines.probes.measured import kept
+from ops_pipelines.proof import grade_of, strength
 from ops_pipelines.watch.exposition import Family, labels, render
+from ops_pipelines.watch.health import HOLDS
 from ops_pipelines.watch.snapshots import Seen, Snapshot, snapshots
 from ops_pipelines.workspace import Workspace
 
@@ -98,15 +100,24 @@ class _Page:
         self.interval = gauge("expected_interval_seconds", "Longest time between two scheduled backups.")
         self.healthy = gauge("source_healthy", "1 while the recovery point is known and within its RPO, else 0.")
         self.state = gauge(
-            "source_state", "1 for the state a source is in: OK, STALE, UNKNOWN, OVERDUE, FAIL or NEVER; no others."
+            "source_state",
+            "1 for the state a source is in: OK, WEAK, STALE, UNKNOWN, OVERDUE, FAIL or NEVER; no others.",
         )
         self.dump_at = gauge("last_dump_timestamp_seconds", "When the newest dump began, in Unix time; 0 without one.")
         self.dump_seconds = gauge("last_dump_duration_seconds", "Seconds the newest dump took.")
         self.dump_bytes = gauge("last_dump_size_bytes", "Size of the newest restore point as it is stored.")
         self.dump_plain = gauge("last_dump_uncompressed_bytes", "Its size before compression and encryption.")
-        self.dump_rows = gauge("last_dump_rows", "Rows, documents or files that were counted in it.")
+        self.dump_rows = gauge(
+            "last_dump_rows", "Rows, documents or files that were counted in it; absent where nobody counted."
+        )
         self.points = gauge("restore_points", "Restore points in any store.")
-        self.points_verified = gauge("restore_points_verified", "Those that were restored and found good.")
+        self.dump_notes = gauge(
+            "last_dump_notes", "What the newest dump warned of, and what could not be looked at while it was taken."
+        )
+        self.points_verified = gauge(
+            "restore_points_verified", "Those that were restored and found good, whatever was compared."
+        )
+        self._define_proof()
         self.verified_at = gauge(
             "last_verified_timestamp_seconds", "When a restore was last found good, in Unix time; 0 when none ever was."
         )
@@ -143,6 +154,18 @@ class _Page:
         self.evaluated = gauge("alerts_evaluation_timestamp_seconds", "When a part of the alert rules last ran.")
         self._define_probes()
         self.build = gauge("build_info", "Always 1; the labels say which version of ops_pipelines answers.")
+
+    def _define_proof(self) -> None:
+        gauge = self._gauge
+        self.proof_grade = gauge(
+            "proof_grade", "What the proof of the recovery point compared: 0 nothing, 1 row counts, 2 a sample, 3 all "
+            "content; absent where that is not known."
+        )  # fmt: skip
+        self.proof_configured = gauge(
+            "proof_grade_configured", "What fingerprint in ops.yaml asks for, in the same figures."
+        )
+        self.proof_gaps = gauge("proof_gaps", "What was not compared in that proof although it was asked for.")
+        self.proof_weaker = gauge("proof_weaker", "1 when less was compared than is configured, else 0.")
 
     def _define_probes(self) -> None:
         gauge = self._gauge
@@ -190,12 +213,14 @@ class _Page:
         name, seen = snapshot.source, snapshot.seen
         source, own = self._config.sources[name], self._label(name)
         state, _cause, _next = snapshot.judged(self._now, self._config.web.stale_after)
-        self.healthy.add(own, int(state in ("OK", "STALE")))
+        self.healthy.add(own, int(state in HOLDS))
         self.state.add(self._label(name, kind=source.kind, state=state), 1)
         self.snapshot_at.add(own, _unix(snapshot.at))
         self.rpo_target.add(own, source.rpo.total_seconds())
         self.rpo_warning.add(own, source.warn_window.total_seconds())
         self.rto_target.add(own, source.rto.total_seconds())
+        proof = seen.proof if seen is not None else None
+        self.proof_configured.add(own, strength(proof.configured if proof else grade_of(source.fingerprint)))
         self.interval.add(own, longest_interval(source.every, self._config.timezone).total_seconds())
         point = seen.recovery_point_at if seen is not None else None
         self.point_at.add(own, _unix(point))
@@ -219,6 +244,11 @@ class _Page:
             self.dump_bytes.add(own, seen.newest.size_bytes)
             self.dump_plain.add(own, seen.newest.plain_bytes)
             self.dump_rows.add(own, seen.newest.rows)
+            self.dump_notes.add(own, len(seen.newest.notes))
+        if seen.proof is not None:
+            self.proof_grade.add(own, strength(seen.proof.reached) if seen.proof.reached is not None else None)
+            self.proof_gaps.add(own, len(seen.proof.gaps))
+            self.proof_weaker.add(own, int(seen.proof.weaker))
         if seen.verdict is not None:
             which = self._label(seen.source, outcome=seen.verdict.outcome, store=seen.verdict.store)
             self.verdict_at.add(which, seen.verdict.finished_at.timestamp())

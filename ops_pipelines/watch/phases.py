@@ -16,10 +16,11 @@ from ops_pipelines.config.sources import Source
 from ops_pipelines.config.values import Duration
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.models import FAILED, RUNNING, Activity
+from ops_pipelines.proof import VERIFIED
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.workspace import Workspace
 
-State = Literal["OK", "STALE", "UNKNOWN", "OVERDUE", "FAIL", "NEVER"]
+State = Literal["OK", "WEAK", "STALE", "UNKNOWN", "OVERDUE", "FAIL", "NEVER"]
 Phase = Literal["dump", "snapshot", "copy", "verify", "retention", "drill"]
 _ATTEMPTS = ("dump", "copy", "verify", "prune", "drill")
 
@@ -140,7 +141,9 @@ def _verify(name: str, source: Source, catalogue: Catalogue, now: datetime) -> P
         return told("OVERDUE", f"last proved {human_duration(age)} ago, {human_duration(overdue)} is allowed")
     if verdict is not None and verdict.outcome == "inconclusive":
         return told("STALE", f"the newest proof was inconclusive: {verdict.reason}")
-    return told("OK", f"last proved {human_duration(age)} ago", "")
+    words = next((point.verdict.words for end, point in ends if end == last and point.verdict is not None), "")
+    partly = f": {words}" if words != VERIFIED else ""
+    return told("OK", f"last proved {human_duration(age)} ago{partly}", "")
 
 
 def _retention(name: str, last: Mapping[str, Activity] | None, now: datetime) -> PhaseHealth:

@@ -36,20 +36,24 @@ def _headline(found: Sequence[SourceHealth]) -> str:
     broken = [health.source for health in found if not health.ok]
     if broken:
         return f"**{len(broken)} of {len(found)} sources cannot hold their RPO: {', '.join(broken)}.**"
+    partly = [f"{health.source} ({health.proof.words})" for health in found if health.proof and not health.proof.whole]
+    if partly:
+        return f"All {len(found)} sources hold their RPO. Less than everything was compared: {', '.join(partly)}."
     return f"All {len(found)} sources hold their RPO: each was restored and compared."
 
 
 def _overview(found: Sequence[SourceHealth]) -> list[str]:
     rows = [
-        "| source | state | recovery point | age | RPO | size | restore took | verified / kept |",
-        "|---|---|---|---|---|---|---|---|",
+        "| source | state | recovery point | proof | age | RPO | size | restore took | proved / kept |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for health in found:
         age = human_duration(health.age) if health.age is not None else "never"
         size = human_size(health.size_bytes) if health.size_bytes is not None else "–"
         took = f"{health.restore_s:.1f}s" if health.restore_s is not None else "–"
         rows.append(
-            f"| {health.source} | {health.state} | {health.recovery_point or '–'} | {age} | "
+            f"| {health.source} | {health.state} | {health.recovery_point or '–'} | "
+            f"{health.proof.words if health.proof is not None else '–'} | {age} | "
             f"{human_duration(health.rpo)} | {size} | {took} | {health.verified} / {health.restore_points} |"
         )
     return rows
@@ -68,15 +72,17 @@ def _details(workspace: Workspace, health: SourceHealth) -> list[str]:
     if points:
         lines += ["| restore point | rows | size | stores | verdict |", "|---|---|---|---|---|"]
         lines += [_row(point) for point in reversed(points)]
-    lines += [f"- problem: {problem}" for problem in health.problems]
-    return lines
+    told = [f"not compared: {gap}" for gap in (health.proof.gaps if health.proof is not None else ())]
+    told += [f"{health.newest}: {note}" for note in health.notes if note not in told]
+    told += [f"problem: {problem}" for problem in health.problems]
+    return [*lines, *([""] if told else []), *(f"- {line}" for line in told)]
 
 
 def _row(point: RestorePoint) -> str:
     verdict = point.verdict
-    said = f"{verdict.outcome} ({verdict.reason})" if verdict is not None else "not verified yet"
+    said = f"{verdict.words} ({verdict.reason})" if verdict is not None else "not verified yet"
     manifest = point.manifest
     return (
-        f"| {point.id} | {manifest.contents.rows:,} | {human_size(manifest.size_bytes)} | {', '.join(point.stores)} | "
-        f"{said.replace('|', '/')} |"
+        f"| {point.id} | {manifest.contents.rows_told} | {human_size(manifest.size_bytes)} | "
+        f"{', '.join(point.stores)} | {said.replace('|', '/')} |"
     )

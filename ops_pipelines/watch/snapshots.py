@@ -21,8 +21,9 @@ from ops_pipelines.ledger.models import Health
 from ops_pipelines.redact import redact_within
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.verdict import Check
-from ops_pipelines.watch.health import SourceHealth, source_health
+from ops_pipelines.watch.health import HOLDS, SourceHealth, source_health
 from ops_pipelines.watch.phases import Phase, State
+from ops_pipelines.watch.proved import Proved
 from ops_pipelines.workspace import Workspace
 
 
@@ -56,22 +57,34 @@ class CopiesSeen(_Seen):
 
 
 class DumpSeen(_Seen):
-    """The newest restore point, verified or not."""
+    """The newest restore point, verified or not.
+
+    Attributes:
+        rows: None where they were not counted.
+        notes: what its dump warned of, and what could not be looked at.
+    """
 
     id: str
     started_at: datetime
     duration_s: float
     size_bytes: int
     plain_bytes: int
-    rows: int
+    rows: int | None
+    notes: Sequence[str] = ()
 
 
 class VerdictSeen(_Seen):
-    """The newest verdict on anything of the source; `failed` is how many checks that had to hold did not."""
+    """The newest verdict on anything of the source.
+
+    Attributes:
+        words: what it is called: `verified` alone means that everything was compared.
+        failed: how many checks that had to hold did not.
+    """
 
     backup_id: str
     store: str
     outcome: str
+    words: str = ""
     reason: str
     finished_at: datetime
     failed: int
@@ -83,6 +96,7 @@ class Seen(_Seen):
     Attributes:
         verified_at: when a restore was last found good.
         restore_s: what the restore of the recovery point took.
+        proof: how much the proof of the recovery point says, against what is configured.
     """
 
     source: str
@@ -99,6 +113,7 @@ class Seen(_Seen):
     verified: int
     verified_at: datetime | None
     restore_s: float | None
+    proof: Proved | None = None
     newest: DumpSeen | None
     verdict: VerdictSeen | None
     stores: Sequence[CopiesSeen]
@@ -138,7 +153,7 @@ class Snapshot(Generic[AnySeen]):
             silent = f"last looked at {human_duration(now - self.at)} ago: is the daemon running?"
             return "UNKNOWN", f"{silent} (then: {self.seen.state}, {self.seen.cause})", "ops status"
         point = self.seen.recovery_point_at
-        if self.seen.state in ("OK", "STALE") and point is not None and (now - point).total_seconds() > self.seen.rpo_s:
+        if self.seen.state in HOLDS and point is not None and (now - point).total_seconds() > self.seen.rpo_s:
             allowed = human_duration(timedelta(seconds=self.seen.rpo_s))
             cause = f"the recovery point is {human_duration(now - point)} old, rpo is {allowed}"
             return "FAIL", cause, f"ops backup {self.source}"
@@ -211,6 +226,7 @@ def _seen(workspace: Workspace, health: SourceHealth, catalogue: Catalogue, at: 
         verified=health.verified,
         verified_at=max((verdict.finished_at for verdict in good), default=None),
         restore_s=health.restore_s,
+        proof=health.proof,
         newest=_dump(catalogue.newest),
         verdict=_verdict(catalogue),
         stores=[_copies(workspace, copy.store, catalogue) for copy in health.copies],
@@ -240,7 +256,8 @@ def _dump(point: RestorePoint | None) -> DumpSeen | None:
         duration_s=(manifest.finished_at - manifest.started_at).total_seconds(),
         size_bytes=manifest.size_bytes,
         plain_bytes=manifest.plain_bytes,
-        rows=manifest.contents.rows,
+        rows=manifest.contents.known_rows,
+        notes=manifest.notes,
     )
 
 
@@ -253,6 +270,7 @@ def _verdict(catalogue: Catalogue) -> VerdictWhole | None:
         backup_id=newest.backup_id,
         store=newest.store,
         outcome=newest.outcome,
+        words=newest.words,
         reason=newest.reason,
         finished_at=newest.finished_at,
         failed=len(newest.failed),

@@ -10,18 +10,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ops_pipelines import __version__
 from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.ledger.models import Incident
+from ops_pipelines.proof import VERIFIED
 from ops_pipelines.redact import redact
 from ops_pipelines.watch.phases import State
 from ops_pipelines.watch.snapshots import SeenWhole, Snapshot, snapshots
 from ops_pipelines.workspace import Workspace
 
 REFRESH_S = 30
-_URGENCY: Mapping[State, int] = {"FAIL": 0, "NEVER": 1, "OVERDUE": 2, "UNKNOWN": 3, "STALE": 4, "OK": 5}
+_URGENCY: Mapping[State, int] = {"FAIL": 0, "NEVER": 1, "OVERDUE": 2, "UNKNOWN": 3, "STALE": 4, "WEAK": 5, "OK": 6}
 _COLOUR: Mapping[str, str] = {
     "OK": "good",
+    "WEAK": "warn",
     "STALE": "warn",
     "UNKNOWN": "warn",
-    "verified": "good",
+    VERIFIED: "good",
     "inconclusive": "warn",
 }
 
@@ -40,6 +42,11 @@ class _Line:
     seen: SeenWhole | None
     link: str | None
 
+    @property
+    def partly(self) -> bool:
+        """Whether its proof is no whole one: it must not look like one."""
+        return self.seen is not None and self.seen.proof is not None and not self.seen.proof.whole
+
 
 def status_page(workspace: Workspace) -> str:
     """The page as HTML. Raises LedgerError."""
@@ -56,7 +63,8 @@ def status_page(workspace: Workspace) -> str:
         .render(
             lines=lines,
             broken=[line for line in lines if _URGENCY[line.state] < _URGENCY["UNKNOWN"]],
-            unsure=[line for line in lines if line.state in ("UNKNOWN", "STALE")],
+            unsure=[line for line in lines if line.state in ("UNKNOWN", "STALE", "WEAK")],
+            partly=[line for line in lines if line.partly],
             incidents=incidents,
             now=now,
             looked_at=min(looked, default=None),
@@ -98,4 +106,8 @@ def _environment(now: datetime) -> Environment:
     seconds = lambda value: human_duration(timedelta(seconds=value))  # noqa: E731
     environment.filters.update(ago=ago, moment=moment, size=human_size, span=human_duration, seconds=seconds)
     environment.filters["colour"] = lambda word: _COLOUR.get(word, "bad")
+    # A proof that compared less than everything is good news, but never in the colour of one that compared all.
+    environment.filters["proof"] = lambda verdict: _COLOUR.get(
+        verdict.words or verdict.outcome, "warn" if verdict.outcome == "verified" else "bad"
+    )
     return environment

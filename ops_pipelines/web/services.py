@@ -17,6 +17,7 @@ from ops_pipelines.errors import OpsError
 from ops_pipelines.probes.dagster import dagster_answers
 from ops_pipelines.probes.redis import redis_answers
 from ops_pipelines.vault.stores.registry import LOCAL
+from ops_pipelines.watch.health import HOLDS
 from ops_pipelines.watch.snapshots import Seen, Snapshot, snapshots
 from ops_pipelines.workspace import Workspace
 
@@ -104,7 +105,7 @@ class Services:
         fresh = [each for each in found if each.at is not None and now - each.at <= config.web.stale_after]
         return [
             Service("ledger", True, round(answered, 1)),
-            *(Service(name, state in ("OK", "STALE"), read) for name, state in states.items()),
+            *(Service(name, state in HOLDS, read) for name, state in states.items()),
             *(Service(name, _readable(name, fresh), read) for name in (LOCAL, *config.stores)),
         ]
 

@@ -22,6 +22,7 @@ from ops_pipelines.config.load import load_config
 from ops_pipelines.engines.postgres.connection import Server
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.workspace import Workspace
+from tests.engines.mysql.conftest import mariadb  # noqa: F401 - a fixture
 from tests.sample import crm_server, write_config
 
 PROJECT = Path(__file__).parents[2]

@@ -70,18 +70,18 @@ def test_the_graph_is_green_after_a_run_and_red_after_a_flipped_byte(
 ) -> None:
     assert rpo_says(dagster, "never backed up"), "the alarm fires before anything ever ran"
     assert materialize(dagster, "dump", "offsite_nas", "verified") == "SUCCESS"
-    assert rpo_says(dagster, "restored and compared")
+    assert rpo_says(dagster, "verified; ")
     page.goto(f"{dagster.url}/locations/ops_pipelines/asset-groups/crm/lineage")
     expect(page.get_by_text("100% filled")).to_have_count(3, timeout=30_000)
-    expect(page.get_by_text("3 / 3 Passed")).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("4 / 4 Passed")).to_be_visible(timeout=30_000)
 
     (part,) = (shell.folder / "nas").glob("crm/*/dump.pgc.zst.age")
     flip_byte(part)
     assert materialize(dagster, "verified") == "FAILURE"
     assert rpo_says(dagster, "is bad: checksum: dump.pgc.zst.age")
     page.reload()
-    expect(page.get_by_text("3 / 3 Passed")).to_have_count(0, timeout=30_000)
-    expect(page.get_by_text(re.compile("[0-2] / 3 Passed"))).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("4 / 4 Passed")).to_have_count(0, timeout=30_000)
+    expect(page.get_by_text(re.compile("[0-3] / 4 Passed"))).to_be_visible(timeout=30_000)
     expect(page.get_by_text("0% filled (1 failed)")).to_be_visible(timeout=30_000)
     page.goto(f"{dagster.url}/assets/crm/verified?view=checks&checkDetail=rpo")
     expect(page.get_by_text("checksum: dump.pgc.zst.age")).to_be_visible(timeout=30_000)

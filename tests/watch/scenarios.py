@@ -9,6 +9,7 @@ from typing import Any
 from ops_pipelines.config.probes import Probes
 from ops_pipelines.ledger.models import Health
 from ops_pipelines.probes.measured import Figures, Measured, keep
+from ops_pipelines.proof import Gap
 from ops_pipelines.vault.manifest import NAME, SUMS, checksums
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.watch.alerts.runs import EndedBackfill, EndedRun, Facts, FailedCheck, look_at_runs
@@ -174,6 +175,18 @@ def rpo(world: World) -> Iterator[None]:
     world.backed_up()
     world.later(25 * HOUR)
     yield
+    world.backed_up()
+
+
+@scenario
+def proof_weaker(world: World) -> Iterator[None]:
+    partly = world.backed_up(good=False)
+    why = "the account may not read it"
+    gap = Gap(what="table public.salaries", why=why, cure="grant select on public.salaries to backup")
+    found = verdict(partly, "verified", at=world.clock.at)
+    world.house.local.keep_verdict(found.model_copy(update={"grade": "full", "wanted": "full", "gaps": [gap]}))
+    yield
+    world.later(6 * HOUR)
     world.backed_up()
 
 

@@ -19,7 +19,7 @@ def test_the_worst_comes_first_with_its_cause_checks_and_next_command(make_house
     with house.serving() as site:
         page = site.get()
     assert "1 of 2 broken: forge" in page.text
-    assert page.text.index(bad) < page.text.index("restored and compared")
+    assert page.text.index(bad) < page.text.index("verified; ")
     assert "orders: 12 rows are missing" in page.text
     assert "<kbd>ops backup forge</kbd>" in page.text
     assert good in page.text

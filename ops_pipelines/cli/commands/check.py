@@ -3,6 +3,7 @@
 from ops_pipelines.cli import output
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.cadence import longest_interval
+from ops_pipelines.recovery.graded import not_noticed
 
 
 @output.explained
@@ -12,10 +13,14 @@ def check(config: output.ConfigOption = None, as_json: output.JsonOption = False
     Example: ops check --json
     """
     loaded, path = output.open_config(config)
+    told = {name: said for name, source in loaded.sources.items() if (said := not_noticed(source))}
     if as_json:
         output.print_json(
-            {"ok": True, "file": str(path), "sources": list(loaded.sources), "stores": list(loaded.stores)}
-        )
+            {
+                "ok": True, "file": str(path), "sources": list(loaded.sources), "stores": list(loaded.stores),
+                "not_noticed": told,
+            }
+        )  # fmt: skip
         return output.FINE
     output.say(f"[green]✓[/] {path}")
     rows = [
@@ -31,4 +36,6 @@ def check(config: output.ConfigOption = None, as_json: output.JsonOption = False
         for name, source in loaded.sources.items()
     ]
     output.print_table(["source", "kind", "cadence", "rpo", "copies", "encrypted", "fingerprint"], rows)
+    for name, said in told.items():
+        output.say(f"{name}: fingerprint: {loaded.sources[name].fingerprint}: {said}")
     return output.FINE

@@ -53,6 +53,10 @@ def drill(
     return output.ATTENTION if drilled.report.missed or drilled.not_copied else output.FINE
 
 
+def _rows(rows: int | None) -> str:
+    return "rows not known" if rows is None else f"{rows} rows"
+
+
 def _tell(drilled: Drilled) -> None:
     report = drilled.report
     rows = []
@@ -61,12 +65,12 @@ def _tell(drilled: Drilled) -> None:
             slowest = sorted(each.seconds.items(), key=lambda step: -step[1])[:3]
             rows.append(
                 [
-                    each.source, "back" if each.passed else "FAILED", f"{each.took_s:.1f} s",
+                    each.source, "back" if each.passed else "FAILED", each.words, f"{each.took_s:.1f} s",
                     ", ".join(f"{step} {took:.1f}" for step, took in slowest),
-                    f"{each.loss.minutes:.0f} min, {each.loss.rows} rows" if each.loss else "", each.store,
+                    f"{each.loss.minutes:.0f} min, {_rows(each.loss.rows)}" if each.loss else "", each.store,
                 ]
             )  # fmt: skip
-    output.print_table(["source", "result", "took", "most of it", "lost", "from"], rows)
+    output.print_table(["source", "result", "proof", "took", "most of it", "lost", "from"], rows)
     for line in (*report.missed, *(f"not proved: {each}" for each in report.limits)):
         output.errors.print(f"[yellow]![/] {output.escaped(line)}")
     for store, why in drilled.not_copied.items():

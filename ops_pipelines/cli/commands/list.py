@@ -43,7 +43,7 @@ def _rows(workspace: Workspace, catalogue: Catalogue) -> list[list[str]]:
             point.manifest.source,
             point.id,
             human_duration(now - point.started_at),
-            f"{point.manifest.contents.rows:,}",
+            point.manifest.contents.rows_told,
             human_size(point.manifest.size_bytes),
             ", ".join(point.stores),
             _verdict(point),
@@ -53,16 +53,21 @@ def _rows(workspace: Workspace, catalogue: Catalogue) -> list[list[str]]:
 
 
 def _verdict(point: RestorePoint) -> str:
-    told = f"{output.coloured(point.verdict.outcome)} {point.verdict.reason}" if point.verdict else "–"
+    told = f"{output.proof(point.verdict)} {output.escaped(point.verdict.reason)}" if point.verdict else "–"
     return f"{told}; taken for safety before a replacement" if point.safety else told
 
 
 def _document(catalogue: Catalogue) -> dict[str, object]:
     points = [
         {
-            **point.manifest.model_dump(mode="json"),
+            **(manifest := point.manifest.model_dump(mode="json")),
+            # Nobody counted them: zero would be a figure.
+            "contents": {**manifest["contents"], "rows": point.manifest.contents.known_rows},
+            "notes": point.manifest.notes,
             "stores": point.stores,
-            "verdict": point.verdict.model_dump(mode="json") if point.verdict else None,
+            "verdict": {**point.verdict.model_dump(mode="json"), "words": point.verdict.words}
+            if point.verdict
+            else None,
         }
         for point in reversed(catalogue.points)
     ]

@@ -61,6 +61,9 @@ def _tell(plan: Plan, zone: ZoneInfo, *, every: bool) -> None:
         for room in plan.rooms
     ]  # fmt: skip
     output.print_table(["store", "adds", "frees", "needs free", "free now"], rooms)
+    for each in plan.sources:
+        if each.leaves_out:
+            output.say(f"\n{each.source}: {each.leaves_out}")
     if every:
         output.say("")
         output.print_table(["when", "what", "time", "size"], list(_every_run(plan, zone)))

@@ -133,10 +133,13 @@ def _announce(workspace: Workspace, point: RestorePoint, store: str, to: str) ->
         f"from {store} to {output.escaped(to)}"
     )
     if point.verified and proof is not None:
-        output.say(f"it was verified {proof.started_at:%Y-%m-%d %H:%M} UTC")
+        output.say(f"its proof, {proof.started_at:%Y-%m-%d %H:%M} UTC: {output.proof(proof)}")
     else:
         found = f"its verification was {proof.outcome}: {proof.reason}" if proof else "nobody ever restored it"
         output.errors.print(f"[bold yellow]! UNVERIFIED[/]: {output.escaped(found)}; the proof comes with this restore")
+    told = [f"not compared: {gap}" for gap in (proof.missing if proof is not None else ())]
+    for line in dict.fromkeys([*told, *point.manifest.notes]):
+        output.say(f"[yellow]![/] {output.escaped(line)}")
     if (safety := safety_since(workspace, point)) is not None:
         output.say(
             f"passed over: {safety.id}, what {safety.manifest.source} held before it was replaced "
@@ -205,7 +208,13 @@ def _tell(
 ) -> None:
     rto = workspace.source(point.manifest.source).rto
     if as_json:
-        document = {**asdict(recovered), "checks": [check.model_dump() for check in recovered.checks]}
+        document = {
+            **asdict(recovered),
+            "checks": [check.model_dump() for check in recovered.checks],
+            "gaps": [gap.model_dump() for gap in recovered.gaps],
+            "proof": recovered.words,
+            "notes": point.manifest.notes,
+        }
         more = {"safety": replaced.safety, "kept": replaced.kept} if replaced else {}
         output.print_json({"ok": recovered.good, "rto_seconds": rto.total_seconds(), **document, **more})
         return
@@ -220,7 +229,10 @@ def _tell(
     output.print_table(["check", "result", "found"], rows)
     for warning in recovered.warnings:
         output.errors.print(f"[yellow]![/] {output.escaped(warning)}")
-    word = "[green]verified[/]" if recovered.good else "[red]NOT as it was[/]"
+    for gap in recovered.gaps:
+        output.errors.print(f"[yellow]![/] not compared: {output.escaped(str(gap))}")
+    colour = "green" if recovered.whole else "yellow" if recovered.good else "red"
+    word = f"[{colour}]{output.escaped(recovered.words)}[/]"
     took = timedelta(seconds=replaced.seconds if replaced else recovered.seconds)
     what = f"{point.manifest.source} replaced" if replaced else f"{output.escaped(recovered.target)} restored"
     held = (

@@ -40,7 +40,7 @@ def status(
         output.print_json({"ok": worst == output.FINE, "sources": sources, "daemon_silent": told})
         return worst
     output.print_table(
-        ["source", "state", "recovery point", "age", "rpo", "size", "restore", "copies", "verified"],
+        ["source", "state", "recovery point", "proof", "age", "rpo", "size", "restore", "copies", "proved"],
         [_row(health) for health in found],
     )
     if steps:
@@ -54,7 +54,11 @@ def status(
         )
     for health in found:
         if health.state != "OK":
-            output.say(f"\n{health.source}: {health.cause}\n  next: [bold]{health.next}[/]")
+            output.say(
+                f"\n{health.source}: {output.escaped(health.cause)}\n  next: [bold]{output.escaped(health.next)}[/]"
+            )
+        for line in _notes(health):
+            output.say(f"[yellow]![/] {health.source}: {output.escaped(line)}")
     if silence is not None:
         output.say(f"\n[bold red]{silence.title}[/]: {silence.cause}\n  next: [bold]{silence.next}[/]")
     return worst
@@ -97,12 +101,26 @@ def _share(rate: float | None) -> str:
     return f"{rate:.1%}" if rate >= TARGET else f"[yellow]{rate:.1%}[/], {TARGET:.0%} is the target"
 
 
+def _proof(health: SourceHealth) -> str:
+    if health.proof is None:
+        return "–"
+    return f"[{'green' if health.proof.whole else 'yellow'}]{output.escaped(health.proof.words)}[/]"
+
+
+def _notes(health: SourceHealth) -> list[str]:
+    """What was not compared, and what the newest dump warned of, each once."""
+    gaps = [str(gap) for gap in health.proof.gaps] if health.proof is not None else []
+    told = [f"not compared: {gap}" for gap in gaps]
+    return [*told, *(f"{health.newest}: {note}" for note in health.notes if note not in told)]
+
+
 def _row(health: SourceHealth) -> list[str]:
     copies = [f"{copy.store} {human_duration(copy.age) if copy.age is not None else '–'}" for copy in health.copies]
     return [
         health.source,
         output.coloured(health.state),
         health.recovery_point or "–",
+        _proof(health),
         human_duration(health.age) if health.age is not None else "never",
         human_duration(health.rpo),
         human_size(health.size_bytes) if health.size_bytes is not None else "–",

@@ -28,7 +28,12 @@ def headline(report: Report) -> str:
     if not report.passed:
         return f"FAILED: {report.problems[0] if report.problems else 'nothing was recovered'}"
     missed = f"; {len(report.missed)} targets missed" if report.missed else ""
-    return f"PASSED: {back} of {len(sources)} sources came back and were proved, in {took}{missed}"
+    partly = [f"{each.source} ({each.words})" for each in sources if not each.whole]
+    proved = f"came back, less than everything was compared of {', '.join(partly)}" if partly else _PROVED
+    return f"PASSED: {back} of {len(sources)} sources {proved}, in {took}{missed}"
+
+
+_PROVED = "came back and were proved"
 
 
 def sections(report: Report) -> list[Section]:
@@ -41,6 +46,8 @@ def sections(report: Report) -> list[Section]:
         Section("What was lost", columns=("source", "recovered to", "minutes", "rows", "compared with"),
                 rows=[_lost(each) for each in sources if each.loss is not None]),
         Section("What held", columns=("of", "check", "result", "found"), rows=[*_checks(report)]),
+        Section("How much was compared", columns=("source", "proof", "not compared"),
+                rows=[(each.source, each.words, "; ".join(map(str, each.gaps))) for each in sources]),
         Section("Restored with standard tools only", *_by_hand(report)),
         Section("Targets missed", report.missed or ["none"]),
         Section("Slower than before", _slower(sources) or ["none"]),
@@ -164,13 +171,17 @@ def _by_hand(report: Report) -> tuple[Sequence[str], Sequence[str], list[tuple[s
         (
             each.source,
             f"{each.backup_id} in {each.store}",
-            "equal" if each.passed else "FAILED",
+            each.words,
             ", ".join(f"{step} {took:.1f} s" for step, took in each.seconds.items()),
-            f"{len(each.checks)} comparisons, {each.rows} rows",
+            f"{len(each.checks)} comparisons, {_rows(each.rows)}",
         )
         for each in report.by_hand
     ]
     return [] if rows else ["nothing"], ("source", "restore point", "result", "time", "what"), rows
+
+
+def _rows(rows: int | None) -> str:
+    return "rows not known" if rows is None else f"{rows} rows"
 
 
 def _outage(report: Report) -> list[tuple[str, str]]:

@@ -230,7 +230,8 @@ def sampled(
         f"{len(picked)} of {facts['files']} files restored and compared byte for byte, the others by name, kind and "
         f"size; {share} of the repository's packs read"
     )
-    return Restoration(roots_of(facts), picked, known, said), Restored(seconds=seconds, warnings=[said], detail=said)
+    finished = Restored(seconds=seconds, warnings=[said], detail=said, sampled=True)
+    return Restoration(roots_of(facts), picked, known, said), finished
 
 
 def _pattern(path: str) -> str:

@@ -109,6 +109,7 @@ def _metadata(drilled: Drilled, report: Report, result: SourceResult) -> Metadat
         "drill": dg.MetadataValue.text(report.id),
         "scenario": dg.MetadataValue.text(report.scenario),
         "result": dg.MetadataValue.text(redact(headline(report))),
+        "proof": dg.MetadataValue.text(result.words),
         "started_by": dg.MetadataValue.text(report.started_by),
         "backup_id": dg.MetadataValue.text(result.backup_id),
         "store": dg.MetadataValue.text(result.store),

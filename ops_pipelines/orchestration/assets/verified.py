@@ -5,12 +5,13 @@ import dagster as dg
 from ops_pipelines.errors import StoreError
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
-from ops_pipelines.orchestration.describe import bullets, failures_explained, verdict_metadata
+from ops_pipelines.orchestration.describe import bullets, failures_explained, proof_metadata, verdict_metadata
 from ops_pipelines.orchestration.partitions import points_of, still_now
 from ops_pipelines.orchestration.resources import Watcher
 from ops_pipelines.recovery.rotation import reprove, turns
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.verdict import Verdict
 from ops_pipelines.workspace import Workspace
 
 
@@ -33,7 +34,8 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
         kinds={chain.source.kind},
         freshness_policy=chain.freshness,
         check_specs=[
-            dg.AssetCheckSpec(names.ROTATION_CHECK, asset=names.verified_key(chain.name), description=_ROTATION)
+            dg.AssetCheckSpec(names.PROOF_CHECK, asset=names.verified_key(chain.name), description=_PROOF),
+            dg.AssetCheckSpec(names.ROTATION_CHECK, asset=names.verified_key(chain.name), description=_ROTATION),
         ],
         # Only an inconclusive verification asks to be tried again; a bad backup never does.
         retry_policy=dg.RetryPolicy(
@@ -61,7 +63,8 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
         metadata = verdict_metadata(verdict)
         if verdict.outcome == "verified":
             return dg.MaterializeResult(
-                metadata=metadata, check_results=[_rotation(context, config, workspace, watcher, chain.name)]
+                metadata=metadata,
+                check_results=[_proof(verdict), _rotation(context, config, workspace, watcher, chain.name)],
             )
         raise dg.Failure(
             description=(
@@ -75,7 +78,18 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
     return verified
 
 
+_PROOF = "The proof compared everything that `fingerprint` asks for; what it did not compare is named with its cure."
 _ROTATION = "Old backups are proved again: every retained copy, in every store, within `verify.reprove_within`."
+
+
+def _proof(verdict: Verdict) -> dg.AssetCheckResult:
+    """Whether as much was compared as is configured; less is a warning, since the backup was restored all the same."""
+    return dg.AssetCheckResult(
+        check_name=names.PROOF_CHECK,
+        passed=not verdict.weaker,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=proof_metadata(verdict),
+    )
 
 
 def _rotation(
@@ -94,7 +108,7 @@ def _rotation(
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={
             "proved_again": dg.MetadataValue.md(
-                bullets(f"{each.backup_id} from {each.store}: {each.outcome}, {each.reason}" for each in verdicts)
+                bullets(f"{each.backup_id} from {each.store}: {each.words}, {each.reason}" for each in verdicts)
                 or "nothing was due"
             ),
             **({"proved_longest_ago": dg.MetadataValue.timestamp(longest_ago[0])} if longest_ago else {}),

@@ -20,7 +20,9 @@ from ops_pipelines.redact import redact
 from ops_pipelines.watch.alerts.runs import BACKFILL_FORGOTTEN, EndedBackfill, EndedRun, FailedCheck
 
 # Rules of their own tell these, from the stores and the ledger.
-TOLD_ELSEWHERE = frozenset({names.RPO_CHECK, names.ROTATION_CHECK, names.PRUNED_CHECK, names.ALL_WELL_CHECK})
+TOLD_ELSEWHERE = frozenset(
+    {names.RPO_CHECK, names.ROTATION_CHECK, names.PROOF_CHECK, names.PRUNED_CHECK, names.ALL_WELL_CHECK}
+)
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _FAR_BACK, _OVERLAP = timedelta(hours=24), timedelta(seconds=10)
 _AT_ONCE = 200

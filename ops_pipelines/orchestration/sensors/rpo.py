@@ -14,7 +14,7 @@ import dagster as dg
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.health import health_evaluated, health_materialized
-from ops_pipelines.orchestration.checks.rpo import severity
+from ops_pipelines.orchestration.checks.rpo import passes, severity
 from ops_pipelines.orchestration.describe import health_metadata
 from ops_pipelines.orchestration.outside import sensor_errors_reported
 from ops_pipelines.watch.health import SourceHealth
@@ -66,7 +66,7 @@ def _evaluation(health: SourceHealth) -> dg.AssetCheckEvaluation:
     return dg.AssetCheckEvaluation(
         asset_key=names.verified_key(health.source),
         check_name=names.RPO_CHECK,
-        passed=health.state == "OK",
+        passed=passes(health),
         severity=severity(health),
         metadata=dict(health_metadata(health)),
     )

@@ -10,6 +10,7 @@ from ops_pipelines.config.stores import AnyStore, S3Store
 from ops_pipelines.recovery.kit.secrets import SECOND, VALUES, Carried, restic_variable, store_variable
 from ops_pipelines.recovery.verify import farthest_store
 from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.verdict import Verdict
 from ops_pipelines.workspace import Workspace
 
@@ -103,17 +104,26 @@ def _chapter(workspace: Workspace, name: str) -> str:
 
 def _expectations(source: Source, point: RestorePoint) -> Iterator[str]:
     manifest, verdict = point.manifest, point.verdict
-    yield f"- Newest verified restore point at that time: `{point.id}`, taken {_minutes(point.started_at)} UTC."
+    proof = f"; its proof: {verdict.words}" if verdict is not None else ""
+    yield f"- Newest proved restore point at that time: `{point.id}`, taken {_minutes(point.started_at)} UTC{proof}."
     yield (
         f"- Expect {human_size(manifest.size_bytes)} to fetch and {human_size(manifest.plain_bytes)} on the disk; "
-        f"{manifest.contents.rows} rows in {manifest.contents.tables} tables."
+        f"{_held(manifest)}."
     )
     took = f"its last restore and proof took {_took(verdict)}; " if verdict is not None else ""
     yield f"- Time: {took}at most {human_duration(source.rto)} is tolerable."
     if manifest.tied_to is not None:
         yield f"- Belongs to restore point `{manifest.tied_to.backup_id}` of {manifest.tied_to.source}."
+    for gap in verdict.missing if verdict is not None else ():
+        yield f"- Not compared: {gap.what}: {gap.why}"
     for warning in manifest.warnings:
         yield f"- Note: {warning}"
+
+
+def _held(manifest: Manifest) -> str:
+    if manifest.contents.known_rows is None:
+        return "how many rows is not known"
+    return f"{manifest.contents.rows} rows in {manifest.contents.tables} tables"
 
 
 def _commands(workspace: Workspace, name: str, source: Source, store: str, point: RestorePoint | None) -> Iterator[str]:

@@ -204,9 +204,11 @@ def _told(row: Attempt) -> tuple[str, str]:
 
 def _good(proofs: Sequence[Attempt]) -> GoodPoint | None:
     """The newest restore point whose latest proof is good, as far as the ledger knows."""
-    latest: dict[str, str] = {}
+    latest: dict[str, Attempt] = {}
     for row in proofs:
         if row.backup_id and _outcome(row) != "inconclusive":
-            latest.setdefault(row.backup_id, _outcome(row))
-    verified = [backup_id for backup_id, outcome in latest.items() if outcome == "verified"]
-    return GoodPoint(max(verified), moment_of(max(verified))) if verified else None
+            latest.setdefault(row.backup_id, row)
+    verified = [backup_id for backup_id, row in latest.items() if _outcome(row) == "verified"]
+    if not verified:
+        return None
+    return GoodPoint(max(verified), moment_of(max(verified)), str(latest[max(verified)].meta.get("words", "")))

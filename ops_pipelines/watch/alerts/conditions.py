@@ -9,10 +9,15 @@ from ops_pipelines.config.alerts import SEVERITIES, Severity
 
 @dataclass(frozen=True)
 class GoodPoint:
-    """The newest verified restore point: what a disaster would go back to."""
+    """The newest restore point with a good proof: what a disaster would go back to.
+
+    Attributes:
+        words: what that proof is called.
+    """
 
     id: str
     at: datetime
+    words: str = ""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Message(BaseModel):
         incident: id of the incident it is about.
         at: when it was decided.
         since: when the incident was opened.
-        good: id of the last good restore point, and `good_at` the start of its dump.
+        good: id of the last good restore point, `good_at` the start of its dump, `good_words` what its proof is called.
         ended: of a resolved one, why it ended, when it is not that all is well again.
         listed: of a digest, a line for each incident.
     """
@@ -58,6 +58,7 @@ class Message(BaseModel):
     since: datetime
     good: str | None = None
     good_at: datetime | None = None
+    good_words: str = ""
     link: str | None = None
     ended: str = ""
     listed: tuple[str, ...] = ()
@@ -126,7 +127,8 @@ class Message(BaseModel):
     def _good(self) -> str:
         if self.good is None or self.good_at is None:
             return f"nothing of {self.source} has been verified yet" if self.source else ""
-        return f"{self.good}, {human_duration(self.at - self.good_at)} old"
+        words = f", {self.good_words}" if self.good_words else ""
+        return f"{self.good}, {human_duration(self.at - self.good_at)} old{words}"
 
 
 def message_about(
@@ -153,6 +155,7 @@ def message_about(
         since=since,
         good=condition.good.id if condition.good else None,
         good_at=condition.good.at if condition.good else None,
+        good_words=condition.good.words if condition.good else "",
         link=f"{str(dagster_url).rstrip('/')}/runs/{condition.run_id}" if linked else None,
     )
 

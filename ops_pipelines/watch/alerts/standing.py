@@ -21,6 +21,7 @@ from ops_pipelines.workspace import Workspace
 
 RULES: Mapping[str, str] = {
     "rpo": "the newest verified backup is older than `warn_after` (warn) or `rpo` (critical), or there is none (error)",
+    "proof_weaker": "the newest proof compared less than `fingerprint` asks for",
     "rto_over_target": "the last good restore took longer than `rto`",
     "dump_stale": "a scheduled dump or snapshot did not come; error when none came for 24 hours",
     "copy_behind": "a store misses the newest two backups",
@@ -54,7 +55,7 @@ def standing(workspace: Workspace, health: SourceHealth, now: datetime) -> list[
     """What is wrong with how one source stands."""
     settings = workspace.source(health.source)
     this = _Standing(workspace, health, settings, longest_interval(settings.every, workspace.config.timezone), now)
-    return [*_rpo(this), *_rto(this), *_dump(this), *_phases(this)]
+    return [*_rpo(this), *_proof(this), *_rto(this), *_dump(this), *_phases(this)]
 
 
 def unjudged(name: str, why: str) -> Condition:
@@ -77,6 +78,15 @@ def _rpo(this: _Standing) -> Iterator[Condition]:
             yield _condition(this, "rpo", "critical", "health", "RPO broken", cause, advice)
         else:
             yield _condition(this, "rpo", "warn", "health", "RPO at risk", cause, advice)
+
+
+def _proof(this: _Standing) -> Iterator[Condition]:
+    """The backup was restored, but of what was not compared nobody knows whether it came back."""
+    proof = this.health.proof
+    if proof is not None and proof.weaker:
+        gaps = "; ".join(f"{gap.what}: {gap.why}" for gap in proof.gaps)
+        cause = f"{proof.backup_id} is {proof.words}; not compared: {gaps}"
+        yield _condition(this, "proof_weaker", "warn", "verify", "weaker proof than configured", cause, proof.next)
 
 
 def _rto(this: _Standing) -> Iterator[Condition]:
@@ -139,5 +149,6 @@ def _condition(
     this: _Standing, rule: str, severity: Severity, phase: str, title: str, cause: str, advice: str, store: str = ""
 ) -> Condition:
     point, at = this.health.recovery_point, this.health.recovery_point_at
-    good = GoodPoint(point, at) if point is not None and at is not None else None
+    words = this.health.proof.words if this.health.proof is not None else ""
+    good = GoodPoint(point, at, words) if point is not None and at is not None else None
     return Condition(rule, severity, this.health.source, phase, title, cause, advice, store, good)
