@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import DEBIAN, PASSWORD
 from tests.conftest import TestServer as PostgresServer
-from tests.engines.mysql.conftest import CANARY, mariadb  # noqa: F401 (a fixture)
+from tests.engines.mysql.conftest import CANARY, mariadb, mariadb11, mysqld  # noqa: F401 (fixtures)
 from tests.engines.mysql.conftest import TestServer as MysqlServer
 
 HERE = Path(__file__).parent
@@ -25,6 +25,13 @@ SCHEMAS = int(os.environ.get("OPS_FIELD_SCHEMAS", "15"))
 def field_pg(request: pytest.FixtureRequest) -> PostgresServer:
     """The distribution's PostgreSQL; every one when much is asked for."""
     server: PostgresServer = request.getfixturevalue("pg18" if request.param == 18 else "pg_debian")
+    return server
+
+
+@pytest.fixture(scope="session", params=["mariadb", "mysqld"] if SCHEMAS < 100 else ["mariadb", "mysqld", "mariadb11"])
+def field_mysql(request: pytest.FixtureRequest) -> MysqlServer:
+    """The distribution's MariaDB and a MySQL; a newer MariaDB too when much is asked for."""
+    server: MysqlServer = request.getfixturevalue(request.param)
     return server
 
 

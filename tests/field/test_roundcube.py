@@ -35,9 +35,9 @@ def test_mail_on_postgresql(field_pg: PostgresServer, make_workspace: MakeWorksp
     postgres_round(field_pg, name, make_workspace)
 
 
-def test_mail_on_mariadb(mariadb: MysqlServer, make_workspace: MakeWorkspace) -> None:
+def test_mail_on_mysql(field_mysql: MysqlServer, make_workspace: MakeWorkspace) -> None:
     script = needed(_SQL / "mysql.initial.sql")
-    name = mariadb.new_database()
-    mariadb.client(name, script)
-    mariadb.sql(*_ROWS, database=name)
-    mysql_round(mariadb, name, make_workspace)
+    name = field_mysql.new_database()
+    field_mysql.client(name, script)
+    field_mysql.sql(*_ROWS, database=name)
+    mysql_round(field_mysql, name, make_workspace)

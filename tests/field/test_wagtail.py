@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import MakeWorkspace
 from tests.conftest import TestServer as PostgresServer
 from tests.engines.mysql.conftest import TestServer as MysqlServer
 from tests.field.conftest import HERE, PYTHON, Login, application, mysql_login, needed, postgres_login
 from tests.oracle.rounds import mysql_round, postgres_round
+
+# Its migrations are three hundred, and a busy machine takes its time.
+pytestmark = pytest.mark.timeout(900)
 
 # The settings that a new site leaves to its machine.
 _LOCAL = """

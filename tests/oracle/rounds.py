@@ -1,7 +1,6 @@
 """One round of a database that we did not make: backed up, verified, restored beside itself, judged by its texts."""
 
 import secrets
-from pathlib import Path
 from typing import Any
 
 from ops_pipelines.backup.take import take_backup
@@ -27,12 +26,11 @@ def postgres_round(server: PostgresServer, database: str, make_workspace: MakeWo
 
 def mysql_round(server: MysqlServer, database: str, make_workspace: MakeWorkspace, **source: Any) -> None:
     """The same for MySQL and MariaDB, and their dump clients."""
-    workspace = make_workspace(server.url(database), kind="mysql", **source).workspace
+    workspace = make_workspace(server.url(database), kind="mysql", **server.source(**source)).workspace
     point = _verified(workspace)
     back = f"back_{secrets.token_hex(4)}"
     _restored(workspace, point, back)
-    bin_dirs = tuple(Path(each) for each in source.get("bin_dirs", ()))
-    assert texts.mysql_difference(server.root.at(database), server.root.at(back), bin_dirs) == ""
+    assert texts.mysql_difference(server.root.at(database), server.root.at(back), server.bin_dirs) == ""
 
 
 def _verified(workspace: Workspace) -> RestorePoint:

@@ -1,6 +1,5 @@
 """Fixtures of the MySQL tests: a MariaDB server of our own, and workspaces that protect what it holds."""
 
-import os
 import secrets
 import shutil
 import socket
@@ -22,8 +21,8 @@ from ops_pipelines.engines.mysql.connection import Server, identifier, options_f
 from ops_pipelines.engines.mysql.server import private_server
 from ops_pipelines.errors import ToolMissing
 from tests.conftest import PASSWORD, Made, MakeWorkspace
+from tests.servers import newer
 
-REPOSITORY = Path(__file__).parents[3]
 EVERYTHING = Path(__file__).with_name("everything.sql")
 # An apostrophe in a database's name breaks the dump client itself as soon as there are events.
 NAME = "Every `thing` ünï=çödé"
@@ -123,23 +122,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def unpacked(name: str) -> tuple[Path, ...]:
-    """Where the programs of another version are; see `make newer-servers`."""
-    home = Path(os.environ.get("OPS_NEWER") or REPOSITORY / "var/newer").resolve() / name / "usr"
-    return (home / "bin", home / "sbin")
-
-
 @pytest.fixture(scope="session")
 def mysqld() -> Iterator[TestServer]:
     """A MySQL server, which Debian 12 does not have."""
-    with start_server(clients.MYSQL, (8, 0), unpacked("mysql")) as server:
+    with start_server(clients.MYSQL, (8, 0), newer.bin_dirs("mysql", "mysqld")) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def mariadb11() -> Iterator[TestServer]:
     """A MariaDB server of a newer series."""
-    with start_server(clients.MARIADB, (11, 0), unpacked("mariadb")) as server:
+    with start_server(clients.MARIADB, (11, 0), newer.bin_dirs("mariadb", "mariadbd")) as server:
         yield server
 
 

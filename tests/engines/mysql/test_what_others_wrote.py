@@ -16,8 +16,9 @@ from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.verdict import Verdict
 from tests.conftest import Made
-from tests.engines.mysql.conftest import TestServer, free_port, start_server, unpacked
+from tests.engines.mysql.conftest import TestServer, free_port, start_server
 from tests.oracle import texts
+from tests.servers import newer
 
 Protect = Callable[..., Made]
 
@@ -272,7 +273,7 @@ def test_accounts_roles_and_proxies_come_back_whatever_the_sql_mode(any_server: 
 @pytest.mark.parametrize("tls", [True, False])
 def test_caching_sha2_password_is_served_over_the_network(tmp_path: Path, protect: Protect, tls: bool) -> None:
     """It wants TLS, or the server's public key, where there is no socket."""
-    with start_server(clients.MYSQL, (8, 0), unpacked("mysql"), port=free_port()) as server:
+    with start_server(clients.MYSQL, (8, 0), newer.bin_dirs("mysql", "mysqld"), port=free_port()) as server:
         name = server.new_database()
         server.sql(
             "create table t (a int)",
