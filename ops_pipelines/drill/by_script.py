@@ -69,7 +69,7 @@ def recover_by_script(drill: Drill, points: Mapping[str, RestorePoint] | None = 
         except OpsError:
             continue  # told by the other half
         where = store or farthest_store(drill.clean, point)
-        lacking = [each for each in _tools(drill, name, where) if _program(drill, name, each) is None]
+        lacking = [each for each in _tools(drill, name, where, point.manifest) if _program(drill, name, each) is None]
         if lacking:
             missing[name] = ", ".join(lacking)
         else:
@@ -87,11 +87,12 @@ def recover_by_script(drill: Drill, points: Mapping[str, RestorePoint] | None = 
     _play(drill, name, *chosen[name])
 
 
-def _tools(drill: Drill, name: str, store: str) -> list[str]:
+def _tools(drill: Drill, name: str, store: str, manifest: Manifest) -> list[str]:
     bucket = isinstance(drill.clean.config.stores.get(store), S3Settings)
     kind = drill.clean.source(name).kind
     # restic reads buckets itself, but the list of restore points is fetched.
-    return [*_STANDARD, *_CLIENTS[kind], *([_FETCHERS] if bucket else [])]
+    clients = ("mysql|mariadb",) if manifest.engine.get("client_product") == "MySQL" else _CLIENTS[kind]
+    return [*_STANDARD, *clients, *([_FETCHERS] if bucket else [])]
 
 
 def _program(drill: Drill, name: str, wanted: str) -> tuple[str, Path] | None:
@@ -166,7 +167,7 @@ class _ByScript:
         return {"seconds": seconds, **compared}
 
     def _sh(self, manifest: Manifest, to: str, words: Sequence[str | Path]) -> None:
-        for wanted in _tools(self._drill, self._name, self._store):
+        for wanted in _tools(self._drill, self._name, self._store, manifest):
             found = _program(self._drill, self._name, wanted)
             assert found is not None, "looked for before"
             link = self._home / "bin" / found[0]

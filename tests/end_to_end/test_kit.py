@@ -1,5 +1,6 @@
 """The recovery kit, used as on the bad day: a clean machine, standard tools, no Python and no `ops`."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from ops_pipelines.vault.stores.directory import DirectoryStore
 from tests.conftest import PASSWORD, TestServer, start_server
 from tests.end_to_end.conftest import Shell, back_up
 from tests.engines.mysql.conftest import TestServer as MariaServer
-from tests.engines.mysql.conftest import mariadb  # noqa: F401
+from tests.engines.mysql.conftest import mariadb, mysqld  # noqa: F401
 from tests.sample import MAJOR, flip_byte, write_config
 from tests.unit.vaults import DUMP, IDENTITY, publish, verdict
 
@@ -412,6 +413,35 @@ def test_mariadb_comes_back_with_its_client_alone(
     assert mariadb.sql(
         "select count(*) from mysql.global_priv where user = 'owner' and json_value(priv, '$.account_locked') = 1"
     ) == [(1,)]  # nobody logs in as it
+
+
+def test_mysql_comes_back_with_its_client_alone(
+    shell: Shell,
+    crm: Server,
+    clean: CleanMachine,
+    mysqld: MariaServer,  # noqa: F811
+) -> None:
+    source = mysqld.new_database("shop")
+    mysqld.sql(
+        "create table t (id int primary key auto_increment, word text, at blob)",
+        "insert into t (word, at) values ('žluť 🐎', x'00ff'), ('USE `x`', null)",
+        "create trigger g before insert on t for each row begin set new.word = trim(new.word); end",
+        database=source,
+    )
+    (clean.folder / "bin" / "mysql").symlink_to(mysqld.bin_dirs[0] / "mysql")
+    (shell.folder / "passphrase").write_text(PASSPHRASE, encoding="utf-8")
+    (shell.folder / "shop.url").write_text(mysqld.url(source), encoding="utf-8")
+    folders = json.dumps([str(each) for each in mysqld.bin_dirs])
+    write_config(shell.folder, crm, source=f"  shop: {{kind: mysql, url: {{file: shop.url}}, bin_dirs: {folders}}}")
+    back_up(shell, "shop")
+    kit, nas, key = make_kit(shell), shell.folder / "nas", shell.folder / "age.key"
+    login = clean.folder / "login.cnf"
+    login.write_text(mysqld.root.option_file(), encoding="utf-8")
+    printed = clean.sh(kit, "restore", nas, "shop", "-i", key, "--to", "back", "--login", login)
+    assert "restored: 2 rows in back, as many as the source held" in printed
+    everything = "select id, word, at from {}.t order by id"
+    assert mysqld.sql(everything.format("back")) == mysqld.sql(everything.format(source))
+    assert mysqld.sql("select count(*) from information_schema.triggers where trigger_schema = 'back'") == [(1,)]
 
 
 def test_a_folder_that_is_no_kit_names_the_command_that_makes_one(tmp_path: Path) -> None:

@@ -89,12 +89,16 @@ class TestServer:
 
 @contextmanager
 def start_server(
-    product: str, oldest: clients.Series, bin_dirs: Sequence[Path] = (), port: int | None = None
+    product: str, oldest: clients.Series, bin_dirs: Sequence[Path] = (), port: int | None = None, **more: str
 ) -> Iterator[TestServer]:
-    """A server of our own with a binary log, for the length of the block; skips the test where there is none."""
+    """A server of our own with a binary log, for the length of the block; skips the test where there is none.
+
+    Args:
+        more: settings of the server.
+    """
     settings = {
         "log_bin": "binlog", "server_id": "1", "innodb_flush_log_at_trx_commit": "0", "innodb_doublewrite": "0",
-        "sync_binlog": "0", "log_bin_trust_function_creators": "1",
+        "sync_binlog": "0", "log_bin_trust_function_creators": "1", **more,
     }  # fmt: skip
     try:
         program = clients.for_server(product, oldest, bin_dirs)

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from ops_pipelines.backup.take import take_backup
+from ops_pipelines.engines.mysql import clients
 from ops_pipelines.engines.mysql.connection import identifier
 from ops_pipelines.recovery.restore import restore_to
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.verdict import Verdict
 from tests.conftest import Made
-from tests.engines.mysql.conftest import TestServer
+from tests.engines.mysql.conftest import TestServer, start_server, unpacked
 from tests.oracle import texts
 
 Protect = Callable[..., Made]
@@ -54,3 +55,26 @@ def test_everything_comes_back(mysqld: TestServer, everything: str, protect: Pro
     restored = restore_to(made.workspace, point, "everything_again")
     assert [check.detail for check in restored.checks if not check.passed] == []
     assert same(mysqld, everything, "everything_again") == ""
+
+
+@pytest.mark.parametrize("product", [clients.MARIADB, clients.MYSQL])
+def test_names_that_a_server_folds_are_folded_in_the_proof(protect: Protect, product: str) -> None:
+    where = ((10, 3), ()) if product == clients.MARIADB else ((8, 0), unpacked("mysql"))
+    with start_server(product, *where, lower_case_table_names="1") as server:
+        name = server.new_database()
+        server.sql(
+            "create table Parents (Id int primary key)",
+            "create table Children (Id int, foreign key (Id) references PARENTS (ID))",
+            "insert into parents values (1)",
+            "insert into CHILDREN values (1)",
+            "create view Both_Of_Them as select p.Id from PARENTS p join children C on C.id = P.ID",
+            "create procedure Read_Them() select * from CHILDREN",
+            database=name,
+        )
+        made = protect(server.url(name), **server.source())
+        point, verdict = proved(made)
+        assert (verdict.outcome, failed(verdict), verdict.gaps) == ("verified", [], [])
+        settings = point.manifest.engine["settings"]
+        assert isinstance(settings, dict) and settings["lower_case_table_names"] == "1"
+        restore_to(made.workspace, point, f"{name}_back")
+        assert same(server, name, f"{name}_back") == ""
