@@ -115,3 +115,20 @@ def test_rights_that_no_dump_carries_are_not_missed(pg: TestServer, make_workspa
     assert point is not None
     verdict = verify(workspace, point)
     assert verdict.outcome == "verified", verdict.reason
+
+
+def test_a_role_with_the_rights_of_a_backup_alone_leaves_nothing_out(
+    pg: TestServer, make_workspace: MakeWorkspace
+) -> None:
+    name = pg.new_database()
+    pg.sql(
+        "create table t (id int primary key)",
+        f"create role {name}_backup login password 'w' in role pg_read_all_data",
+        database=name,
+    )
+    workspace = make_workspace(pg.url(name, user=f"{name}_backup", password="w"), copies=[]).workspace
+    take_backup(workspace, "crm")
+    point = workspace.catalogue("crm").newest
+    assert point is not None
+    verdict = verify(workspace, point)
+    assert verdict.words == "verified", verdict.gaps or verdict.reason

@@ -109,7 +109,8 @@ select format('%s.%I', g.tgrelid::regclass, g.tgname) as name, pg_get_triggerdef
 """
 # A partition has its parent's triggers, and a dump tells only which of them were switched on or off by themselves.
 _PARTITION_TRIGGERS = f"""
-select format('%s.%I', g.tgrelid::regclass, g.tgname) as name, g.tgenabled as enabled
+select format('%s.%I', g.tgrelid::regclass, g.tgname) as name, g.tgenabled as enabled,
+       {comment("g.oid", "pg_trigger")}
   from pg_trigger g join pg_trigger p on p.oid = g.tgparentid
   join pg_class c on c.oid = g.tgrelid join pg_namespace n on n.oid = c.relnamespace
  where g.tgenabled <> p.tgenabled and {ours("c.oid", "pg_class")}
@@ -179,5 +180,5 @@ def for_version(server_version_num: int) -> list[tuple[str, str]]:
         ("statistics", _STATISTICS),
         ("publication", _PUBLICATIONS.format(schemas=_PUBLISHED_SCHEMAS if filtered else "")),
         ("publication table", _PUBLISHED.format(details=_PUBLISHED_DETAILS if filtered else "")),
-        *other_queries.QUERIES,
+        *other_queries.for_version(server_version_num),
     ]

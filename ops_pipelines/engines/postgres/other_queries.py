@@ -72,16 +72,17 @@ select quote_ident(v.evtname) as name, v.evtevent as event, v.evtfoid::regproced
  where not exists (select from pg_depend e
                     where e.objid = v.oid and e.classid = 'pg_event_trigger'::regclass and e.deptype = 'e')
 """
-# Others than a superuser may not read the whole catalogue, and pg_dump leaves subscriptions out for them.
+# Others than a superuser may read these columns only, and pg_dump leaves subscriptions out for them.
+_SUBSCRIBED = {
+    140000: 's.subbinary as "binary", s.substream as streaming',
+    150000: 's.subtwophasestate <> \'d\' as "two phase", s.subdisableonerr as "disable on error"',
+    160000: 's.subpasswordrequired as "password required", s.subrunasowner as "run as owner", s.suborigin as origin',
+    170000: "s.subfailover as failover",
+}
 _SUBSCRIPTIONS = """
 select quote_ident(s.subname) as name, pg_get_userbyid(s.subowner) as owner, s.subslotname as slot,
-       array_to_string(s.subpublications, ',') as publications,
-       to_jsonb(s) ->> 'subbinary' as "binary", to_jsonb(s) ->> 'substream' as streaming,
-       to_jsonb(s) ->> 'subtwophasestate' <> 'd' as "two phase",
-       to_jsonb(s) ->> 'subdisableonerr' as "disable on error",
-       to_jsonb(s) ->> 'subpasswordrequired' as "password required", to_jsonb(s) ->> 'subrunasowner' as "run as owner",
-       to_jsonb(s) ->> 'suborigin' as origin, s.subsynccommit as "synchronous commit",
-       to_jsonb(s) ->> 'subfailover' as failover, obj_description(s.oid, 'pg_subscription') as comment
+       array_to_string(s.subpublications, ',') as publications, s.subsynccommit as "synchronous commit",
+       obj_description(s.oid, 'pg_subscription') as comment{more}
   from pg_subscription s
  where s.subdbid = (select oid from pg_database where datname = current_database())
    and (select rolsuper from pg_roles where rolname = current_user)
@@ -263,14 +264,13 @@ _SYSTEM_PRIVILEGES: Sequence[str] = (
     ),
 )
 
-QUERIES: Sequence[tuple[str, str]] = (
+_ALWAYS: Sequence[tuple[str, str]] = (
     ("schema", _SCHEMAS),
     ("function", _FUNCTIONS),
     ("type", _TYPES),
     ("collation", _COLLATIONS),
     ("extension", _EXTENSIONS),
     ("event trigger", _EVENT_TRIGGERS),
-    ("subscription", _SUBSCRIPTIONS),
     ("foreign server", _FOREIGN_SERVERS),
     ("default privileges", _DEFAULT_PRIVILEGES),
     ("setting", _SETTINGS),
@@ -279,3 +279,9 @@ QUERIES: Sequence[tuple[str, str]] = (
     *(("other", query) for query in _OTHERS),
     *(("privileges of system", query) for query in _SYSTEM_PRIVILEGES),
 )
+
+
+def for_version(server_version_num: int) -> list[tuple[str, str]]:
+    """The queries by kind of object for a server."""
+    more = "".join(f", {columns}" for since, columns in _SUBSCRIBED.items() if server_version_num >= since)
+    return [*_ALWAYS, ("subscription", _SUBSCRIPTIONS.format(more=more))]
