@@ -13,8 +13,9 @@ from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.verdict import Verdict
 from tests.conftest import Made
-from tests.engines.mysql.conftest import TestServer, start_server, unpacked
+from tests.engines.mysql.conftest import TestServer, start_server
 from tests.oracle import texts
+from tests.servers import newer
 
 Protect = Callable[..., Made]
 EVERYTHING = Path(__file__).with_name("everything_mysql.sql")
@@ -59,7 +60,7 @@ def test_everything_comes_back(mysqld: TestServer, everything: str, protect: Pro
 
 @pytest.mark.parametrize("product", [clients.MARIADB, clients.MYSQL])
 def test_names_that_a_server_folds_are_folded_in_the_proof(protect: Protect, product: str) -> None:
-    where = ((10, 3), ()) if product == clients.MARIADB else ((8, 0), unpacked("mysql"))
+    where = ((10, 3), ()) if product == clients.MARIADB else ((8, 0), newer.bin_dirs("mysql", "mysqld"))
     with start_server(product, *where, lower_case_table_names="1") as server:
         name = server.new_database()
         server.sql(
