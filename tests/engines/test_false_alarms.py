@@ -106,9 +106,13 @@ def test_an_operator_that_another_one_only_names_is_not_missed(pg: TestServer, m
     assert verdict.outcome == "verified", verdict.reason
 
 
-def test_rights_that_no_dump_carries_are_not_missed(pg: TestServer, make_workspace: MakeWorkspace) -> None:
+def test_rights_and_words_that_no_dump_carries_are_not_missed(pg: TestServer, make_workspace: MakeWorkspace) -> None:
     name = pg.new_database()
-    pg.sql("revoke select on information_schema.tables from public", database=name)
+    pg.sql(
+        "revoke select on information_schema.tables from public",
+        "comment on extension plpgsql is 'our own words'",
+        database=name,
+    )
     workspace = make_workspace(pg.url(name), copies=[]).workspace
     take_backup(workspace, "crm")
     point = workspace.catalogue("crm").newest

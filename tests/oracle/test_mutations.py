@@ -34,8 +34,9 @@ UNSEEN = {
 }
 """Kinds of change that a dump's text shows and we do not, with the reason."""
 
-BESIDE = ("large object", "large object dropped", "view text")
-"""Kinds of change that the schema's text leaves to the part with data: large objects, whether a view is filled."""
+BESIDE = ("large object", "large object dropped", "view text", "language")
+"""Kinds of change that a schema's text leaves out and we do not: large objects and filled views are told with the
+data, and a language whose functions belong to an extension cannot be restored at all."""
 
 
 @dataclass

@@ -59,9 +59,10 @@ select format('%I.%I', n.nspname, c.collname) as name, c.collprovider as provide
        pg_get_userbyid(c.collowner) as owner, {comment("c.oid", "pg_collation")}
   from pg_collation c join pg_namespace n on n.oid = c.collnamespace where {ours("c.oid", "pg_collation")}
 """
-# pg_dump names no version: a restored extension has the newest one that is installed.
-_EXTENSIONS = f"""
-select quote_ident(e.extname) as name, n.nspname as schema, {comment("e.oid", "pg_extension")}
+# pg_dump names no version: a restored extension has the newest one that is installed. It says nothing of plpgsql.
+_EXTENSIONS = """
+select quote_ident(e.extname) as name, n.nspname as schema,
+       case when e.oid >= 16384 then obj_description(e.oid, 'pg_extension') end as comment
   from pg_extension e join pg_namespace n on n.oid = e.extnamespace
 """
 _EVENT_TRIGGERS = f"""
