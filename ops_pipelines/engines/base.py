@@ -231,10 +231,12 @@ class Readiness:
     Attributes:
         problems: everything that stands in the way.
         work_bytes: room that the decrypted parts need at once in the working directory.
+        of_the_whole: what stands in the way of a restore of everything, and not of a selection.
     """
 
     problems: Sequence[OpsError]
     work_bytes: int
+    of_the_whole: Sequence[OpsError] = ()
 
 
 @dataclass(frozen=True)

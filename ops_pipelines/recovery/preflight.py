@@ -47,7 +47,7 @@ def look_ahead(workspace: Workspace, copy: Copy, to: str, only: Sequence[str]) -
             picked = engine.pick(held, manifest.engine, only)
         except OpsError as error:
             problems.append(error)
-    problems += _target(workspace, engine, copy, to)
+    problems += _target(workspace, engine, copy, to, whole=not only)
     if problems or held is None:
         raise _all_of(name, problems)
     return Ready(held, picked)
@@ -78,10 +78,10 @@ def _have_the_key(workspace: Workspace, copy: Copy) -> bool:
     return bool(ours & set(copy.manifest.recipients)) or "" in ours
 
 
-def _target(workspace: Workspace, engine: Engine, copy: Copy, to: str) -> list[OpsError]:
+def _target(workspace: Workspace, engine: Engine, copy: Copy, to: str, *, whole: bool) -> list[OpsError]:
     manifest = copy.manifest
     ready = engine.readiness(to, manifest.engine, sum(part.plain_bytes for part in manifest.parts))
-    problems = list(ready.problems)
+    problems = [*ready.problems, *(ready.of_the_whole if whole else ())]
     where = _existing(workspace.scratch_root)
     free = shutil.disk_usage(where).free
     if free < ready.work_bytes:

@@ -44,6 +44,7 @@ from ops_pipelines.engines.mongodb.loader import load
 from ops_pipelines.engines.mongodb.namespaces import DATA, describe, dropped, names_of
 from ops_pipelines.engines.mongodb.scan import Deadline
 from ops_pipelines.engines.places import Place
+from ops_pipelines.engines.reserved import refusal
 from ops_pipelines.engines.selection import pick_names
 from ops_pipelines.errors import Inconclusive, OpsError, SafetyRefusal, SourceError
 from ops_pipelines.process import CommandFailed, CommandTimedOut
@@ -192,6 +193,8 @@ class MongoDBEngine:
 
     def readiness(self, name_or_url: str, facts: Mapping[str, JsonValue], plain_bytes: int) -> Readiness:
         """Reachability and version; see `Engine.readiness`."""
+        if refused := refusal(name_or_url, self._locate(name_or_url).database, _NOT_OURS, source=self._name):
+            return Readiness([refused], 0)
         problems: list[OpsError] = []
         try:
             with connected(self._locate(name_or_url)) as database:
@@ -244,8 +247,8 @@ class MongoDBEngine:
                 safe="nothing was changed",
                 next=f"restore beside it: ops restore {self._name} --to {self.server().database}_restored",
             )
-        if wanted.database in _NOT_OURS:
-            raise SafetyRefusal(f"{wanted} belongs to the server", safe="nothing was changed", next="name another one")
+        if refused := refusal(name_or_url, wanted.database, _NOT_OURS, source=self._name):
+            raise refused
         with connected(wanted) as database:
             found = sorted(database.list_collection_names())
         if found:

@@ -41,11 +41,13 @@ from ops_pipelines.engines.mysql.dump import Dump, Seen
 from ops_pipelines.engines.mysql.restore import key_rules, load, load_definitions, may_set
 from ops_pipelines.engines.mysql.server import scratch_server
 from ops_pipelines.engines.places import Place
+from ops_pipelines.engines.reserved import refusal
 from ops_pipelines.engines.selection import pick_names
 from ops_pipelines.errors import Inconclusive, OpsError, SafetyRefusal, SourceError, ToolMissing
 from ops_pipelines.streams import Progress, silent
 
 _NAME_LENGTH = 64
+_RESERVED = ("mysql", "information_schema", "performance_schema", "sys", "ndbinfo")
 _SERVER_IN_DUMP = re.compile(rb"^-- Server version\s+(\S+)", re.MULTILINE)
 _WITHOUT_GTIDS = (
     r"sed -E -e '/^SET @@GLOBAL\.GTID_PURGED.*;$/d' -e '/^SET @@GLOBAL\.GTID_PURGED/,/;$/d'"
@@ -173,6 +175,8 @@ class MySQLEngine:
 
     def readiness(self, name_or_url: str, facts: Mapping[str, JsonValue], plain_bytes: int) -> Readiness:
         """Programs, reachability, version and product; see `Engine.readiness`."""
+        if refused := refusal(name_or_url, self._locate(name_or_url).database, _RESERVED, source=self._name):
+            return Readiness([refused], 0)
         problems: list[OpsError] = []
         try:
             self._client(facts)
@@ -231,6 +235,8 @@ class MySQLEngine:
                 safe="nothing was changed",
                 next=f"restore beside it: ops restore {self._name} --to {self.server().database}_restored",
             )
+        if refused := refusal(name_or_url, wanted.database, _RESERVED, source=self._name):
+            raise refused
         return database.create(wanted, facts).url()
 
     def _locate(self, name_or_url: str) -> Server:

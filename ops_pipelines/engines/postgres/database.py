@@ -6,6 +6,7 @@ from datetime import timedelta
 from psycopg import sql
 from pydantic import JsonValue
 
+from ops_pipelines.engines.postgres import extensions
 from ops_pipelines.engines.postgres.connection import Server, Session, session
 from ops_pipelines.engines.postgres.targets import maintenance
 from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError
@@ -42,6 +43,20 @@ select exists (select from pg_attribute a join pg_class c on c.oid = a.attrelid
                 where c.oid >= 16384 and a.atttypid in ('money'::regtype, 'money[]'::regtype))
     or exists (select from pg_type where typbasetype in ('money'::regtype, 'money[]'::regtype))
     or exists (select from pg_range where rngsubtype = 'money'::regtype)
+"""
+# A new database belongs to whoever restores it, and anybody may connect to it. First and last of the script: only its
+# owner may give rights on it, and a limit is not to be in the way of what comes before.
+_OWNER = """
+select format('ALTER DATABASE :"db" OWNER TO %I;', pg_get_userbyid(datdba))
+  from pg_database where datname = current_database()
+"""
+_CLOSED = """
+select 'REVOKE ALL ON DATABASE :"db" FROM PUBLIC;'
+  from pg_database where datname = current_database() and datacl is not null
+"""
+_LIMITED = """
+select format('ALTER DATABASE :"db" CONNECTION LIMIT %s;', datconnlimit)
+  from pg_database where datname = current_database() and datconnlimit > -1
 """
 _COMMENT = """
 select format('COMMENT ON DATABASE :"db" IS %L;', shobj_description(oid, 'pg_database'))
@@ -80,6 +95,7 @@ def describe(opened: Session) -> dict[str, JsonValue]:
         ),
         **({"lc_monetary": "C"} if opened.value(_MONEY) else {}),
         "bootstrap_user": str(opened.value("select pg_get_userbyid(10)")),
+        **extensions.describe(opened),
         "unlogged_tables": [
             name
             for (name,) in opened.rows(
@@ -106,13 +122,11 @@ def warnings(facts: Mapping[str, JsonValue]) -> list[str]:
 
 def settings_script(opened: Session) -> bytes:
     """A psql script that puts the database's own settings on the database named by `-v db=…`."""
-    statements = [row[0] for query in (_DROPPED, _SETTINGS, _PRIVILEGES, _COMMENT) for row in opened.rows(query)]
-    granted = [line for line in statements if line.startswith("GRANT")]
-    revoked = ['REVOKE ALL ON DATABASE :"db" FROM PUBLIC;'] if granted else []
-    others = [line for line in statements if not line.startswith("GRANT")]
-    header = "-- Settings, privileges and comment of the database. Run: psql -X -v db=NAME -d NAME -f database.sql"
+    queries = (_OWNER, _DROPPED, _SETTINGS, _COMMENT, _CLOSED, _PRIVILEGES, _LIMITED)
+    statements = [row[0] for query in queries for row in opened.rows(query)]
+    header = "-- Owner, settings and rights of the database. Run: psql -X -v db=NAME -d NAME -f database.sql"
     encoding = f"SET client_encoding = '{'UTF8' if opened.codec == 'utf-8' else 'SQL_ASCII'}';"
-    return ("\n".join([header, encoding, *_HOW_IT_IS_READ, *others, *revoked, *granted]) + "\n").encode(opened.codec)
+    return ("\n".join([header, encoding, *_HOW_IT_IS_READ, *statements]) + "\n").encode(opened.codec)
 
 
 def same(one: Server, other: Server) -> bool:
@@ -209,7 +223,8 @@ def _refuse_unless_empty(target: Server) -> None:
     with session(target, limit=_LIMIT) as opened:
         held = opened.value(
             "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace"
-            " where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
+            " where n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and not exists (select from pg_depend e"
+            " where e.objid = c.oid and e.classid = 'pg_class'::regclass and e.deptype = 'e')"
         )
     if held:
         raise SafetyRefusal(

@@ -29,7 +29,17 @@ from ops_pipelines.engines.base import (
     Restored,
 )
 from ops_pipelines.engines.places import Place
-from ops_pipelines.engines.postgres import assertions, clients, contents, database, reload, selection, taking, targets
+from ops_pipelines.engines.postgres import (
+    assertions,
+    clients,
+    contents,
+    database,
+    extensions,
+    reload,
+    selection,
+    taking,
+    targets,
+)
 from ops_pipelines.engines.postgres.connection import Server, session
 from ops_pipelines.engines.postgres.legacy import adopt
 from ops_pipelines.engines.postgres.restore import Loader, load, load_definitions
@@ -85,8 +95,10 @@ class PostgresEngine:
         except ToolMissing as error:
             raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned", next=error.next) from None
         superuser = str(facts.get("bootstrap_user") or SUPERUSER)
-        with scratch_server(programs, directory, superuser=superuser) as server:
-            yield database.recreate(server, self._text(facts, "database"), facts).url()
+        name = self._text(facts, "database")
+        preload = extensions.preloading(programs, facts.get("preload"), name)
+        with scratch_server(programs, directory, superuser=superuser, settings=preload) as server:
+            yield database.recreate(server, name, facts).url()
 
     @contextmanager
     def _lodging(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
@@ -131,6 +143,8 @@ class PostgresEngine:
         wanted = self._locate(name_or_url)
         if self.is_source(name_or_url):
             raise targets.not_over(wanted, self._name, self.server())
+        if refused := targets.reserved(name_or_url, wanted, facts, self._name):
+            raise refused
         return self._new(wanted, wanted.database, facts)
 
     def _new(self, server: Server, name: str, facts: Mapping[str, JsonValue]) -> str:
@@ -153,7 +167,10 @@ class PostgresEngine:
             clients.for_restore(_major(facts["client_version"]), self._source.bin_dirs)
         except ToolMissing as error:
             missing = error
-        return targets.readiness(self._locate(name_or_url), facts, plain_bytes, missing)
+        wanted = self._locate(name_or_url)
+        if refused := targets.reserved(name_or_url, wanted, facts, self._name):
+            return Readiness([refused], 0)
+        return targets.readiness(wanted, facts, plain_bytes, missing)
 
     def pick(self, held: Contents, facts: Mapping[str, JsonValue], only: Sequence[str]) -> Sequence[str]:
         """The tables and views a selection means; see `Engine.pick`."""

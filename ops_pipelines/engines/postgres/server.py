@@ -85,11 +85,14 @@ def initialise(programs: Programs, data: Path, *, superuser: str, password: str)
 
 
 @contextmanager
-def scratch_server(programs: Programs, directory: Path, *, superuser: str = SUPERUSER) -> Iterator[Server]:
+def scratch_server(
+    programs: Programs, directory: Path, *, superuser: str = SUPERUSER, settings: Mapping[str, str] | None = None
+) -> Iterator[Server]:
     """A disposable server in `directory`, reachable by its socket and a random password only.
 
     Args:
         superuser: the role that initdb makes; grants made by it in the source can be made by nobody else.
+        settings: what the source's extensions need.
     Raises:
         Inconclusive: it cannot be started; nothing is known about any backup.
     """
@@ -97,11 +100,11 @@ def scratch_server(programs: Programs, directory: Path, *, superuser: str = SUPE
     data = directory / "data"
     with _starting():
         initialise(programs, data, superuser=superuser, password=password)
-    settings = {**_DISPOSABLE, **_MEMORY}
+    chosen = {**_DISPOSABLE, **_MEMORY, **(settings or {})}
     if programs.major >= 17:
-        settings["event_triggers"] = "off"
+        chosen["event_triggers"] = "off"
     argv: list[str | Path] = [*_alone(), programs.path("postgres"), "-D", data]
-    argv += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    argv += [word for name, value in chosen.items() for word in ("-c", f"{name}={value}")]
     # It may live as long as a whole verification; its limit is the verification's.
     forever = Limits(timedelta(days=7), timedelta(days=7))
     with _short(directory) as host, running(argv, limits=forever, stdout=2, stop=signal.SIGQUIT) as process:

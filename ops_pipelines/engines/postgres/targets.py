@@ -14,14 +14,17 @@ from ops_pipelines.clock import human_size
 from ops_pipelines.engines import lodging
 from ops_pipelines.engines.base import Readiness
 from ops_pipelines.engines.places import Place, place
+from ops_pipelines.engines.postgres import extensions
 from ops_pipelines.engines.postgres.connection import Server, Session, session
 from ops_pipelines.engines.postgres.server import CLUSTER_NAME
+from ops_pipelines.engines.reserved import refusal
 from ops_pipelines.errors import OpsError, SafetyRefusal, SourceError
 
 KIND = "postgres"
 _LIMIT = timedelta(minutes=5)
 _BETWEEN_CUTS_S = 0.05
 _NAME_BYTES = 63
+_RESERVED = ("postgres", "template0", "template1", "rdsadmin", "cloudsqladmin", "azure_maintenance", "azure_sys")
 _OTHERS = """
 select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and pid <> pg_backend_pid()
 """
@@ -94,14 +97,26 @@ def readiness(target: Server, facts: Mapping[str, JsonValue], plain_bytes: int, 
     # A directory archive is unpacked beside its tar.
     work = plain_bytes * 2 if facts["format"] == "directory" else plain_bytes
     problems = [] if tools is None else [tools]
+    lacking: list[OpsError] = []
     try:
         with maintenance(target) as opened:
             problems += _problems(opened, target, facts, plain_bytes)
+            lacking += _lacking(opened, target, facts)
     except SourceError as error:
         problems.append(
             SourceError(f"the target {target} cannot be reached", why=error.why or error.what, next=error.next)
         )
-    return Readiness(problems, work)
+    return Readiness(problems, work, lacking)
+
+
+def _lacking(opened: Session, target: Server, facts: Mapping[str, JsonValue]) -> Iterator[OpsError]:
+    """Extensions that the target has not, and that could not be created there."""
+    names = facts.get("extensions")
+    if isinstance(names, list) and opened.rows("select 1 from pg_database where datname = %s", [target.database]):
+        with session(target, limit=_LIMIT, settings=False) as inside:
+            there = {name for (name,) in inside.rows("select extname from pg_extension")}
+        names = [name for name in names if name not in there]
+    yield from extensions.refused(opened, target, names, int(opened.value("show server_version_num")) // 10000)
 
 
 def _problems(opened: Session, target: Server, facts: Mapping[str, JsonValue], plain_bytes: int) -> Iterator[OpsError]:
@@ -199,6 +214,12 @@ def drop(server: Server) -> None:
     with maintenance(server) as opened:
         name = sql.Identifier(server.database).as_string(None)
         opened.rows(f"drop database if exists {name} with (force)")
+
+
+def reserved(name_or_url: str, target: Server, facts: Mapping[str, JsonValue], source: str) -> SafetyRefusal | None:
+    """The refusal of a target that belongs to its server; `postgres` may be what the source itself is called."""
+    own = [name for name in _RESERVED if name != facts.get("database")]
+    return refusal(name_or_url, target.database, own, source=source)
 
 
 def not_over(wanted: Server, name: str, source: Server) -> SafetyRefusal:
