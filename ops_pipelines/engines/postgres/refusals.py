@@ -232,7 +232,7 @@ def _failed(lost: Sequence[Refusal], major: int) -> Inconclusive | RestoreFailed
     if missing:
         packages = " ".join(package_of(name, major) for name in missing)
         return Inconclusive(
-            f"the restore could not finish here without {', '.join(missing)}",
+            f"the restore could not finish here without {', '.join(missing)} (Debian: {packages})",
             why=why,
             safe="the backup is not condemned",
             next=f"install what is missing on this machine (Debian: apt-get install {packages}), then: ops verify",
