@@ -68,5 +68,5 @@ def test_an_extension_with_a_library_is_verified(
 
 def test_an_extension_that_this_machine_lacks_is_named_with_its_package() -> None:
     refused = Refusal("pgaudit must be loaded via shared_preload_libraries", Entry(2, "EXTENSION", "- pgaudit ", ()))
-    with pytest.raises(Inconclusive, match="without pgaudit .*postgresql-17-pgaudit"):
+    with pytest.raises(Inconclusive, match=r"without pgaudit .*postgresql-17-pgaudit"):
         judge([refused], {}, Contents(level="off"), ours=True, major=17, again=lambda statement: "")
