@@ -48,8 +48,8 @@ test: newer-servers field-applications ## everything installed, every test
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile || { [ $$? -eq 1 ] && \
 	  echo "once more, alone:" && $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
 
-field: newer-servers field-applications ## databases of other people's installers, 1,000 random schemas for each engine
-	OPS_FIELD_SCHEMAS=1000 $(BIN)/python -m pytest --numprocesses $(WORKERS) --timeout 7200 tests/field
+field: newer-servers field-applications ## other people's databases, 1,000 random schemas an engine, 200 backups under migrations
+	OPS_FIELD_SCHEMAS=1000 OPS_FIELD_MIGRATIONS=200 $(BIN)/python -m pytest --numprocesses $(WORKERS) --timeout 7200 tests/field
 	OPS_FIELD_MUTATIONS=6 OPS_WRITE_MUTATIONS=1 $(BIN)/python -m pytest --timeout 7200 tests/oracle/test_mutations.py
 
 field-applications: var/field/.venv ## what those installers are, in var/field and from Debian

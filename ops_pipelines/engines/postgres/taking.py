@@ -4,14 +4,17 @@ While pg_dump reads definitions and sequences, which takes seconds and comes fir
 all taken again, a few times; what still changes is recorded as not known. Rows are safe from the start.
 """
 
+import itertools
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import timedelta
 
 from psycopg.conninfo import make_conninfo
 
 from ops_pipelines import process
+from ops_pipelines.clock import human_duration
 from ops_pipelines.config.sources import PostgresSource
 from ops_pipelines.engines.base import Contents, Dumped, PartSink
 from ops_pipelines.engines.postgres import contents, database, locks
@@ -22,12 +25,16 @@ from ops_pipelines.engines.postgres.witness import GaveWay, Witness
 from ops_pipelines.errors import SourceError
 from ops_pipelines.streams import Progress
 
-_ATTEMPTS = 4
-_PAUSE_S = 0.5
+_DOUBTED = 4
+_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
 
 
 class _Moved(Exception):
     """Definitions changed while they were read."""
+
+
+class _InTheWay(Exception):
+    """Somebody who changes definitions waits for us, or pg_dump for somebody."""
 
 
 def _met_a_change(error: process.CommandFailed, fingerprint: "_Fingerprint") -> bool:
@@ -36,14 +43,16 @@ def _met_a_change(error: process.CommandFailed, fingerprint: "_Fingerprint") -> 
         return False
     try:
         return "LOCK TABLE" in error.why or bool(fingerprint.doubts())
-    except (GaveWay, SourceError):
+    except GaveWay:
         return True
+    except SourceError:
+        return False  # the server does not answer any more
 
 
-def _too_much(server: Server) -> SourceError:
+def _too_much(server: Server, wait: timedelta) -> SourceError:
     return SourceError(
         f"the definitions in {server} change while they are read",
-        why=f"{_ATTEMPTS} times somebody changed a view or a sequence, and others waited behind that",
+        why=f"for {human_duration(wait)} one migration after the other waited for our locks, and pg_dump behind it",
         safe="nothing was dumped, and no lock of ours remains",
         next="let the migration end, then: ops backup",
     )
@@ -75,14 +84,19 @@ class Taking:
 
     def dumped(self) -> Dumped:
         """Take it. Raises SourceError, CommandFailed."""
-        for left in reversed(range(_ATTEMPTS)):
+        deadline = time.monotonic() + self._source.limits.lock.total_seconds()
+        moved = 0
+        for attempt in itertools.count(1):
             try:
-                return self._attempt(last=not left)
+                return self._attempt(last=time.monotonic() > deadline, doubtful=moved >= _DOUBTED)
             except _Moved:
-                time.sleep(_PAUSE_S)
-        raise AssertionError("the last attempt returns or raises")
+                moved += 1
+            except _InTheWay:
+                pass  # whoever waits for us goes first, as often as it takes
+            time.sleep(min(_LONGEST_PAUSE_S, _PAUSE_S * attempt))
+        raise AssertionError("an attempt after the deadline returns or raises")
 
-    def _attempt(self, *, last: bool) -> Dumped:
+    def _attempt(self, *, last: bool, doubtful: bool) -> Dumped:
         limits, server = self._source.limits, self._server
         with ExitStack() as sessions:
             opened = sessions.enter_context(session(server, limit=limits.stall))
@@ -100,19 +114,18 @@ class Taking:
             witness.watch()
             with _Fingerprint(self._source, server, opened, snapshot, witness) as fingerprint:
                 doubts: list[str] = []
-                roles = self._roles(str(facts["database"]))
 
                 def settle() -> None:
                     try:
                         doubts.extend(fingerprint.doubts())
                     except GaveWay:
-                        raise (_too_much(self._server) if last else _Moved()) from None
-                    if doubts and not last:
+                        raise (_too_much(self._server, limits.lock) if last else _InTheWay()) from None
+                    if doubts and not (last or doubtful):
                         raise _Moved
                     witness.end()
                     self._settled = True
                     self._sink.write("database.sql", "database", settings)
-                    self._sink.write("globals.sql", "globals", roles)
+                    self._sink.write("globals.sql", "globals", self._roles(str(facts["database"])))
 
                 try:
                     dump_data(
@@ -121,9 +134,11 @@ class Taking:
                         expected_bytes=expected,
                     )  # fmt: skip
                 except process.CommandFailed as error:
-                    if last or self._settled or not _met_a_change(error, fingerprint):
+                    if self._settled or not _met_a_change(error, fingerprint):
                         raise
-                    raise _Moved from None
+                    if last:
+                        raise _too_much(self._server, limits.lock) from None
+                    raise _InTheWay from None
                 held = contents.doubting(fingerprint.result(), doubts)
         return Dumped(snapshot_at=snapshot_at, contents=held, facts=facts, warnings=database.warnings(facts))
 

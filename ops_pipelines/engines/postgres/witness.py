@@ -9,7 +9,6 @@ than until somebody who only reads has to wait for it.
 
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 
 from ops_pipelines.engines.postgres.connection import Session, StatementFailed
 from ops_pipelines.engines.postgres.contents import Objects, read_counters, read_objects
@@ -48,7 +47,8 @@ class Witness:
         self._opened, self._wanted = opened, wanted
         self._objects = Objects({}, {})
         self.counters: Mapping[str, int] = {}
-        self._over, self._gave_way = threading.Event(), False
+        self._over = threading.Event()
+        self._failure: GaveWay | StatementFailed | None = None
         self._watch = threading.Thread(target=self._give_way, daemon=True)
 
     def begin(self) -> None:
@@ -72,14 +72,14 @@ class Witness:
         self._watch.start()
 
     def _give_way(self) -> None:
-        with suppress(StatementFailed):
+        try:
             while not self._over.wait(_LOOK_EVERY_S):
                 if self._opened.value(_IN_THE_WAY):
                     self._opened.rows("rollback")
-                    break
-            else:
-                return
-        self._gave_way = True
+                    self._failure = GaveWay()
+                    return
+        except StatementFailed as error:
+            self._failure = error
 
     def _lock(self, names: list[str]) -> None:
         """A view whose owner may not read what it shows cannot be locked; it takes no other along."""
@@ -98,11 +98,12 @@ class Witness:
 
         Raises:
             GaveWay: it could not stay to see.
+            StatementFailed: the server does not answer.
         """
         self._over.set()
         self._watch.join()
-        if self._gave_way:
-            raise GaveWay
+        if self._failure is not None:
+            raise self._failure
         if not self._wanted:
             return []
         before, after = self._objects, read_objects(self._opened)
