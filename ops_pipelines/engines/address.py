@@ -94,10 +94,15 @@ class Address:
 def family(text: str) -> Family | None:
     """Whose address a text is; None when it is none, or of nothing that we know."""
     before, separator, _rest = _bare(text)[0].partition("://")
-    if separator:
+    if separator and not is_pairs(text):
         before = before.lower().replace("_", "-")
         return _FAMILIES.get(before) or _FAMILIES.get(before.partition("+")[0])
     return "postgres" if _LIBPQ.search(text) else None
+
+
+def is_pairs(text: str) -> bool:
+    """Whether a text is of libpq's other form, `host=… dbname=…`; a value in it may well look like a URL."""
+    return "://" not in text.partition("=")[0] and _LIBPQ.match(text) is not None
 
 
 def is_address(text: str) -> bool:

@@ -13,6 +13,7 @@ from ops_pipelines import redact
 from ops_pipelines.engines.address import (
     Address,
     is_applications_own,
+    is_pairs,
     not_understood,
     parse,
     plain,
@@ -49,7 +50,7 @@ def parameters(text: str) -> dict[str, str]:
     Raises:
         SourceError: it cannot be read, or holds something that is not understood; it repeats no part but names.
     """
-    found = _of_url(parse(text, "postgres")) if "://" in text else _of_pairs(text)
+    found = _of_url(parse(text, "postgres")) if "://" in text and not is_pairs(text) else _of_pairs(text)
     for key in SECRETS:
         if found.get(key):
             redact.register(found[key])
