@@ -28,6 +28,7 @@ def dump_data(
     snapshot: str,
     tables: int,
     settle: Callable[[], None],
+    commit: Callable[[], None],
     progress: Progress,
     expected_bytes: int,
 ) -> None:
@@ -36,8 +37,8 @@ def dump_data(
     Args:
         snapshot: exported by a session that has every table locked.
         tables: how many tables with data it has, for a check of what came out.
-        settle: called once, when pg_dump has read every definition and sequence and before the sink gets anything;
-            what it raises ends the dump.
+        settle: called once, when pg_dump has read every definition and sequence; what it raises ends the dump.
+        commit: called once, right before the sink gets anything: until then all can be begun again.
         expected_bytes: for the progress.
     Raises:
         CommandFailed, SourceError.
@@ -56,6 +57,7 @@ def dump_data(
         with process.running(argv, env=server.environment(), limits=limits) as command:
             command.finish(alive=watch.look)
         watch.settle()
+        commit()
         archive.check_directory(directory, programs, tables=tables)
         tar = ["tar", "--create", "--sort=name", "--owner=0", "--group=0", f"--directory={directory.parent}", "dump"]
         with process.running(tar, limits=limits) as packed:
@@ -70,6 +72,7 @@ def dump_data(
             command.finish()
             raise archive.wrote_nothing()
         settle()
+        commit()
         ends = archive.Ends(_Metered(command, first, progress, expected_bytes))
         sink.stream(part, "dump", ends)
         command.finish()

@@ -26,6 +26,8 @@ from ops_pipelines.errors import SourceError
 from ops_pipelines.streams import Progress
 
 _DOUBTED = 4
+# What pg_dump says, which we run in English: of its first session, and of the workers of a directory dump.
+_LOCKS = ("LOCK TABLE", "could not obtain lock on relation")
 _PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
 
 
@@ -37,12 +39,15 @@ class _InTheWay(Exception):
     """Somebody who changes definitions waits for us, or pg_dump for somebody."""
 
 
-def _met_a_change(error: process.CommandFailed, fingerprint: "_Fingerprint") -> bool:
-    """Whether pg_dump failed because somebody was changing what it read, or waits for us to let go of a table."""
-    if isinstance(error, process.CommandTimedOut):
-        return False
+def _lost_a_lock(error: process.CommandFailed) -> bool:
+    """Whether pg_dump failed because somebody waits for us to let go of a table."""
+    return any(each in error.why for each in _LOCKS)
+
+
+def _met_a_change(fingerprint: "_Fingerprint") -> bool:
+    """Whether somebody was changing what pg_dump read when it failed."""
     try:
-        return "LOCK TABLE" in error.why or bool(fingerprint.doubts())
+        return bool(fingerprint.doubts())
     except GaveWay:
         return True
     except SourceError:
@@ -54,7 +59,7 @@ def _too_much(server: Server, wait: timedelta) -> SourceError:
         f"the definitions in {server} change while they are read",
         why=f"for {human_duration(wait)} one migration after the other waited for our locks, and pg_dump behind it",
         safe="nothing was dumped, and no lock of ours remains",
-        next="let the migration end, then: ops backup",
+        next="let the migration end, then: ops backup (format: directory locks again for every table, custom does not)",
     )
 
 
@@ -80,7 +85,7 @@ class Taking:
     ) -> None:
         self._source, self._server, self._programs = source, server, programs
         self._limits, self._sink, self._progress = limits, sink, progress
-        self._settled = False
+        self._committed = False
 
     def dumped(self) -> Dumped:
         """Take it. Raises SourceError, CommandFailed."""
@@ -110,7 +115,7 @@ class Taking:
             }
             tables = contents.count_tables(opened)
             expected = int(opened.value("select pg_database_size(current_database())"))
-            settings = database.settings_script(opened)
+            small = {"database": database.settings_script(opened)}
             witness.watch()
             with _Fingerprint(self._source, server, opened, snapshot, witness) as fingerprint:
                 doubts: list[str] = []
@@ -119,25 +124,30 @@ class Taking:
                     try:
                         doubts.extend(fingerprint.doubts())
                     except GaveWay:
-                        raise (_too_much(self._server, limits.lock) if last else _InTheWay()) from None
+                        raise (_too_much(server, limits.lock) if last else _InTheWay()) from None
                     if doubts and not (last or doubtful):
                         raise _Moved
                     witness.end()
-                    self._settled = True
-                    self._sink.write("database.sql", "database", settings)
-                    self._sink.write("globals.sql", "globals", self._roles(str(facts["database"])))
+                    small["globals"] = self._roles(str(facts["database"]))
+
+                def commit() -> None:
+                    self._committed = True
+                    for role, script in small.items():
+                        self._sink.write(f"{role}.sql", role, script)
 
                 try:
                     dump_data(
-                        self._source, database.as_dumped(server, facts), self._programs, self._limits, self._sink,
-                        snapshot=snapshot, tables=tables, settle=settle, progress=self._progress,
-                        expected_bytes=expected,
+                        self._source, server, self._programs, self._limits, self._sink, snapshot=snapshot,
+                        tables=tables, settle=settle, commit=commit, progress=self._progress, expected_bytes=expected,
                     )  # fmt: skip
+                except process.CommandTimedOut:
+                    raise
                 except process.CommandFailed as error:
-                    if self._settled or not _met_a_change(error, fingerprint):
+                    settled = "globals" in small
+                    if self._committed or not (_lost_a_lock(error) or (not settled and _met_a_change(fingerprint))):
                         raise
                     if last:
-                        raise _too_much(self._server, limits.lock) from None
+                        raise _too_much(server, limits.lock) from None
                     raise _InTheWay from None
                 held = contents.doubting(fingerprint.result(), doubts)
         return Dumped(snapshot_at=snapshot_at, contents=held, facts=facts, warnings=database.warnings(facts))
