@@ -27,7 +27,6 @@ _CHANCE = ("\\restrict", "\\unrestrict", "-- Dumped", "SET transaction_timeout")
 _SEED = int(os.environ.get("OPS_SEED") or 11)
 
 UNSEEN = {
-    "database": "owner, limit, rights and comment of the database itself are restored, and not compared yet",
     "database template": "a restored database is nobody's template until somebody says so",
     "user mapping option": "not everybody may read the options of a user mapping",
     "subscription connection": "it holds a password, and others than a superuser may not read it",

@@ -242,7 +242,10 @@ class PostgresEngine:
             self._source.jobs,
             self._limits,
             ours=disposable,
-            empty=(lambda: database.empty(server, facts)) if disposable or target in self._made else None,
+            # A server whose libraries have workers of their own may never finish a DROP DATABASE.
+            empty=(lambda: database.empty(server, facts))
+            if disposable or (target in self._made and not facts.get("preload"))
+            else None,
         )
         return load(
             loader,

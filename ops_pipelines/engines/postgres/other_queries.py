@@ -7,6 +7,12 @@ from collections.abc import Sequence
 
 from ops_pipelines.engines.postgres.described import acl, comment, granted, ours, sorted_text
 
+# Under one name, whatever it is called: a restored database may have another.
+_DATABASE = f"""
+select 'itself' as name, pg_get_userbyid(d.datdba) as owner, d.datconnlimit as "connection limit",
+       {acl("d.datacl", "d", "d.datdba")} as privileges, shobj_description(d.oid, 'pg_database') as comment
+  from pg_database d where d.datname = current_database()
+"""
 _SCHEMAS = f"""
 select quote_ident(n.nspname) as name, pg_get_userbyid(n.nspowner) as owner,
        {acl("n.nspacl", "n", "n.nspowner")} as privileges, {comment("n.oid", "pg_namespace")}
@@ -266,6 +272,7 @@ _SYSTEM_PRIVILEGES: Sequence[str] = (
 )
 
 _ALWAYS: Sequence[tuple[str, str]] = (
+    ("database", _DATABASE),
     ("schema", _SCHEMAS),
     ("function", _FUNCTIONS),
     ("type", _TYPES),
