@@ -127,6 +127,7 @@ def hold_still(opened: Session, server: Server, witness: Witness, *, wait: timed
         if isinstance(blockers, datetime):
             return blockers
         opened.rows("rollback")  # of an attempt that got as far as its snapshot
+        witness.let_go()
         if time.monotonic() > deadline:
             raise _still_locked(blockers, server, wait)
         first = next((each.oid for each in blockers if each.lockable), None)

@@ -116,7 +116,7 @@ class Taking:
             tables = contents.count_tables(opened)
             expected = int(opened.value("select pg_database_size(current_database())"))
             small = {"database": database.settings_script(opened)}
-            witness.watch()
+            witness.watch(int(opened.value("select pg_backend_pid()")))
             with _Fingerprint(self._source, server, opened, snapshot, witness) as fingerprint:
                 doubts: list[str] = []
 
@@ -207,7 +207,12 @@ class _Fingerprint:
 
     def doubts(self) -> Sequence[str]:
         """Wait for the definitions; what changed since the tables were locked."""
-        return self._witness.doubts(self._objects.result())
+        try:
+            objects = self._objects.result()
+        except SourceError:
+            self._witness.check()
+            raise
+        return self._witness.doubts(objects)
 
     def result(self) -> Contents:
         """Wait for the rows."""

@@ -8,6 +8,7 @@ than until somebody who only reads has to wait for it.
 """
 
 import threading
+import time
 from collections.abc import Mapping
 
 from ops_pipelines.engines.postgres.connection import Session, StatementFailed
@@ -17,11 +18,22 @@ _WAIT_MS = 2000
 _BATCH = 200
 _REFUSED = "42501"
 _LOOK_EVERY_S = 0.3
+_ENDED_WITHIN_S = 5.0
 # Whoever reads and waits for somebody who waits for us. It may be our own pg_dump, which would wait for ever.
 _IN_THE_WAY = """
 select exists (select from pg_catalog.pg_locks w, unnest(pg_catalog.pg_blocking_pids(w.pid)) b
                 where not w.granted and w.mode = 'AccessShareLock'
                   and pg_backend_pid() = any(pg_catalog.pg_blocking_pids(b)))
+"""
+# Sessions of this dump: the one that holds the tables, and those of our user and name that began after the witness.
+_OURS = """
+select a.pid from pg_catalog.pg_stat_activity a
+ where a.datname = current_database() and a.usename = current_user and a.pid <> pg_backend_pid()
+   and a.application_name = current_setting('application_name')
+   and (a.pid = %s or a.backend_start > (select w.backend_start from pg_catalog.pg_stat_activity w
+                                          where w.pid = pg_backend_pid()))
+   and exists (select from pg_catalog.pg_locks l
+                where l.pid = a.pid and l.locktype = 'relation' and l.relation >= 16384)
 """
 _VIEWS = r"""
 select format('%I.%I', n.nspname, c.relname)
@@ -48,12 +60,13 @@ class Witness:
         self._objects = Objects({}, {})
         self.counters: Mapping[str, int] = {}
         self._over = threading.Event()
+        self._holder = 0
         self._failure: GaveWay | StatementFailed | None = None
         self._watch = threading.Thread(target=self._give_way, daemon=True)
 
     def begin(self) -> None:
         """Begin anew, and keep sequences from being restarted. Raises StatementFailed, also for one that is locked."""
-        self._opened.rows("rollback")
+        self.let_go()
         self._opened.rows("begin read only")
         self._opened.rows(f"set local lock_timeout = {_WAIT_MS}")
         # Reading where a sequence stands locks it against ALTER until the transaction ends, not against use.
@@ -67,19 +80,38 @@ class Witness:
         if self._wanted:
             self._objects = read_objects(self._opened)
 
-    def watch(self) -> None:
-        """Begin to give way to readers; ends with `doubts`."""
+    def watch(self, holder: int) -> None:
+        """Begin to give way to readers; ends with `doubts`.
+
+        Args:
+            holder: process id of the session that holds the tables.
+        """
+        self._holder = holder
         self._watch.start()
 
     def _give_way(self) -> None:
         try:
             while not self._over.wait(_LOOK_EVERY_S):
                 if self._opened.value(_IN_THE_WAY):
-                    self._opened.rows("rollback")
                     self._failure = GaveWay()
+                    self._end_the_dump()
+                    self._opened.rows("rollback")
                     return
         except StatementFailed as error:
             self._failure = error
+
+    def _end_the_dump(self) -> None:
+        """End every session that holds tables for this dump.
+
+        They go before the witness does: whoever it makes room for may want those tables next, while they wait for what
+        he has just got. That would be a deadlock, which the server ends by cancelling either.
+        """
+        until = time.monotonic() + _ENDED_WITHIN_S
+        while (ours := self._opened.rows(_OURS, [self._holder])) and time.monotonic() < until:
+            for (pid,) in ours:
+                self._opened.rows("select pg_terminate_backend(%s)", [pid])
+            time.sleep(_LOOK_EVERY_S / 10)
+            self._opened.rows("select pg_stat_clear_snapshot()")
 
     def _lock(self, names: list[str]) -> None:
         """A view whose owner may not read what it shows cannot be locked; it takes no other along."""
@@ -102,8 +134,7 @@ class Witness:
         """
         self._over.set()
         self._watch.join()
-        if self._failure is not None:
-            raise self._failure
+        self.check()
         if not self._wanted:
             return []
         before, after = self._objects, read_objects(self._opened)
@@ -113,14 +144,23 @@ class Witness:
         failed = [kind for kind in held.unread if kind not in before.unread or kind not in after.unread]
         return sorted([*moved, *failed, *self._set_back()])
 
+    def check(self) -> None:
+        """Raise what made it leave: GaveWay, StatementFailed."""
+        if self._failure is not None:
+            raise self._failure
+
     def _set_back(self) -> list[str]:
         """Sequences that stand before where they stood: pg_dump may have read either."""
         after = read_counters(self._opened)
         return [f"sequence {name}" for name, stood in self.counters.items() if after.get(name, stood - 1) < stood]
 
+    def let_go(self) -> None:
+        """Let go of everything; it can begin anew."""
+        self._opened.rows("rollback")
+
     def end(self) -> None:
-        """Let go of everything."""
+        """Let go of everything, for good."""
         self._over.set()
         if self._watch.is_alive():
             self._watch.join()
-        self._opened.rows("rollback")
+        self.let_go()
