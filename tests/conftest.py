@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import hypothesis
 import pyrage
 import pytest
 
@@ -32,6 +33,10 @@ from ops_pipelines.workspace import Workspace
 from tests.servers.ceph import Ceph, start_ceph
 
 pytest.register_assert_rewrite("tests.oracle.rounds")
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("ours", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("ours")
+
 PASSWORD = "a 'canary' pass:word@/%"
 # The newest PostgreSQL that the distribution has; of a machine without one, the name of what is missing.
 DEBIAN = max(

@@ -51,6 +51,7 @@ bluestore block create = true
 osd memory target = 1073741824
 rgw frontends = beast endpoint=127.0.0.1:{rgw}
 rgw crypt require ssl = false
+osd class dir = {classes}
 """
 
 
@@ -86,7 +87,15 @@ def start_ceph(root: Path, *, block_gib: int = 3) -> Iterator[Ceph]:
     ports = _free_ports(3)
     fsid, conf, keyring, monmap = str(uuid.uuid4()), root / "ceph.conf", root / "keyring", root / "monmap"
     conf.write_text(
-        _CONF.format(fsid=fsid, root=root, block_bytes=block_gib << 30, mon_v2=ports[0], mon_v1=ports[1], rgw=ports[2]),
+        _CONF.format(
+            fsid=fsid,
+            root=root,
+            block_bytes=block_gib << 30,
+            mon_v2=ports[0],
+            mon_v1=ports[1],
+            rgw=ports[2],
+            classes=_classes(),
+        ),
         encoding="utf-8",
     )
     _new_key(keyring, "mon.", "--create-keyring", mon="allow *")
@@ -108,6 +117,11 @@ def start_ceph(root: Path, *, block_gib: int = 3) -> Iterator[Ceph]:
             f"--access-key={access}", f"--secret={secret}",
         )  # fmt: skip
         yield Ceph(f"http://127.0.0.1:{ports[2]}", access, secret, gateway)
+
+
+def _classes() -> Path:
+    """Where the gateway's code for the OSD lies: Debian 13's Ceph looks for it below its working directory."""
+    return next(Path("/usr/lib").glob("*/rados-classes"), Path("/usr/lib/rados-classes"))
 
 
 def _new_key(keyring: Path, name: str, *options: str, **capabilities: str) -> None:

@@ -33,10 +33,15 @@ _SAID: Sequence[tuple[Kind, str]] = (
     ("password", r"wrong password or no key found"),
     ("missing", r"Is there a repository at the following location"),
     ("locked", r"already locked"),
-    ("snapshot", r"failed to load snapshot \S+: .*(no such file or directory|does not exist)"),
+    ("snapshot", r"failed to load snapshot \S+: "),
+    # Older ones say of a damaged key no more than that they cannot read it, and nothing is known of the rest.
+    ("other", r"Load(Raw)?\(<key/"),
     ("damaged", r"Error loading snapshot|load <|Load\(<|ReadFull\(<|StreamPack"),
     ("snapshot", r"no snapshot found|no matching ID found"),
-    ("damaged", r"ciphertext verification failed|decrypting blob \w+ failed|invalid data returned|is damaged"),
+    (
+        "damaged",
+        r"ciphertext verification failed|decrypting blob .* failed|nonce is invalid|invalid data returned|is damaged",
+    ),
     ("damaged", r"not found in repository|tree .* not found|not referenced in any index|unexpected EOF"),
     ("damaged", r"does not match|contains errors"),
 )
@@ -45,6 +50,7 @@ _INCOMPLETE = 3
 _STATUS: Mapping[int, Kind] = {10: "missing", 11: "locked", 12: "password", 130: "interrupted"}
 _ANSWERS = (0, 1, _INCOMPLETE, *_STATUS)
 _RETRIED_IN_VAIN = re.compile(r"Load\(<data/.*(no such file or directory|does not exist)")
+_UNKNOWN = re.compile("no matching ID found")
 _PASSED_OVER = re.compile(r'no matching ID found|^Ignoring "', re.MULTILINE)
 _OLDEST = (0, 14)
 _TICK = 64 * 1024
@@ -127,8 +133,9 @@ class Restic:
         ) as command:
             printed = b"".join(iter(command.read, b"")) if answers else b""
             done = command.finish(accept=_ANSWERS, alive=None if answers else lambda: _pulse(command, moved))
-        # `copy` passes over a snapshot that it does not find, with a word and status 0.
-        if done.status != 0 or _PASSED_OVER.search(done.stderr):
+        # `copy` passes over a snapshot that it does not find, with a word and status 0; a list may be of the others.
+        passed_over = _PASSED_OVER if words[0] == "copy" else _UNKNOWN
+        if done.status != 0 or passed_over.search(done.stderr):
             raise failure(words[0], done.stderr, done.status)
         return Completed(stdout=printed, stderr=done.stderr, status=0)
 
