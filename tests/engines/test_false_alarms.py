@@ -9,8 +9,19 @@ import pytest
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.recovery.restore import restore_to
 from ops_pipelines.recovery.verify import verify
+from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.verdict import Verdict
+from ops_pipelines.workspace import Workspace
 from tests.conftest import DEBIAN, MakeWorkspace, TestServer, start_server
 from tests.oracle import texts
+
+
+def proved(workspace: Workspace) -> tuple[RestorePoint, Verdict]:
+    """Take a backup and verify it."""
+    take_backup(workspace, "crm")
+    point = workspace.catalogue("crm").newest
+    assert point is not None
+    return point, verify(workspace, point)
 
 
 def test_what_a_server_notes_on_columns_for_itself_condemns_nothing(
@@ -25,10 +36,7 @@ def test_what_a_server_notes_on_columns_for_itself_condemns_nothing(
         database=name,
     )
     workspace = make_workspace(pg.url(name), copies=[]).workspace
-    take_backup(workspace, "crm")
-    point = workspace.catalogue("crm").newest
-    assert point is not None
-    verdict = verify(workspace, point)
+    _point, verdict = proved(workspace)
     assert verdict.outcome == "verified", verdict.reason
 
 
@@ -54,10 +62,7 @@ def test_money_comes_back_whatever_the_locale_of_the_server(german: TestServer, 
     )
     assert german.sql("select due::text like '%,56%' from bills where id = 1", database=name) == [(True,)]
     workspace = make_workspace(german.url(name), copies=[]).workspace
-    take_backup(workspace, "crm")
-    point = workspace.catalogue("crm").newest
-    assert point is not None
-    verdict = verify(workspace, point)
+    point, verdict = proved(workspace)
     assert verdict.outcome == "verified", verdict.reason
     restore_to(workspace, point, f"{name}_back")
     at = german.superuser
@@ -76,10 +81,7 @@ def test_what_a_role_has_set_for_names_and_strings_changes_nothing(
         database=name,
     )
     workspace = make_workspace(pg.url(name), copies=[]).workspace
-    take_backup(workspace, "crm")
-    point = workspace.catalogue("crm").newest
-    assert point is not None
-    verdict = verify(workspace, point)
+    point, verdict = proved(workspace)
     assert verdict.outcome == "verified", verdict.reason
     recovered = restore_to(workspace, point, f"{name}_back")
     assert [check.detail for check in recovered.checks if not check.passed and not check.attention] == []
@@ -99,10 +101,7 @@ def test_an_operator_that_another_one_only_names_is_not_missed(pg: TestServer, m
     )
     assert pg.sql("select count(*) from pg_operator where oprcode = 0", database=name) == [(2,)]
     workspace = make_workspace(pg.url(name), copies=[]).workspace
-    take_backup(workspace, "crm")
-    point = workspace.catalogue("crm").newest
-    assert point is not None
-    verdict = verify(workspace, point)
+    _point, verdict = proved(workspace)
     assert verdict.outcome == "verified", verdict.reason
 
 
@@ -114,10 +113,7 @@ def test_rights_and_words_that_no_dump_carries_are_not_missed(pg: TestServer, ma
         database=name,
     )
     workspace = make_workspace(pg.url(name), copies=[]).workspace
-    take_backup(workspace, "crm")
-    point = workspace.catalogue("crm").newest
-    assert point is not None
-    verdict = verify(workspace, point)
+    _point, verdict = proved(workspace)
     assert verdict.outcome == "verified", verdict.reason
 
 
@@ -131,10 +127,7 @@ def test_a_role_with_the_rights_of_a_backup_alone_leaves_nothing_out(
         database=name,
     )
     workspace = make_workspace(pg.url(name, user=f"{name}_backup", password="w"), copies=[]).workspace
-    take_backup(workspace, "crm")
-    point = workspace.catalogue("crm").newest
-    assert point is not None
-    verdict = verify(workspace, point)
+    _point, verdict = proved(workspace)
     assert verdict.words == "verified", verdict.gaps or verdict.reason
 
 
@@ -158,9 +151,6 @@ def test_rows_that_a_restore_hashes_into_other_partitions_are_the_same_rows(
         database=name,
     )
     workspace = make_workspace(pg.url(name), copies=[]).workspace
-    take_backup(workspace, "crm")
-    point = workspace.catalogue("crm").newest
-    assert point is not None
-    verdict = verify(workspace, point)
+    point, verdict = proved(workspace)
     assert verdict.words == "verified", verdict.reason
     assert point.manifest.contents.rows == 200
