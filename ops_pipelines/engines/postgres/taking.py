@@ -137,8 +137,9 @@ class Taking:
 
                 try:
                     dump_data(
-                        self._source, server, self._programs, self._limits, self._sink, snapshot=snapshot,
-                        tables=tables, settle=settle, commit=commit, progress=self._progress, expected_bytes=expected,
+                        self._source, database.as_dumped(server, facts), self._programs, self._limits, self._sink,
+                        snapshot=snapshot, tables=tables, settle=settle, commit=commit, progress=self._progress,
+                        expected_bytes=expected,
                     )  # fmt: skip
                 except process.CommandTimedOut:
                     raise
