@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from tests.conftest import DEBIAN, Made, MakeWorkspace, TestServer, start_server
 from tests.engines.mongodb.conftest import TestServer as MongoServer
 from tests.engines.mongodb.conftest import mongo  # noqa: F401 - a fixture
 from tests.engines.mysql.conftest import TestServer as MariaServer
+from tests.engines.mysql.conftest import mysqld  # noqa: F401 - a fixture
 from tests.watch.receivers import certificate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rights.md").read_text(encoding="utf-8")
@@ -37,7 +38,7 @@ LIMIT, SLOW = timedelta(seconds=20), timedelta(seconds=1)
 
 def statements(title: str, database: str) -> str:
     """What the page says to type, for this database and password."""
-    (section,) = (text for text in PAGE.split("\n## ") if text.startswith(title))
+    (section,) = (text for text in PAGE.split("\n## ") if text.startswith(f"{title}\n"))
     (block,) = re.findall(r"```\w+\n(.*?)```", section, re.DOTALL)
     return str(block).replace("crm", database).replace("…", PASSWORD)
 
@@ -163,7 +164,7 @@ def test_mariadb_and_its_replica(pair: Pair, make_workspace: MakeWorkspace) -> N
         "create event nightly on schedule every 1 day do delete from orders where customer is null",
         database=database,
     )
-    pair.primary.sql(*sql("MySQL", database))
+    pair.primary.sql(*sql("MariaDB", database))
     url = f"mysql://ops_backup:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{pair.port}/{database}?ssl=true"
     assert proved(make_workspace(url, kind="mysql")) == []
     found = mysql.measure(url, limit=LIMIT, slow_query=SLOW)[1]
@@ -182,6 +183,23 @@ def test_mariadb_and_its_replica(pair: Pair, make_workspace: MakeWorkspace) -> N
     until(ask, lambda found: found.lag_s == 0)
     pair.replica.sql("stop slave sql_thread")
     assert ask().replica_stopped == "Replica_SQL_Running is No: somebody stopped it"
+
+
+def test_mysql(mysqld: MariaServer, make_workspace: MakeWorkspace) -> None:  # noqa: F811
+    database = mysqld.new_database()
+    mysqld.sql(
+        "create table orders (id int primary key auto_increment, customer text)",
+        "insert into orders (customer) values ('a'), ('b')",
+        "create view customers as select distinct customer from orders",
+        "create procedure tidy() delete from orders where customer is null",
+        "create trigger stamp before insert on orders for each row set new.customer = lower(new.customer)",
+        "create event nightly on schedule every 1 day do delete from orders where customer is null",
+        database=database,
+    )
+    mysqld.sql(*sql("MySQL", database))
+    url = replace(mysqld.root.at(database), user="ops_backup", password=PASSWORD).url()
+    assert proved(make_workspace(url, kind="mysql")) == []
+    assert mysql.measure(url, limit=LIMIT, slow_query=SLOW)[1].replica_stopped is None
 
 
 def free_port() -> int:
