@@ -198,7 +198,8 @@ def test_mysql(mysqld: MariaServer, make_workspace: MakeWorkspace) -> None:  # n
     )
     mysqld.sql(*sql("MySQL", database))
     url = replace(mysqld.root.at(database), user="ops_backup", password=PASSWORD).url()
-    assert proved(make_workspace(url, kind="mysql")) == []
+    programs = [str(each) for each in mysqld.bin_dirs]
+    assert proved(make_workspace(url, kind="mysql", bin_dirs=programs)) == []
     assert mysql.measure(url, limit=LIMIT, slow_query=SLOW)[1].replica_stopped is None
 
 
