@@ -5,41 +5,120 @@ appears, and passwords inside URLs or `key=value` pairs are masked even when nob
 them. This module never decides whether something is a secret: `config.secrets` does.
 """
 
+import html
+import json
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import SplitResult, quote, quote_plus, unquote, urlsplit
 
 MASK = "•••"
 _SHORTEST = 4  # masking every "a" of a one-letter password would hide the message, not the secret
 
 _values: set[str] = set()
+# What is masked of each is its group `secret`.
 _PATTERNS = (
-    re.compile(r"(?<=://)([^\s/:@]*):([^\s\"'<>]+)(?=@)"),  # up to the last @: not everybody encodes his password
+    re.compile(r"://[^\s/:@]*:(?P<secret>[^\s\"'<>]+)(?=@)"),  # up to the last @: not everybody encodes his password
     re.compile(
-        r"(?i)\b((?:ssl)?password|passwd|pwd|secret|token)(\s*[=:]\s*)"
-        r"(?!\s*\{(?:env|file):)('[^']*'|\"[^\"]*\"|[^\s,;&]+)"  # where a secret is kept is none
+        r"(?i)\b(?:(?:ssl)?password|passwd|pwd|secret|token)\s*[=:]\s*"
+        r"(?!\s*\{(?:env|file):)(?P<secret>'[^']*'|\"[^\"]*\"|[^\s,;&]+)"  # where a secret is kept is none
     ),
-    re.compile(r"AGE-SECRET-KEY-1[0-9A-Z]+"),
+    re.compile(r"(?P<secret>AGE-SECRET-KEY-1[0-9A-Z]+)"),
+    re.compile(r"://(?P<secret>[^\s/:@\"'<>]{16,})(?=@)"),  # a token in a user's place, as in Sentry's DSN
+    re.compile(r"(?i)\bhooks\.slack\.com/[a-z]+/(?P<secret>[^\s\"'<>|]+)"),
 )
+_CUTS = re.compile(r"[/@#?:\s]+")
 
 
 def register(secret: str) -> str:
     """Remember a secret value so that `redact` hides it from now on; returns it unchanged."""
     if len(secret) >= _SHORTEST:
-        escaped = quote(secret, safe="")
-        lower = re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), escaped)
-        _values.update({secret, escaped, lower, quote_plus(secret), quote(secret, safe="/")})
+        _values.update(_spellings(secret))
     return secret
 
 
+def register_url(url: str) -> str:
+    """Remember a URL, its password and, where special characters of that were left as they are, every piece of it.
+
+    A program that cuts such a URL at the wrong places would say one half of the password in an error, and take the
+    other for a host.
+
+    Returns:
+        The URL, unchanged.
+    """
+    _before, separator, rest = register(url).partition("://")
+    login, at, _place = rest.rpartition("@")
+    if not separator or not at:
+        return url
+    parts = parts_of(url)
+    password = (parts.password if parts is not None else login.partition(":")[2]) or ""
+    for each in (password, unquote(password), *_CUTS.split(password)):
+        register(each)
+    return url
+
+
+def parts_of(url: str) -> SplitResult | None:
+    """A URL's parts; None where a password that nobody encoded makes them others than its author meant."""
+    try:
+        parts = urlsplit(url)
+        readable = parts.port is None or parts.port > 0
+    except ValueError:
+        return None
+    stray = any("@" in each for each in (parts.path, parts.fragment, parts.query.partition("=")[0]))
+    return parts if readable and not (stray and parts.netloc) else None
+
+
 def redact(text: str) -> str:
-    """Return `text` with every known secret and everything that looks like one masked."""
-    for value in sorted(_values, key=len, reverse=True):
-        text = text.replace(value, MASK)
-    text = _PATTERNS[0].sub(rf"\1:{MASK}", text)
-    text = _PATTERNS[1].sub(rf"\1\2{MASK}", text)
-    return _PATTERNS[2].sub(MASK, text)
+    """Return `text` with every known secret and everything that looks like one masked.
+
+    All are looked for in the text as it came, and what overlaps is masked as one: a secret that is the beginning of
+    another, or that shares an end with it, leaves no half of either.
+    """
+    shown: list[str] = []
+    end = 0
+    for begin, until in sorted(_found(text)):
+        if begin > end or not shown:
+            shown += [text[end:begin], MASK]
+        end = max(end, until)
+    return "".join([*shown, text[end:]])
+
+
+def _found(text: str) -> Iterator[tuple[int, int]]:
+    """Where a secret begins and ends, once for each; they may overlap."""
+    for value in _values:
+        begin = text.find(value)
+        while begin >= 0:
+            yield begin, begin + len(value)
+            begin = text.find(value, begin + 1)
+    for pattern in _PATTERNS:
+        yield from (match.span("secret") for match in pattern.finditer(text))
+
+
+def _spellings(secret: str) -> Iterable[str]:
+    """A secret as it is, in URLs, and as what prints it would escape it: JSON, HTML, a shell, Python, libpq, YAML."""
+    encoded = quote(secret, safe="")
+    lower = re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), encoded)
+    webbed = html.escape(secret)
+    backslashed = secret.replace("\\", "\\\\")
+    return {
+        secret,
+        encoded,
+        lower,
+        quote_plus(secret),
+        quote(secret, safe="/"),
+        quote(secret, safe="/:@!$&'()*+,;="),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        webbed,
+        webbed.replace("&#x27;", "&#39;").replace("&quot;", "&#34;"),
+        html.escape(secret, quote=False),
+        shlex.quote(secret).removeprefix("'").removesuffix("'"),
+        repr(secret)[1:-1],
+        backslashed,
+        backslashed.replace("'", "\\'"),
+        secret.replace("'", "''"),
+    }
 
 
 def redact_within(value: Any) -> Any:

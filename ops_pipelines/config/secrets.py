@@ -42,7 +42,7 @@ class SecretRef(BaseModel):
             SecretMissing: the variable is unset or empty, or the file cannot be read.
         """
         if self.literal is not None:
-            return redact.register(self.literal.get_secret_value())
+            return redact.register_url(self.literal.get_secret_value())
         if self.env is not None:
             value = os.environ.get(self.env, "")
             if not value:
@@ -51,7 +51,7 @@ class SecretRef(BaseModel):
                     safe="existing backups are untouched",
                     next=f"export {self.env}=… (or name a file: {{file: /path}}), then run this again",
                 )
-            return redact.register(value.strip())
+            return redact.register_url(value.strip())
         assert self.file is not None
         try:
             value = self.file.read_text(encoding="utf-8").strip()
@@ -61,7 +61,7 @@ class SecretRef(BaseModel):
             raise self._file_missing(purpose, "cannot be read", "it is not text") from None
         if not value:
             raise self._file_missing(purpose, "is empty", "")
-        return redact.register(value)
+        return redact.register_url(value)
 
     def _file_missing(self, purpose: str, how: str, why: str) -> SecretMissing:
         return SecretMissing(

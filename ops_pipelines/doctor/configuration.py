@@ -103,10 +103,9 @@ def _sentry(sentry: Sentry) -> Answer:
 
     try:
         dsn = Dsn(sentry.dsn.reveal(purpose="sentry.dsn"))
-    except (BadDsn, ValueError) as error:
-        raise OpsError(
-            "the DSN is none", why=str(error), next="copy it from the project: https://KEY@HOST/PROJECT"
-        ) from None
+    except (BadDsn, ValueError):
+        # What the SDK says of it may be a piece of it.
+        raise OpsError("the DSN is none", next="copy it from the project: https://KEY@HOST/PROJECT") from None
     return well(f"{dsn.host}, project {dsn.project_id}, environment {sentry.environment_name}")
 
 

@@ -6,13 +6,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from datetime import datetime
 from importlib import import_module
-from urllib.parse import urlsplit
 
 from ops_pipelines.config.probes import Probes
 from ops_pipelines.config.sources import ON_SERVERS
-from ops_pipelines.errors import OpsError
+from ops_pipelines.errors import OpsError, SourceError
 from ops_pipelines.probes import certificates, http, redis
 from ops_pipelines.probes.measured import Figures, Measured, keep
+from ops_pipelines.redact import parts_of
 from ops_pipelines.workspace import Workspace
 
 Ask = Callable[[], tuple[float, Figures]]
@@ -87,7 +87,15 @@ def _service(name: str, probes: Probes) -> tuple[str, Ask]:
         url = probes.services[name].reveal(purpose=f"probes.services.{name}")
     except OpsError as error:
         return "http", _refusing(error)
-    scheme = urlsplit(url).scheme
+    if (parts := parts_of(url)) is None:
+        return "http", _refusing(
+            SourceError(
+                f"the URL of service {name} cannot be read",
+                why="user, host and port cannot be told apart",
+                next="in user and password write @ : / ? # % as %40 %3A %2F %3F %23 %25",
+            )
+        )
+    scheme = parts.scheme
     if scheme in ("redis", "rediss"):
         return "redis", lambda: redis.measure(url, limit=probes.timeout)
     if scheme == "tls":

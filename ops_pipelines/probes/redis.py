@@ -27,8 +27,8 @@ def measure(url: str, *, limit: timedelta) -> tuple[float, Figures]:
 
 def redis_answers(url: str, *, limit_s: float) -> bool:
     """Whether a Redis server lets us in and answers PING."""
-    parts = urlsplit(url)
     with suppress(OSError, ValueError):
+        parts = urlsplit(url)
         where = (parts.hostname or "127.0.0.1", parts.port or 6379)
         with socket.create_connection(where, timeout=limit_s) as plain:
             secure = parts.scheme == "rediss"

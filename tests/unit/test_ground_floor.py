@@ -1,7 +1,12 @@
 """Secrets are hidden, times are told, errors speak to a human."""
 
+import html
+import json
+import shlex
 from datetime import datetime, timedelta, timezone
+from urllib.parse import quote, quote_plus
 
+import markupsafe
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +35,72 @@ def test_a_registered_secret_is_hidden_however_it_is_written() -> None:
     for spelling in ("p@ss/wörd 9", "p%40ss%2Fw%C3%B6rd%209", "p%40ss%2fw%c3%b6rd%209", "p%40ss%2Fw%C3%B6rd+9"):
         assert redact.redact(f"<{spelling}>") == f"<{redact.MASK}>"
     assert "lines-of-key" not in redact.redact("two\nlines-of-key")
+
+
+NASTY = ("/", "@", "#", "?", "%", ":", "'", '"', "$", "\\", " ", "\n", "&", "<", "`", "\x1b", "č")
+
+
+@pytest.mark.parametrize("character", NASTY)
+def test_no_half_of_a_secret_is_seen_however_it_is_escaped(character: str) -> None:
+    secret = redact.register(f"canaryhead{character}canarytail")
+    spelled = (
+        secret, quote(secret), quote(secret, safe=""), quote_plus(secret), json.dumps(secret), json.dumps([secret]),
+        json.dumps(secret, ensure_ascii=False), html.escape(secret), str(markupsafe.escape(secret)), repr(secret),
+        shlex.quote(secret), shlex.quote(f"url=postgresql://me:{secret}@host/db"), f"postgresql://me:{secret}@host/db",
+        secret.replace("\\", r"\\").replace("'", r"\'"), f"'{secret.replace(chr(39), chr(39) * 2)}'",
+    )  # fmt: skip
+    for text in spelled:
+        shown = redact.redact(f"before {text} after")
+        assert "canary" not in shown, text
+        assert shown.startswith("before ")
+        assert shown.endswith(" after")
+
+
+@given(st.data())
+def test_secrets_that_overlap_leave_no_half(data: st.DataObject) -> None:
+    """Whatever two secrets share, and wherever they lie: no character of either is left."""
+    whole = data.draw(st.text("abc", min_size=6, max_size=20))
+    ends = st.tuples(st.integers(0, len(whole) - 4), st.integers(4, len(whole)))
+    begins = [(begin, max(end, begin + 4)) for begin, end in data.draw(st.lists(ends, min_size=1, max_size=4))]
+    before = set(redact._values)
+    redact._values.clear()
+    try:
+        for begin, end in begins:
+            redact.register(whole[begin:end])
+        hidden = {place for begin, end in begins for place in range(begin, end)}
+        shown = redact.redact(whole)
+    finally:
+        redact._values.clear()
+        redact._values.update(before)
+    left = [letter for place, letter in enumerate(whole) if place not in hidden]
+    # A secret may stand in the text more often than where it was cut out: less may be left, never more.
+    assert len(shown.replace(redact.MASK, "")) <= len(left)
+
+
+@pytest.mark.parametrize("character", ["/", "@", "#", "?", ":", "@x?", "/x#"])
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql", "mongodb", "redis", "smtp", "https", "amqp"])
+def test_the_pieces_of_a_password_that_nobody_encoded_are_secrets_too(scheme: str, character: str) -> None:
+    url = redact.register_url(f"{scheme}://me:canaryhead{character}canarytail@host.example/x")
+    for said in (url, "Port could not be cast to integer value as 'canaryhead'", "host canarytail@host.example"):
+        assert "canary" not in redact.redact(said)
+
+
+def test_a_url_that_means_one_thing_only_has_parts() -> None:
+    for url in ("redis://:pw@h:6379/0", "smtp://me@example.com:pw@h/?from=a@x&to=b@x", "https://h/a:b", "mailto:b@x"):
+        assert redact.parts_of(url) is not None
+    for url in ("redis://:p/w@h", "http://me:12/34@h", "http://me:1?2@h", "http://me:p#w@h", "http://[h"):
+        assert redact.parts_of(url) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://0123456789abcdef0123@o1.ingest.sentry.io/1",
+        "https://hooks.slack.com/services/T0/B0/0123456789abcdef0123",
+    ],
+)
+def test_tokens_in_addresses_are_hidden_though_nobody_registered_them(text: str) -> None:
+    assert "0123456789abcdef0123" not in redact.redact(text)
 
 
 def test_what_is_no_secret_stays_readable() -> None:

@@ -73,11 +73,9 @@ def is_this_machine(host: str) -> bool:
 
 def keep_secret(url: str) -> None:
     """Register what is secret in a channel's URL: the whole, the password, and the tokens of which paths are made."""
-    redact.register(url)
+    redact.register_url(url)
     with contextlib.suppress(ValueError):
         parts = urlsplit(url)
-        if parts.password:
-            redact.register(unquote(parts.password))
         if "@" not in parts.netloc and "." not in parts.netloc and _is_token(parts.netloc):
             redact.register(parts.netloc)  # many of Apprise's services have their token where a host would be
         if any(_is_token(step) for step in parts.path.split("/")):

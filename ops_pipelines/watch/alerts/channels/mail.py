@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime, getaddresses
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from ops_pipelines.errors import OpsError
+from ops_pipelines.redact import parts_of
 from ops_pipelines.watch.alerts.channels.base import TIMEOUT_S, NotDelivered, bounded, is_this_machine
 from ops_pipelines.watch.alerts.message import Message
 
@@ -47,12 +48,19 @@ class Mail:
     @classmethod
     def of(cls, url: str) -> "Mail":
         """From a channel's URL. Raises BadAddress."""
+        if (parts := parts_of(url)) is None:
+            raise BadAddress(
+                "the URL of the mail channel cannot be read",
+                why="user, host and port cannot be told apart",
+                next="in user and password write @ : / ? # % as %40 %3A %2F %3F %23 %25",
+            )
         try:
-            parts = urlsplit(url)
             options = {name: values[-1] for name, values in parse_qs(parts.query, strict_parsing=True).items()}
-            port = parts.port
-        except ValueError as error:
-            raise BadAddress("the URL of the mail channel cannot be read", why=str(error)) from None
+        except ValueError:
+            raise BadAddress(
+                "the URL of the mail channel cannot be read", why="what follows the ? are no words like from=a@x&to=b@x"
+            ) from None
+        port = parts.port
         scheme, host = parts.scheme.removesuffix("s") if parts.scheme == "mailtos" else parts.scheme, parts.hostname
         written_to = options.get("to") or (unquote(parts.path) if scheme == "mailto" and host is None else "")
         to = [address for _, address in getaddresses([written_to]) if "@" in address]
