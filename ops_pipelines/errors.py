@@ -25,7 +25,9 @@ class OpsError(Exception):
 
     def __str__(self) -> str:
         labelled = (("why", self.why), ("safe", self.safe), ("next", self.next))
-        return "\n".join([self.what, *(f"  {label}: {text}" for label, text in labelled if text)])
+        # Lines of a tool's own error are set in, so that none of them reads as one of these.
+        set_in = ((label, text.replace("\n", "\n    ")) for label, text in labelled if text)
+        return "\n".join([self.what, *(f"  {label}: {text}" for label, text in set_in)])
 
     def as_dict(self) -> dict[str, str]:
         """The same four sentences for `--json`, metadata and alerts."""

@@ -6,6 +6,7 @@ until then nobody hears anything, so that a command's own output stays its own.
 """
 
 import fcntl
+import json
 import logging
 import logging.handlers
 import os
@@ -16,6 +17,7 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
+from ops_pipelines import text
 from ops_pipelines.redact import redact_within
 
 Format = Literal["json", "human"]
@@ -66,7 +68,7 @@ def set_up(*, file: Path | None = None, form: Format | None = None, level: Level
 
 def _formatter(form: Format, *, coloured: bool) -> logging.Formatter:
     last: Any = (
-        structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+        structlog.processors.JSONRenderer(serializer=_as_json, ensure_ascii=False, default=str)
         if form == "json"
         else structlog.dev.ConsoleRenderer(colors=coloured, sort_keys=False, exception_formatter=_plain)
     )
@@ -79,6 +81,7 @@ def _formatter(form: Format, *, coloured: bool) -> logging.Formatter:
             structlog.processors.format_exc_info,
             _redacted,
             _in_order,
+            *([] if form == "json" else [_on_one_line]),
             last,
         ],
     )
@@ -106,6 +109,18 @@ def _redacted(_logger: Any, _method: str, values: MutableMapping[str, Any]) -> M
 
 def _in_order(_logger: Any, _method: str, values: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {key: values[key] for key in (*_FIRST, *(key for key in values if key not in _FIRST)) if key in values}
+
+
+def _as_json(values: Any, **options: Any) -> str:
+    return text.json(json.dumps(values, **options))
+
+
+def _on_one_line(_logger: Any, _method: str, values: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """No value begins a line that reads as another event; a traceback has its lines, after its event."""
+    return {
+        key: (text.lines if key == "exception" else text.line)(value) if isinstance(value, str) else value
+        for key, value in values.items()
+    }
 
 
 class _RotatedFile(logging.handlers.WatchedFileHandler):

@@ -11,11 +11,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ops_pipelines import text
 from ops_pipelines.config.load import find_config, load_config
 from ops_pipelines.config.models import Config
 from ops_pipelines.errors import OpsError
 from ops_pipelines.outside.errors import report
-from ops_pipelines.redact import redact
+from ops_pipelines.redact import redact, redact_within
 from ops_pipelines.vault.verdict import Verdict
 from ops_pipelines.workspace import Workspace, open_workspace
 
@@ -44,7 +45,7 @@ def explained(command: Callable[P, int]) -> Callable[P, None]:
             if kwargs.get("as_json"):
                 print_json({"ok": False, **error.as_dict()})
             else:
-                errors.print(f"[bold red]✗[/] {escaped(str(error))}")
+                complain("[bold red]✗[/] {}", Markup(text.rich(str(error))))
             raise typer.Exit(error.exit_status) from None
         except KeyboardInterrupt:
             errors.print("stopped; what was unfinished was thrown away")
@@ -70,41 +71,66 @@ def open_work(path: Path | None) -> Workspace:
 
 def print_json(document: object) -> None:
     """One document on standard output."""
-    write(redact(json.dumps(document, indent=2, default=str, ensure_ascii=False)) + "\n")
+    write(text.json(json.dumps(redact_within(document), indent=2, ensure_ascii=False)) + "\n")
 
 
-def write(text: str) -> None:
+def write(said: str) -> None:
     """Text for a machine, as it is."""
-    sys.stdout.write(text)
+    sys.stdout.write(said)
+
+
+class Markup(str):
+    """Text of ours in Rich's markup. Whatever else is shown came from somewhere, and is shown as it is."""
+
+    __slots__ = ()
+
+
+def markup(template: str, *values: object) -> Markup:
+    """A template of ours, in Rich's markup, filled with values that are shown as they are.
+
+    Args:
+        template: as for `str.format`, when there are values.
+        values: a `Markup` stays one; lines after the first are set in, so that none looks like one of ours.
+    """
+    return Markup(template.format(*map(_shown, values)) if values else template)
+
+
+def say(template: str, *values: object) -> None:
+    """A line for people on standard output; see `markup`."""
+    console.print(markup(template, *values))
+
+
+def complain(template: str, *values: object) -> None:
+    """A line for people on standard error; see `markup`."""
+    errors.print(markup(template, *values))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A plain table; a pipe gets the same without colour."""
+    """A plain table; a pipe gets the same without colour. Cells are shown as they are, unless they are `Markup`."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(_shown, row))
     console.print(table)
 
 
-def coloured(state: str) -> str:
+def coloured(state: str) -> Markup:
     """A state in the colour of its urgency."""
     colours = {"OK": "green", "WEAK": "yellow", "STALE": "yellow", "warn": "yellow"}
-    return f"[{colours.get(state, 'red')}]{state}[/]"
+    return markup(f"[{colours.get(state, 'red')}]{{}}[/]", state)
 
 
-def proof(verdict: Verdict) -> str:
+def proof(verdict: Verdict) -> Markup:
     """What a verdict is called, in its colour: green alone means that everything was compared."""
     colour = "green" if verdict.whole else "red" if verdict.outcome == "bad" else "yellow"
-    return f"[{colour}]{escaped(verdict.words)}[/]"
+    return markup(f"[{colour}]{{}}[/]", verdict.words)
 
 
-def say(text: str) -> None:
-    """A line for people."""
-    console.print(text)
+def mark(*, good: bool, otherwise: str = "[bold red]✗[/]") -> Markup:
+    """A green tick, or what stands in its place."""
+    return Markup("[green]✓[/]" if good else otherwise)
 
 
-def escaped(text: str) -> str:
-    """Text that is shown as it is, brackets and all."""
-    return text.replace("[", r"\[")
+def _shown(value: object) -> str:
+    return value if isinstance(value, Markup) else text.rich(redact(str(value))).replace("\n", "\n    ")

@@ -13,7 +13,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from ops_pipelines.cli.output import errors
+from ops_pipelines.cli.output import complain, errors
 from ops_pipelines.streams import Progress as Tell
 
 
@@ -27,8 +27,8 @@ def shown(label: str, *, quiet: bool = False) -> Iterator[Tell]:
         yield _Lines(label).tell
         return
     columns = (
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(binary_units=True),
+        TransferSpeedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=errors, transient=True) as bars:
         yield _Bars(label, bars).tell
@@ -41,7 +41,7 @@ class _Lines:
     def tell(self, phase: str, done_bytes: int, total_bytes: int | None) -> None:
         if phase not in self._phases:
             self._phases.add(phase)
-            errors.print(f"{self._label}: {phase}")
+            complain("{}: {}", self._label, phase)
 
 
 class _Bars:

@@ -96,15 +96,15 @@ def _tell(name: str, result: "RunResult") -> None:
 
     if not result.success:
         for failure in result.failures:
-            output.errors.print("[bold red]✗[/] " + failure.replace("[", r"\["))
+            output.complain("[bold red]✗[/] {}", failure)
         return
     facts = result.facts
     size = f", {human_size(int(str(facts['size_bytes'])))}" if "size_bytes" in facts else ""
     verdict = f"{facts['proof']} from {facts['store']}" if "proof" in facts else "not verified yet"
     # A tick alone would say that everything was compared.
-    mark = "[green]✓[/]" if facts.get("whole") else "[yellow]![/]"
-    output.say(f"{mark} {name}: {facts.get('backup_id')} {output.escaped(verdict)}{size}")
+    mark = output.mark(good=bool(facts.get("whole")), otherwise="[yellow]![/]")
+    output.say("{} {}: {} {}{}", mark, name, facts.get("backup_id"), verdict, size)
     told = [f"not compared: {gap}" for gap in lines_of(facts.get("not_compared"))]
     told += [line for key in ("warnings", "restore_warnings") for line in lines_of(facts.get(key))]
     for line in dict.fromkeys(told):
-        output.say(f"  [yellow]![/] {output.escaped(line)}")
+        output.say("  [yellow]![/] {}", line)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from ops_pipelines import text
 from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.errors import OpsError
 from ops_pipelines.outside.errors import report
@@ -52,7 +53,7 @@ def manifest_metadata(manifest: Manifest, location: str) -> Metadata:
         "encrypted": dg.MetadataValue.bool(manifest.encrypted),
         "server_version": dg.MetadataValue.text(str(manifest.engine.get("server_version", ""))),
         "path": dg.MetadataValue.path(location),
-        "restore_by_hand": dg.MetadataValue.md("```sh\n" + "\n".join(manifest.restore_by_hand) + "\n```"),
+        "restore_by_hand": dg.MetadataValue.md(text.markdown_block("\n".join(manifest.restore_by_hand))),
         **_listed("warnings", manifest.notes),
     }
 
@@ -145,9 +146,9 @@ def _listed(name: str, lines: Sequence[str]) -> Metadata:
 
 def lines_of(bulleted: object) -> list[str]:
     """The lines of what `bullets` made."""
-    return [line.removeprefix("- ") for line in str(bulleted or "").splitlines()]
+    return [text.from_markdown(line.removeprefix("- ")) for line in str(bulleted or "").splitlines()]
 
 
 def bullets(lines: Iterable[str]) -> str:
     """A Markdown list."""
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {text.markdown(redact(line))}" for line in lines)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ops_pipelines import text
 from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.redact import redact
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.watch.health import SourceHealth, all_health
 from ops_pipelines.workspace import Workspace
@@ -23,12 +25,12 @@ def build_report(workspace: Workspace) -> str:
 
 def write_report(workspace: Workspace) -> Path:
     """Write the report below `base/reports`, and as `latest.md`; returns the dated file."""
-    text = build_report(workspace)
+    report = build_report(workspace)
     directory = workspace.config.base / "reports"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     dated = directory / f"report-{workspace.clock.now():%Y%m%d-%H%M%S}.md"
     for path in (dated, directory / "latest.md"):
-        path.write_text(text, encoding="utf-8")
+        path.write_text(redact(report), encoding="utf-8")
     return dated
 
 
@@ -36,7 +38,11 @@ def _headline(found: Sequence[SourceHealth]) -> str:
     broken = [health.source for health in found if not health.ok]
     if broken:
         return f"**{len(broken)} of {len(found)} sources cannot hold their RPO: {', '.join(broken)}.**"
-    partly = [f"{health.source} ({health.proof.words})" for health in found if health.proof and not health.proof.whole]
+    partly = [
+        f"{health.source} ({text.markdown(health.proof.words)})"
+        for health in found
+        if health.proof and not health.proof.whole
+    ]
     if partly:
         return f"All {len(found)} sources hold their RPO. Less than everything was compared: {', '.join(partly)}."
     return f"All {len(found)} sources hold their RPO: each was restored and compared."
@@ -52,17 +58,17 @@ def _overview(found: Sequence[SourceHealth]) -> list[str]:
         size = human_size(health.size_bytes) if health.size_bytes is not None else "–"
         took = f"{health.restore_s:.1f}s" if health.restore_s is not None else "–"
         rows.append(
-            f"| {health.source} | {health.state} | {health.recovery_point or '–'} | "
-            f"{health.proof.words if health.proof is not None else '–'} | {age} | "
+            f"| {health.source} | {health.state} | {text.markdown(health.recovery_point or '–')} | "
+            f"{text.markdown(health.proof.words) if health.proof is not None else '–'} | {age} | "
             f"{human_duration(health.rpo)} | {size} | {took} | {health.verified} / {health.restore_points} |"
         )
     return rows
 
 
 def _details(workspace: Workspace, health: SourceHealth) -> list[str]:
-    lines = [f"{health.state}: {health.cause}."]
+    lines = [f"{health.state}: {text.markdown(health.cause)}."]
     if health.next:
-        lines.append(f"Next: `{health.next}`")
+        lines.append(f"Next: {text.markdown_code(health.next)}")
     copies = ", ".join(
         f"{copy.store} {human_duration(copy.age)}" if copy.age is not None else f"{copy.store} **none**"
         for copy in health.copies
@@ -75,7 +81,7 @@ def _details(workspace: Workspace, health: SourceHealth) -> list[str]:
     told = [f"not compared: {gap}" for gap in (health.proof.gaps if health.proof is not None else ())]
     told += [f"{health.newest}: {note}" for note in health.notes if note not in told]
     told += [f"problem: {problem}" for problem in health.problems]
-    return [*lines, *([""] if told else []), *(f"- {line}" for line in told)]
+    return [*lines, *([""] if told else []), *(f"- {text.markdown(line)}" for line in told)]
 
 
 def _row(point: RestorePoint) -> str:
@@ -83,6 +89,6 @@ def _row(point: RestorePoint) -> str:
     said = f"{verdict.words} ({verdict.reason})" if verdict is not None else "not verified yet"
     manifest = point.manifest
     return (
-        f"| {point.id} | {manifest.contents.rows_told} | {human_size(manifest.size_bytes)} | "
-        f"{', '.join(point.stores)} | {said.replace('|', '/')} |"
+        f"| {text.markdown(point.id)} | {manifest.contents.rows_told} | {human_size(manifest.size_bytes)} | "
+        f"{', '.join(point.stores)} | {text.markdown(said)} |"
     )

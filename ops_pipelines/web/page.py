@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ops_pipelines import __version__
+from ops_pipelines import __version__, text
 from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.ledger.models import Incident
 from ops_pipelines.proof import VERIFIED
@@ -87,7 +87,7 @@ def _line(workspace: Workspace, snapshot: Snapshot[SeenWhole], now: datetime) ->
 def _environment(now: datetime) -> Environment:
     def shown(value: Any) -> Any:
         # Whatever ends up on the page passes here, before it is escaped.
-        return redact(value) if type(value) is str else value
+        return text.lines(redact(value)) if type(value) is str else value
 
     def ago(at: datetime | None) -> str:
         return human_duration(now - at) if at is not None else "never"

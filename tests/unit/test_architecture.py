@@ -10,7 +10,7 @@ import ops_pipelines
 PACKAGE = Path(ops_pipelines.__file__).parent
 # From the ground up; rooms on one floor do not know each other.
 FLOORS = (
-    {"__init__", "clock", "redact", "repository", "streams", "py"},
+    {"__init__", "clock", "redact", "repository", "streams", "text", "py"},
     {"errors", "logs"},
     {"lease", "process"},
     {"config"},
@@ -53,6 +53,21 @@ def test_imports_run_downward_and_neighbours_do_not_know_each_other() -> None:
             if other != room and HEIGHT[other] >= HEIGHT[room]:
                 upward.append(f"{path.relative_to(PACKAGE)} imports {name}")
     assert upward == []
+
+
+def test_what_a_command_prints_is_a_template_of_ours_filled_with_values_that_are_shown_as_they_are() -> None:
+    """An f-string would let a table's name write markup; `Console.print` would let it do so as well."""
+    loose = []
+    for path in (PACKAGE / "cli").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call) or path.name == "output.py":
+                continue
+            called = ast.unparse(node.func)
+            if called.endswith(("console.print", "errors.print")) or (
+                called.rpartition(".")[2] in ("say", "complain") and isinstance(node.args[0], ast.JoinedStr)
+            ):
+                loose.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
+    assert loose == []
 
 
 def test_only_orchestration_imports_dagster() -> None:

@@ -60,7 +60,7 @@ def adopt_(
                 )
                 continue
             if not as_json:
-                output.say(f"[green]✓[/] {each.path.name} is {adopted[each.path]}")
+                output.say("[green]✓[/] {} is {}", each.path.name, adopted[each.path])
     refused = [each for each in found if each.refused]
     if as_json:
         documents = [_document(each, adopted.get(each.path, each.backup_id)) for each in found]
@@ -95,16 +95,16 @@ def _tell(found: list[Candidate], adopted: dict[Path, str], *, apply: bool, sour
         output.say("\ndry run: nothing was taken in; add --apply to take in what is good")
     if adopted:
         output.say(
-            f"\nthe originals are untouched; prove what was taken in before you remove them: ops verify {source}"
+            "\nthe originals are untouched; prove what was taken in before you remove them: ops verify {}", source
         )
 
 
 def _decision(each: Candidate, adopted: dict[Path, str]) -> str:
     if each.refused:
-        return f"[red]refused[/] {output.escaped(each.refused)}"
+        return output.markup("[red]refused[/] {}", each.refused)
     if each.backup_id:
         return f"is in already: {each.backup_id}"
-    return f"taken in: {adopted[each.path]}" if each.path in adopted else "[green]good[/]"
+    return f"taken in: {adopted[each.path]}" if each.path in adopted else output.Markup("[green]good[/]")
 
 
 def _document(each: Candidate, backup_id: str) -> dict[str, object]:

@@ -58,8 +58,14 @@ def list_(config: output.ConfigOption = None, as_json: output.JsonOption = False
     else:
         output.say("no incident is open")
     for mute in mutes:
-        output.say(f"muted {_scope(mute)} until {mute.ends_at:%Y-%m-%d %H:%M} UTC by {mute.created_by} {mute.reason}")
-    output.say(f"outbox: {depth} waiting{f' ({stuck[0].error})' if stuck else ''}")
+        output.say(
+            "muted {} until {} UTC by {} {}",
+            _scope(mute),
+            f"{mute.ends_at:%Y-%m-%d %H:%M}",
+            mute.created_by,
+            mute.reason,
+        )
+    output.say("outbox: {} waiting{}", depth, f" ({stuck[0].error})" if stuck else "")
     return worst
 
 
@@ -78,10 +84,10 @@ def run(config: output.ConfigOption = None, as_json: output.JsonOption = False) 
         output.print_json({**document, "sent": done.sent, "failed": done.failed})
         return status
     for subject, channel in done.sent:
-        output.say(f"[green]✓[/] {channel}: {output.escaped(subject)}")
+        output.say("[green]✓[/] {}: {}", channel, subject)
     for subject, said in done.failed:
-        output.errors.print(f"[bold red]✗[/] {output.escaped(f'{subject}: {said}')}")
-    output.say(f"{done.open_incidents} open, {len(done.sent)} sent, {done.depth} waiting")
+        output.complain("[bold red]✗[/] {}", f"{subject}: {said}")
+    output.say("{} open, {} sent, {} waiting", done.open_incidents, len(done.sent), done.depth)
     return status
 
 
@@ -111,7 +117,7 @@ def test(
         output.print_json({"ok": worked, "channels": listed})
     else:
         for name, ok, answer in results:
-            output.say(f"{'[green]✓[/]' if ok else '[bold red]✗[/]'} {name}: {output.escaped(answer)}")
+            output.say("{} {}: {}", output.mark(good=ok), name, answer)
     return output.FINE if worked else output.BROKEN
 
 
@@ -162,7 +168,12 @@ def mute(
     if as_json:
         output.print_json({"ok": True, "mute": _mute(row)})
     else:
-        output.say(f"{_scope(row)} muted until {row.ends_at:%Y-%m-%d %H:%M} UTC; to end it: ops alerts unmute {row.id}")
+        output.say(
+            "{} muted until {} UTC; to end it: ops alerts unmute {}",
+            _scope(row),
+            f"{row.ends_at:%Y-%m-%d %H:%M}",
+            row.id,
+        )
     return output.FINE
 
 
@@ -218,7 +229,7 @@ def _tell_done(done: str, identifiers: Sequence[str], as_json: bool) -> None:
     if as_json:
         output.print_json({"ok": True, done: identifiers})
     else:
-        output.say(f"{done}: {', '.join(identifiers)}")
+        output.say("{}: {}", done, ", ".join(identifiers))
 
 
 def _row(row: Incident, now: datetime, waiting: Collection[str]) -> list[str]:

@@ -22,7 +22,7 @@ def check(config: output.ConfigOption = None, as_json: output.JsonOption = False
             }
         )  # fmt: skip
         return output.FINE
-    output.say(f"[green]✓[/] {path}")
+    output.say("[green]✓[/] {}", path)
     rows = [
         [
             name,
@@ -37,5 +37,5 @@ def check(config: output.ConfigOption = None, as_json: output.JsonOption = False
     ]
     output.print_table(["source", "kind", "cadence", "rpo", "copies", "encrypted", "fingerprint"], rows)
     for name, said in told.items():
-        output.say(f"{name}: fingerprint: {loaded.sources[name].fingerprint}: {said}")
+        output.say("{}: fingerprint: {}: {}", name, loaded.sources[name].fingerprint, said)
     return output.FINE

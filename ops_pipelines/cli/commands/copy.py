@@ -37,7 +37,9 @@ def copy(
     if as_json:
         output.print_json({"ok": True, "source": source, "store": to, "copied": ids})
     else:
-        output.say(f"[green]✓[/] {source}: {len(ids)} restore point{'' if len(ids) == 1 else 's'} copied to {to}")
+        output.say(
+            "[green]✓[/] {}: {} restore point{} copied to {}", source, len(ids), "" if len(ids) == 1 else "s", to
+        )
     return output.FINE
 
 

@@ -50,7 +50,7 @@ def doctor(
     if as_json:
         output.print_json(_document(state, found))
     elif nagios:
-        output.say(output.escaped(_nagios_line(state, found)))
+        output.say("{}", _nagios_line(state, found))
     else:
         _tell(found, quiet=quiet)
     return EXIT_STATUS[state]
@@ -81,7 +81,7 @@ def _progress(questions: Sequence[Question], *, shown: bool) -> Iterator[Callabl
         def told(found: Found) -> None:
             nonlocal count
             count += 1
-            status.update(f"asking … {count} of {len(questions)}: {found.subject}, {found.name}")
+            status.update(output.markup("asking … {} of {}: {}, {}", count, len(questions), found.subject, found.name))
 
         yield told
 
@@ -92,15 +92,15 @@ def _tell(found: Sequence[Found], *, quiet: bool) -> None:
     subject = ""
     for each in shown:
         if each.subject != subject:
-            output.say(f"{'' if not subject else chr(10)}[bold]{output.escaped(each.subject)}[/]")
+            output.say("[bold]{}[/]" if not subject else "\n[bold]{}[/]", each.subject)
             subject = each.subject
-        state = f"[{_COLOURS[each.answer.state]}]{each.answer.state:<9}[/]"
-        output.say(f"  {state}  {each.name:<{width}}  {output.escaped(each.answer.said)}")
+        state = output.markup(f"[{_COLOURS[each.answer.state]}]{{}}[/]", f"{each.answer.state:<9}")
+        output.say("  {}  {}  {}", state, f"{each.name:<{width}}", each.answer.said)
         for number, line in enumerate(each.answer.fix):
-            output.say(f"  {'':9}  {'':{width}}  {'→' if number == 0 else ' '} {output.escaped(line)}")
+            output.say("  {}  {}  {} {}", f"{'':9}", f"{'':{width}}", "→" if number == 0 else " ", line)
     if shown:
         output.say("")
-    output.say(_sum(found))
+    output.say("{}", _sum(found))
 
 
 def _sum(found: Sequence[Found]) -> str:
@@ -156,7 +156,7 @@ def _sweep(workspace: Workspace, *, dry_run: bool, as_json: bool) -> int:
 def _tell_swept(done: Swept, *, dry_run: bool) -> None:
     verb = "would remove" if dry_run else "removed"
     for each in done.removed:
-        output.say(f"[green]{verb}[/]  {output.escaped(each)}")
+        output.say("[green]{}[/]  {}", verb, each)
     for what, why in done.left:
-        output.say(f"[yellow]left[/]  {output.escaped(what)}: {output.escaped(why)}")
-    output.say(f"{verb} {len(done.removed)}, left {len(done.left)}")
+        output.say("[yellow]left[/]  {}: {}", what, why)
+    output.say("{} {}, left {}", verb, len(done.removed), len(done.left))

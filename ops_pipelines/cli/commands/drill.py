@@ -33,7 +33,7 @@ def drill(
 
     def tell(step: str, _done: int, total: int | None) -> None:
         if total is None and not as_json:
-            output.say(f"  {output.escaped(step)}")
+            output.say("  {}", step)
 
     drilled = run_drill(
         open_workspace(loaded),
@@ -72,9 +72,9 @@ def _tell(drilled: Drilled) -> None:
             )  # fmt: skip
     output.print_table(["source", "result", "proof", "took", "most of it", "lost", "from"], rows)
     for line in (*report.missed, *(f"not proved: {each}" for each in report.limits)):
-        output.errors.print(f"[yellow]![/] {output.escaped(line)}")
+        output.complain("[yellow]![/] {}", line)
     for store, why in drilled.not_copied.items():
-        output.errors.print(f"[yellow]![/] the report is not in {store}: {output.escaped(why)}")
-    mark = "[green]✓[/]" if report.passed else "[bold red]✗[/]"
-    output.say(f"{mark} {output.escaped(headline(report))}")
-    output.say(f"report    {drilled.directory}/report.md")
+        output.complain("[yellow]![/] the report is not in {}: {}", store, why)
+    mark = output.mark(good=report.passed)
+    output.say("{} {}", mark, headline(report))
+    output.say("report    {}/report.md", drilled.directory)

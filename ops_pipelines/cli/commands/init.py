@@ -129,14 +129,19 @@ def _copies(where: str, directory: Path, environ: Mapping[str, str]) -> Copies |
 def _tell_found(databases: Sequence[Database], folders: Sequence[Folder]) -> None:
     for each in databases:
         if each.problem:
-            output.say(f"[yellow]![/] {each.kind} from {each.origin} is left out: {output.escaped(each.problem)}")
+            output.say("[yellow]![/] {} from {} is left out: {}", each.kind, each.origin, each.problem)
         else:
             output.say(
-                f"[green]✓[/] {each.name}: {each.kind} {each.server}, {human_size(each.size_bytes)}, from {each.origin}"
+                "[green]✓[/] {}: {} {}, {}, from {}",
+                each.name,
+                each.kind,
+                each.server,
+                human_size(each.size_bytes),
+                each.origin,
             )
     for folder in folders:
         output.say(
-            f"[green]✓[/] {folder.name}: {folder.files} files, {human_size(folder.size_bytes)}, in {folder.path}"
+            "[green]✓[/] {}: {} files, {}, in {}", folder.name, folder.files, human_size(folder.size_bytes), folder.path
         )
     if not (databases or folders):
         output.say(
@@ -146,20 +151,21 @@ def _tell_found(databases: Sequence[Database], folders: Sequence[Folder]) -> Non
 
 
 def _tell_the_end(choice: Choice, done: Written) -> None:
-    output.say(f"wrote {', '.join(done.written)} in {done.directory}")
+    output.say("wrote {} in {}", ", ".join(done.written), done.directory)
     if done.kept:
-        output.say(f"kept as it was: {', '.join(done.kept)}")
+        output.say("kept as it was: {}", ", ".join(done.kept))
     for each in choice.own.unknown:
-        output.say(f"[yellow]![/] {each}")
+        output.say("[yellow]![/] {}", each)
     output.say(
-        f"[yellow]![/] Without {AGE_KEY} no backup can be opened. Keep a copy of it on another machine, now; "
-        "`ops kit` packs all that a recovery needs."
+        "[yellow]![/] Without {} no backup can be opened. Keep a copy of it on another machine, now; "
+        "`ops kit` packs all that a recovery needs.",
+        AGE_KEY,
     )
     if choice.copies is None:
         output.say("[yellow]![/] There is no second copy yet: see stores: in ops.yaml.")
     output.say("\nnext:")
     for command in _commands(done):
-        output.say(f"  [bold]{command}[/]")
+        output.say("  [bold]{}[/]", command)
 
 
 def _commands(done: Written) -> list[str]:

@@ -70,14 +70,16 @@ def kit(
 
 def _tell(made: Made, to: Path) -> None:
     sealed = " and ".join(made.index.sealed)
-    output.say(f"[green]✓[/] {to}: {', '.join(made.files)}")
-    output.say(f"sealed: {f'with a {sealed}' if sealed else 'NO'}; opens backups for {', '.join(made.index.opens_for)}")
+    output.say("[green]✓[/] {}: {}", to, ", ".join(made.files))
+    output.say(
+        "sealed: {}; opens backups for {}", f"with a {sealed}" if sealed else "NO", ", ".join(made.index.opens_for)
+    )
     if made.index.second is not None:
-        output.say(f"second identity, in this kit only; add to encrypt.age in ops.yaml: {made.index.second}")
+        output.say("second identity, in this kit only; add to encrypt.age in ops.yaml: {}", made.index.second)
     for warning in made.warnings:
-        output.errors.print(f"[yellow]![/] {warning}")
+        output.complain("[yellow]![/] {}", warning)
     output.say("keep it in two places, one of them off-site, and the passphrase somewhere else; read its RUNBOOK.md")
-    output.say(f"a drill proves it; whether it still opens the newest backups: ops kit --check {to}")
+    output.say("a drill proves it; whether it still opens the newest backups: ops kit --check {}", to)
 
 
 def _check(config: Path | None, directory: Path, passphrase: str, identity: str, *, as_json: bool) -> int:
@@ -95,7 +97,7 @@ def _check(config: Path | None, directory: Path, passphrase: str, identity: str,
         if not found.proved:
             output.say("only public keys were compared; to open the backups for real, give the passphrase")
         if not found.current:
-            output.say(f"next: ops kit --to {directory}")
+            output.say("next: ops kit --to {}", directory)
     if not found.opens:
         return output.BROKEN
     return output.FINE if found.current else output.ATTENTION

@@ -61,10 +61,10 @@ def _tell(found: list[Leftover], removed: list[Leftover], refusals: dict[str, Op
     rows = [
         [
             each.source,
-            output.escaped(each.to),
+            each.to,
             f"{each.at:%Y-%m-%d %H:%M} UTC",
             _WHAT[each.purpose],
-            "removed" if each in removed else output.escaped(_why(refusals.get(each.id)) or each.problem or "is there"),
+            "removed" if each in removed else _why(refusals.get(each.id)) or each.problem or "is there",
         ]
         for each in found
     ]
@@ -73,7 +73,7 @@ def _tell(found: list[Leftover], removed: list[Leftover], refusals: dict[str, Op
     else:
         output.say("nothing is left of any restore")
     for error in refusals.values():
-        output.errors.print(f"[yellow]next:[/] {output.escaped(error.next)}")
+        output.complain("[yellow]next:[/] {}", error.next)
     if rows and not apply:
         output.say("next: ops leftovers --apply; what a replacement left is only removed when it is named")
 

@@ -32,7 +32,7 @@ def list_(
         rows = [row for catalogue in catalogues.values() for row in _rows(workspace, catalogue)]
         output.print_table(["source", "restore point", "age", "rows", "size", "stores", "verdict"], rows)
         for problem in problems:
-            output.errors.print(f"[yellow]![/] {problem}")
+            output.complain("[yellow]![/] {}", problem)
     return output.ATTENTION if problems else output.FINE
 
 
@@ -53,8 +53,8 @@ def _rows(workspace: Workspace, catalogue: Catalogue) -> list[list[str]]:
 
 
 def _verdict(point: RestorePoint) -> str:
-    told = f"{output.proof(point.verdict)} {output.escaped(point.verdict.reason)}" if point.verdict else "–"
-    return f"{told}; taken for safety before a replacement" if point.safety else told
+    told = output.markup("{} {}", output.proof(point.verdict), point.verdict.reason) if point.verdict else "–"
+    return output.markup("{}; taken for safety before a replacement", told) if point.safety else told
 
 
 def _document(catalogue: Catalogue) -> dict[str, object]:

@@ -40,7 +40,7 @@ def plan(
 
 
 def _tell(plan: Plan, zone: ZoneInfo, *, every: bool) -> None:
-    output.say(f"from {_at(plan.begin, zone)} to {_at(plan.end, zone)} ({zone.key})\n")
+    output.say("from {} to {} ({})\n", _at(plan.begin, zone), _at(plan.end, zone), zone.key)
     columns = ["source", "next backup", "backups", "size of one", "time of one", "rpo breaks if nothing runs"]
     output.print_table(columns, [_source(each, plan.begin, zone) for each in plan.sources])
     output.say("")
@@ -63,7 +63,7 @@ def _tell(plan: Plan, zone: ZoneInfo, *, every: bool) -> None:
     output.print_table(["store", "adds", "frees", "needs free", "free now"], rooms)
     for each in plan.sources:
         if each.leaves_out:
-            output.say(f"\n{each.source}: {each.leaves_out}")
+            output.say("\n{}: {}", each.source, each.leaves_out)
     if every:
         output.say("")
         output.print_table(["when", "what", "time", "size"], list(_every_run(plan, zone)))
@@ -71,9 +71,9 @@ def _tell(plan: Plan, zone: ZoneInfo, *, every: bool) -> None:
         output.print_table(["when", "deletes", "of", "in", "size", "why"], list(_every_deletion(plan, zone)))
     for each in plan.sources:
         if each.problem:
-            output.errors.print(f"[yellow]![/] retention: {output.escaped(each.problem)}")
+            output.complain("[yellow]![/] retention: {}", each.problem)
         if each.breaks_at is None:
-            output.errors.print(f"[yellow]![/] {each.source}: nothing is verified yet: ops backup {each.source}")
+            output.complain("[yellow]![/] {}: nothing is verified yet: ops backup {}", each.source, each.source)
 
 
 def _source(each: Outlook, now: datetime, zone: ZoneInfo) -> list[str]:
@@ -108,7 +108,7 @@ def _every_deletion(plan: Plan, zone: ZoneInfo) -> Iterator[list[str]]:
 def _free(free_bytes: int | None, *, enough: bool) -> str:
     if free_bytes is None:
         return "not known"
-    return human_size(free_bytes) if enough else f"[red]{human_size(free_bytes)}: too little[/]"
+    return human_size(free_bytes) if enough else output.Markup(f"[red]{human_size(free_bytes)}: too little[/]")
 
 
 def _at(moment: datetime, zone: ZoneInfo) -> str:

@@ -39,9 +39,9 @@ def prune_(
         output.print_table(["source", "store", "restore point", "age", "verdict", "size", "decision", "why"], rows)
     for source in found:
         if source.keep is None:
-            output.say(f"{source.source}: keep: is not set in ops.yaml, nothing of it is ever deleted")
+            output.say("{}: keep: is not set in ops.yaml, nothing of it is ever deleted", source.source)
         for problem in source.problems:
-            output.errors.print(f"[yellow]![/] {problem}")
+            output.complain("[yellow]![/] {}", problem)
     _tell_the_end(found, apply)
     return status
 
@@ -82,12 +82,12 @@ def _tell_the_end(found: Sequence[SourcePruned], apply: bool) -> None:
     if apply:
         deleted = sum(len(each.deleted) for source in found for each in source.stores)
         freed = sum(each.freed_bytes for source in found for each in source.stores)
-        output.say(f"{deleted} copies deleted, {human_size(freed)} freed")
+        output.say("{} copies deleted, {} freed", deleted, human_size(freed))
         return
     allowed = [each for source in found if not source.refused for each in source.stores]
     doomed = [decision for each in allowed for decision in each.doomed]
     size = human_size(sum(decision.point.manifest.size_bytes for decision in doomed))
-    output.say(f"dry run: nothing was deleted; {len(doomed)} copies ({size}) would be")
+    output.say("dry run: nothing was deleted; {} copies ({}) would be", len(doomed), size)
     if doomed:
         output.say("to delete them, type: [bold]ops prune --apply[/]")
 

@@ -96,7 +96,7 @@ def restore(
         )
     _tell(workspace, point, recovered, as_json=as_json)
     if not as_json:
-        output.say(f"next: look at it, {_where(workspace, source, to)}")
+        output.say("next: look at it, {}", _where(workspace, source, to))
     return output.FINE if recovered.good else output.BROKEN
 
 
@@ -129,21 +129,29 @@ def _announce(workspace: Workspace, point: RestorePoint, store: str, to: str) ->
     age = human_duration(workspace.clock.now() - point.started_at)
     proof = point.verdict
     output.say(
-        f"restoring {point.id} of {point.manifest.source}, taken {point.started_at:%Y-%m-%d %H:%M} UTC ({age} ago), "
-        f"from {store} to {output.escaped(to)}"
+        "restoring {} of {}, taken {} UTC ({} ago), from {} to {}",
+        point.id,
+        point.manifest.source,
+        f"{point.started_at:%Y-%m-%d %H:%M}",
+        age,
+        store,
+        to,
     )
     if point.verified and proof is not None:
-        output.say(f"its proof, {proof.started_at:%Y-%m-%d %H:%M} UTC: {output.proof(proof)}")
+        output.say("its proof, {} UTC: {}", f"{proof.started_at:%Y-%m-%d %H:%M}", output.proof(proof))
     else:
         found = f"its verification was {proof.outcome}: {proof.reason}" if proof else "nobody ever restored it"
-        output.errors.print(f"[bold yellow]! UNVERIFIED[/]: {output.escaped(found)}; the proof comes with this restore")
+        output.complain("[bold yellow]! UNVERIFIED[/]: {}; the proof comes with this restore", found)
     told = [f"not compared: {gap}" for gap in (proof.missing if proof is not None else ())]
     for line in dict.fromkeys([*told, *point.manifest.notes]):
-        output.say(f"[yellow]![/] {output.escaped(line)}")
+        output.say("[yellow]![/] {}", line)
     if (safety := safety_since(workspace, point)) is not None:
         output.say(
-            f"passed over: {safety.id}, what {safety.manifest.source} held before it was replaced "
-            f"{safety.started_at:%Y-%m-%d %H:%M} UTC; --backup {safety.id} goes back to that"
+            "passed over: {}, what {} held before it was replaced {} UTC; --backup {} goes back to that",
+            safety.id,
+            safety.manifest.source,
+            f"{safety.started_at:%Y-%m-%d %H:%M}",
+            safety.id,
         )
     phases = expected_phases(workspace, point.manifest)
     size = human_size(point.manifest.plain_bytes)
@@ -152,9 +160,9 @@ def _announce(workspace: Workspace, point: RestorePoint, store: str, to: str) ->
             f"{phase} {human_duration(took)}" for phase, took in phases.items() if took.total_seconds() >= 1
         )
         whole = human_duration(sum(phases.values(), timedelta()))
-        output.say(f"expect about {whole} for {size}, as before{f' ({listed})' if listed else ''}")
+        output.say("expect about {} for {}, as before{}", whole, size, f" ({listed})" if listed else "")
     else:
-        output.say(f"{size}; how long it takes is not known yet, none was restored before")
+        output.say("{}; how long it takes is not known yet, none was restored before", size)
 
 
 def _confirm(source: str, yes_replace: str) -> None:
@@ -168,7 +176,7 @@ def _confirm(source: str, yes_replace: str) -> None:
     if yes_replace or not sys.stdin.isatty():
         raise refused
     output.say(
-        f"[bold]This replaces {source}.[/] Its clients are disconnected; what is there is kept or backed up first."
+        "[bold]This replaces {}.[/] Its clients are disconnected; what is there is kept or backed up first.", source
     )
     if typer.prompt(f"Type {source} to go on", default="", show_default=False) != source:
         raise refused
@@ -190,16 +198,16 @@ def _replaced(
         )
     _tell(workspace, point, replaced.recovered, as_json=as_json, replaced=replaced)
     if not as_json:
-        output.say(f"{source} is now what it was on {point.started_at:%Y-%m-%d %H:%M:%S} UTC")
+        output.say("{} is now what it was on {} UTC", source, f"{point.started_at:%Y-%m-%d %H:%M:%S}")
         if replaced.kept:
-            output.say(f"what it was until now is {output.escaped(replaced.kept)}, with everything written to the end")
+            output.say("what it was until now is {}, with everything written to the end", replaced.kept)
         if replaced.safety:
             also = "and" if replaced.kept else "what it was before is"
-            output.say(f"{also} in the safety restore point {replaced.safety}")
+            output.say("{} in the safety restore point {}", also, replaced.safety)
         if not replaced.kept:
             output.say("what was written after that, and before the end of this, is lost: no rename is possible here")
-        drop = f"remove {output.escaped(replaced.kept)}, then " if replaced.kept else ""
-        output.say(f"next: start the application and look; when all is well {drop}ops backup {source}")
+        drop = f"remove {replaced.kept}, then " if replaced.kept else ""
+        output.say("next: start the application and look; when all is well {}ops backup {}", drop, source)
     return output.FINE
 
 
@@ -222,28 +230,28 @@ def _tell(
         [
             check.name,
             "passed" if check.passed else "look" if check.attention else "FAILED",
-            output.escaped(check.detail),
+            check.detail,
         ]
         for check in recovered.checks
     ]
     output.print_table(["check", "result", "found"], rows)
     for warning in recovered.warnings:
-        output.errors.print(f"[yellow]![/] {output.escaped(warning)}")
+        output.complain("[yellow]![/] {}", warning)
     for gap in recovered.gaps:
-        output.errors.print(f"[yellow]![/] not compared: {output.escaped(str(gap))}")
+        output.complain("[yellow]![/] not compared: {}", str(gap))
     colour = "green" if recovered.whole else "yellow" if recovered.good else "red"
-    word = f"[{colour}]{output.escaped(recovered.words)}[/]"
+    word = output.markup(f"[{colour}]{{}}[/]", recovered.words)
     took = timedelta(seconds=replaced.seconds if replaced else recovered.seconds)
-    what = f"{point.manifest.source} replaced" if replaced else f"{output.escaped(recovered.target)} restored"
+    what = f"{point.manifest.source} replaced" if replaced else f"{recovered.target} restored"
     held = (
         f"within the RTO of {human_duration(rto)}" if took <= rto else f"LONGER than the RTO of {human_duration(rto)}"
     )
-    output.say(f"{word}: {what} from {recovered.store} in {human_duration(took)}, {held}")
+    output.say("{}: {} from {} in {}, {}", word, what, recovered.store, human_duration(took), held)
 
 
 def _where(workspace: Workspace, source: str, to: str) -> str:
     """How to get at it, without a password."""
     try:
-        return output.escaped(workspace.engine(source).address(to))
+        return workspace.engine(source).address(to)
     except OpsError:
-        return output.escaped(named(to))
+        return named(to)

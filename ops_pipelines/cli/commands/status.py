@@ -54,13 +54,11 @@ def status(
         )
     for health in found:
         if health.state != "OK":
-            output.say(
-                f"\n{health.source}: {output.escaped(health.cause)}\n  next: [bold]{output.escaped(health.next)}[/]"
-            )
+            output.say("\n{}: {}\n  next: [bold]{}[/]", health.source, health.cause, health.next)
         for line in _notes(health):
-            output.say(f"[yellow]![/] {health.source}: {output.escaped(line)}")
+            output.say("[yellow]![/] {}: {}", health.source, line)
     if silence is not None:
-        output.say(f"\n[bold red]{silence.title}[/]: {silence.cause}\n  next: [bold]{silence.next}[/]")
+        output.say("\n[bold red]{}[/]: {}\n  next: [bold]{}[/]", silence.title, silence.cause, silence.next)
     return worst
 
 
@@ -98,13 +96,13 @@ def _trends(health: SourceHealth) -> list[str]:
 def _share(rate: float | None) -> str:
     if rate is None:
         return "–"
-    return f"{rate:.1%}" if rate >= TARGET else f"[yellow]{rate:.1%}[/], {TARGET:.0%} is the target"
+    return f"{rate:.1%}" if rate >= TARGET else output.Markup(f"[yellow]{rate:.1%}[/], {TARGET:.0%} is the target")
 
 
 def _proof(health: SourceHealth) -> str:
     if health.proof is None:
         return "–"
-    return f"[{'green' if health.proof.whole else 'yellow'}]{output.escaped(health.proof.words)}[/]"
+    return output.markup(f"[{'green' if health.proof.whole else 'yellow'}]{{}}[/]", health.proof.words)
 
 
 def _notes(health: SourceHealth) -> list[str]:

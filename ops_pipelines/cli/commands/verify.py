@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ops_pipelines import text
 from ops_pipelines.cli import output
 from ops_pipelines.cli.through_dagster import Chosen, run_sources
 from ops_pipelines.errors import StoreError
@@ -13,6 +14,7 @@ from ops_pipelines.recovery.choose import choose
 from ops_pipelines.recovery.differences import as_lines
 from ops_pipelines.recovery.logbook import Entry, last_entry
 from ops_pipelines.recovery.refuse import refuse_shared_server
+from ops_pipelines.redact import redact
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.workspace import Workspace, open_workspace
 
@@ -71,9 +73,9 @@ def _show(workspace: Workspace, sources: Sequence[str], backup: str, *, as_json:
         documents.append(entry.model_dump(mode="json"))
         if not as_json:
             when = f"{entry.finished_at:%Y-%m-%d %H:%M} UTC"
-            output.say(output.escaped(f"{name} {entry.backup_id} from {entry.store}, {when}: {entry.outcome}"))
+            output.say("{} {} from {}, {}: {}", name, entry.backup_id, entry.store, when, entry.outcome)
             lines = list(as_lines(entry.differences)) or ["no definition differed", *_others(entry)]
-            output.write("\n".join(f"  {line}" for line in lines) + "\n")
+            output.write("".join(f"  {text.line(redact(line))}\n" for line in lines))
     if as_json:
         output.print_json({"ok": status == output.FINE, "verifications": documents})
     return status

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from html import escape
 
+from ops_pipelines import text
 from ops_pipelines.clock import human_duration
 from ops_pipelines.drill.record import Detection, Loss, Report, SourceResult
 from ops_pipelines.vault.verdict import Check
@@ -78,16 +78,16 @@ def markdown(report: Report) -> str:
 
 def html(report: Report) -> str:
     """The report as one page, without scripts and without anything from elsewhere."""
-    body = [f"<h1>Disaster drill {escape(report.id)}: {escape(report.scenario)}</h1>"]
+    body = [f"<h1>Disaster drill {text.html(report.id)}: {text.html(report.scenario)}</h1>"]
     for section in sections(report):
-        body.append(f"<h2>{escape(section.title)}</h2>")
-        body += [f"<p>{escape(line)}</p>" for line in section.lines]
+        body.append(f"<h2>{text.html(section.title)}</h2>")
+        body += [f"<p>{text.html(line)}</p>" for line in section.lines]
         if section.rows:
-            head = "".join(f"<th>{escape(column)}</th>" for column in section.columns)
-            rows = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in section.rows)
+            head = "".join(f"<th>{text.html(column)}</th>" for column in section.columns)
+            rows = ("".join(f"<td>{text.html(cell)}</td>" for cell in row) for row in section.rows)
             body.append(f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>")
     colour = "#1a7f37" if report.passed else "#b42318"
-    return _PAGE.format(title=f"Drill {escape(report.id)}", colour=colour, body="\n".join(body))
+    return _PAGE.format(title=f"Drill {text.html(report.id)}", colour=colour, body="\n".join(body))
 
 
 _PAGE = """<!doctype html>
@@ -221,12 +221,8 @@ def _span(seconds: float) -> str:
 
 
 def _bullets(lines: Sequence[str]) -> str:
-    return "\n".join(f"- {_cell(line)}" for line in lines)
+    return "\n".join(f"- {text.markdown(line)}" for line in lines)
 
 
 def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    return f"| {' | '.join(map(text.markdown, cells))} |"

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ops_pipelines import text
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.alerts import SEVERITIES, Severity
 from ops_pipelines.redact import redact
@@ -107,17 +108,18 @@ class Message(BaseModel):
     @property
     def text(self) -> str:
         """The whole message as plain text."""
-        facts = (f"{name + ':':<11}{value}" for name, value in self.facts.items())
+        set_in = f"\n{'':11}"  # a line of a tool's error must not read as a fact of ours
+        facts = (f"{name + ':':<11}{value.replace(chr(10), set_in)}" for name, value in self.facts.items())
         return "\n".join([self.subject, "", *self.listed, *([""] if self.listed else []), *facts])
 
     @property
     def slack(self) -> dict[str, object]:
         """The body of a post to a Slack webhook: text for notifications, blocks for the channel."""
         header = f"{_SIGNS[self.word]} {self.subject}"[:_LONGEST_HEADER]
-        lines = [*(f"• {_escaped(line)}" for line in self.listed)]
+        lines = [*(f"• {text.slack(line)}" for line in self.listed)]
         lines += [f"*{name}:* {_formatted(name, value)}" for name, value in self.facts.items()]
         return {
-            "text": _escaped(self.subject),
+            "text": text.slack(self.subject),
             "blocks": [
                 {"type": "header", "text": {"type": "plain_text", "text": header, "emoji": True}},
                 *({"type": "section", "text": {"type": "mrkdwn", "text": body}} for body in _sections(lines)),
@@ -148,9 +150,9 @@ def message_about(
         source=condition.source,
         store=condition.store,
         phase=condition.phase,
-        title=redact(condition.title),
-        cause=_shortened(redact(condition.cause)),
-        next=redact(condition.next),
+        title=text.line(redact(condition.title)),
+        cause=_shortened(text.lines(redact(condition.cause))),
+        next=text.line(redact(condition.next)),
         at=at,
         since=since,
         good=condition.good.id if condition.good else None,
@@ -207,8 +209,8 @@ def trial(at: datetime, channel: str) -> Message:
     )
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_CAUSE else f"{text[:_LONGEST_CAUSE]}…"
+def _shortened(cause: str) -> str:
+    return cause if len(cause) <= _LONGEST_CAUSE else f"{cause[:_LONGEST_CAUSE]}…"
 
 
 def _sections(lines: Sequence[str]) -> list[str]:
@@ -225,10 +227,5 @@ def _moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _escaped(text: str) -> str:
-    """The three characters that mean something to Slack."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
 def _formatted(name: str, value: str) -> str:
-    return f"`{_escaped(value)}`" if name == "next" else _escaped(value)
+    return f"`{text.slack(value)}`" if name == "next" else text.slack(value)

@@ -2,6 +2,7 @@
 
 import logging
 
+from ops_pipelines import text
 from ops_pipelines.errors import OpsError
 from ops_pipelines.redact import redact
 from ops_pipelines.watch.alerts.channels.base import NotDelivered, bounded
@@ -31,13 +32,16 @@ class AppriseChannel:
         return bounded(lambda: self._notify(message))
 
     def _notify(self, message: Message) -> str:
-        from apprise import LogCapture, NotifyType  # noqa: PLC0415
+        from apprise import LogCapture, NotifyFormat, NotifyType  # noqa: PLC0415
 
         kind = {"OK": NotifyType.SUCCESS, "WARN": NotifyType.WARNING, "TEST": NotifyType.INFO}
         # It answers yes or no; why not, it tells its log.
         with LogCapture(level=logging.WARNING) as log:  # type: ignore[no-untyped-call]
             taken = self._service.notify(
-                title=message.subject, body=message.text, notify_type=kind.get(message.word, NotifyType.FAILURE)
+                title=text.line(message.subject),
+                body=text.lines(message.text),
+                body_format=NotifyFormat.TEXT,  # it escapes what its service would take for markup
+                notify_type=kind.get(message.word, NotifyType.FAILURE),
             )
             said = " ".join(log.getvalue().split())
         if not taken:

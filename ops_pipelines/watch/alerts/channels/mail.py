@@ -14,6 +14,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, getaddresses
 from urllib.parse import parse_qs, unquote
 
+from ops_pipelines import text
 from ops_pipelines.errors import OpsError
 from ops_pipelines.redact import parts_of
 from ops_pipelines.watch.alerts.channels.base import TIMEOUT_S, NotDelivered, bounded, is_this_machine
@@ -94,7 +95,7 @@ class Mail:
         except smtplib.SMTPRecipientsRefused as error:
             raise NotDelivered(f"every recipient was refused: {_first(error.recipients)}", again=False) from None
         except smtplib.SMTPResponseException as error:
-            said = _text(error.smtp_error)
+            said = _decoded(error.smtp_error)
             raise NotDelivered(f"answered {error.smtp_code} {said}", again=400 <= error.smtp_code < 500) from None
         except TimeoutError:
             raise NotDelivered(f"{self.host}:{self.port} did not answer in time", again=False) from None
@@ -128,7 +129,7 @@ class Mail:
 
     def _letter(self, message: Message) -> EmailMessage:
         letter = EmailMessage()
-        letter["Subject"] = message.subject
+        letter["Subject"] = text.line(message.subject)
         letter["From"] = self.sender
         letter["To"] = ", ".join(self.to)
         letter["Date"] = format_datetime(message.at)
@@ -138,13 +139,13 @@ class Mail:
         letter["Message-ID"] = f"<{message.incident}.{message.event}.{message.at:%Y%m%dT%H%M%S%f}@{domain}>"
         letter["In-Reply-To"] = letter["References"] = thread
         letter["Auto-Submitted"] = "auto-generated"
-        letter.set_content(message.text)
+        letter.set_content(text.lines(message.text))
         return letter
 
 
 def _first(refused: dict[str, tuple[int, bytes]]) -> str:
-    return "; ".join(f"{who}: {code} {_text(said)}" for who, (code, said) in refused.items())
+    return "; ".join(f"{who}: {code} {_decoded(said)}" for who, (code, said) in refused.items())
 
 
-def _text(said: bytes | str) -> str:
+def _decoded(said: bytes | str) -> str:
     return said.decode(errors="replace") if isinstance(said, bytes) else said

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import IO
 from urllib.parse import urlsplit
 
+from ops_pipelines import text
 from ops_pipelines.clock import UTC, SystemClock
 from ops_pipelines.watch.alerts.channels.base import TIMEOUT_S, NotDelivered, bounded, is_this_machine
 from ops_pipelines.watch.alerts.message import Message
@@ -34,7 +35,7 @@ class Slack:
         try:
             return bounded(lambda: self._post(message.slack))
         except _Refused:
-            return bounded(lambda: self._post({"text": message.text}))
+            return bounded(lambda: self._post({"text": text.slack(message.text)}))
 
     def _post(self, body: dict[str, object]) -> str:
         request = urllib.request.Request(
