@@ -25,6 +25,7 @@ _SIGNS: Mapping[str, str] = {
     "OK": ":large_green_circle:",
     "TEST": ":information_source:",
 }
+_NO_CALLS = str.maketrans("<>", "‹›")
 _LONGEST_CAUSE = 1500
 _LONGEST_HEADER, _LONGEST_TITLE = 150, 80
 _LONGEST_SECTION = 2900  # Slack refuses 3001 characters
@@ -115,7 +116,8 @@ class Message(BaseModel):
     @property
     def slack(self) -> dict[str, object]:
         """The body of a post to a Slack webhook: text for notifications, blocks for the channel."""
-        header = f"{_SIGNS[self.word]} {self.subject}"[:_LONGEST_HEADER]
+        # In a header nothing is escaped, and its length counts: other brackets call nobody either.
+        header = f"{_SIGNS[self.word]} {self.subject}"[:_LONGEST_HEADER].translate(_NO_CALLS)
         lines = [*(f"• {text.slack(line)}" for line in self.listed)]
         lines += [f"*{name}:* {_formatted(name, value)}" for name, value in self.facts.items()]
         return {
