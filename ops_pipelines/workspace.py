@@ -15,15 +15,18 @@ from ops_pipelines.config.sources import Source
 from ops_pipelines.engines.base import Engine, Lodger
 from ops_pipelines.engines.registry import engine_for
 from ops_pipelines.errors import OpsError
+from ops_pipelines.known import published
 from ops_pipelines.ledger.ledger import Ledger, LedgerError, sqlite_url
 from ops_pipelines.outages import Ended, end_outages
 from ops_pipelines.outside import errors
 from ops_pipelines.outside.observer import Outside
 from ops_pipelines.scratch import sweep_scratch
 from ops_pipelines.vault.catalogue import Catalogue, read_catalogue
+from ops_pipelines.vault.signing.keys import Keys
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.vault.stores.registry import local_store, open_stores
+from ops_pipelines.vault.trust import Published, Trust
 
 
 class UnknownSource(OpsError):
@@ -70,14 +73,24 @@ class Workspace:
         return Ledger(url, clock=self.clock, observer=Outside(self.config))
 
     @cached_property
+    def signing(self) -> Keys:
+        """Who this installation is, and what it signs with."""
+        return Keys(self.config.base / "keys")
+
+    @cached_property
+    def trust(self) -> Trust:
+        """What says which restore points and verdicts are ours."""
+        return Trust(self.signing, self.clock)
+
+    @cached_property
     def stores(self) -> dict[str, Store]:
         """Every store by name, `local` first."""
-        return open_stores(self.config)
+        return open_stores(self.config, self.trust)
 
     @cached_property
     def local(self) -> DirectoryStore:
         """The store every restore point is published in."""
-        return local_store(self.config)
+        return local_store(self.config, self.trust)
 
     @property
     def scratch_root(self) -> Path:
@@ -118,8 +131,15 @@ class Workspace:
         return (encrypt.identity.reveal(purpose=f"source {name}, encrypt.identity"),)
 
     def catalogue(self, name: str) -> Catalogue:
-        """What the stores hold of a source."""
-        return read_catalogue(self.stores, name)
+        """What the stores hold of a source, and whether it is what the ledger knows."""
+        return read_catalogue(self.stores, name, self.published(name))
+
+    def published(self, name: str) -> dict[str, Published] | None:
+        """What the ledger knows of a source's restore points, by id; None when it cannot be asked."""
+        try:
+            return published(self.ledger.movements(name), self.stores)
+        except LedgerError:
+            return None
 
     @contextmanager
     def locked(self, name: str, *, doing: str, wait: timedelta | None = None) -> Iterator[None]:

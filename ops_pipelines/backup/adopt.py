@@ -126,6 +126,7 @@ def adopt(
                 "from": str(found.path),
                 "size_bytes": manifest.size_bytes,
                 "manifest_sha256": manifest.sha256(),
+                "number": manifest.number,
             }
     return manifest
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from ops_pipelines import __version__
 from ops_pipelines.config.sources import FilesSource, Source
 from ops_pipelines.engines.base import Contents, Dumped
+from ops_pipelines.numbering import next_point
 from ops_pipelines.vault.manifest import Adopted, Manifest, Summary, Tie
 from ops_pipelines.vault.writer import Staged
 from ops_pipelines.workspace import Workspace
@@ -21,7 +22,9 @@ def seal(
     adopted_from: Adopted | None = None,
     safety: bool = False,
 ) -> Manifest:
-    """Write the fingerprint and the manifest of a staged restore point; returns the manifest.
+    """Write the fingerprint and the signed manifest of a staged restore point; returns the manifest.
+
+    The source must be locked: the restore point gets its number here. Raises OpsError.
 
     Args:
         name: the source.
@@ -31,6 +34,7 @@ def seal(
         safety: it is taken because its source is about to be replaced.
     """
     source = workspace.source(name)
+    number, previous = next_point(workspace, name)
     staged.write("contents.json", "contents", dumped.contents.model_dump_json().encode())
     manifest = Manifest(
         id=staged.directory.name,
@@ -45,6 +49,10 @@ def seal(
         tied_to=_tied_to(workspace, source) if adopted_from is None else None,
         adopted_from=adopted_from,
         data_bytes=dumped.data_bytes,
+        installation=workspace.trust.installation_id,
+        identity=dumped.identity,
+        number=number,
+        previous=previous,
         safety=safety,
         engine=dumped.facts,
         contents=_summary(dumped.contents),
@@ -53,7 +61,7 @@ def seal(
         restore_by_hand=[*_opening(staged), *workspace.engine(name).by_hand(dumped.facts)],
         warnings=_warnings(source, dumped, adopted_from),
     )
-    staged.seal(manifest)
+    staged.seal(manifest, workspace.trust)
     return manifest
 
 

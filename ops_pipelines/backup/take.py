@@ -44,6 +44,7 @@ def take_backup(
             "plain_bytes": manifest.plain_bytes,
             "rows": manifest.contents.known_rows,
             "manifest_sha256": manifest.sha256(),
+            "number": manifest.number,
         }
     return manifest
 

@@ -13,6 +13,7 @@ from ops_pipelines.cli.commands.copy import copy
 from ops_pipelines.cli.commands.doctor import doctor
 from ops_pipelines.cli.commands.drill import drill
 from ops_pipelines.cli.commands.init import init
+from ops_pipelines.cli.commands.key import key
 from ops_pipelines.cli.commands.kit import kit
 from ops_pipelines.cli.commands.leftovers import leftovers_
 from ops_pipelines.cli.commands.list import list_
@@ -21,6 +22,7 @@ from ops_pipelines.cli.commands.prune import prune_
 from ops_pipelines.cli.commands.restore import restore
 from ops_pipelines.cli.commands.schema import schema
 from ops_pipelines.cli.commands.serve import serve
+from ops_pipelines.cli.commands.sign import sign_
 from ops_pipelines.cli.commands.status import status
 from ops_pipelines.cli.commands.verify import verify
 
@@ -46,6 +48,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "adopt": adopt_,
     "plan": plan,
     "prune": prune_,
+    "sign": sign_,
     "kit": kit,
     "drill": drill,
     "doctor": doctor,
@@ -54,6 +57,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
 for name, command in _COMMANDS.items():
     app.command(name)(command)
 app.add_typer(alerts, name="alerts")
+app.add_typer(key, name="key")
 
 
 @app.callback(invoke_without_command=True)

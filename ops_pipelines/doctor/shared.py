@@ -68,7 +68,12 @@ class Shared:
 
     def catalogue(self, name: str) -> Catalogue:
         """What the stores that answer hold of a source."""
-        return self._once("catalogue", name, lambda: read_catalogue(self.answering(), name))
+        return self._once("catalogue", name, lambda: self._read(name))
+
+    def _read(self, name: str) -> Catalogue:
+        stores = self.answering()
+        known, every = self.workspace.published(name), len(stores) == len(self.stores)
+        return read_catalogue(stores, name, known, every_store=every)
 
     def _once(self, kind: str, name: str, ask: Callable[[], T]) -> T:
         return cast(T, self._begun(kind, name, ask).result())

@@ -24,9 +24,18 @@ from ops_pipelines.config.stores import S3Store as S3Settings
 from ops_pipelines.errors import OpsError
 from ops_pipelines.recovery.kit import seal
 from ops_pipelines.recovery.kit.kit import CONFIG, read_index
-from ops_pipelines.recovery.kit.secrets import SECOND, VALUES, identities_in, restic_variable, store_variable
+from ops_pipelines.recovery.kit.secrets import (
+    SECOND,
+    VALUES,
+    identities_in,
+    restic_variable,
+    signing_in,
+    store_variable,
+)
+from ops_pipelines.vault.signing.keys import INSTALLATION, TRUSTED, Keys
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.stores.registry import LOCAL, open_stores
+from ops_pipelines.vault.trust import Trust
 from ops_pipelines.workspace import Workspace
 
 _NOWHERE = {
@@ -44,12 +53,14 @@ class Kit:
         directory: where the kit is; None when there is none.
         keys: age identities by their path in the kit.
         values: other secrets by the variable they are exported as.
+        signing: whose signatures are believed, by the names of the files.
         config: the `ops.yaml` in it; None when there is no kit.
     """
 
     directory: Path | None = None
     keys: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
+    signing: Mapping[str, bytes] = field(default_factory=dict)
     config: bytes | None = None
     said: str = "none: keys came from encrypt.identity, which a disaster would have taken with it"
 
@@ -67,7 +78,7 @@ def open_kit(settings: DrillKit) -> Kit:
         redact.register(value)
     sealed = " and ".join(index.sealed) or "nothing"
     said = f"{settings.directory}, made {index.made_at:%Y-%m-%d %H:%M} UTC, sealed with {sealed}"
-    return Kit(settings.directory, keys, values, files.get(CONFIG), said)
+    return Kit(settings.directory, keys, values, signing_in(files), files.get(CONFIG), said)
 
 
 def second_only(kit: Kit) -> Kit:
@@ -81,7 +92,8 @@ def second_only(kit: Kit) -> Kit:
             safe="every backup is untouched; but who loses encrypt.identity loses them all",
             next="ops kit --to DIR --new-identity; add its recipient to encrypt.age; set drills.kit",
         )
-    return Kit(kit.directory, {SECOND: kit.keys[SECOND]}, kit.values, kit.config, f"{kit.said}; second identity only")
+    said = f"{kit.said}; second identity only"
+    return Kit(kit.directory, {SECOND: kit.keys[SECOND]}, kit.values, kit.signing, kit.config, said)
 
 
 @dataclass(frozen=True)
@@ -131,7 +143,8 @@ def clean_machine(workspace: Workspace, directory: Path, kit: Kit, *, every_stor
         "base": base, "stores": stores, "sources": sources, "ledger": None, "alerts": Alerts(), "sentry": Sentry(),
     }  # fmt: skip
     clean = config.model_copy(update=changes)
-    held = {name: store for name, store in open_stores(clean).items() if name != LOCAL}
+    trust = Trust(_believed(base / "keys", kit.signing or workspace.signing.files()), workspace.clock)
+    held = {name: store for name, store in open_stores(clean, trust).items() if name != LOCAL}
     if every_store:
         held = {LOCAL: workspace.local, **held}
     if not held:
@@ -143,6 +156,15 @@ def clean_machine(workspace: Workspace, directory: Path, kit: Kit, *, every_stor
         )
     keys = tuple(kit.keys.values()) if kit.keys else _configured_keys(workspace)
     return CleanMachine(clean, workspace.clock, keys=keys, held=held, lodge=workspace.scratch_root)
+
+
+def _believed(directory: Path, files: Mapping[str, bytes]) -> Keys:
+    """Who the machine was, and whose signatures are ours; nothing is signed on a clean machine."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in (INSTALLATION, TRUSTED):
+        if name in files:
+            (directory / name).write_bytes(files[name])
+    return Keys(directory)
 
 
 def surviving_stores(config: Config) -> list[str]:

@@ -50,7 +50,7 @@ def newest(drill: Drill, name: str) -> RestorePoint:
     if point is None:
         raise StoreError(
             f"nothing of {name} survives in {', '.join(drill.clean.stores)}",
-            why="; ".join(catalogue.problems),
+            why="; ".join(catalogue.told),
             next=f"ops copy {name} --to {next(iter(drill.clean.stores))}",
         )
     return point

@@ -176,6 +176,7 @@ class Dumped:
 
     Attributes:
         data_bytes: size of what went into a `Repository` instead of parts.
+        identity: what the source says of itself, whatever it is called; see `Manifest.identity`.
     """
 
     snapshot_at: datetime
@@ -183,6 +184,7 @@ class Dumped:
     facts: Mapping[str, JsonValue]
     warnings: Sequence[str] = ()
     data_bytes: int = 0
+    identity: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

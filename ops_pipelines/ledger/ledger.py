@@ -23,7 +23,7 @@ from ops_pipelines.ledger.tallies import count
 from ops_pipelines.ledger.told import told
 from ops_pipelines.redact import redact, register
 
-HEAD = "0004"
+HEAD = "0005"
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _DIED = "the process that worked on it died (killed, crashed or power cut)"
 _MIGRATION_LOCK = 0x6F7073  # any number that is ours
@@ -188,6 +188,19 @@ class Ledger:
             found = session.scalars(query.where(Activity.status == SUCCEEDED).limit(1)).first()
             session.expunge_all()
         return found
+
+    def movements(self, source: str) -> list[Activity]:
+        """Every attempt that made a restore point of a source, copied it or removed it, and succeeded; oldest first."""
+        query = select(Activity).where(
+            Activity.source == source,
+            Activity.kind.in_(("dump", "adopt", "sign", "copy", "prune")),
+            Activity.status == SUCCEEDED,
+            Activity.backup_id.is_not(None),
+        )
+        with self.session() as session:
+            rows = list(session.scalars(query.order_by(Activity.started_at, Activity.id)))
+            session.expunge_all()
+        return rows
 
     def running(self, source: str) -> list[Activity]:
         """What is under way on a source, newest first."""

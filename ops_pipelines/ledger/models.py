@@ -3,7 +3,7 @@
 from datetime import datetime, timezone
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Float, ForeignKey, Index, String, Text, TypeDecorator
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Float, ForeignKey, Index, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
@@ -125,6 +125,16 @@ class Outgoing(Base):
     holder_host: Mapped[str | None] = mapped_column(String(255))
     held_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     error: Mapped[str | None] = mapped_column(Text)
+
+
+class Number(Base):
+    """The number that a source's restore points (`point`) or verdicts (`verdict`) have reached."""
+
+    __tablename__ = "ops_numbers"
+
+    source: Mapped[str] = mapped_column(String(63), primary_key=True)
+    series: Mapped[str] = mapped_column(String(16), primary_key=True)
+    last: Mapped[int] = mapped_column(BigInteger)
 
 
 class Mute(Base):

@@ -53,7 +53,8 @@ def _catalogue(workspace: Workspace, name: str, store: str | None) -> Catalogue:
         return workspace.catalogue(name)
     if store not in workspace.stores:
         raise StoreError(f"no store is called {store!r}", why=f"there are {', '.join(workspace.stores)}")
-    return read_catalogue({each: workspace.stores[each] for each in {workspace.local.name: 0, store: 0}}, name)
+    stores = {each: workspace.stores[each] for each in {workspace.local.name: 0, store: 0}}
+    return read_catalogue(stores, name, workspace.published(name), every_store=False)
 
 
 def _condemned(point: RestorePoint) -> bool:
@@ -63,7 +64,7 @@ def _condemned(point: RestorePoint) -> bool:
 def _nothing(workspace: Workspace, name: str, catalogue: Catalogue, backup: str, at: datetime | None) -> StoreError:
     when = f" taken at {at:%Y-%m-%d %H:%M} UTC or before" if at is not None else ""
     wanted = f"verified restore point{when}" if backup == LATEST else f"restore point {backup}"
-    found = [f"looked in {', '.join(workspace.stores)}", *catalogue.problems]
+    found = [f"looked in {', '.join(workspace.stores)}", *catalogue.told]
     older = [each for each in catalogue.points if not each.safety and (at is None or each.started_at <= at)]
     if backup == LATEST and older:
         found.insert(1, f"{len(older)} unverified ones exist, the newest is {older[-1].id}")
@@ -81,7 +82,8 @@ def _nothing(workspace: Workspace, name: str, catalogue: Catalogue, backup: str,
 
 def safety_since(workspace: Workspace, point: RestorePoint) -> RestorePoint | None:
     """The newest restore point that was taken after this one because the source was about to be replaced."""
-    points = read_catalogue({workspace.local.name: workspace.local}, point.manifest.source).points
+    name, local = point.manifest.source, {workspace.local.name: workspace.local}
+    points = read_catalogue(local, name, workspace.published(name), every_store=False).points
     return next((each for each in reversed(points) if each.safety and each.started_at > point.started_at), None)
 
 

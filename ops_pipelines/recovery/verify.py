@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
-from typing import Literal
 
 from pydantic import ValidationError
 
@@ -13,8 +12,10 @@ from ops_pipelines.clock import moment_of
 from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.base import Contents, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
+from ops_pipelines.numbering import next_verdict
 from ops_pipelines.proof import Gap, Grade
 from ops_pipelines.recovery.assertions import run_assertions, run_checks, told
+from ops_pipelines.recovery.blame import Blame, blamed
 from ops_pipelines.recovery.compare import Reload, uncompared
 from ops_pipelines.recovery.differences import command
 from ops_pipelines.recovery.drift import drift
@@ -65,7 +66,7 @@ def verify(
     source = point.manifest.source
     with workspace.ledger.activity("verify", source=source, backup_id=point.id, store=name, run_id=run_id) as entry:
         proof = _Proof(workspace, point, name, progress)
-        verdict = proof.run()
+        verdict = proof.run(next_verdict(workspace, source))
         for keeper in {workspace.local.name: workspace.local, name: workspace.stores[name]}.values():
             keeper.keep_verdict(verdict)
         write_log(workspace.config.base / "verify", verdict, proof.changed)
@@ -95,13 +96,15 @@ class _Proof:
         self._warnings: list[str] = []
         self._grade: Grade = "restored"
         self._gaps: list[Gap] = []
-        self._blames: Literal["copy", "backup"] = "backup"
+        self._blames: Blame = "backup"
+        self._copy: Copy | None = None
         self.changed: Changed = {}
 
-    def run(self) -> Verdict:
+    def run(self, number: int) -> Verdict:
         started = self._workspace.clock.now()
         outcome = self._outcome()
         return Verdict(
+            number=number,
             source=self._point.manifest.source,
             backup_id=self._point.id,
             store=self._store.name,
@@ -131,12 +134,16 @@ class _Proof:
             return "bad"
         except RestoreFailed as error:
             self._checks.append(Check(name="restore", passed=False, detail=str(error)))
+            self._blames = blamed(self._copy)
             return "bad"
         except OpsError as error:
             return self._blame("verifier", _sentence(error))
         except OSError as error:
             return self._blame("verifier", f"{error.strerror or error} {error.filename or ''}".strip())
-        return "verified" if self._good() else "bad"
+        if self._good():
+            return "verified"
+        self._blames = blamed(self._copy) if self._blames == "backup" else "copy"
+        return "bad"
 
     def _blame(self, check: str, detail: str) -> Outcome:
         self._checks.append(Check(name=check, passed=False, detail=detail))
@@ -149,7 +156,7 @@ class _Proof:
         if (manifest.source, manifest.id) != (source, self._point.id):
             raise CorruptCopy(f"the manifest is of {manifest.id} of {manifest.source}", check="manifest")
         _refuse_younger(manifest)
-        copy = Copy(self._store, manifest, lambda: workspace.identities(source))
+        copy = self._copy = Copy(self._store, manifest, lambda: workspace.identities(source))
         engine = workspace.engine(source)
         held = fingerprint_of(copy)
         with scratch_directory(workspace.scratch_root, manifest.kind) as directory, ExitStack() as server:
@@ -195,8 +202,8 @@ class _Proof:
     def _check_published(self, manifest: Manifest) -> None:
         """Compare the manifest with the one that the ledger saw published, where it did.
 
-        Manifests are not signed: whoever can write to a store can make one that is consistent in itself. What other
-        checks find has its own name, so this one comes last.
+        Whoever has the key could sign another one for the same id. What other checks find has its own name, so this
+        one comes last.
         """
         made = self._workspace.ledger.made(manifest.source, manifest.id)
         told = made.meta.get("manifest_sha256") if made is not None else None

@@ -1,4 +1,4 @@
-"""The list of restore points and copies, read from the manifests, which are the truth."""
+"""The list of restore points and copies, read from the manifests that are ours, which are the truth."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,16 +7,23 @@ from datetime import datetime
 from ops_pipelines.errors import CorruptCopy, OpsError, StoreError
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.stores.base import Store
+from ops_pipelines.vault.trust import ALARMING, Found, Published, Sealed, Stranger, Untrusted, summary, told_apart
 from ops_pipelines.vault.verdict import Verdict
 
 
 @dataclass(frozen=True)
 class RestorePoint:
-    """One restore point, the stores that hold a copy of it, and what verifications found."""
+    """One restore point, the stores that hold a copy of it, and what verifications found.
+
+    Attributes:
+        verdicts: in the order of their numbers: a clock that was wrong puts none of them last.
+        sha256: of the manifest's bytes.
+    """
 
     manifest: Manifest
     stores: Sequence[str]
     verdicts: Sequence[Verdict] = field(default=())
+    sha256: str = ""
 
     @property
     def id(self) -> str:
@@ -47,7 +54,7 @@ class RestorePoint:
         proofs = [proof for proof in map(self.proof, self.stores) if proof is not None]
         for outcome in ("bad", "verified", "inconclusive"):
             if found := [proof for proof in proofs if proof.outcome == outcome]:
-                return max(found, key=lambda proof: proof.started_at)
+                return max(found, key=lambda proof: (proof.number, proof.started_at))
         # The copy that was proved is gone or out of reach; what was found out about the backup still holds.
         telling = [verdict for verdict in self.verdicts if verdict.outcome == "verified"]
         return next(reversed(telling or self.verdicts), None)
@@ -80,12 +87,15 @@ class Catalogue:
 
     Attributes:
         problems: stores or copies that cannot be read, in words.
-        troubled: the names of those stores.
+        troubled: the names of those stores, and of those in which something was forged.
+        strangers: what is there and is not ours, or is not what it should be: nothing uses it.
     """
 
     points: Sequence[RestorePoint]
     problems: Sequence[str] = ()
     troubled: frozenset[str] = frozenset()
+    strangers: Sequence[Stranger] = ()
+    source: str = ""
 
     @property
     def newest(self) -> RestorePoint | None:
@@ -97,59 +107,123 @@ class Catalogue:
         """The newest verified restore point: what a disaster would go back to. Never one taken for safety."""
         return next((point for point in reversed(self.points) if point.verified and not point.safety), None)
 
+    @property
+    def told(self) -> Sequence[str]:
+        """What a human should know: what cannot be read, and what is not believed."""
+        return (*self.problems, *summary(self.strangers, self.source))
+
     def find(self, backup_id: str) -> RestorePoint | None:
         """The restore point with this id."""
         return next((point for point in self.points if point.id == backup_id), None)
 
 
-def read_catalogue(stores: Mapping[str, Store], source: str) -> Catalogue:
+def read_catalogue(
+    stores: Mapping[str, Store],
+    source: str,
+    published: Mapping[str, Published] | None = None,
+    *,
+    every_store: bool = True,
+) -> Catalogue:
     """What the stores hold of a source.
 
     A store that cannot be reached, or a manifest that cannot be read, is a problem in the result: the
-    others are still listed.
+    others are still listed. What is not ours is a stranger in the result.
+
+    Args:
+        published: what the ledger knows of restore points, by id; nothing when it cannot be asked.
+        every_store: these are all there are, so that what none of them has is missing.
     """
-    manifests: dict[str, Manifest] = {}
-    held: dict[str, list[str]] = {}
-    verdicts: dict[str, dict[str, Verdict]] = {}
-    problems: list[tuple[str, str]] = []
-    unproved: set[str] = set()
+    reading = _Reading(source)
     for store in stores.values():
-        try:
-            ids = store.ids(source)
-        except StoreError as error:
-            problems.append((store.name, _line(error)))
-            continue
-        for backup_id in ids:
-            try:
-                manifest = store.manifest(source, backup_id)
-            except (CorruptCopy, StoreError) as error:
-                problems.append((store.name, _line(error)))
-                continue
-            if (manifest.id, manifest.source) != (backup_id, source):
-                there = store.location(source, backup_id)
-                problems.append((store.name, f"{there} holds {manifest.id} of {manifest.source}"))
-                continue
-            manifests.setdefault(backup_id, manifest)
-            held.setdefault(backup_id, []).append(store.name)
-            try:
-                found = {verdict.file_name: verdict for verdict in store.verdicts(source, backup_id)}
-            except (CorruptCopy, StoreError) as error:
-                # Without its verdicts it is a copy like any other, but it proves nothing.
-                problems.append((store.name, _line(error)))
-                unproved.add(backup_id)
-            else:
-                verdicts.setdefault(backup_id, {}).update(found)
-    for backup_id in unproved:
-        verdicts.pop(backup_id, None)
+        reading.read(store)
+    whole = every_store and not reading.problems
+    kept, strangers = told_apart(reading.found, published or {}, source, frozenset(reading.present), whole=whole)
+    strangers = [*reading.strangers, *strangers]
+    copies: dict[str, list[Found]] = {}
+    for each in kept:
+        copies.setdefault(each.manifest.id, []).append(each)
     points = [
-        RestorePoint(manifest, tuple(held[key]), tuple(verdict for _, verdict in sorted(verdicts.get(key, {}).items())))
-        for key, manifest in manifests.items()
+        RestorePoint(found[0].manifest, tuple(each.store for each in found), reading.verdicts_on(key), found[0].sha256)
+        for key, found in copies.items()
     ]
     return Catalogue(
         tuple(sorted(points, key=lambda point: (point.started_at, point.id))),
-        tuple(line for _, line in problems),
-        frozenset(name for name, _ in problems),
+        tuple(line for _, line in reading.problems),
+        frozenset(name for name, _ in reading.problems)
+        | {each.store for each in strangers if each.standing in ALARMING and not each.name},
+        tuple(strangers),
+        source,
     )
+
+
+class _Reading:
+    """A source's copies and verdicts, gathered from one store after another."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self.found: list[Found] = []
+        self.present: set[str] = set()
+        self.strangers: list[Stranger] = []
+        self.problems: list[tuple[str, str]] = []
+        self._verdicts: dict[str, dict[str, Verdict]] = {}
+        self._unproved: set[str] = set()
+
+    def read(self, store: Store) -> None:
+        try:
+            ids = store.ids(self._source)
+        except StoreError as error:
+            self.problems.append((store.name, _line(error)))
+            return
+        self.present.update(ids)
+        for backup_id in ids:
+            if self._read_point(store, backup_id):
+                self._read_verdicts(store, backup_id)
+
+    def verdicts_on(self, backup_id: str) -> tuple[Verdict, ...]:
+        """In the order of their numbers."""
+        found = {} if backup_id in self._unproved else self._verdicts.get(backup_id, {})
+        return tuple(verdict for _, verdict in sorted(found.items(), key=lambda each: (each[1].number, each[0])))
+
+    def _read_point(self, store: Store, backup_id: str) -> bool:
+        """Whether it is ours."""
+        sealed: Sealed | None = None
+        try:
+            sealed = store.sealed(self._source, backup_id)
+            manifest, number = store.opened(sealed, self._source, backup_id)
+        except Untrusted as error:
+            self.strangers.append(self._stranger(error, store, backup_id, sealed))
+        except (CorruptCopy, StoreError) as error:
+            self.problems.append((store.name, _line(error)))
+        else:
+            self.found.append(Found(store.name, manifest, number, sealed.sha256))
+            return True
+        return False
+
+    def _read_verdicts(self, store: Store, backup_id: str) -> None:
+        try:
+            sealed = store.sealed_verdicts(self._source, backup_id)
+        except (CorruptCopy, StoreError) as error:
+            # Without its verdicts it is a copy like any other, but it proves nothing.
+            self.problems.append((store.name, _line(error)))
+            self._unproved.add(backup_id)
+            return
+        for name, each in sealed:
+            where = f"{name} on {store.location(self._source, backup_id)}"
+            try:
+                verdict = store.trust.open_verdict(each, self._source, backup_id, where=where)
+            except Untrusted as error:
+                self.strangers.append(self._stranger(error, store, backup_id, each, name))
+            except CorruptCopy as error:
+                self.problems.append((store.name, _line(error)))
+                self._unproved.add(backup_id)
+            else:
+                self._verdicts.setdefault(backup_id, {})[verdict.file_name] = verdict
+
+    def _stranger(
+        self, error: Untrusted, store: Store, backup_id: str, sealed: Sealed | None, name: str = ""
+    ) -> Stranger:
+        sha256 = sealed.sha256 if sealed is not None else ""
+        return Stranger(error.standing, self._source, backup_id, store.name, error.why, sha256, error.claimed, name)
 
 
 def _line(error: OpsError) -> str:

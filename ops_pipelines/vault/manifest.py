@@ -17,6 +17,7 @@ from ops_pipelines.proof import Gap
 
 NAME = "manifest.json"
 SUMS = "SHA256SUMS"
+SIGNATURE = "manifest.json.minisig"
 
 
 class _Facts(BaseModel):
@@ -115,6 +116,10 @@ class Manifest(_Facts):
         restore_by_hand: commands that restore it without ops_pipelines, in their order.
         warnings: what a human should know about it.
         data_bytes: what lies in a repository beside the parts (restic), as it was read.
+        installation: the id of the installation that made it; none before signatures, as the next three.
+        identity: what its source says of itself, whatever it is called: a server's own id, a database, a machine.
+        number: of its source's restore points, those with higher numbers were made later, whatever a clock said.
+        previous: SHA-256 of the manifest that its source published before; none for the first.
         safety: it was taken before its source was replaced, so it holds what somebody wanted to be rid of: nothing goes
             back to it unless it is named.
     """
@@ -132,6 +137,10 @@ class Manifest(_Facts):
     tied_to: Tie | None = None
     adopted_from: Adopted | None = None
     data_bytes: int = 0
+    installation: str | None = None
+    identity: Mapping[str, str] = {}
+    number: int | None = Field(default=None, ge=1)
+    previous: str | None = None
     safety: bool = False
     engine: Mapping[str, JsonValue]
     contents: Summary

@@ -39,6 +39,7 @@ class Verdict(BaseModel):
     """The result of restoring one copy into a scratch server and asserting.
 
     Attributes:
+        number: of its source's verdicts, those with higher numbers were found later, whatever a clock said.
         store: the store the copy was fetched from.
         blames: for a bad one, whether the bytes in this store are at fault, or the backup itself, wherever it lies.
         grade: what was compared at most; None in a verdict from before grades.
@@ -50,6 +51,7 @@ class Verdict(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     version: Literal[1] = 1
+    number: int = 0
     source: str
     backup_id: str
     store: str
@@ -125,6 +127,10 @@ class Verdict(BaseModel):
     def file_name(self) -> str:
         """`verify-20261121T020512-nas.json`: sorts by time."""
         return f"verify-{self.started_at:%Y%m%dT%H%M%S%f}-{self.store}.json"
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        return (self.model_dump_json(indent=1) + "\n").encode()
 
 
 def read_verdict(data: bytes, *, where: str) -> Verdict:

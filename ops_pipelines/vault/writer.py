@@ -9,7 +9,8 @@ from typing import BinaryIO
 from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Reader
 from ops_pipelines.vault import codec
-from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, Part, checksums
+from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, Part, checksums
+from ops_pipelines.vault.trust import Trust
 
 
 class Staged:
@@ -58,13 +59,18 @@ class Staged:
         """Where this store keeps the data that a tool manages itself."""
         return self._repository
 
-    def seal(self, manifest: Manifest) -> None:
-        """Write SHA256SUMS and, last, the manifest. Nothing plain remains beside them."""
+    def seal(self, manifest: Manifest, trust: Trust) -> None:
+        """Write SHA256SUMS, the signature and, last, the manifest. Nothing plain remains beside them.
+
+        Raises OpsError when it cannot be signed.
+        """
         plain = self.directory / "plain"
         if plain.is_dir():
             shutil.rmtree(plain)
         content = manifest.to_bytes()
-        for name, data in ((SUMS, checksums(manifest, content)), (NAME, content)):
+        assert manifest.number is not None  # only what is from before signatures has none
+        signature = trust.sign_point(content, source=manifest.source, backup_id=manifest.id, number=manifest.number)
+        for name, data in ((SUMS, checksums(manifest, content)), (SIGNATURE, signature), (NAME, content)):
             with _create(self.directory / name) as sink:
                 sink.write(data)
 

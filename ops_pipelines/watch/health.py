@@ -114,7 +114,7 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
         copies=[_copy(store, catalogue, now) for store in (workspace.local.name, *source.copies)],
         phases=phases,
         trends=trends_of(workspace, name, catalogue, now),
-        problems=catalogue.problems,
+        problems=catalogue.told,
     )
 
 
@@ -134,7 +134,8 @@ def _judge(
     """The state, its cause, and the next command: the recovery point first, then the worst step."""
     newest, back_up = catalogue.newest, f"ops backup {name}"
     if newest is None:
-        return "NEVER", "never backed up", back_up
+        unused = catalogue.told if catalogue.strangers else ()
+        return "NEVER", next(iter(unused), "never backed up"), f"ops sign {name}" if unused else back_up
     if newest.verdict is not None and newest.verdict.outcome == "bad" and not newest.verified:
         return "FAIL", f"the newest backup {newest.id} is bad: {newest.verdict.reason}", back_up
     if age is None:
@@ -153,8 +154,8 @@ def _judge(
         # The recovery point is young enough: whatever is wrong now is not a loss yet.
         where = f"{worst.phase}{f' to {worst.store}' if worst.store else ''}"
         return "STALE", f"{where}: {worst.cause}", worst.next
-    if catalogue.problems:
-        return "STALE", catalogue.problems[0], "ops list"
+    if catalogue.told:
+        return "STALE", catalogue.told[0], f"ops sign {name}" if catalogue.strangers else "ops list"
     told = f"{proof.words if proof is not None else 'verified'}; {human_duration(age)} old"
     if proof is not None and proof.weaker:
         return "WEAK", f"{told}; {proof.gaps[0].what}: {proof.gaps[0].why}", proof.next

@@ -10,8 +10,8 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from ops_pipelines.drill.sign import open_signer
 from ops_pipelines.errors import OpsError
+from ops_pipelines.vault.signing.minisign import open_signer
 from tests.sample import flip_byte
 
 
@@ -29,7 +29,7 @@ def check(data: bytes, signature: str, public: str) -> str:
 
 
 def test_a_signature_holds_and_a_changed_byte_or_comment_breaks_it(tmp_path: Path) -> None:
-    signer = open_signer(tmp_path / "drills" / "signing.key")
+    signer = open_signer(tmp_path / "drills" / "signing.key", lost="make a new one")
     signature = signer.sign(b"a report", comment="drill 1 passed")
     assert check(b"a report", signature, signer.public) == "drill 1 passed"
     with pytest.raises(InvalidSignature):
@@ -40,17 +40,17 @@ def test_a_signature_holds_and_a_changed_byte_or_comment_breaks_it(tmp_path: Pat
 
 def test_the_key_is_made_once_private_and_a_damaged_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "signing.key"
-    assert open_signer(path).public == open_signer(path).public
+    assert open_signer(path, lost="make a new one").public == open_signer(path, lost="make a new one").public
     assert path.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in tmp_path.iterdir()] == ["signing.key"]
     path.write_text("untrusted comment: x\n" + "A" * 212, encoding="ascii")
     with pytest.raises(OpsError, match="damaged"):
-        open_signer(path)
+        open_signer(path, lost="make a new one")
 
 
 @pytest.mark.skipif(shutil.which("minisign") is None, reason="minisign is not installed")
 def test_minisign_itself_accepts_it_and_our_key_file(tmp_path: Path) -> None:
-    signer, file = open_signer(tmp_path / "signing.key"), tmp_path / "SHA256SUMS"
+    signer, file = open_signer(tmp_path / "signing.key", lost="make a new one"), tmp_path / "SHA256SUMS"
     file.write_bytes(b"0" * 64 + b"  report.json\n")
     (tmp_path / "SHA256SUMS.minisig").write_text(signer.sign(file.read_bytes(), comment="drill 1"), encoding="utf-8")
     (tmp_path / "drill.pub").write_text(signer.public_file, encoding="utf-8")

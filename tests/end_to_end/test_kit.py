@@ -22,7 +22,7 @@ from tests.end_to_end.conftest import Shell, back_up
 from tests.engines.mysql.conftest import TestServer as MariaServer
 from tests.engines.mysql.conftest import mariadb, mysqld  # noqa: F401
 from tests.sample import MAJOR, flip_byte, write_config
-from tests.unit.vaults import DUMP, IDENTITY, publish, verdict
+from tests.unit.vaults import DUMP, IDENTITY, TRUST, publish, verdict
 
 SCRIPT = Path(kit_package.__file__).with_name("recover.sh")
 PASSPHRASE = "correct horse 'battery' $taple"
@@ -316,7 +316,7 @@ def test_a_bucket_is_read_with_whichever_tool_is_there(tmp_path: Path, tool: str
     program = str(beside) if beside.exists() else shutil.which(tool, path="/usr/bin:/usr/local/bin")
     if program is None:
         pytest.skip(f"{tool} is not installed")
-    store = DirectoryStore("far", tmp_path / "far")
+    store = DirectoryStore("far", tmp_path / "far", TRUST)
     for backup_id in ("20261121T020000Z-aaaa", "20261121T030000Z-bbbb"):
         publish(store, backup_id)
     store.keep_verdict(verdict("20261121T020000Z-aaaa", "verified", store="far"))

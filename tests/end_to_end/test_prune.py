@@ -6,7 +6,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from ops_pipelines.engines.postgres.connection import Server
+from ops_pipelines.vault.signing.keys import Keys
 from ops_pipelines.vault.stores.directory import DirectoryStore
+from ops_pipelines.vault.trust import Trust
 from tests.end_to_end.conftest import Shell
 from tests.sample import write_config
 from tests.unit.histories import made, publish
@@ -19,7 +21,8 @@ KEEP = {"last": 2, "daily": 0, "weekly": 0, "monthly": 0, "min_verified": 1}
 def pruned_shell(shell: Shell, crm: Server) -> Shell:
     """Five verified restore points in two stores; two are to stay."""
     write_config(shell.folder, crm, source=f"    keep: {json.dumps(KEEP)}")
-    stores = [DirectoryStore(name, shell.folder / path) for name, path in STORES.items()]
+    trust = Trust(Keys(shell.folder / "base" / "keys"))
+    stores = [DirectoryStore(name, shell.folder / path, trust) for name, path in STORES.items()]
     for hours in range(5):
         point = made(NOW - timedelta(hours=hours + 1), "verified", stores=("local", "nas"))
         publish(point, *stores)

@@ -14,6 +14,7 @@ from ops_pipelines.config.stores import S3Store as Settings
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.vault.stores.s3.store import S3Store
 from tests.servers.ceph import Ceph
+from tests.unit.vaults import TRUST
 
 PART_MIB = 5
 
@@ -116,7 +117,7 @@ def open_store(tmp_path: Path) -> MakeStore:
     """A store on a bucket; further settings as in `ops.yaml`."""
 
     def make(bucket: Bucket, /, *, cache: str = "cache", **changes: Any) -> S3Store:
-        return S3Store("far", bucket.settings(**changes), cache=tmp_path / cache)
+        return S3Store("far", bucket.settings(**changes), TRUST, cache=tmp_path / cache)
 
     return make
 
@@ -124,4 +125,4 @@ def open_store(tmp_path: Path) -> MakeStore:
 @pytest.fixture
 def local(tmp_path: Path) -> DirectoryStore:
     """Where restore points are published first."""
-    return DirectoryStore("local", tmp_path / "local")
+    return DirectoryStore("local", tmp_path / "local", TRUST)

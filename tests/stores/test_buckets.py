@@ -159,9 +159,11 @@ from pathlib import Path
 from ops_pipelines.config.stores import S3Store as Settings
 from ops_pipelines.vault.manifest import read_manifest
 from ops_pipelines.vault.stores.s3.store import S3Store
+from tests.unit.vaults import TRUST
 settings, published, cache = sys.stdin.read(), Path(sys.argv[1]), Path(sys.argv[2])
 manifest = read_manifest((published / "manifest.json").read_bytes(), where="here")
-S3Store("far", Settings.model_validate_json(settings), cache=cache).receive(manifest, published, lambda size: None)
+store = S3Store("far", Settings.model_validate_json(settings), TRUST, cache=cache)
+store.receive(manifest, published, lambda size: None)
 """
 
 

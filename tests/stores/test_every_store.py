@@ -15,7 +15,7 @@ from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.vault.stores.volume import Volume
 from tests.stores.conftest import PART_MIB, MakeStore
-from tests.unit.vaults import AT, DUMP, IDENTITY, publish, verdict
+from tests.unit.vaults import AT, DUMP, IDENTITY, TRUST, publish, verdict
 
 FIRST, SECOND = "20261121T020000Z-0001", "20261121T080000Z-0002"
 
@@ -40,7 +40,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, open_store: MakeStore)
         root = tmp_path / "nas"
         volume = Volume("far", root, tmp_path / "far.mark", mounted=False)
         return Place(
-            DirectoryStore("far", root, offsite=True, volume=volume),
+            DirectoryStore("far", root, TRUST, offsite=True, volume=volume),
             lambda key: (root / key).read_bytes(),
             lambda key, content: (root / key).write_bytes(content) and None,
             lambda key: (root / key).unlink(),
@@ -177,7 +177,7 @@ def test_an_unreadable_verdict_proves_nothing_and_is_told(place: Place, local: D
     catalogue = read_catalogue({"far": place.store}, "crm")
     assert [point.id for point in catalogue.points] == [FIRST]
     assert catalogue.recovery_point is None
-    assert kept.file_name in catalogue.problems[0]
+    assert kept.file_name in catalogue.told[0]
 
 
 def test_what_is_deleted_is_gone_with_its_verdicts_and_deleting_again_is_fine(

@@ -14,14 +14,14 @@ from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.vault.stores.volume import MARK, Volume
 from tests.stores.test_every_store import FIRST, SECOND, nothing, read_all
 from tests.unit.test_stores import IN_NAMESPACE, can_mount, workspace_in
-from tests.unit.vaults import DUMP, publish, verdict
+from tests.unit.vaults import DUMP, TRUST, publish, verdict
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 def nas_in(path: Path, *, base: str = "base", mounted: bool = False) -> DirectoryStore:
     root = path / "mnt" / "nas"
-    return DirectoryStore("nas", root, volume=Volume("nas", root, path / base / "nas.mark", mounted=mounted))
+    return DirectoryStore("nas", root, TRUST, volume=Volume("nas", root, path / base / "nas.mark", mounted=mounted))
 
 
 def test_the_first_use_needs_no_ceremony(tmp_path: Path, local: DirectoryStore) -> None:
@@ -128,14 +128,14 @@ def test_a_mounted_volume_is_used_and_missed_when_it_is_unmounted(tmp_path: Path
         from ops_pipelines.vault.stores.directory import DirectoryStore
         from tests.stores.test_every_store import FIRST, nothing
         from tests.stores.test_volumes import nas_in
-        from tests.unit.vaults import publish
+        from tests.unit.vaults import TRUST, publish
         path, kind = Path(sys.argv[1]), sys.argv[2]
         mount = ["-t", "tmpfs", "none"] if kind == "tmpfs" else ["--bind", path / "disk"]
         point = path / "mnt"
         for each in (point, path / "disk"):
             each.mkdir()
         subprocess.run(["mount", *mount, point], check=True)
-        local, nas = DirectoryStore("local", path / "local"), nas_in(path, mounted=True)
+        local, nas = DirectoryStore("local", path / "local", TRUST), nas_in(path, mounted=True)
         nas.receive(publish(local, FIRST), local.directory("crm", FIRST), nothing)
         assert nas.ids("crm") == [FIRST]
         subprocess.run(["umount", point], check=True)

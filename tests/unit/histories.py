@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from ops_pipelines.vault.catalogue import RestorePoint
-from ops_pipelines.vault.manifest import Manifest, Summary, Tie, checksums
+from ops_pipelines.vault.manifest import Manifest, Summary, Tie
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.vault.verdict import Check, Outcome, Verdict
+from tests.unit.vaults import number_of, rewrite
 
 
 def made(
@@ -31,6 +32,7 @@ def made(
         kind="postgres",
         host="here",
         product="test",
+        number=number_of(backup_id),
         started_at=at,
         snapshot_at=at,
         finished_at=at + timedelta(minutes=1),
@@ -42,16 +44,23 @@ def made(
         restore_by_hand=(),
     )
     verdicts = [
-        _verdict(source, backup_id, stores[0], outcome, at + timedelta(hours=hours), blames)
+        _verdict(source, backup_id, stores[0], outcome, at + timedelta(hours=hours), blames, hours)
         for hours, outcome in enumerate(outcomes, start=1)
     ]
     return RestorePoint(manifest, tuple(stores), tuple(verdicts))
 
 
 def _verdict(
-    source: str, backup_id: str, store: str, outcome: Outcome, at: datetime, blames: Literal["copy", "backup"]
+    source: str,
+    backup_id: str,
+    store: str,
+    outcome: Outcome,
+    at: datetime,
+    blames: Literal["copy", "backup"],
+    number: int,
 ) -> Verdict:
     return Verdict(
+        number=number,
         source=source,
         backup_id=backup_id,
         store=store,
@@ -68,9 +77,7 @@ def publish(point: RestorePoint, *stores: DirectoryStore) -> None:
     """Write it, with its verdicts, into real stores."""
     for store in stores:
         with store.stage(point.id) as directory:
-            (directory / "manifest.json").write_bytes(point.manifest.to_bytes())
-            sums = checksums(point.manifest, point.manifest.to_bytes())
-            (directory / "SHA256SUMS").write_bytes(sums)
+            rewrite(directory, point.manifest, store.trust)
             store.publish(directory, point.manifest)
         for verdict in point.verdicts:
             store.keep_verdict(verdict)

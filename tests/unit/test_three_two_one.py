@@ -7,14 +7,15 @@ from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.watch.three_two_one import judge
 from tests.unit.histories import made
+from tests.unit.vaults import TRUST
 
 AT = datetime(2026, 11, 21, 2, tzinfo=timezone.utc)
 
 
 def stores(**offsite_and_medium: tuple[bool, str]) -> dict[str, Store]:
-    found: dict[str, Store] = {"local": DirectoryStore("local", Path("/nowhere"))}
+    found: dict[str, Store] = {"local": DirectoryStore("local", Path("/nowhere"), TRUST)}
     for name, (offsite, medium) in offsite_and_medium.items():
-        found[name] = DirectoryStore(name, Path("/nowhere"), offsite=offsite, medium=medium)
+        found[name] = DirectoryStore(name, Path("/nowhere"), TRUST, offsite=offsite, medium=medium)
     return found
 
 

@@ -10,14 +10,13 @@ from ops_pipelines.config.probes import Probes
 from ops_pipelines.ledger.models import Health
 from ops_pipelines.probes.measured import Figures, Measured, keep
 from ops_pipelines.proof import Gap
-from ops_pipelines.vault.manifest import NAME, SUMS, checksums
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.watch.alerts.runs import EndedBackfill, EndedRun, Facts, FailedCheck, look_at_runs
 from ops_pipelines.watch.alerts.watch import watch, watch_once
 from ops_pipelines.watch.snapshots import look
 from ops_pipelines.workspace import Workspace
 from tests.sample import StoppedClock
-from tests.unit.vaults import AT, publish, seal, verdict
+from tests.unit.vaults import AT, publish, rewrite, seal, verdict
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 POINT = f"{AT:%Y%m%dT%H%M%SZ}-0001"
@@ -92,11 +91,10 @@ def published(store: DirectoryStore, identifier: str, at: datetime, *, stored: i
         publish(store, identifier, at=at)
         return
     with store.stage(identifier) as directory:
-        manifest = seal(directory, identifier, at=at)
+        manifest = seal(directory, identifier, at=at, trust=store.trust)
         parts = [part.model_copy(update={"size_bytes": stored or part.size_bytes}) for part in manifest.parts]
         sized = manifest.model_copy(update={"parts": parts, "data_bytes": plain})
-        (directory / NAME).write_bytes(sized.to_bytes())
-        (directory / SUMS).write_bytes(checksums(sized, sized.to_bytes()))
+        rewrite(directory, sized, store.trust)
         store.publish(directory, sized)
 
 

@@ -25,7 +25,7 @@ def list_(
     for name in names:
         workspace.source(name)
     catalogues = {name: workspace.catalogue(name) for name in names}
-    problems = [problem for catalogue in catalogues.values() for problem in catalogue.problems]
+    problems = [problem for catalogue in catalogues.values() for problem in catalogue.told]
     if as_json:
         output.print_json({name: _document(catalogue) for name, catalogue in catalogues.items()})
     else:
@@ -71,4 +71,8 @@ def _document(catalogue: Catalogue) -> dict[str, object]:
         }
         for point in reversed(catalogue.points)
     ]
-    return {"restore_points": points, "problems": catalogue.problems}
+    strangers = [
+        {"standing": each.standing, "id": each.id, "store": each.store, "verdict": each.name, "why": each.why}
+        for each in catalogue.strangers
+    ]
+    return {"restore_points": points, "problems": catalogue.told, "strangers": strangers}

@@ -8,11 +8,11 @@ from ops_pipelines import lease
 from ops_pipelines.clock import moment_of
 from ops_pipelines.drill.record import Evidence, Report
 from ops_pipelines.drill.report.pages import html, markdown
-from ops_pipelines.drill.sign import Signer, open_signer
 from ops_pipelines.errors import CorruptCopy, OpsError
 from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.redact import redact
 from ops_pipelines.vault.manifest import SUMS
+from ops_pipelines.vault.signing.minisign import Signer, open_signer
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.workspace import Workspace
 
@@ -27,7 +27,8 @@ def drills_directory(workspace: Workspace) -> Path:
 
 def signer_of(workspace: Workspace) -> Signer:
     """Who signs here. Raises OpsError."""
-    return open_signer(drills_directory(workspace) / KEY)
+    path = drills_directory(workspace) / KEY
+    return open_signer(path, lost=f"move it away, and the next drill makes a new one: mv {path} {path}.old")
 
 
 def described(evidence: Mapping[str, tuple[bytes, str]]) -> list[Evidence]:

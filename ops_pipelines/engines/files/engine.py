@@ -28,6 +28,7 @@ from pydantic import JsonValue, ValidationError
 from ops_pipelines import process
 from ops_pipelines.clock import UTC
 from ops_pipelines.config.sources import FilesSource
+from ops_pipelines.engines import machine
 from ops_pipelines.engines.base import (
     EXISTS,
     Contents,
@@ -105,6 +106,7 @@ class FilesEngine:
             facts=facts,
             warnings=warnings,
             data_bytes=snapshot.summary.size_bytes,
+            identity=machine.identity(Path(root.listed) for root in roots),
         )
 
     def _roots(self) -> list[Root]:

@@ -212,6 +212,11 @@ class Identity:
     cluster: str
     database: str
 
+    def named(self) -> dict[str, str]:
+        """What of it stays the same when the server is started again."""
+        found = {"replica_set": self.replica_set, "cluster": self.cluster, "members": ", ".join(sorted(self.members))}
+        return {"database": self.database, **{name: value for name, value in found.items() if value}}
+
     def same(self, other: "Identity") -> bool:
         """Whether both are one database. Members of a replica set are asked for by their own names."""
         if self.database.lower() != other.database.lower():

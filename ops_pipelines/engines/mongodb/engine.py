@@ -9,6 +9,7 @@ import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,15 @@ from ops_pipelines.engines.base import (
 from ops_pipelines.engines.mongodb import archive, assertions, contents, dumper, folder, server, settled, tools
 from ops_pipelines.engines.mongodb.accounts import Accounts
 from ops_pipelines.engines.mongodb.accounts_loader import drop_accounts, load_accounts
-from ops_pipelines.engines.mongodb.connection import Document, Server, connected, is_name, place_of, same_database
+from ops_pipelines.engines.mongodb.connection import (
+    Document,
+    Server,
+    connected,
+    identity,
+    is_name,
+    place_of,
+    same_database,
+)
 from ops_pipelines.engines.mongodb.documents import TornDocument
 from ops_pipelines.engines.mongodb.layout import PART, ROOT, read_layout
 from ops_pipelines.engines.mongodb.loader import load
@@ -81,8 +90,10 @@ class MongoDBEngine:
     def dump(self, sink: PartSink, *, progress: Progress = silent) -> Dumped:
         """Dump and fingerprint the source; see `Engine.dump`."""
         if self._source.tool == "mongodump":
-            return self._dump_with_mongodump(sink)
-        return dumper.dump(self.server(), self._source, sink, progress)
+            dumped = self._dump_with_mongodump(sink)
+        else:
+            dumped = dumper.dump(self.server(), self._source, sink, progress)
+        return replace(dumped, identity=identity(self.server()).named())
 
     def _dump_with_mongodump(self, sink: PartSink) -> Dumped:
         program, source = tools.require("mongodump", self._source.bin_dirs), self.server()

@@ -51,6 +51,13 @@ def describe(opened: Session) -> dict[str, JsonValue]:
     }
 
 
+def identity(opened: Session) -> dict[str, str]:
+    """What tells this schema from every other: the server's own id where it has one, else where it keeps its data."""
+    told = opened.variables("server_uid", "server_uuid", "hostname", "datadir")
+    named = {name: told[name] for name in ("server_uuid", "server_uid") if told.get(name)}
+    return {"schema": str(opened.value("select database()")), **(named or told)}
+
+
 def same(one: Server, other: Server) -> bool:
     """Whether two URLs lead to the same database, asked from the servers themselves."""
     try:

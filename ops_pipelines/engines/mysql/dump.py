@@ -70,6 +70,7 @@ class Dump:
         """Dump and fingerprint one instant; see `Engine.dump`."""
         with session(self._server, limit=self._source.limits.stall) as opened:
             facts = self._look(opened)
+            identity = database.identity(opened)
             counters = contents.read_counters(opened, self._seen.tables)
             if self._source.accounts:
                 sink.write("accounts.sql", "globals", accounts.dump(self._server, self._source.limits.stall))
@@ -79,7 +80,7 @@ class Dump:
         held = held.model_copy(update={"gaps": tuple(self._gaps)})
         if held.level != "off":
             held = held.model_copy(update={"counters": counters})
-        return Dumped(snapshot_at=at, contents=held, facts=facts, warnings=self._warnings)
+        return Dumped(snapshot_at=at, contents=held, facts=facts, warnings=self._warnings, identity=identity)
 
     def _look(self, opened: Session) -> dict[str, JsonValue]:
         """What a restore must know; refuses what cannot become a backup before its first byte."""

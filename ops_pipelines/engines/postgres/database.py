@@ -105,6 +105,16 @@ def describe(opened: Session) -> dict[str, JsonValue]:
     }
 
 
+def identity(opened: Session) -> dict[str, str]:
+    """What tells this database from every other, whatever it is called and wherever it is reached."""
+    name, oid, told = opened.rows(
+        "select datname, oid::text, has_function_privilege('pg_catalog.pg_control_system()', 'execute')"
+        "  from pg_database where datname = current_database()"
+    )[0]
+    number = str(opened.value("select system_identifier from pg_catalog.pg_control_system()")) if told else ""
+    return {"database": str(name), "oid": str(oid), **({"system_identifier": number} if number else {})}
+
+
 def as_dumped(server: Server, facts: Mapping[str, JsonValue]) -> Server:
     """The same database, for programs that write or read its dump: what the dump's text depends on is set."""
     if "lc_monetary" not in facts:

@@ -113,6 +113,7 @@ class Taking:
                 "client_version": self._programs.version,
                 "format": self._source.format,
             }
+            identity = database.identity(opened)
             tables = contents.count_tables(opened)
             expected = int(opened.value("select pg_database_size(current_database())"))
             small = {"database": database.settings_script(opened)}
@@ -151,7 +152,8 @@ class Taking:
                         raise _too_much(server, limits.lock) from None
                     raise _InTheWay from None
                 held = contents.doubting(fingerprint.result(), doubts)
-        return Dumped(snapshot_at=snapshot_at, contents=held, facts=facts, warnings=database.warnings(facts))
+        warnings = database.warnings(facts)
+        return Dumped(snapshot_at=snapshot_at, contents=held, facts=facts, warnings=warnings, identity=identity)
 
     def _roles(self, name: str) -> bytes:
         passwords = [] if self._source.role_passwords else ["--no-role-passwords"]

@@ -20,6 +20,7 @@ from pydantic import JsonValue, ValidationError
 
 from ops_pipelines.clock import UTC, human_size
 from ops_pipelines.config.sources import SQLiteSource
+from ops_pipelines.engines import machine
 from ops_pipelines.engines.base import (
     Contents,
     Dumped,
@@ -76,7 +77,7 @@ class SQLiteEngine:
             "instant": "each database its own" if len(dump.taken) > 1 else "one",
         }
         held = contents.merged(dump.taken, contents.level_of(self._source.fingerprint))
-        return Dumped(snapshot_at, held, facts, warnings=dump.warnings())
+        return Dumped(snapshot_at, held, facts, warnings=dump.warnings(), identity=machine.identity(self._source.paths))
 
     @contextmanager
     def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:

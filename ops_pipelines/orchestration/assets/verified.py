@@ -131,7 +131,7 @@ def _chosen(context: dg.AssetExecutionContext, config: VerifyConfig, workspace: 
     if point is None:
         raise StoreError(
             f"{name} has no restore point {config.backup_id or f'of {context.partition_key}'} to verify",
-            why="; ".join(catalogue.problems),
+            why="; ".join(catalogue.told),
             next=f"ops list {name}",
         )
     return point

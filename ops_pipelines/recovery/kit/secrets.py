@@ -15,6 +15,7 @@ from ops_pipelines.workspace import Workspace
 SECOND = "keys/second.key"
 """The identity that exists in the kit only."""
 VALUES = "secrets.env"
+SIGNING = "signing"
 
 
 @dataclass
@@ -24,23 +25,26 @@ class Carried:
     Attributes:
         identities: private keys by their path in the kit.
         values: other secrets by the name of the variable that they are exported as.
+        signing: what this installation signs with, by name below `signing/`.
         missing: what could not be resolved on this machine, in words.
     """
 
     identities: dict[str, str] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
+    signing: dict[str, bytes] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
     def files(self) -> dict[str, bytes]:
         """What goes into the sealed half."""
         exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self.values.items())
         keys = {path: f"{text.strip()}\n".encode() for path, text in self.identities.items()}
-        return {**keys, VALUES: f"# Read by a shell: . ./{VALUES}\n{exports}".encode()}
+        signing = {f"{SIGNING}/{name}": content for name, content in self.signing.items()}
+        return {**keys, **signing, VALUES: f"# Read by a shell: . ./{VALUES}\n{exports}".encode()}
 
 
 def gather(workspace: Workspace) -> Carried:
     """Resolve everything that recovery needs; what cannot be is named, not an error."""
-    carried = Carried()
+    carried = Carried(signing=workspace.signing.files())
     for name, source in workspace.config.sources.items():
         try:
             for identity in workspace.identities(name):
@@ -78,6 +82,11 @@ def store_variable(store: str, key: str) -> str:
 def public_keys(identities: Sequence[str]) -> list[str]:
     """The recipients that these identities open for; SSH keys do not tell."""
     return sorted({codec.public_key(identity) for identity in identities} - {""})
+
+
+def signing_in(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What an opened kit signs with, by name."""
+    return {path.removeprefix(f"{SIGNING}/"): data for path, data in files.items() if path.startswith(f"{SIGNING}/")}
 
 
 def identities_in(files: Mapping[str, bytes]) -> dict[str, str]:

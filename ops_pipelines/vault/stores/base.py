@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 
 from ops_pipelines.repository import Repository
 from ops_pipelines.vault.manifest import Manifest
+from ops_pipelines.vault.trust import Sealed, Trust
 from ops_pipelines.vault.verdict import Verdict
 
 Copied = Callable[[int], None]
@@ -38,6 +39,7 @@ class Store(Protocol):
     name: str
     medium: str
     offsite: bool
+    trust: Trust
 
     def sources(self) -> list[str]:
         """The sources that have restore points here."""
@@ -48,11 +50,23 @@ class Store(Protocol):
         ...
 
     def manifest(self, source: str, backup_id: str, *, fresh: bool = False) -> Manifest:
-        """A restore point's manifest. Raises CorruptCopy.
+        """A restore point's manifest, if this installation signed it. Raises Untrusted, CorruptCopy.
 
         Args:
             fresh: read it from the store itself; otherwise one that was read before will do, if it has not changed.
         """
+        ...
+
+    def sealed(self, source: str, backup_id: str, *, fresh: bool = False) -> Sealed:
+        """The manifest's bytes with the signature beside them, neither checked nor parsed. Raises CorruptCopy."""
+        ...
+
+    def opened(self, sealed: Sealed, source: str, backup_id: str) -> tuple[Manifest, int]:
+        """The manifest in those bytes and its number. Raises Untrusted, CorruptCopy."""
+        ...
+
+    def sign(self, source: str, backup_id: str, signature: bytes) -> None:
+        """Put a signature beside a manifest, in place of one that is there."""
         ...
 
     def open_part(self, source: str, backup_id: str, part: str) -> AbstractContextManager[BinaryIO]:
@@ -70,11 +84,15 @@ class Store(Protocol):
         ...
 
     def keep_verdict(self, verdict: Verdict) -> None:
-        """Keep what a verification found."""
+        """Keep what a verification found, signed."""
         ...
 
     def verdicts(self, source: str, backup_id: str) -> list[Verdict]:
-        """Every verdict on a restore point, oldest first."""
+        """Every verdict on a restore point, in the order of their numbers. Raises Untrusted, CorruptCopy."""
+        ...
+
+    def sealed_verdicts(self, source: str, backup_id: str) -> list[tuple[str, Sealed]]:
+        """Every verdict on a restore point by its file's name, neither checked nor parsed."""
         ...
 
     def keep_report(self, drill_id: str, name: str, content: bytes) -> None:

@@ -1,6 +1,6 @@
 """A store in a directory: the local one below `base`, a NAS mount, a USB disk.
 
-Layout: `<root>/<source>/<id>/` holds the parts, `SHA256SUMS` and `manifest.json`;
+Layout: `<root>/<source>/<id>/` holds the parts, `SHA256SUMS`, `manifest.json` and its signature;
 `<root>/.verdicts/<source>/<id>/` what verifications found; `<root>/.staging/` what is not finished.
 A restore point appears by one rename of a directory whose every byte has been flushed.
 """
@@ -20,29 +20,40 @@ from typing import BinaryIO
 from ops_pipelines import lease
 from ops_pipelines.errors import CorruptCopy, StoreError
 from ops_pipelines.repository import Repository
-from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, checksums, read_manifest
+from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, checksums
 from ops_pipelines.vault.stores import incoming
 from ops_pipelines.vault.stores.base import Copied, Trial
+from ops_pipelines.vault.stores.checked import Checked
 from ops_pipelines.vault.stores.volume import Volume
-from ops_pipelines.vault.verdict import Verdict, read_verdict
+from ops_pipelines.vault.trust import SUFFIX, Sealed, Trust
+from ops_pipelines.vault.verdict import Verdict
 
 _CHUNK = 4 * 1024 * 1024
 _STAGED = re.compile(r"(deleted-)?\d{8}T\d{6}Z-[0-9a-f]+")
 
 
-class DirectoryStore:
+class DirectoryStore(Checked):
     """Restore points in a directory.
 
     Args:
         name: the store's name in `ops.yaml`, or `local`.
         root: the directory; made when missing.
+        trust: signs what is kept here, and says what of it is ours.
         volume: proves that the right disk is there; the local store, below `base`, needs no proof.
     """
 
     def __init__(
-        self, name: str, root: Path, *, medium: str = "disk", offsite: bool = False, volume: Volume | None = None
+        self,
+        name: str,
+        root: Path,
+        trust: Trust,
+        *,
+        medium: str = "disk",
+        offsite: bool = False,
+        volume: Volume | None = None,
     ) -> None:
-        self.name, self.root, self.medium, self.offsite, self._volume = name, root, medium, offsite, volume
+        self.name, self.root, self.trust = name, root, trust
+        self.medium, self.offsite, self._volume = medium, offsite, volume
 
     @contextmanager
     def stage(self, backup_id: str) -> Iterator[Path]:
@@ -93,22 +104,20 @@ class DirectoryStore:
                 return []
             return sorted(path.name for path in parent.iterdir() if (path / NAME).is_file())
 
-    def manifest(self, source: str, backup_id: str, *, fresh: bool = False) -> Manifest:
-        """A restore point's manifest, always read from the disk. Raises CorruptCopy."""
+    def sealed(self, source: str, backup_id: str, *, fresh: bool = False) -> Sealed:
+        """The manifest's bytes, always read from the disk. Raises CorruptCopy."""
         path = self.directory(source, backup_id) / NAME
         with self._errors("read"):
             try:
                 data, sums = path.read_bytes(), path.with_name(SUMS).read_bytes()
             except FileNotFoundError as error:
                 raise CorruptCopy(f"{error.filename} is missing", check="manifest") from None
-        manifest = read_manifest(data, where=str(path))
-        if sums != checksums(manifest, data):
-            raise CorruptCopy(
-                f"{path} is damaged",
-                check="checksum",
-                why=f"{SUMS} beside it tells of another manifest or of other parts",
-            )
-        return manifest
+            return Sealed(data, _beside(path), sums)
+
+    def sign(self, source: str, backup_id: str, signature: bytes) -> None:
+        """Put a signature beside a manifest."""
+        with self._errors("written", writing=True):
+            _put(self.directory(source, backup_id) / SIGNATURE, signature)
 
     @contextmanager
     def open_part(self, source: str, backup_id: str, part: str) -> Iterator[BinaryIO]:
@@ -126,50 +135,58 @@ class DirectoryStore:
         """Copy a published restore point in; see `Store.receive`."""
         if self.offsite:
             incoming.refuse_plain(self.name, manifest)
-        with self._errors("read"):
-            if manifest.id in self.ids(manifest.source):
-                return
+        if self._holds(manifest, published):
+            return
         expected = {part.name: part.sha256 for part in manifest.parts}
         with self.stage(manifest.id) as staged:
-            for name in (*expected, SUMS, NAME):
+            for name in (*expected, SUMS, SIGNATURE, NAME):
                 try:
                     found = _copy(published / name, staged / name, copied)
                 except FileNotFoundError:
                     raise incoming.missing(self.name, published / name) from None
                 if name in expected and found != expected[name]:
                     raise incoming.damaged(self.name, published / name, incoming.other_sum(found))
-            content = (staged / NAME).read_bytes()
+            content, signature = ((staged / name).read_bytes() for name in (NAME, SIGNATURE))
             if (staged / SUMS).read_bytes() != checksums(manifest, content):
                 raise incoming.damaged(self.name, published / NAME, f"{SUMS} beside it says otherwise")
+            incoming.refuse_strange(self.trust, Sealed(content, signature), manifest, published / NAME)
             self.publish(staged, manifest)
 
     def keep_verdict(self, verdict: Verdict) -> None:
-        """Keep what a verification found."""
+        """Keep what a verification found: first its signature, so that it never stands without one."""
+        content = verdict.to_bytes()
+        signature = self.trust.sign_verdict(content, verdict)
         with self._errors("written", writing=True):
             directory = self.root / ".verdicts" / verdict.source / verdict.backup_id
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            unfinished = directory / f".{verdict.file_name}"
-            unfinished.touch(mode=0o600)
-            unfinished.write_text(verdict.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            lease.flush(unfinished)
-            unfinished.rename(directory / verdict.file_name)
+            for name, data in ((verdict.file_name + SUFFIX, signature), (verdict.file_name, content)):
+                _put(directory / name, data)
 
-    def verdicts(self, source: str, backup_id: str) -> list[Verdict]:
-        """Every verdict on a restore point, oldest first."""
+    def sealed_verdicts(self, source: str, backup_id: str) -> list[tuple[str, Sealed]]:
+        """Every verdict on a restore point, by name."""
         with self._errors("read"):
             paths = sorted((self.root / ".verdicts" / source / backup_id).glob("verify-*.json"))
-            return [read_verdict(path.read_bytes(), where=str(path)) for path in paths]
+            return [(path.name, Sealed(path.read_bytes(), _beside(path))) for path in paths]
+
+    def _holds(self, manifest: Manifest, published: Path) -> bool:
+        """Whether this very restore point is here. Raises StoreError when another stands in its place."""
+        with self._errors("read"):
+            if manifest.id not in self.ids(manifest.source):
+                return False
+            path = self.directory(manifest.source, manifest.id) / NAME
+            content, signature = ((published / name).read_bytes() for name in (NAME, SIGNATURE))
+            if path.read_bytes() != content:
+                raise incoming.another(self.name, self.location(manifest.source, manifest.id))
+            if _beside(path) != signature:
+                self.sign(manifest.source, manifest.id, signature)
+            return True
 
     def keep_report(self, drill_id: str, name: str, content: bytes) -> None:
         """Keep a file of a drill's report, below `.drills/<id>/`."""
         with self._errors("written", writing=True):
             path = self.root / ".drills" / drill_id / name
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            unfinished = path.with_name(f".{path.name}")
-            unfinished.touch(mode=0o600)
-            unfinished.write_bytes(content)
-            lease.flush(unfinished)
-            unfinished.rename(path)
+            _put(path, content)
 
     def delete(self, source: str, backup_id: str) -> None:
         """Remove a restore point: out of sight by one rename, then gone."""
@@ -246,6 +263,23 @@ class DirectoryStore:
             if unlockable
             else f"check the disk: df -h {self.root}; ls -ld {self.root}",
         )
+
+
+def _beside(path: Path) -> bytes | None:
+    """The signature of a file."""
+    try:
+        return path.with_name(path.name + SUFFIX).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _put(path: Path, content: bytes) -> None:
+    """A small file, whole or not at all."""
+    unfinished = path.with_name(f".{path.name}")
+    unfinished.touch(mode=0o600)
+    unfinished.write_bytes(content)
+    lease.flush(unfinished)
+    unfinished.rename(path)
 
 
 def _copy(source: Path, target: Path, copied: Copied) -> str:

@@ -1,6 +1,6 @@
 """Restore points in an S3 bucket.
 
-Layout: `<prefix>/<source>/<id>/` holds the parts, `SHA256SUMS` and `manifest.json`;
+Layout: `<prefix>/<source>/<id>/` holds the parts, `SHA256SUMS`, `manifest.json` and its signature;
 `<prefix>/.verdicts/<source>/<id>/` what verifications found; `<prefix>/.restic/<source>` belongs to restic.
 A restore point appears with its manifest, which is written last and only if there is none.
 """
@@ -19,16 +19,18 @@ from botocore.exceptions import ClientError
 from ops_pipelines.config.stores import S3Store as Settings
 from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
 from ops_pipelines.repository import Repository
-from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, checksums, read_manifest
+from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, checksums
 from ops_pipelines.vault.stores import incoming
 from ops_pipelines.vault.stores.base import Copied, Trial
+from ops_pipelines.vault.stores.checked import Checked
 from ops_pipelines.vault.stores.s3 import litter, versions
 from ops_pipelines.vault.stores.s3.cache import Cache
 from ops_pipelines.vault.stores.s3.client import GONE, Connection, code_of
 from ops_pipelines.vault.stores.s3.download import stream
 from ops_pipelines.vault.stores.s3.trial import trial
 from ops_pipelines.vault.stores.s3.upload import Throttle, Upload, digest
-from ops_pipelines.vault.verdict import Verdict, read_verdict
+from ops_pipelines.vault.trust import SUFFIX, Sealed, Trust
+from ops_pipelines.vault.verdict import Verdict
 
 _LISTING_HOLDS_S = 10.0
 _EXISTS = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
@@ -43,15 +45,17 @@ class _Listing:
     seen_at: float
 
 
-class S3Store:
+class S3Store(Checked):
     """Restore points in a bucket.
 
     Args:
         name: the store's name in `ops.yaml`.
+        trust: signs what is kept here, and says what of it is ours.
         cache: a private directory for small objects that were fetched before.
     """
 
-    def __init__(self, name: str, settings: Settings, *, cache: Path) -> None:
+    def __init__(self, name: str, settings: Settings, trust: Trust, *, cache: Path) -> None:
+        self.trust = trust
         self.name, self.medium, self.offsite = name, settings.medium, settings.offsite
         self._settings, self.connection = settings, Connection(name, settings)
         self._cache = Cache(cache)
@@ -78,18 +82,16 @@ class S3Store:
             key[len(start) : -len(end)] for key in listing.etags if key.startswith(start) and key.endswith(end)
         )
 
-    def manifest(self, source: str, backup_id: str, *, fresh: bool = False) -> Manifest:
-        """A restore point's manifest. Raises CorruptCopy."""
+    def sealed(self, source: str, backup_id: str, *, fresh: bool = False) -> Sealed:
+        """The manifest's bytes. Raises CorruptCopy."""
         data, sums = (self._small(source, self._key(source, backup_id, name), fresh) for name in (NAME, SUMS))
-        where = self.location(source, backup_id)
-        manifest = read_manifest(data, where=f"{where}/{NAME}")
-        if sums != checksums(manifest, data):
-            raise CorruptCopy(
-                f"{where}/{NAME} is damaged",
-                check="checksum",
-                why=f"{SUMS} beside it tells of another manifest or of other parts",
-            )
-        return manifest
+        return Sealed(data, self._signature(source, self._key(source, backup_id, NAME), fresh), sums)
+
+    def sign(self, source: str, backup_id: str, signature: bytes) -> None:
+        """Put a signature beside a manifest; a locked one gets a new version."""
+        with self.connection.errors("written"):
+            self._put(self._key(source, backup_id, SIGNATURE), signature, self._retention())
+        self._forget(source)
 
     @contextmanager
     def open_part(self, source: str, backup_id: str, part: str) -> Iterator[BinaryIO]:
@@ -109,11 +111,14 @@ class S3Store:
         """Copy a published restore point in; see `Store.receive`. Goes on where a broken copy ended."""
         if self.offsite:
             incoming.refuse_plain(self.name, manifest)
-        data, sums = (self._published(published / name) for name in (NAME, SUMS))
+        data, signature, sums = (self._published(published / name) for name in (NAME, SIGNATURE, SUMS))
         if sums != checksums(manifest, data):
             raise incoming.damaged(self.name, published / NAME, f"{SUMS} beside it says otherwise")
+        incoming.refuse_strange(self.trust, Sealed(data, signature), manifest, published / NAME)
         with self.connection.errors("written"):
             if self._has_manifest(manifest, data):
+                if self._signature(manifest.source, self._key(manifest.source, manifest.id, NAME), True) != signature:
+                    self.sign(manifest.source, manifest.id, signature)
                 return
             until = self._retention()
             throttle = Throttle(self._settings.bandwidth_mib_s and self._settings.bandwidth_mib_s * 1024 * 1024)
@@ -128,24 +133,27 @@ class S3Store:
                     throttle=throttle,
                     copied=copied,
                 ).send()
-            self._put(self._key(manifest.source, manifest.id, SUMS), sums, until)
+            for name, small in ((SUMS, sums), (SIGNATURE, signature)):
+                self._put(self._key(manifest.source, manifest.id, name), small, until)
             self._put_manifest(manifest, data, until)
         self._forget(manifest.source)
-        copied(len(sums) + len(data))
+        copied(len(sums) + len(signature) + len(data))
 
     def keep_verdict(self, verdict: Verdict) -> None:
-        """Keep what a verification found."""
-        content = (verdict.model_dump_json(indent=1) + "\n").encode()
+        """Keep what a verification found: first its signature, so that it never stands without one."""
+        content = verdict.to_bytes()
+        signature = self.trust.sign_verdict(content, verdict)
         with self.connection.errors("written"):
-            self._put(self._key(".verdicts", verdict.source, verdict.backup_id, verdict.file_name), content, None)
+            for name, data in ((verdict.file_name + SUFFIX, signature), (verdict.file_name, content)):
+                self._put(self._key(".verdicts", verdict.source, verdict.backup_id, name), data, None)
         self._forget(verdict.source)
 
-    def verdicts(self, source: str, backup_id: str) -> list[Verdict]:
-        """Every verdict on a restore point, oldest first."""
+    def sealed_verdicts(self, source: str, backup_id: str) -> list[tuple[str, Sealed]]:
+        """Every verdict on a restore point, by name."""
         start = self._key(".verdicts", source, backup_id, "")
-        keys = sorted(key for key in self._listed(source).etags if key.startswith(start))
+        keys = sorted(key for key in self._listed(source).etags if key.startswith(start) and key.endswith(".json"))
         return [
-            read_verdict(self._small(source, key, fresh=False), where=f"s3://{self.connection.bucket}/{key}")
+            (key[len(start) :], Sealed(self._small(source, key, False), self._signature(source, key, False)))
             for key in keys
         ]
 
@@ -259,12 +267,7 @@ class S3Store:
                 return False
             raise
         if held != data:
-            raise StoreError(
-                f"store {self.name}: {self.location(manifest.source, manifest.id)} is another restore point",
-                why=f"the {NAME} there differs from the one to be copied",
-                safe="nothing was overwritten",
-                next="compare the two; two installations must not share a bucket, a prefix and source names",
-            )
+            raise incoming.another(self.name, self.location(manifest.source, manifest.id))
         return True
 
     def _published(self, path: Path) -> bytes:
@@ -314,7 +317,7 @@ class S3Store:
             points = {
                 each["Key"]: each["ETag"]
                 for each in litter.objects(self.connection, self._key(source, ""))
-                if each["Key"].endswith((f"/{NAME}", f"/{SUMS}"))
+                if each["Key"].endswith((f"/{NAME}", f"/{SUMS}", f"/{SIGNATURE}"))
             }
         listing = _Listing({**points, **verdicts}, seen_at)
         self._cache.keep_only(source, listing.etags.items())
@@ -323,6 +326,15 @@ class S3Store:
 
     def _forget(self, source: str) -> None:
         self._listings.pop(source, None)
+
+    def _signature(self, source: str, key: str, fresh: bool) -> bytes | None:
+        """What lies beside an object, if it does."""
+        if not fresh and key + SUFFIX not in self._listed(source).etags:
+            return None
+        try:
+            return self._small(source, key + SUFFIX, fresh)
+        except CorruptCopy:
+            return None
 
     def _small(self, source: str, key: str, fresh: bool) -> bytes:
         """A manifest or a verdict. Raises CorruptCopy when it is missing."""

@@ -1,0 +1,115 @@
+"""`ops sign`: take restore points from before signatures, or of another installation, under our own."""
+
+from typing import Annotated
+
+import typer
+
+from ops_pipelines.backup.sign import Candidate, Signed, candidates, forget_missing, missing, sign
+from ops_pipelines.cli import output
+from ops_pipelines.clock import human_size
+from ops_pipelines.workspace import Workspace
+
+
+@output.explained
+def sign_(
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="All unless named.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Sign; without it, only show what would be.")] = False,
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Also those that the ledger did not see published.")
+    ] = False,
+    foreign: Annotated[
+        bool, typer.Option("--foreign", help="Also those of another installation: they become ours.")
+    ] = False,
+    backup: Annotated[str, typer.Option("--backup", help="Only this restore point.")] = "",
+    gone: Annotated[
+        bool, typer.Option("--gone", help="Accept that missing restore points are gone; only with --yes.")
+    ] = False,
+    config: output.ConfigOption = None,
+    as_json: output.JsonOption = False,
+) -> int:
+    """Sign restore points that are not signed by this installation, after showing them.
+
+    Once after an upgrade, for those from before signatures: what the ledger saw published is signed, anything else only
+    with --unknown. Look at what is shown: a signature makes it count. Exit status 1 when some are left unsigned.
+    Example: ops sign crm --yes
+    """
+    workspace = output.open_work(config)
+    names = sources or list(workspace.config.sources)
+    for name in names:
+        workspace.source(name)
+    rows: list[list[str]] = []
+    documents: list[dict[str, object]] = []
+    left = 0
+    for name in names:
+        found = [each for each in candidates(workspace, name) if backup in ("", each.id)]
+        decisions = {id(each): _why_not(each, unknown=unknown, foreign=foreign) for each in found}
+        wanted = [each for each in found if not decisions[id(each)]]
+        done = {each.id: each for each in sign(workspace, name, wanted)} if yes and wanted else {}
+        left += len(found) - len(done)
+        for each in found:
+            rows.append(_row(name, each, decisions[id(each)], done.get(each.id)))
+            documents.append(_document(name, each, decisions[id(each)], done.get(each.id)))
+        left += _missing(workspace, name, rows, accept=gone and yes)
+    if as_json:
+        output.print_json({"ok": not left, "signed": yes, "restore_points": documents})
+    elif rows:
+        output.print_table(["source", "restore point", "in", "made by", "taken", "rows", "size", "decision"], rows)
+        if not yes:
+            output.say("\nnothing was signed; if these are yours: add --yes")
+    else:
+        output.say("everything there is signed by this installation")
+    return output.ATTENTION if left else output.FINE
+
+
+def _why_not(each: Candidate, *, unknown: bool, foreign: bool) -> str:
+    if each.refused:
+        return each.refused
+    if each.foreign and not foreign:
+        return "of another installation: --foreign takes it over"
+    if not each.known and not each.foreign and not unknown:
+        return "the ledger did not see it published: --unknown signs it all the same"
+    return ""
+
+
+def _missing(workspace: Workspace, name: str, rows: list[list[str]], *, accept: bool) -> int:
+    ids = missing(workspace, name)
+    if accept:
+        forget_missing(workspace, name, ids)
+    for each in ids:
+        decision = "accepted as gone" if accept else "in no store, and no prune removed it: --gone accepts it"
+        rows.append([name, each, "–", "–", "–", "–", "–", decision])
+    return 0 if accept else len(ids)
+
+
+def _row(name: str, each: Candidate, why_not: str, signed: Signed | None) -> list[str]:
+    manifest = each.manifest
+    decision = output.markup("[yellow]not signed[/] {}", why_not) if why_not else output.markup("[green]would be[/]")
+    if signed is not None:
+        told = f"as number {signed.number}" + (f", with {signed.verdicts} verdicts" if signed.verdicts else "")
+        decision = output.markup(
+            "[green]signed[/] {}", "; ".join([told, *(f"not in {line}" for line in signed.problems)])
+        )
+    return [
+        name,
+        each.id,
+        ", ".join(each.stores),
+        each.claimed or (manifest.host if manifest is not None else "–"),
+        f"{manifest.started_at:%Y-%m-%d %H:%M} UTC" if manifest is not None else "–",
+        manifest.contents.rows_told if manifest is not None else "–",
+        human_size(manifest.size_bytes) if manifest is not None else "–",
+        decision,
+    ]
+
+
+def _document(name: str, each: Candidate, why_not: str, signed: Signed | None) -> dict[str, object]:
+    return {
+        "source": name,
+        "id": each.id,
+        "stores": each.stores,
+        "sha256": each.sealed.sha256,
+        "known": each.known,
+        "foreign": each.foreign,
+        "claimed": each.claimed or None,
+        "not_signed": why_not or None,
+        "number": signed.number if signed is not None else None,
+    }

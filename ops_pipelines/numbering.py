@@ -1,0 +1,41 @@
+"""What a restore point and a verdict are called apart from their time: numbers that only grow."""
+
+from collections.abc import Mapping
+
+from ops_pipelines.ledger.numbers import last_number, next_number
+from ops_pipelines.vault.catalogue import Catalogue, RestorePoint, read_catalogue
+from ops_pipelines.workspace import Workspace
+
+POINT, VERDICT = "point", "verdict"
+
+
+def next_point(workspace: Workspace, name: str) -> tuple[int, str | None]:
+    """The number of the next restore point of a source, and the digest of the one before it.
+
+    Call it under the source's lock. A number that a signed restore point has is never given again, even when the ledger
+    was lost or is older than what lies in the stores. Raises LedgerError.
+    """
+    lost = last_number(workspace.ledger, name, POINT) == 0
+    catalogue = read_catalogue(workspace.stores if lost else {workspace.local.name: workspace.local}, name)
+    number = next_number(workspace.ledger, name, POINT, above=highest(catalogue)[POINT])
+    known = workspace.published(name) or {}
+    earlier = [(each.number or 0, each.sha256) for each in known.values()]
+    earlier += [(_number(point), point.sha256) for point in catalogue.points]
+    return number, max(earlier)[1] if earlier else None
+
+
+def next_verdict(workspace: Workspace, name: str) -> int:
+    """The number of the next verdict on a restore point of a source. Raises LedgerError."""
+    lost = last_number(workspace.ledger, name, VERDICT) == 0
+    catalogue = read_catalogue(workspace.stores if lost else {workspace.local.name: workspace.local}, name)
+    return next_number(workspace.ledger, name, VERDICT, above=highest(catalogue)[VERDICT])
+
+
+def highest(catalogue: Catalogue) -> Mapping[str, int]:
+    """The highest numbers that signed things in a catalogue have, by series; 0 where there are none."""
+    verdicts = (verdict.number for point in catalogue.points for verdict in point.verdicts)
+    return {POINT: max(map(_number, catalogue.points), default=0), VERDICT: max(verdicts, default=0)}
+
+
+def _number(point: RestorePoint) -> int:
+    return point.manifest.number or 0

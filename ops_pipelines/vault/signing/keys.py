@@ -1,0 +1,208 @@
+"""The keys of this installation: who it is, what it signs with, and whose signatures it believes.
+
+Below `base/keys`: `installation.json` says who we are, `signing.key` is the key in use, `trusted` has the public keys
+whose signatures are ours, one a line: the one in use and every one that was used before. They are made when the first
+thing is signed; who only reads makes nothing.
+"""
+
+import json
+import os
+import re
+import secrets
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ops_pipelines import lease
+from ops_pipelines.errors import OpsError
+from ops_pipelines.vault.signing.minisign import PublicKey, Signer, open_signer
+
+INSTALLATION, SIGNING, TRUSTED = "installation.json", "signing.key", "trusted"
+_LOST = "restore it from the recovery kit: ops key import opened; or make a new one: ops key new"
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Who signs here.
+
+    Attributes:
+        id: 32 hexadecimal digits, made once.
+        name: the host it was made on, for people.
+    """
+
+    id: str
+    name: str
+    created: datetime
+
+
+class Keys:
+    """The keys in a directory; read anew when another process has changed them.
+
+    Args:
+        directory: `base/keys`.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._read: tuple[object, Installation | None, Mapping[bytes, PublicKey]] = (None, None, {})
+
+    @property
+    def installation(self) -> Installation | None:
+        """Who we are; None before anything was signed here. Raises OpsError."""
+        return self._current()[0]
+
+    @property
+    def trusted(self) -> Mapping[bytes, PublicKey]:
+        """The public keys whose signatures are ours, by their numbers. Raises OpsError."""
+        return self._current()[1]
+
+    def signer(self, now: datetime) -> tuple[Installation, Signer]:
+        """Who signs, and with what; made at first use. Raises OpsError."""
+        path = self.directory / SIGNING
+        if not path.exists() and self.trusted:
+            raise OpsError(
+                f"the signing key {path} is gone", why="something was signed with it before", next=_LOST,
+                safe="restore points that were signed with it stay valid",
+            )  # fmt: skip
+        signer = open_signer(path, lost=_LOST)
+        try:
+            if not (self.directory / INSTALLATION).exists():
+                self._name(now)
+            if signer.number not in self.trusted:
+                self._trust(signer.verifier, now)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        installation = self.installation
+        assert installation is not None
+        return installation, signer
+
+    def rotate(self, now: datetime) -> Signer:
+        """A new key from now on; what was signed before stays valid. Raises OpsError."""
+        self.signer(now)
+        return self._replace(now)
+
+    def renew(self, now: datetime) -> Signer:
+        """A new key after the old one was lost; what is trusted stays so. Raises OpsError."""
+        return self._replace(now)
+
+    def take_over(self, kept: Path, now: datetime) -> Installation:
+        """Become the installation whose keys lie in a directory: of a kit that was opened. Raises OpsError.
+
+        Keys that are trusted here stay trusted.
+        """
+        other = Keys(kept)
+        installation, trusted = other.installation, other.trusted
+        signer = open_signer(kept / SIGNING, lost=_LOST) if (kept / SIGNING).exists() else None
+        if installation is None or signer is None:
+            raise OpsError(
+                f"{kept} holds no signing key",
+                why=f"there is no {INSTALLATION} or no {SIGNING}",
+                safe="nothing was changed",
+                next="open a kit first: sh recover.sh open opened; then: ops key import opened/signing",
+            )
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for key in trusted.values():
+                if key.number not in self.trusted:
+                    self._trust(key, now)
+            for name in (INSTALLATION, SIGNING):
+                _write(self.directory / name, (kept / name).read_bytes())
+        except OSError as error:
+            raise self._unwritable(error) from None
+        self.signer(now)
+        return installation
+
+    def files(self) -> dict[str, bytes]:
+        """What a recovery kit has to carry, by name; nothing before anything was signed."""
+        names = (INSTALLATION, SIGNING, TRUSTED)
+        return {name: path.read_bytes() for name in names if (path := self.directory / name).is_file()}
+
+    def _replace(self, now: datetime) -> Signer:
+        path = self.directory / SIGNING
+        fresh = path.with_name(f".{SIGNING}.{secrets.token_hex(4)}")
+        try:
+            signer = open_signer(fresh, lost=_LOST)
+            if not (self.directory / INSTALLATION).exists():
+                self._name(now)
+            # Trusted before it signs anything.
+            self._trust(signer.verifier, now)
+            fresh.rename(path)
+            lease.flush(path.parent)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        return signer
+
+    def _name(self, now: datetime) -> None:
+        name = re.sub(r"[^\w.-]", "-", socket.gethostname(), flags=re.ASCII)[:63] or "host"
+        document = {"id": secrets.token_hex(16), "name": name, "created": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
+        path = self.directory / INSTALLATION
+        unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        _write(unfinished, (json.dumps(document, indent=1) + "\n").encode())
+        with suppress(FileExistsError):
+            os.link(unfinished, path)  # of two first runs, one wins
+        unfinished.unlink()
+
+    def _trust(self, key: PublicKey, now: datetime) -> None:
+        path = self.directory / TRUSTED
+        known = path.read_bytes() if path.exists() else b""
+        _write(path, known + f"{key.line} {key.name} since {now:%Y-%m-%d}\n".encode())
+
+    def _current(self) -> tuple[Installation | None, Mapping[bytes, PublicKey]]:
+        paths = [self.directory / INSTALLATION, self.directory / TRUSTED]
+        stamp = [_stamp(path) for path in paths]
+        if self._read[0] != stamp:
+            try:
+                self._read = (stamp, _installation(paths[0]), _public_keys(paths[1]))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise OpsError(
+                    f"the keys in {self.directory} cannot be read", why=str(error), next=_LOST,
+                    safe="no backup was touched",
+                ) from None  # fmt: skip
+        return self._read[1], self._read[2]
+
+    def _unwritable(self, error: OSError) -> OpsError:
+        return OpsError(
+            f"the keys in {self.directory} cannot be written",
+            why=f"{error.strerror or error}",
+            safe="no backup was touched",
+            next=f"make it writable for this user: ls -ld {self.directory}; df -h {self.directory}",
+        )
+
+
+def _installation(path: Path) -> Installation | None:
+    if not path.exists():
+        return None
+    document = json.loads(path.read_bytes())
+    if not _ID.fullmatch(document["id"]):
+        raise ValueError(f"{path}: the id is no 32 hexadecimal digits")
+    return Installation(document["id"], str(document["name"]), datetime.fromisoformat(document["created"]))
+
+
+def _public_keys(path: Path) -> Mapping[bytes, PublicKey]:
+    if not path.exists():
+        return {}
+    lines = [line for line in path.read_text(encoding="ascii").splitlines() if line.strip()]
+    return {key.number: key for key in (PublicKey.read(line.split()[0]) for line in lines)}
+
+
+def _stamp(path: Path) -> object:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all, and for us alone."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+        opened.write(content)
+    lease.flush(unfinished)
+    unfinished.rename(path)
+    lease.flush(path.parent)

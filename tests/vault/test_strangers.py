@@ -1,0 +1,409 @@
+"""Whoever can write to a store puts things into it: each is told apart, and nothing uses it."""
+
+import json
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ops_pipelines.backup.copies import copy_to
+from ops_pipelines.backup.prune import prune
+from ops_pipelines.backup.sign import candidates, forget_missing, sign
+from ops_pipelines.backup.take import take_backup
+from ops_pipelines.config.load import load_config
+from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
+from ops_pipelines.recovery.choose import choose
+from ops_pipelines.recovery.verify import verify
+from ops_pipelines.vault.catalogue import Catalogue, read_catalogue
+from ops_pipelines.vault.manifest import Manifest
+from ops_pipelines.vault.signing.keys import SIGNING, TRUSTED, Keys
+from ops_pipelines.vault.stores.directory import DirectoryStore
+from ops_pipelines.vault.trust import Standing, Trust, Untrusted
+from ops_pipelines.workspace import Workspace
+from tests.conftest import Made, MakeWorkspace, TestServer
+from tests.unit.vaults import AT, publish, rewrite, seal, verdict
+
+FIRST, SECOND = "20261121T020000Z-0001", "20261121T080000Z-0002"
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace whose source nobody has to reach."""
+    return house_in(tmp_path / "house", tmp_path / "nas", monkeypatch)
+
+
+def house_in(folder: Path, nas: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setenv("URL", "postgresql://nobody@localhost/x")
+    folder.mkdir()
+    (folder / "ops.yaml").write_text(
+        f"base: base\nstores: {{nas: {{kind: directory, path: {nas}}}}}\n"
+        "sources: {crm: {kind: postgres, url: {env: URL}, keep: {last: 1}}}\n",
+        encoding="utf-8",
+    )
+    return Workspace(load_config(folder / "ops.yaml", environ={}))
+
+
+def both(house: Workspace, backup_id: str = FIRST) -> Path:
+    """Publish a restore point, copy it to the NAS; returns its directory there."""
+    with house.ledger.activity("dump", source="crm") as entry:
+        manifest = publish(house.local, backup_id)
+        entry.backup_id, entry.store = backup_id, "local"
+        entry.meta = {"manifest_sha256": manifest.sha256(), "number": manifest.number}
+    point = house.catalogue("crm").find(backup_id)
+    assert point is not None
+    copy_to(house, point, "nas")
+    return nas_of(house).directory("crm", backup_id)
+
+
+def nas_of(house: Workspace) -> DirectoryStore:
+    nas = house.stores["nas"]
+    assert isinstance(nas, DirectoryStore)
+    return nas
+
+
+def standings(catalogue: Catalogue) -> list[tuple[Standing, str, str]]:
+    return [(each.standing, each.id, each.store) for each in catalogue.strangers]
+
+
+def ids(catalogue: Catalogue) -> list[tuple[str, tuple[str, ...]]]:
+    return [(point.id, tuple(point.stores)) for point in catalogue.points]
+
+
+def test_a_restore_point_without_a_signature_is_unsigned_and_nothing_uses_it(house: Workspace) -> None:
+    planted = both(house)
+    (planted / "manifest.json.minisig").unlink()
+    catalogue = house.catalogue("crm")
+    assert ids(catalogue) == [(FIRST, ("local",))]
+    assert standings(catalogue) == [("unsigned", FIRST, "nas")]
+    assert "not signed" in catalogue.told[0]
+    with pytest.raises(Untrusted):
+        house.stores["nas"].manifest("crm", FIRST)
+
+
+def test_a_planted_manifest_is_never_parsed(house: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = both(house)
+    (planted / "manifest.json.minisig").unlink()
+
+    def parsed(*_args: object, **_kwargs: object) -> None:
+        raise AssertionError("it was parsed")
+
+    monkeypatch.setattr(Manifest, "model_validate_json", parsed)
+    with pytest.raises(Untrusted):
+        nas_of(house).manifest("crm", FIRST)
+
+
+def test_a_manifest_that_was_changed_with_its_sums_is_forged_and_its_store_is_left_alone(house: Workspace) -> None:
+    planted = both(house)
+    signature = (planted / "manifest.json.minisig").read_bytes()
+    manifest = nas_of(house).manifest("crm", FIRST)
+    rewrite(planted, manifest.model_copy(update={"host": "elsewhere"}), house.trust)
+    (planted / "manifest.json.minisig").write_bytes(signature)
+    catalogue = house.catalogue("crm")
+    assert standings(catalogue) == [("forged", FIRST, "nas")]
+    assert catalogue.troubled == {"nas"}
+    assert "FORGED" in catalogue.told[0]
+
+
+def test_an_old_restore_point_under_a_new_id_is_replayed(house: Workspace) -> None:
+    planted = both(house)
+    shutil.copytree(planted, planted.with_name(SECOND))
+    catalogue = house.catalogue("crm")
+    assert ids(catalogue) == [(FIRST, ("local", "nas"))]
+    assert standings(catalogue) == [("replayed", SECOND, "nas")]
+
+
+def test_what_another_source_was_signed_for_is_replayed(house: Workspace) -> None:
+    planted = both(house)
+    shutil.copytree(planted, nas_of(house).directory("shop", FIRST))
+    assert standings(read_catalogue(house.stores, "shop")) == [("replayed", FIRST, "nas")]
+
+
+def test_one_that_says_a_later_time_than_its_id_is_re_dated(house: Workspace) -> None:
+    planted = both(house)
+    manifest = nas_of(house).manifest("crm", FIRST)
+    rewrite(planted, manifest.model_copy(update={"started_at": AT + timedelta(days=9)}), house.trust)
+    assert standings(house.catalogue("crm")) == [("re-dated", FIRST, "nas")]
+
+
+def test_what_the_ledger_saw_published_with_other_bytes_is_replayed(house: Workspace) -> None:
+    """Even who has the key cannot change what was published."""
+    planted = both(house)
+    manifest = nas_of(house).manifest("crm", FIRST)
+    rewrite(planted, manifest.model_copy(update={"host": "elsewhere"}), house.trust)
+    catalogue = house.catalogue("crm")
+    assert ids(catalogue) == [(FIRST, ("local",))]
+    assert standings(catalogue) == [("replayed", FIRST, "nas")]
+
+
+def test_a_number_that_was_given_twice_is_replayed(house: Workspace) -> None:
+    both(house)
+    with house.local.stage(SECOND) as staging:
+        twin = seal(staging, SECOND, trust=house.trust)
+        rewrite(staging, twin.model_copy(update={"number": house.catalogue("crm").points[0].manifest.number}))
+        rewrite(
+            staging, twin.model_copy(update={"number": house.catalogue("crm").points[0].manifest.number}), house.trust
+        )
+        house.local.publish(staging, twin)
+    catalogue = house.catalogue("crm")
+    assert ids(catalogue) == [(FIRST, ("local", "nas"))]  # the one that the ledger knows
+    assert standings(catalogue) == [("replayed", SECOND, "local")]
+
+
+def test_what_is_in_no_store_and_was_not_pruned_is_missing_until_somebody_accepts_it(house: Workspace) -> None:
+    planted = both(house)
+    shutil.rmtree(planted)
+    assert standings(house.catalogue("crm")) == []
+    shutil.rmtree(house.local.directory("crm", FIRST))
+    assert standings(house.catalogue("crm")) == [("missing", FIRST, "")]
+    forget_missing(house, "crm", [FIRST])
+    assert standings(house.catalogue("crm")) == []
+
+
+def test_while_a_store_is_away_nothing_is_missing(house: Workspace) -> None:
+    planted = both(house)
+    shutil.rmtree(house.local.directory("crm", FIRST))
+    shutil.move(nas_of(house).root, planted.parents[2] / "away")
+    catalogue = house.catalogue("crm")
+    assert catalogue.problems and standings(catalogue) == []
+
+
+def test_what_prune_removed_is_not_missing(house: Workspace) -> None:
+    both(house, FIRST)
+    both(house, SECOND)
+    for backup_id in (FIRST, SECOND):
+        for store in house.stores.values():
+            store.keep_verdict(verdict(backup_id, "verified", store="local"))
+            store.keep_verdict(verdict(backup_id, "verified", store="nas", at=AT + timedelta(hours=1)))
+    point = house.catalogue("crm").find(FIRST)
+    assert point is not None
+    for name in house.stores:
+        with house.ledger.activity("prune", source="crm", backup_id=FIRST, store=name):
+            house.stores[name].delete("crm", FIRST)
+    assert standings(house.catalogue("crm")) == []
+
+
+def test_a_planted_verdict_is_not_believed_and_deletes_nothing(house: Workspace) -> None:
+    """A file on the NAS that says that the good local copy is bad, or that a bad one is good."""
+    both(house)
+    house.local.keep_verdict(verdict(FIRST, "verified").model_copy(update={"number": 1}))
+    planted = nas_of(house).root / ".verdicts" / "crm" / FIRST
+    planted.mkdir(parents=True)
+    lie = verdict(FIRST, "bad", at=AT + timedelta(days=1)).model_copy(update={"blames": "backup", "number": 99})
+    (planted / lie.file_name).write_bytes(lie.to_bytes())
+    catalogue = house.catalogue("crm")
+    point = catalogue.recovery_point
+    assert point is not None and point.verified and point.damaged == []
+    assert [(each.standing, each.name) for each in catalogue.strangers] == [("unsigned", lie.file_name)]
+    assert lie.file_name in catalogue.told[0]
+    [pruned] = prune(house, ["crm"], apply=True)
+    assert [each.deleted for each in pruned.stores] == [[], []]
+
+
+def test_a_verdict_moved_to_another_restore_point_is_not_believed(house: Workspace) -> None:
+    both(house, FIRST)
+    both(house, SECOND)
+    nas_of(house).keep_verdict(verdict(FIRST, "verified", store="nas"))
+    verdicts = nas_of(house).root / ".verdicts" / "crm"
+    shutil.copytree(verdicts / FIRST, verdicts / SECOND)
+    catalogue = house.catalogue("crm")
+    assert [point.id for point in catalogue.points if point.verified] == [FIRST]
+    assert [each.standing for each in catalogue.strangers] == ["replayed"]
+
+
+def test_the_later_verdict_counts_whatever_the_clock_said(house: Workspace) -> None:
+    both(house)
+    house.local.keep_verdict(verdict(FIRST, "verified", at=AT + timedelta(hours=3)).model_copy(update={"number": 1}))
+    house.local.keep_verdict(verdict(FIRST, "bad", at=AT).model_copy(update={"number": 2, "blames": "backup"}))
+    catalogue = house.catalogue("crm")
+    assert catalogue.recovery_point is None
+    told = catalogue.points[0].verdict
+    assert told is not None and told.outcome == "bad"
+
+
+def test_two_installations_share_a_store_and_leave_each_other_alone(
+    house: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = house_in(tmp_path / "other", tmp_path / "nas", monkeypatch)
+    both(house, FIRST)
+    both(other, SECOND)
+    catalogue = house.catalogue("crm")
+    assert ids(catalogue) == [(FIRST, ("local", "nas"))]
+    assert standings(catalogue) == [("foreign", SECOND, "nas")]
+    assert catalogue.told == ()  # somebody's own backups are no trouble
+    assert ids(other.catalogue("crm")) == [(SECOND, ("local", "nas"))]
+    with pytest.raises(StoreError):
+        choose(house, "crm", SECOND)
+    [theirs] = candidates(house, "crm")
+    assert theirs.foreign and theirs.claimed and not theirs.known and not theirs.refused
+    sign(house, "crm", [theirs])
+    assert ids(house.catalogue("crm")) == [(FIRST, ("local", "nas")), (SECOND, ("nas",))]
+    assert ids(other.catalogue("crm")) == [(SECOND, ("local",))]
+
+
+def test_restore_points_from_before_signatures_are_signed_once_against_the_ledger(house: Workspace) -> None:
+    both(house)
+    started = house.clock.now()
+    with house.ledger.activity("verify", source="crm", backup_id=FIRST, store="nas") as entry:
+        entry.meta = {"outcome": "verified"}
+        proof = verdict(FIRST, "verified", store="nas", at=max(started, house.clock.now()))
+        nas_of(house).keep_verdict(proof)
+    invented = verdict(FIRST, "verified", store="nas", at=AT)
+    nas_of(house).keep_verdict(invented)
+    for store in (house.local, nas_of(house)):
+        for path in store.root.rglob("*.minisig"):
+            path.unlink()
+    assert house.catalogue("crm").points == ()
+    assert "ops sign crm" in house.catalogue("crm").told[0]
+    [found] = candidates(house, "crm")
+    assert found.known and found.stores == ["local", "nas"]
+    [done] = sign(house, "crm", [found])
+    assert done.verdicts == 1 and not done.problems
+    catalogue = house.catalogue("crm")
+    assert ids(catalogue) == [(FIRST, ("local", "nas"))]
+    assert catalogue.points[0].verified
+    assert [each.name for each in catalogue.strangers] == [invented.file_name]
+    assert candidates(house, "crm") == []
+
+
+def test_what_the_ledger_saw_published_otherwise_is_never_signed(house: Workspace) -> None:
+    planted = both(house)
+    manifest = nas_of(house).manifest("crm", FIRST)
+    rewrite(planted, manifest.model_copy(update={"host": "elsewhere"}), house.trust)
+    (planted / "manifest.json.minisig").unlink()
+    [found] = candidates(house, "crm")
+    assert "other bytes" in found.refused
+    with pytest.raises(SafetyRefusal):
+        sign(house, "crm", [found])
+
+
+def test_after_a_rotation_old_and_new_restore_points_are_ours(house: Workspace) -> None:
+    both(house, FIRST)
+    before = house.trust.keys.trusted.keys()
+    house.signing.rotate(house.clock.now())
+    both(house, SECOND)
+    assert len(house.signing.trusted) == len(before) + 1
+    assert [point.id for point in house.catalogue("crm").points] == [FIRST, SECOND]
+    # Another process, which has read the keys before, sees the new one.
+    assert standings(house.catalogue("crm")) == []
+
+
+def test_a_lost_key_costs_an_afternoon_and_no_backup(house: Workspace) -> None:
+    both(house)
+    shutil.rmtree(house.signing.directory)
+    assert standings(house.catalogue("crm")) == [("foreign", FIRST, "local"), ("foreign", FIRST, "nas")]
+    house.signing.renew(house.clock.now())
+    [found] = candidates(house, "crm")
+    assert found.known and not found.foreign
+    sign(house, "crm", [found])
+    assert ids(house.catalogue("crm")) == [(FIRST, ("local", "nas"))]
+
+
+def test_a_missing_signing_key_is_not_replaced_in_silence(house: Workspace) -> None:
+    both(house)
+    (house.signing.directory / SIGNING).unlink()
+    with pytest.raises(Exception, match="is gone") as caught:
+        publish(house.local, SECOND)
+    assert "ops key new" in str(caught.value)
+    assert ids(house.catalogue("crm")) == [(FIRST, ("local", "nas"))]
+
+
+def test_the_keys_of_a_kit_make_a_new_machine_the_old_one(
+    house: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both(house)
+    kit = tmp_path / "opened"
+    kit.mkdir()
+    for name, content in house.signing.files().items():
+        (kit / name).write_bytes(content)
+    other = house_in(tmp_path / "other", tmp_path / "nas", monkeypatch)
+    assert ids(other.catalogue("crm")) == []
+    other.signing.take_over(kit, other.clock.now())
+    assert ids(other.catalogue("crm")) == [(FIRST, ("nas",))]
+
+
+def test_a_copy_without_its_signature_gets_it_back_and_one_with_other_bytes_is_not_overwritten(
+    house: Workspace,
+) -> None:
+    planted = both(house)
+    (planted / "manifest.json.minisig").unlink()
+    [point] = house.catalogue("crm").points
+    copy_to(house, point, "nas")
+    assert ids(house.catalogue("crm")) == [(FIRST, ("local", "nas"))]
+    (planted / "manifest.json").write_bytes(b"{}")
+    [point] = house.catalogue("crm").points
+    with pytest.raises(StoreError, match="another restore point"):
+        copy_to(house, point, "nas")
+
+
+def test_every_byte_of_a_signature_counts(house: Workspace) -> None:
+    both(house)
+    path = house.local.directory("crm", FIRST) / "manifest.json.minisig"
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(Untrusted):
+            house.local.manifest("crm", FIRST)
+    for length in (0, 1, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(Untrusted):
+            house.local.manifest("crm", FIRST)
+    path.write_bytes(whole)
+    house.local.manifest("crm", FIRST)
+
+
+def test_a_signature_of_a_drill_report_is_none_of_a_restore_point(house: Workspace) -> None:
+    both(house)
+    directory = house.local.directory("crm", FIRST)
+    _, signer = house.signing.signer(house.clock.now())
+    content = (directory / "manifest.json").read_bytes()
+    (directory / "manifest.json.minisig").write_text(signer.sign(content, comment="drill 1 passed"))
+    assert standings(house.catalogue("crm"))[0] == ("replayed", FIRST, "local")
+
+
+def test_the_keys_are_private_and_who_only_reads_makes_none(house: Workspace) -> None:
+    house.catalogue("crm")
+    assert not house.signing.directory.exists()
+    publish(house.local, FIRST)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in house.signing.directory.iterdir()}
+    assert modes == {"installation.json": 0o600, SIGNING: 0o600, TRUSTED: 0o600}
+    assert Trust(Keys(house.signing.directory)).installation_id == house.trust.installation_id
+
+
+@pytest.fixture
+def crm(pg18: TestServer, make_workspace: MakeWorkspace) -> Made:
+    """A real database."""
+    name = pg18.new_database()
+    pg18.sql("create table t (i int)", "insert into t values (1)", database=name)
+    return make_workspace(pg18.url(name))
+
+
+def test_a_real_backup_is_signed_numbered_and_proved_and_without_its_signature_refused(crm: Made) -> None:
+    house = crm.workspace
+    first = take_backup(house, "crm")
+    second = take_backup(house, "crm")
+    assert (first.number, second.number) == (1, 2)
+    assert (first.previous, second.previous) == (None, first.sha256())
+    assert first.installation == house.trust.installation_id
+    assert {"database", "oid", "system_identifier"} == first.identity.keys() and second.identity == first.identity
+    found = verify(house, choose(house, "crm", unverified=True))
+    assert found.outcome == "verified" and found.number == 1
+    again = verify(house, choose(house, "crm"))
+    assert again.number == 2
+    (house.local.directory("crm", second.id) / "manifest.json.minisig").unlink()
+    with pytest.raises(StoreError, match="no restore point"):
+        choose(house, "crm", second.id)
+    (house.local.directory("crm", first.id) / "manifest.json").write_text(json.dumps({}))
+    with pytest.raises(CorruptCopy):
+        house.local.manifest("crm", first.id)
+
+
+def test_a_lost_ledger_gives_no_number_twice(crm: Made) -> None:
+    first = take_backup(crm.workspace, "crm")
+    verify(crm.workspace, choose(crm.workspace, "crm", unverified=True))
+    for path in crm.workspace.config.base.glob("ledger.sqlite*"):
+        path.unlink()
+    house = Workspace(crm.workspace.config)
+    second = take_backup(house, "crm")
+    assert (first.number, second.number, second.previous) == (1, 2, first.sha256())
+    assert verify(house, choose(house, "crm", second.id)).number == 2
