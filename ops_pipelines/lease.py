@@ -5,10 +5,12 @@ lock is never stale and a directory whose lease can be taken is litter. Not for 
 systems: leases live below `base`, which is a local disk.
 """
 
+import errno
 import fcntl
 import os
 import re
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +24,8 @@ Standing = Literal["dead", "alive", "foreign"]
 """Of a directory: its owner is dead, its owner lives, it is none of ours."""
 
 _OWNER = ".owner"
+_WAIT = timedelta(minutes=10)  # a sweep removes large directories under the lock
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ANY = re.compile(".*", re.DOTALL)
 
 
@@ -48,18 +52,24 @@ def exclusive(path: Path, *, holder: str, wait: timedelta, what: str) -> Iterato
 
 
 def _acquire(descriptor: int, *, deadline: float, what: str) -> None:
+    if not _held(descriptor, deadline=deadline):
+        other = os.pread(descriptor, 200, 0).decode(errors="replace")
+        raise Busy(
+            f"{what} is busy: {other or 'another process'} is working on it",
+            safe="nothing was started, nothing was changed",
+            next="wait for it to finish (ops status), then run this again",
+        )
+
+
+def _held(descriptor: int, *, deadline: float) -> bool:
+    """Whether the lock became ours before the deadline."""
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
+            return True
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                other = os.pread(descriptor, 200, 0).decode(errors="replace")
-                raise Busy(
-                    f"{what} is busy: {other or 'another process'} is working on it",
-                    safe="nothing was started, nothing was changed",
-                    next="wait for it to finish (ops status), then run this again",
-                ) from None
+                return False
             time.sleep(0.05)
 
 
@@ -68,16 +78,17 @@ def _never() -> bool:
 
 
 @contextmanager
-def owned_directory(path: Path, *, outlives: Callable[[], bool] = _never) -> Iterator[Path]:
+def owned_directory(path: Path, *, outlives: Callable[[], bool] = _never, wait: timedelta = _WAIT) -> Iterator[Path]:
     """Create `path` (0700) and own it until the block ends, then remove whatever is left in it.
 
     If we are killed the directory stays, its lease does not, and `sweep` finds it.
 
     Args:
         outlives: asked at the end: whether it is to be left to `sweep`, as if we had been killed.
+        wait: as for `sweep`, which may raise the same.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _parent_lock(path.parent):
+    with _parent_lock(path.parent, wait):
         path.mkdir(mode=0o700)
         descriptor = os.open(path / _OWNER, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -85,14 +96,14 @@ def owned_directory(path: Path, *, outlives: Callable[[], bool] = _never) -> Ite
         yield path
     finally:
         if path.exists() and not outlives():
-            with _parent_lock(path.parent):
+            with _parent_lock(path.parent, wait):
                 shutil.rmtree(path, ignore_errors=True)
         os.close(descriptor)
 
 
-def hand_over(path: Path, final: Path) -> None:
-    """Give an owned directory its final name, in one step; it is owned no longer."""
-    with _parent_lock(path.parent):
+def hand_over(path: Path, final: Path, *, wait: timedelta = _WAIT) -> None:
+    """Give an owned directory its final name, in one step; it is owned no longer. Raises as `sweep`."""
+    with _parent_lock(path.parent, wait):
         (path / _OWNER).unlink()
         flush(path)
         path.rename(final)
@@ -112,6 +123,7 @@ def sweep(
     *,
     ours: re.Pattern[str] = _ANY,
     before_removal: Callable[[Path], object] = lambda path: None,
+    wait: timedelta = _WAIT,
 ) -> list[Path]:
     """Remove every owned directory below `parent` whose owner is dead; returns what was removed.
 
@@ -121,11 +133,14 @@ def sweep(
         ours: the names we give; a directory of another name that has no mark was put there by somebody else.
         before_removal: called with each dead directory first, for instance to stop its processes; one for which it
             returns False stays until the next time.
+        wait: how long somebody else may hold the parent's lock.
+    Raises:
+        TimeoutError: he held it for longer; it is an OSError.
     """
     removed: list[Path] = []
     if not parent.is_dir():
         return removed
-    with _parent_lock(parent):
+    with _parent_lock(parent, wait):
         for directory in _directories(parent):
             with _claimed(directory, ours) as standing:
                 if standing == "dead" and before_removal(directory) is not False:
@@ -134,16 +149,16 @@ def sweep(
     return removed
 
 
-def census(parent: Path, *, ours: re.Pattern[str]) -> list[tuple[Path, Standing]]:
+def census(parent: Path, *, ours: re.Pattern[str], wait: timedelta = _WAIT) -> list[tuple[Path, Standing]]:
     """Every directory below `parent`, and whose it is; changes nothing.
 
     Args:
-        ours: as for `sweep`.
+        ours, wait: as for `sweep`, which may raise the same.
     """
     if not parent.is_dir():
         return []
     found = []
-    with _parent_lock(parent):
+    with _parent_lock(parent, wait):
         for directory in _directories(parent):
             with _claimed(directory, ours) as standing:
                 found.append((directory, standing))
@@ -158,7 +173,7 @@ def _directories(parent: Path) -> list[Path]:
 def _claimed(directory: Path, ours: re.Pattern[str]) -> Iterator[Standing]:
     """How a directory stands; a dead one is ours until the end of the block."""
     try:
-        descriptor = os.open(directory / _OWNER, os.O_RDWR)
+        descriptor = os.open(directory / _OWNER, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         yield "dead" if ours.fullmatch(directory.name) else "foreign"
         return
@@ -173,11 +188,15 @@ def _claimed(directory: Path, ours: re.Pattern[str]) -> Iterator[Standing]:
 
 
 @contextmanager
-def _parent_lock(parent: Path) -> Iterator[None]:
+def _parent_lock(parent: Path, wait: timedelta) -> Iterator[None]:
     """Between a directory's birth and its lease no sweeper may look at it."""
-    descriptor = os.open(parent / ".sweep.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    path = parent / ".sweep.lock"
+    descriptor = os.open(path, _LOCK_FLAGS, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        if not _held(descriptor, deadline=time.monotonic() + wait.total_seconds()):
+            raise TimeoutError(errno.ETIMEDOUT, f"another process holds its lock for more than {wait}", str(path))
         yield
     finally:
         os.close(descriptor)

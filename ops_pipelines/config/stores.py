@@ -79,6 +79,9 @@ class S3Store(Model):
     def _fits_together(self) -> "S3Store":
         if self.storage_class in _CANNOT_BE_READ_AT_ONCE:
             raise ValueError(f"storage_class {self.storage_class} takes hours to read: no copy in it can be verified")
+        steps = self.prefix.strip("/").split("/")
+        if not self.prefix.isprintable() or (self.prefix and any(step in ("", ".", "..") for step in steps)):
+            raise ValueError("prefix: names with single / between them, none of them . or ..")
         if self.sse_kms_key is not None and self.sse != "aws:kms":
             raise ValueError("sse_kms_key needs sse: aws:kms")
         return self

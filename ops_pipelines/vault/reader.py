@@ -70,7 +70,7 @@ class Copy:
 
     def _decode(self, part: Part, sink: BinaryIO, told: Callable[[int], None] = lambda done: None) -> None:
         with self.store.open_part(self.manifest.source, self.manifest.id, part.name) as opened:
-            fetched = _Fetched(opened, told)
+            fetched = _Fetched(opened, told, most=part.size_bytes, where=f"{part.name} of {self.manifest.id}")
             hashed = codec.Meter(source=fetched)
             failure: CorruptCopy | None = None
             try:
@@ -111,10 +111,14 @@ class _Nowhere(io.RawIOBase):
 
 
 class _Fetched:
-    """Tells how far the reading is, and measures how long it took."""
+    """Tells how far the reading is, and measures how long it took. Reads no more than the manifest says there is.
 
-    def __init__(self, source: BinaryIO, told: Callable[[int], None]) -> None:
-        self._source, self._told, self._done = source, told, 0
+    Args:
+        most: bytes.
+    """
+
+    def __init__(self, source: BinaryIO, told: Callable[[int], None], *, most: int, where: str) -> None:
+        self._source, self._told, self._done, self._most, self._where = source, told, 0, most, where
         self.seconds = 0.0
 
     def read(self, size: int = -1, /) -> bytes:
@@ -122,5 +126,11 @@ class _Fetched:
         chunk = self._source.read(size)
         self.seconds += time.monotonic() - started
         self._done += len(chunk)
+        if self._done > self._most:
+            raise CorruptCopy(
+                f"{self._where} is damaged",
+                check="checksum",
+                why=f"it is longer than the {self._most} bytes that the manifest says",
+            )
         self._told(self._done)
         return chunk

@@ -42,7 +42,7 @@ def show(config: output.ConfigOption = None, as_json: output.JsonOption = False)
             output.say("  {}  {}", each.name, each.line)
         if lost:
             output.say(
-                f"[red]the signing key {keys.directory / SIGNING} is gone[/]: ops key import DIR, or ops key new"
+                "[red]the signing key {} is gone[/]: ops key import DIR, or ops key new", keys.directory / SIGNING
             )
     return output.BROKEN if lost else output.FINE
 

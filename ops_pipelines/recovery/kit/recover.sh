@@ -438,7 +438,9 @@ restore_files() {
   case $one in
     s3://*)
       where=${AWS_ENDPOINT_URL:-https://s3.${AWS_DEFAULT_REGION:-us-east-1}.amazonaws.com}
-      repository=s3:${where%/}/${bucket#s3://}/.restic/$source ;;
+      # restic takes it for a URL, in which % # ? mean something.
+      bucket=$(printf %s "${bucket#s3://}" | sed 's/%/%25/g; s/#/%23/g; s/?/%3F/g; s/ /%20/g')
+      repository=s3:${where%/}/$bucket/.restic/$source ;;
     *)
       repository=$store/.restic/$source
       [ -d "$repository" ] || fail "$repository is missing" "try another store" ;;

@@ -12,8 +12,8 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,7 +21,7 @@ from ops_pipelines import lease
 from ops_pipelines.errors import CorruptCopy, StoreError
 from ops_pipelines.repository import Repository
 from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, checksums
-from ops_pipelines.vault.stores import incoming
+from ops_pipelines.vault.stores import incoming, plain
 from ops_pipelines.vault.stores.base import Copied, Trial
 from ops_pipelines.vault.stores.checked import Checked
 from ops_pipelines.vault.stores.volume import Volume
@@ -29,6 +29,7 @@ from ops_pipelines.vault.trust import SUFFIX, Sealed, Trust
 from ops_pipelines.vault.verdict import Verdict
 
 _CHUNK = 4 * 1024 * 1024
+_LOCK_WAIT = timedelta(seconds=30)  # others hold it for the blink of an eye, unless they mean harm
 _STAGED = re.compile(r"(deleted-)?\d{8}T\d{6}Z-[0-9a-f]+")
 
 
@@ -64,9 +65,11 @@ class DirectoryStore(Checked):
         """
         with self._errors("written", writing=True):
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lease.sweep(self.root / ".staging", ours=_STAGED)  # an attempt at the same may have been killed
+            plain.refuse_links(self.root, ".staging")
+            # An attempt at the same may have been killed.
+            lease.sweep(self.root / ".staging", ours=_STAGED, wait=_LOCK_WAIT)
         try:
-            with lease.owned_directory(self.root / ".staging" / backup_id) as directory:
+            with lease.owned_directory(self.root / ".staging" / backup_id, wait=_LOCK_WAIT) as directory:
                 yield directory
         except FileExistsError:
             raise StoreError(f"store {self.name}: {backup_id} is being written already") from None
@@ -78,9 +81,10 @@ class DirectoryStore(Checked):
         with self._errors("written"):
             for path in staged.iterdir():
                 lease.flush(path)
+            plain.refuse_links(self.root, manifest.source)
             final = self.directory(manifest.source, manifest.id)
             final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lease.hand_over(staged, final)
+            lease.hand_over(staged, final, wait=_LOCK_WAIT)
             lease.flush(final.parent)
             lease.flush(self.root)
         return final
@@ -94,41 +98,51 @@ class DirectoryStore(Checked):
         with self._errors("read"):
             if not self.root.exists():
                 return []
-            return sorted(path.name for path in self.root.iterdir() if path.is_dir() and not path.name.startswith("."))
+            found = plain.entries(self.root, most=plain.MOST_SOURCES)
+        return sorted(each.name for each in found if each.form == "directory" and plain.SOURCE.match(each.name))
 
     def ids(self, source: str) -> list[str]:
-        """Ids of complete restore points, oldest first: ids begin with their time."""
+        """Ids of complete restore points, oldest first: ids begin with their time.
+
+        One that is a link, or whose manifest is no file, is among them: whoever reads it is told.
+        """
         with self._errors("read"):
-            parent = self.root / source
-            if (self.root.is_dir() and not parent.exists()) or not self.root.exists():
+            if not self.root.exists():
                 return []
-            return sorted(path.name for path in parent.iterdir() if (path / NAME).is_file())
+            try:
+                found = plain.entries(self.root, source, most=plain.MOST_POINTS)
+            except FileNotFoundError:
+                return []
+        parent = self.root / source
+        named = (each for each in found if plain.POINT.fullmatch(each.name))
+        return sorted(
+            each.name
+            for each in named
+            if each.form == "link" or (each.form == "directory" and os.path.lexists(parent / each.name / NAME))
+        )
 
     def sealed(self, source: str, backup_id: str, *, fresh: bool = False) -> Sealed:
         """The manifest's bytes, always read from the disk. Raises CorruptCopy."""
-        path = self.directory(source, backup_id) / NAME
-        with self._errors("read"):
-            try:
-                data, sums = path.read_bytes(), path.with_name(SUMS).read_bytes()
-            except FileNotFoundError as error:
-                raise CorruptCopy(f"{error.filename} is missing", check="manifest") from None
-            return Sealed(data, _beside(path), sums)
+        data, sums = (self._small(source, backup_id, name, check="manifest") for name in (NAME, SUMS))
+        return Sealed(data, self._signature(source, backup_id, NAME, check="manifest"), sums)
 
     def sign(self, source: str, backup_id: str, signature: bytes) -> None:
         """Put a signature beside a manifest."""
         with self._errors("written", writing=True):
-            _put(self.directory(source, backup_id) / SIGNATURE, signature)
+            self._put(signature, source, backup_id, SIGNATURE)
 
     @contextmanager
     def open_part(self, source: str, backup_id: str, part: str) -> Iterator[BinaryIO]:
         """A part's stored bytes. Raises CorruptCopy when it is missing."""
-        path = self.directory(source, backup_id) / part
-        with self._errors("read"):
-            try:
-                opened = path.open("rb")
-            except FileNotFoundError:
-                raise CorruptCopy(f"{path} is missing", check="parts", why=f"{part} is not in the copy") from None
-        with opened:
+        with ExitStack() as stack:
+            with self._errors("read"):
+                try:
+                    opened = stack.enter_context(plain.opened(self.root, source, backup_id, part))
+                except FileNotFoundError:
+                    path = self.directory(source, backup_id) / part
+                    raise CorruptCopy(f"{path} is missing", check="parts", why=f"{part} is not in the copy") from None
+                except plain.NotPlain as error:
+                    raise _strange(error, check="parts") from None
             yield opened
 
     def receive(self, manifest: Manifest, published: Path, copied: Copied) -> None:
@@ -138,12 +152,15 @@ class DirectoryStore(Checked):
         if self._holds(manifest, published):
             return
         expected = {part.name: part.sha256 for part in manifest.parts}
+        sizes = {part.name: part.size_bytes for part in manifest.parts}
         with self.stage(manifest.id) as staged:
             for name in (*expected, SUMS, SIGNATURE, NAME):
                 try:
-                    found = _copy(published / name, staged / name, copied)
+                    found = _copy(published / name, staged / name, copied, most=sizes.get(name, plain.SMALL_BYTES))
                 except FileNotFoundError:
                     raise incoming.missing(self.name, published / name) from None
+                except plain.NotPlain as error:
+                    raise incoming.damaged(self.name, published / name, error.why) from None
                 if name in expected and found != expected[name]:
                     raise incoming.damaged(self.name, published / name, incoming.other_sum(found))
             content, signature = ((staged / name).read_bytes() for name in (NAME, SIGNATURE))
@@ -157,40 +174,54 @@ class DirectoryStore(Checked):
         content = verdict.to_bytes()
         signature = self.trust.sign_verdict(content, verdict)
         with self._errors("written", writing=True):
-            directory = self.root / ".verdicts" / verdict.source / verdict.backup_id
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             for name, data in ((verdict.file_name + SUFFIX, signature), (verdict.file_name, content)):
-                _put(directory / name, data)
+                self._put(data, ".verdicts", verdict.source, verdict.backup_id, name)
 
     def sealed_verdicts(self, source: str, backup_id: str) -> list[tuple[str, Sealed]]:
-        """Every verdict on a restore point, by name."""
+        """Every verdict on a restore point, by name. Raises CorruptCopy."""
+        steps = (".verdicts", source, backup_id)
         with self._errors("read"):
-            paths = sorted((self.root / ".verdicts" / source / backup_id).glob("verify-*.json"))
-            return [(path.name, Sealed(path.read_bytes(), _beside(path))) for path in paths]
+            try:
+                found = plain.entries(self.root, *steps, most=2 * plain.MOST_VERDICTS)  # each has its signature
+            except FileNotFoundError:
+                return []
+            except plain.NotPlain as error:
+                raise _strange(error, check="verdict") from None
+        names = sorted(each.name for each in found if each.name.startswith("verify-") and each.name.endswith(".json"))
+        return [
+            (
+                name,
+                Sealed(
+                    self._small(*steps, name, check="verdict"),
+                    self._signature(*steps, name, check="verdict"),
+                ),
+            )
+            for name in names
+        ]
 
     def _holds(self, manifest: Manifest, published: Path) -> bool:
         """Whether this very restore point is here. Raises StoreError when another stands in its place."""
         with self._errors("read"):
             if manifest.id not in self.ids(manifest.source):
                 return False
-            path = self.directory(manifest.source, manifest.id) / NAME
             content, signature = ((published / name).read_bytes() for name in (NAME, SIGNATURE))
-            if path.read_bytes() != content:
-                raise incoming.another(self.name, self.location(manifest.source, manifest.id))
-            if _beside(path) != signature:
-                self.sign(manifest.source, manifest.id, signature)
-            return True
+        held = (manifest.source, manifest.id, NAME)
+        if self._small(*held, check="manifest") != content:
+            raise incoming.another(self.name, self.location(manifest.source, manifest.id))
+        if self._signature(*held, check="manifest") != signature:
+            self.sign(manifest.source, manifest.id, signature)
+        return True
 
     def keep_report(self, drill_id: str, name: str, content: bytes) -> None:
         """Keep a file of a drill's report, below `.drills/<id>/`."""
         with self._errors("written", writing=True):
-            path = self.root / ".drills" / drill_id / name
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _put(path, content)
+            self._put(content, ".drills", drill_id, name)
 
     def delete(self, source: str, backup_id: str) -> None:
         """Remove a restore point: out of sight by one rename, then gone."""
         with self._errors("changed"):
+            for steps in ((".staging",), (source,), (".verdicts", source)):
+                plain.refuse_links(self.root, *steps)
             doomed = self.root / ".staging" / f"deleted-{backup_id}"
             doomed.parent.mkdir(mode=0o700, exist_ok=True)
             with suppress(FileNotFoundError):
@@ -205,22 +236,24 @@ class DirectoryStore(Checked):
     def repository(self, source: str) -> Repository:
         """A directory of restic's own."""
         with self._errors("used", writing=True):
-            pass
+            plain.refuse_links(self.root, ".restic", source)
         return Repository(str(self.root / ".restic" / source))
 
     def sweep(self) -> list[str]:
         """Remove staging directories whose writer is dead."""
         with self._errors("swept"):
-            return [str(path) for path in lease.sweep(self.root / ".staging", ours=_STAGED)]
+            plain.refuse_links(self.root, ".staging")
+            return [str(path) for path in lease.sweep(self.root / ".staging", ours=_STAGED, wait=_LOCK_WAIT)]
 
     def litter(self) -> list[str]:
         """Staging directories whose writer is dead."""
-        with self._errors("read"):
-            return [str(path) for path, standing in self.staged() if standing == "dead"]
+        return [str(path) for path, standing in self.staged() if standing == "dead"]
 
     def staged(self) -> list[tuple[Path, lease.Standing]]:
         """Everything that is being written here, or was when its writer died, or was put there by somebody else."""
-        return lease.census(self.root / ".staging", ours=_STAGED)
+        with self._errors("read"):
+            plain.refuse_links(self.root, ".staging")
+            return lease.census(self.root / ".staging", ours=_STAGED, wait=_LOCK_WAIT)
 
     def trial(self) -> Trial:
         """Write a small file beside the restore points, and remove it; see `Store.trial`."""
@@ -240,6 +273,38 @@ class DirectoryStore(Checked):
     def location(self, source: str, backup_id: str) -> str:
         """The directory's path."""
         return str(self.directory(source, backup_id))
+
+    def _small(self, *steps: str, check: str) -> bytes:
+        """A small file of a copy. Raises CorruptCopy when it is not there, or is no file of that size."""
+        with self._errors("read"):
+            try:
+                return plain.read(self.root, *steps)
+            except FileNotFoundError:
+                raise CorruptCopy(f"{self.root.joinpath(*steps)} is missing", check=check) from None
+            except plain.NotPlain as error:
+                raise _strange(error, check=check) from None
+
+    def _signature(self, *steps: str, check: str) -> bytes | None:
+        """What lies beside a file as its signature; None without one. Raises CorruptCopy when it is no small file."""
+        with self._errors("read"):
+            try:
+                return plain.read(self.root, *steps[:-1], steps[-1] + SUFFIX)
+            except FileNotFoundError:
+                return None
+            except plain.NotPlain as error:
+                raise _strange(error, check=check) from None
+
+    def _put(self, content: bytes, *steps: str) -> None:
+        """A small file, whole or not at all; whatever stands in its place gives way, and is not written through."""
+        plain.refuse_links(self.root, *steps[:-1])
+        path = self.root.joinpath(*steps)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}")
+        unfinished.unlink(missing_ok=True)
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+        lease.flush(unfinished)
+        unfinished.rename(path)
 
     @contextmanager
     def _errors(self, verb: str, *, writing: bool = False) -> Iterator[None]:
@@ -265,28 +330,19 @@ class DirectoryStore(Checked):
         )
 
 
-def _beside(path: Path) -> bytes | None:
-    """The signature of a file."""
-    try:
-        return path.with_name(path.name + SUFFIX).read_bytes()
-    except FileNotFoundError:
-        return None
+def _strange(error: plain.NotPlain, *, check: str) -> CorruptCopy:
+    return CorruptCopy(f"{error.filename} cannot be part of a copy", check=check, why=error.why, safe="it was not read")
 
 
-def _put(path: Path, content: bytes) -> None:
-    """A small file, whole or not at all."""
-    unfinished = path.with_name(f".{path.name}")
-    unfinished.touch(mode=0o600)
-    unfinished.write_bytes(content)
-    lease.flush(unfinished)
-    unfinished.rename(path)
-
-
-def _copy(source: Path, target: Path, copied: Copied) -> str:
-    sha256 = hashlib.sha256()
+def _copy(source: Path, target: Path, copied: Copied, *, most: int) -> str:
+    """Copy a file of at most so many bytes; returns the SHA-256. Raises NotPlain when it is longer."""
+    sha256, done = hashlib.sha256(), 0
     private = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(private, "wb") as written, source.open("rb") as opened:
+    with os.fdopen(private, "wb") as written, plain.opened(source.parent, source.name) as opened:
         while chunk := opened.read(_CHUNK):
+            done += len(chunk)
+            if done > most:
+                raise plain.NotPlain(source, f"it is longer than the {most} bytes that it should have")
             written.write(chunk)
             sha256.update(chunk)
             copied(len(chunk))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ops_pipelines import lease
 from ops_pipelines.errors import StoreError
+from ops_pipelines.vault.stores import plain
 
 MARK = ".ops_pipelines-store"
 _UNTOUCHED = "nothing was written or read there; copies in other stores are untouched"
@@ -74,7 +75,7 @@ class Volume:
 
 def _content(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return plain.read(path.parent, path.name).decode(errors="replace").strip()
     except (FileNotFoundError, NotADirectoryError):
         return None
 

@@ -13,6 +13,7 @@ from ops_pipelines import redact
 from ops_pipelines.config.secrets import SecretMissing, SecretRef
 from ops_pipelines.config.stores import S3Store as Settings
 from ops_pipelines.errors import StoreError
+from ops_pipelines.vault.stores.plain import NotPlain
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -125,6 +126,8 @@ class Connection:
             yield
         except SecretMissing as error:
             raise StoreError(what, why=error.what, safe=_UNTOUCHED, next=error.next) from None
+        except NotPlain as error:
+            raise StoreError(what, why=f"{error.filename}: {error.why}", safe=_UNTOUCHED) from None
         except (boto.BotoCoreError, boto.ClientError, urllib3.exceptions.HTTPError) as error:
             why, advice = self._explained(error)
             raise StoreError(what, why=why, safe=_UNTOUCHED, next=advice) from None

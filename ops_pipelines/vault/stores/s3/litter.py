@@ -9,16 +9,19 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from ops_pipelines.clock import human_duration
 from ops_pipelines.vault.manifest import NAME
+from ops_pipelines.vault.stores import plain
 from ops_pipelines.vault.stores.s3 import versions
 from ops_pipelines.vault.stores.s3.client import Connection, code_of
 from ops_pipelines.vault.stores.s3.upload import in_progress
 
+_PAGE = 1000
 _LITTER_AFTER = timedelta(days=1)
 # What endpoints say that cannot list uploads: nobody can tell then, and nothing is removed.
 _UNLISTED = frozenset({"NotImplemented", "501", "NoSuchUpload"})
@@ -52,9 +55,11 @@ def endpoint_time(connection: Connection) -> datetime:
 
 
 def objects(connection: Connection, prefix: str) -> Iterator[Any]:
-    """Every object below a prefix, as a listing tells of it."""
+    """Every object below a prefix, as a listing tells of it. Raises NotPlain beyond `MOST_OBJECTS`."""
     pages = connection.client.get_paginator("list_objects_v2").paginate(Bucket=connection.bucket, Prefix=prefix)
-    for page in pages:
+    for number, page in enumerate(pages):
+        if number * _PAGE >= plain.MOST_OBJECTS:
+            raise plain.NotPlain(Path(prefix), f"it holds more than {plain.MOST_OBJECTS:,} objects")
         yield from page.get("Contents", [])
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
@@ -20,7 +21,7 @@ from ops_pipelines.config.stores import S3Store as Settings
 from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
 from ops_pipelines.repository import Repository
 from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, checksums
-from ops_pipelines.vault.stores import incoming
+from ops_pipelines.vault.stores import incoming, plain
 from ops_pipelines.vault.stores.base import Copied, Trial
 from ops_pipelines.vault.stores.checked import Checked
 from ops_pipelines.vault.stores.s3 import litter, versions
@@ -72,15 +73,14 @@ class S3Store(Checked):
             )
             below = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
         names = (each[len(prefix) :].rstrip("/") for each in below)
-        return sorted(name for name in names if name and not name.startswith("."))
+        return sorted(name for name in names if plain.SOURCE.match(name))
 
     def ids(self, source: str) -> list[str]:
         """Ids of complete restore points, oldest first. Asks the bucket anew: two requests for a thousand objects."""
         listing = self._listed(source, anew=True)
         start, end = self._key(source, ""), f"/{NAME}"
-        return sorted(
-            key[len(start) : -len(end)] for key in listing.etags if key.startswith(start) and key.endswith(end)
-        )
+        found = (key[len(start) : -len(end)] for key in listing.etags if key.startswith(start) and key.endswith(end))
+        return sorted(each for each in found if plain.POINT.fullmatch(each))
 
     def sealed(self, source: str, backup_id: str, *, fresh: bool = False) -> Sealed:
         """The manifest's bytes. Raises CorruptCopy."""
@@ -152,6 +152,13 @@ class S3Store(Checked):
         """Every verdict on a restore point, by name."""
         start = self._key(".verdicts", source, backup_id, "")
         keys = sorted(key for key in self._listed(source).etags if key.startswith(start) and key.endswith(".json"))
+        if len(keys) > plain.MOST_VERDICTS:
+            raise CorruptCopy(
+                f"s3://{self.connection.bucket}/{start} cannot be part of a copy",
+                check="verdict",
+                why=f"it holds more than {plain.MOST_VERDICTS:,} entries",
+                safe="it was not read",
+            )
         return [
             (key[len(start) :], Sealed(self._small(source, key, False), self._signature(source, key, False)))
             for key in keys
@@ -189,8 +196,10 @@ class S3Store(Checked):
         settings = self._settings
         endpoint = settings.endpoint or f"https://s3.{settings.region}.amazonaws.com"
         own = settings.path_style if settings.path_style is not None else settings.endpoint is not None
+        # restic takes it for a URL: a # or a ? would end the path, and every source would share what is before it.
+        below = quote(self._key(".restic", source), safe="/")
         return Repository(
-            f"s3:{endpoint.rstrip('/')}/{self.connection.bucket}/{self._key('.restic', source)}",
+            f"s3:{endpoint.rstrip('/')}/{self.connection.bucket}/{below}",
             environment=self.connection.environment(),
             options=(
                 *(("-o", f"s3.bucket-lookup={'path' if own else 'auto'}")),
@@ -347,6 +356,11 @@ class S3Store(Checked):
                     if code_of(error) in GONE:
                         raise CorruptCopy(f"s3://{self.connection.bucket}/{key} is missing", check="manifest") from None
                     raise
+                except plain.NotPlain as error:
+                    where = f"s3://{self.connection.bucket}/{key}"
+                    raise CorruptCopy(
+                        f"{where} cannot be part of a copy", check="manifest", why=error.why, safe="it was not read"
+                    ) from None
 
         etag = None if fresh else self._listed(source).etags.get(key)
         return fetch() if etag is None else self._cache.get(source, key, etag, fetch)
@@ -354,4 +368,7 @@ class S3Store(Checked):
     def _fetch(self, key: str) -> bytes:
         answer = self.connection.client.get_object(Bucket=self.connection.bucket, Key=key)
         with closing(answer["Body"]) as body:
-            return body.read()
+            content = body.read(plain.SMALL_BYTES + 1)
+        if len(content) > plain.SMALL_BYTES:
+            raise plain.NotPlain(Path(key), plain.TOO_LARGE)
+        return content
