@@ -4,6 +4,7 @@ import socket
 from datetime import datetime
 
 from ops_pipelines import __version__
+from ops_pipelines.by_hand import steps
 from ops_pipelines.config.sources import FilesSource, Source
 from ops_pipelines.engines.base import Contents, Dumped
 from ops_pipelines.numbering import next_point
@@ -58,7 +59,7 @@ def seal(
         contents=_summary(dumped.contents),
         recipients=source.encrypt.age if source.encrypt is not None else (),
         parts=staged.parts,
-        restore_by_hand=[*_opening(staged), *workspace.engine(name).by_hand(dumped.facts)],
+        restore_by_hand=steps(source.kind, dumped.facts, staged.parts),
         warnings=_warnings(source, dumped, adopted_from),
     )
     staged.seal(manifest, workspace.trust)
@@ -83,16 +84,6 @@ def _summary(contents: Contents) -> Summary:
         content_digest=contents.content_digest,
         gaps=contents.gaps,
     )
-
-
-def _opening(staged: Staged) -> list[str]:
-    """The commands that make plain files of the parts."""
-    commands = ["sha256sum -c SHA256SUMS"]
-    for part in staged.parts:
-        plain = part.name.removesuffix(".age").removesuffix(".zst")
-        decrypt = f"age -d -i KEY {part.name} | zstd -d" if part.encryption == "age" else f"zstd -dc {part.name}"
-        commands.append(f"{decrypt} > {plain}")
-    return commands
 
 
 def _warnings(source: Source, dumped: Dumped, adopted_from: Adopted | None) -> list[str]:

@@ -27,7 +27,7 @@ from ops_pipelines.errors import OpsError
 from ops_pipelines.proof import grade_of
 from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.recovery.compare import compare, uncompared
-from ops_pipelines.recovery.kit.kit import SCRIPT
+from ops_pipelines.recovery.kit.kit import BELIEVED, SCRIPT
 from ops_pipelines.recovery.reload import in_scratch
 from ops_pipelines.recovery.verify import farthest_store, fingerprint_of
 from ops_pipelines.scratch import scratch_directory
@@ -37,8 +37,8 @@ from ops_pipelines.vault.reader import Copy
 from ops_pipelines.vault.stores.directory import DirectoryStore
 
 _STANDARD = (
-    "age", "awk", "cat", "cp", "df", "dirname", "find", "grep", "id", "ls", "mkdir", "mktemp", "openssl", "rm", "sed",
-    "sh", "sha256sum", "sort", "tar", "tr", "wc", "zstd",
+    "age", "awk", "base64", "cat", "cp", "df", "dirname", "find", "grep", "head", "id", "ls", "mkdir", "mktemp", "od",
+    "openssl", "rm", "sed", "sh", "sha256sum", "sort", "tail", "tar", "tr", "wc", "zstd",
 )  # fmt: skip
 _CLIENTS: Mapping[str, Sequence[str]] = {
     "postgres": ("psql", "pg_restore", "createdb"),
@@ -179,6 +179,10 @@ class _ByScript:
             if kit is not None
             else resources.files("ops_pipelines.recovery.kit").joinpath(SCRIPT).read_bytes()
         )
+        believed = self._drill.clean.signing.for_openssl()
+        if kit is not None and (kit / BELIEVED).is_file():
+            believed = (kit / BELIEVED).read_bytes()
+        (self._home / BELIEVED).write_bytes(believed)
         for number, key in enumerate(self._drill.clean.keys):
             path = self._home / "keys" / f"{number}.key"
             path.touch(mode=0o600)

@@ -1,8 +1,11 @@
 """The engine of each kind of source. A new engine is its own room and one line here."""
 
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from pydantic import JsonValue
 
 from ops_pipelines.config.sources import Source
 from ops_pipelines.engines.base import Engine
@@ -36,6 +39,12 @@ def examiner_for(name: str, source: Source) -> Examiner:
     module, of_kind = _EXAMINERS[source.kind]
     examiner: Examiner = getattr(import_module(module), of_kind)(name, source)
     return examiner
+
+
+def by_hand(kind: str, facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
+    """The commands that restore the plain parts of a source of this kind; see `Engine.by_hand`."""
+    commands: Sequence[str] = _class_of(kind).by_hand(facts, roles)
+    return commands
 
 
 def reap(kind: str, directory: Path) -> None:

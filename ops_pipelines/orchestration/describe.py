@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from ops_pipelines import text
+from ops_pipelines.by_hand import steps
 from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.errors import OpsError
 from ops_pipelines.outside.errors import report
@@ -38,6 +39,7 @@ def failures_explained() -> Iterator[None]:
 def manifest_metadata(manifest: Manifest, location: str) -> Metadata:
     """A restore point: identity, size, rate, ratio, rows, where it is and how to restore it by hand."""
     seconds = (manifest.finished_at - manifest.started_at).total_seconds()
+    by_hand = "\n".join(steps(manifest.kind, manifest.engine, manifest.parts))
     return {
         "backup_id": dg.MetadataValue.text(manifest.id),
         "snapshot_at": dg.MetadataValue.timestamp(manifest.snapshot_at),
@@ -53,7 +55,7 @@ def manifest_metadata(manifest: Manifest, location: str) -> Metadata:
         "encrypted": dg.MetadataValue.bool(manifest.encrypted),
         "server_version": dg.MetadataValue.text(str(manifest.engine.get("server_version", ""))),
         "path": dg.MetadataValue.path(location),
-        "restore_by_hand": dg.MetadataValue.md(text.markdown_block("\n".join(manifest.restore_by_hand))),
+        "restore_by_hand": dg.MetadataValue.md(text.markdown_block(by_hand)),
         **_listed("warnings", manifest.notes),
     }
 

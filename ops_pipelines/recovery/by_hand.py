@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
+from ops_pipelines.by_hand import steps
 from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.config.stores import S3Store
 from ops_pipelines.errors import OpsError
@@ -27,7 +28,7 @@ def commands(workspace: Workspace, point: RestorePoint, store: str) -> Iterator[
     yield from _fetched(workspace, manifest.source, point.id, store)
     key, notes = _key(workspace, point)
     yield from notes
-    for command in manifest.restore_by_hand:
+    for command in steps(manifest.kind, manifest.engine, manifest.parts):
         if command.startswith(_REPOSITORY):
             yield f"{_repository(workspace, manifest.source, store)}   # RESTIC_PASSWORD is asked for"
         else:

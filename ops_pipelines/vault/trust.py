@@ -7,7 +7,6 @@ ledger knows of a restore point must agree. Everything else is a stranger: shown
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -258,11 +257,23 @@ def told_apart(
     return kept, strangers
 
 
+def foreign_points(strangers: Sequence[Stranger]) -> str:
+    """Whose restore points lie here, for who finds none of his own; empty when nobody's do."""
+    found = [each for each in strangers if each.standing == "foreign" and not each.name]
+    if not found:
+        return ""
+    whose = f" {found[0].claimed}" if found[0].claimed else ""
+    count = len({each.id for each in found})
+    return (
+        f"{count} there belong to another installation{whose}; is this its new machine: ops key import DIR, with the "
+        "signing directory of its opened kit"
+    )
+
+
 def summary(strangers: Sequence[Stranger], source: str) -> list[str]:
     """What a human should know of them, a line for each kind; of foreign ones nothing: they are somebody's own."""
-    counted = Counter(each.standing for each in strangers if not each.name)
     lines = []
-    if count := counted["unsigned"]:
+    if count := len({each.id for each in strangers if each.standing == "unsigned" and not each.name}):
         lines.append(
             f"{count} restore point{'s are' if count > 1 else ' is'} not signed and not used: from before signatures, "
             f"or planted: ops sign {source}"

@@ -13,6 +13,7 @@ from ops_pipelines.clock import human_duration
 from ops_pipelines.config.sources import Source
 from ops_pipelines.config.values import Duration
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
+from ops_pipelines.vault.trust import foreign_points, summary
 from ops_pipelines.watch.phases import PhaseHealth, State, phases_of
 from ops_pipelines.watch.proved import Proved, proved
 from ops_pipelines.watch.trends import Trends, trends_of
@@ -134,8 +135,7 @@ def _judge(
     """The state, its cause, and the next command: the recovery point first, then the worst step."""
     newest, back_up = catalogue.newest, f"ops backup {name}"
     if newest is None:
-        unused = catalogue.told if catalogue.strangers else ()
-        return "NEVER", next(iter(unused), "never backed up"), f"ops sign {name}" if unused else back_up
+        return _nothing_of_ours(name, catalogue)
     if newest.verdict is not None and newest.verdict.outcome == "bad" and not newest.verified:
         return "FAIL", f"the newest backup {newest.id} is bad: {newest.verdict.reason}", back_up
     if age is None:
@@ -160,6 +160,14 @@ def _judge(
     if proof is not None and proof.weaker:
         return "WEAK", f"{told}; {proof.gaps[0].what}: {proof.gaps[0].why}", proof.next
     return "OK", told, ""
+
+
+def _nothing_of_ours(name: str, catalogue: Catalogue) -> tuple[State, str, str]:
+    """Without a restore point: whether there is anything that could become one."""
+    for told in summary(catalogue.strangers, name):
+        return "NEVER", told, f"ops sign {name}"
+    foreign = foreign_points(catalogue.strangers)
+    return "NEVER", f"never backed up here; {foreign}" if foreign else "never backed up", f"ops backup {name}"
 
 
 def _copy(store: str, catalogue: Catalogue, now: datetime) -> CopyHealth:

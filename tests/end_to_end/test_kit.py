@@ -1,5 +1,6 @@
 """The recovery kit, used as on the bad day: a clean machine, standard tools, no Python and no `ops`."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -16,19 +17,22 @@ from ops_pipelines.engines.postgres.connection import Server
 from ops_pipelines.errors import CorruptCopy
 from ops_pipelines.recovery import kit as kit_package
 from ops_pipelines.recovery.kit.kit import read_index
+from ops_pipelines.vault.catalogue import read_catalogue
+from ops_pipelines.vault.signing.keys import Keys
 from ops_pipelines.vault.stores.directory import DirectoryStore
+from ops_pipelines.vault.trust import Trust
 from tests.conftest import PASSWORD, TestServer, start_server
 from tests.end_to_end.conftest import Shell, back_up
 from tests.engines.mysql.conftest import TestServer as MariaServer
 from tests.engines.mysql.conftest import mariadb, mysqld  # noqa: F401
 from tests.sample import MAJOR, flip_byte, write_config
-from tests.unit.vaults import DUMP, IDENTITY, TRUST, publish, verdict
+from tests.unit.vaults import DUMP, IDENTITY, TRUST, publish, rewrite, verdict
 
 SCRIPT = Path(kit_package.__file__).with_name("recover.sh")
 PASSPHRASE = "correct horse 'battery' $taple"
 _STANDARD = (
-    "age", "awk", "cat", "cp", "df", "dirname", "grep", "id", "ls", "mkdir", "mktemp", "openssl", "rm", "sed", "sh",
-    "sha256sum", "sort", "tar", "tr", "wc", "zstd",
+    "age", "awk", "base64", "cat", "cp", "df", "dirname", "grep", "head", "id", "ls", "mkdir", "mktemp", "od",
+    "openssl", "rm", "sed", "sh", "sha256sum", "sort", "tail", "tar", "tr", "wc", "zstd",
 )  # fmt: skip
 
 
@@ -287,18 +291,16 @@ def test_the_newest_verified_is_taken_and_a_bad_one_only_when_it_is_named(
     assert f"crm: {newer}, taken" in printed and "known to be verified" in printed
     assert f"crm: {older}, taken" in clean.sh(kit, "check", nas, "crm", "--backup", older)
     assert "holds no restore point nonsense" in clean.sh(kit, "check", nas, "crm", "--backup", "nonsense", expect=2)
-    (kept,) = (backed_up.folder / "base" / "restore-points" / ".verdicts" / "crm" / older).iterdir()
-    (nas / ".verdicts" / "crm" / newer).mkdir(parents=True)
-    (nas / ".verdicts" / "crm" / newer / kept.name).write_text(
-        kept.read_text("utf-8").replace('"verified"', '"bad"'), encoding="utf-8"
-    )
+    trust = Trust(Keys(backed_up.folder / "base" / "keys"))
+    far = DirectoryStore("nas", nas, trust)
+    condemned = verdict(newer, "bad", store="nas").model_copy(update={"number": 7, "blames": "backup"})
+    far.keep_verdict(condemned)
     assert f"crm: {older}, taken" in clean.sh(kit, "check", nas, "crm")  # unproved is better than bad
     assert "bad" in clean.sh(kit, "check", nas, "crm", "--backup", newer)
     # The newest of all, but taken because its source was about to be replaced.
     shutil.rmtree(nas / ".verdicts")
-    manifest = nas / "crm" / newer / "manifest.json"
-    manifest.chmod(0o600)
-    manifest.write_text(manifest.read_text("utf-8").replace('"safety": false', '"safety": true'), encoding="utf-8")
+    (newest,) = [point.manifest for point in read_catalogue({"nas": far}, "crm").points if point.id == newer]
+    rewrite(nas / "crm" / newer, newest.model_copy(update={"safety": True}), trust)
     assert f"crm: {older}, taken" in clean.sh(kit, "check", nas, "crm")
 
 
@@ -321,6 +323,7 @@ def test_a_bucket_is_read_with_whichever_tool_is_there(tmp_path: Path, tool: str
         publish(store, backup_id)
     store.keep_verdict(verdict("20261121T020000Z-aaaa", "verified", store="far"))
     (tmp_path / "key").write_text(IDENTITY + "\n", encoding="utf-8")
+    (tmp_path / "trusted.keys").write_bytes(TRUST.keys.for_openssl())
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / tool).symlink_to(program)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -335,7 +338,8 @@ def test_a_bucket_is_read_with_whichever_tool_is_there(tmp_path: Path, tool: str
         for path in (each for each in store.root.rglob("*") if each.is_file()):
             client.upload_file(str(path), bucket, f"ops/{path.relative_to(store.root)}")
         done = subprocess.run(
-            ["sh", SCRIPT, "unpack", f"s3://{bucket}/ops", "crm", "--to", tmp_path / "plain", "-i", tmp_path / "key"],
+            ["sh", SCRIPT, "unpack", f"s3://{bucket}/ops", "crm", "--to", tmp_path / "plain", "-i", tmp_path / "key",
+             "--trusted", tmp_path / "trusted.keys"],
             env={**keys, "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "HOME": str(tmp_path)},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
@@ -450,3 +454,46 @@ def test_a_folder_that_is_no_kit_names_the_command_that_makes_one(tmp_path: Path
         read_index(tmp_path)
     assert "Errno" not in caught.value.why
     assert caught.value.next.startswith(f"make one: ops kit --to {tmp_path}")
+
+
+def test_the_script_believes_nothing_that_the_kit_s_keys_did_not_sign(backed_up: Shell, clean: CleanMachine) -> None:
+    kit, nas = make_kit(backed_up), backed_up.folder / "nas"
+    (point,) = backed_up.json("list", "crm")["crm"]["restore_points"]
+    there = nas / "crm" / point["id"]
+    manifest, signature = there / "manifest.json", there / "manifest.json.minisig"
+    held, signed = manifest.read_bytes(), signature.read_bytes()
+
+    def refused(why: str) -> None:
+        assert why in clean.sh(kit, "check", nas, "crm", "--backup", point["id"], expect=3)
+        assert "not used" in clean.sh(kit, "check", nas, "crm", expect=2)
+        assert "NOT BELIEVED" in clean.sh(kit, "list", nas)
+
+    # What it would do with a manifest that nobody signed: its own name for a file, a command for a locale.
+    manifest.write_bytes(held.replace(b'"database": "crm"', b'"database": "$(touch pwned)"'))
+    refused("not what was signed")
+    manifest.write_bytes(held)
+    for at in (60, 120, len(signed) - 5):
+        signature.write_bytes(signed[:at] + bytes([signed[at] ^ 1]) + signed[at + 1 :])
+        assert "refused" in clean.sh(kit, "check", nas, "crm", "--backup", point["id"], expect=3)
+    signature.write_bytes(signed)
+    clean.sh(kit, "check", nas, "crm")
+
+    # An old restore point under a new id.
+    shutil.copytree(there, nas / "crm" / "20991231T000000Z-ffff")
+    assert f"crm: {point['id']}, taken" in clean.sh(kit, "check", nas, "crm")
+    assert "signed as something else" in clean.sh(
+        kit, "check", nas, "crm", "--backup", "20991231T000000Z-ffff", expect=3
+    )
+    shutil.rmtree(nas / "crm" / "20991231T000000Z-ffff")
+
+    # Other parts with sums of their own beside the signed manifest.
+    part = there / point["parts"][0]["name"]
+    part.write_bytes(part.read_bytes() + b"x")
+    sums = "".join(f"{hashlib.sha256(each.read_bytes()).hexdigest()}  {each.name}\n" for each in there.iterdir())
+    (there / "SHA256SUMS").write_text(sums, encoding="utf-8")
+    assert "another checksum" in clean.sh(kit, "check", nas, "crm", expect=2)
+
+    signature.unlink()
+    refused("it has no signature")
+    assert "NOT proved to be ours" in clean.sh(kit, "check", nas, "crm", "--unsigned", expect=2)
+    assert not list(clean.folder.rglob("pwned"))

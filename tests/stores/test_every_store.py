@@ -14,8 +14,9 @@ from ops_pipelines.vault.reader import Copy
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.vault.stores.volume import Volume
+from ops_pipelines.vault.trust import Untrusted
 from tests.stores.conftest import PART_MIB, MakeStore
-from tests.unit.vaults import AT, DUMP, IDENTITY, TRUST, publish, verdict
+from tests.unit.vaults import AT, DUMP, IDENTITY, TRUST, publish, rewrite, verdict
 
 FIRST, SECOND = "20261121T020000Z-0001", "20261121T080000Z-0002"
 
@@ -206,3 +207,50 @@ def test_sweeping_leaves_what_is_complete_or_young(place: Place, local: Director
     place.store.receive(publish(local, FIRST), local.directory("crm", FIRST), nothing)
     assert place.store.sweep() == []
     assert read_all(place.store, FIRST) == DUMP
+
+
+def test_a_copy_without_its_signature_is_unsigned_until_it_is_copied_or_signed_again(
+    place: Place, local: DirectoryStore
+) -> None:
+    manifest, published = publish(local, FIRST), local.directory("crm", FIRST)
+    place.store.receive(manifest, published, nothing)
+    key = f"crm/{FIRST}/manifest.json.minisig"
+    signature = place.read(key)
+    for mend in (
+        lambda: place.store.receive(manifest, published, nothing),
+        lambda: place.store.sign("crm", FIRST, signature),
+    ):
+        place.remove(key)
+        catalogue = read_catalogue({"far": place.store}, "crm")
+        assert catalogue.points == () and [each.standing for each in catalogue.strangers] == ["unsigned"]
+        with pytest.raises(Untrusted):
+            place.store.manifest("crm", FIRST, fresh=True)
+        mend()
+        assert place.read(key) == signature
+        assert len(read_catalogue({"far": place.store}, "crm").points) == 1
+
+
+def test_what_was_signed_for_another_id_or_changed_with_its_sums_is_told_apart(
+    place: Place, local: DirectoryStore, tmp_path: Path
+) -> None:
+    manifest, published = publish(local, FIRST), local.directory("crm", FIRST)
+    place.store.receive(manifest, published, nothing)
+    place.store.receive(publish(local, SECOND), local.directory("crm", SECOND), nothing)
+    for path in local.directory("crm", FIRST).iterdir():
+        place.write(f"crm/{SECOND}/{path.name}", path.read_bytes())
+    (tmp_path / "forged").mkdir()
+    rewrite(tmp_path / "forged", manifest.model_copy(update={"host": "elsewhere"}))
+    for name in ("manifest.json", "SHA256SUMS"):
+        place.write(f"crm/{FIRST}/{name}", (tmp_path / "forged" / name).read_bytes())
+    catalogue = read_catalogue({"far": place.store}, "crm")
+    assert [(each.id, each.standing) for each in catalogue.strangers] == [(FIRST, "forged"), (SECOND, "replayed")]
+    assert catalogue.points == () and catalogue.troubled == {"far"}
+
+
+def test_a_verdict_that_nobody_signed_is_not_believed(place: Place, local: DirectoryStore) -> None:
+    place.store.receive(publish(local, FIRST), local.directory("crm", FIRST), nothing)
+    place.store.keep_verdict(verdict(FIRST, "verified", store="far"))
+    lie = verdict(FIRST, "bad", at=AT + timedelta(days=1), store="far").model_copy(update={"number": 9})
+    place.write(f".verdicts/crm/{FIRST}/{lie.file_name}", lie.to_bytes())
+    (point,) = read_catalogue({"far": place.store}, "crm").points
+    assert point.verified and not point.damaged

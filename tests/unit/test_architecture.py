@@ -15,7 +15,7 @@ FLOORS = (
     {"lease", "process"},
     {"config"},
     {"engines", "vault", "ledger"},
-    {"scratch", "outages", "outside", "known"},
+    {"scratch", "outages", "outside", "known", "by_hand"},
     {"workspace"},
     {"numbering"},
     {"backup", "recovery", "probes", "setup"},

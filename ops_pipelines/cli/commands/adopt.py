@@ -7,17 +7,22 @@ from typing import Annotated
 import typer
 
 from ops_pipelines.backup.adopt import Candidate, adopt, look, passphrase_of
+from ops_pipelines.backup.sign import candidates, sign
 from ops_pipelines.cli import output
+from ops_pipelines.cli.commands.sign import HEADS, document_of, row_of
 from ops_pipelines.cli.progress import shown
 from ops_pipelines.clock import human_size
 from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.errors import OpsError
+from ops_pipelines.workspace import Workspace
 
 
 @output.explained
 def adopt_(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of old backups, or one of them.")],
     source: Annotated[str, typer.Option("--source", help="The source they are of.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="A folder of old backups, or one of them.")
+    ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Take them in; without it, only say what would be.")] = False,
     passphrase_env: Annotated[
         str, typer.Option("--passphrase-env", help="Variable with the passphrase of openssl-encrypted files.")
@@ -26,16 +31,26 @@ def adopt_(
     other_database: Annotated[
         bool, typer.Option("--other-database", help="Take dumps of a database of another name than the source's, too.")
     ] = False,
+    foreign: Annotated[
+        bool, typer.Option("--foreign", help="Restore points of another installation in our stores become ours.")
+    ] = False,
+    backup: Annotated[str, typer.Option("--backup", help="With --foreign: only this restore point.")] = "",
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:
     """Take in existing dumps: *.sql, *.sql.gz, *.sql.gz.enc, pg_dump archives, mongodump folders and archives.
 
     Each is read to its end and checked first; the original stays as it is. Without --apply nothing is written. Exit
-    status 1 when some were refused. Example: ops adopt /var/backups/crm --source crm --apply
+    status 1 when some were refused. With --foreign and without DIR: restore points that another installation signed in
+    a store of ours are signed by this one, and are that one's no longer.
+    Example: ops adopt /var/backups/crm --source crm --apply
     """
     workspace = output.open_work(config)
     workspace.source(source)
+    if foreign:
+        return _take_over(workspace, source, backup, apply=apply, as_json=as_json)
+    if folder is None:
+        raise OpsError("no folder is named", next=f"ops adopt DIR --source {source}; or --foreign instead of DIR")
     passphrase = _given(passphrase_env, passphrase_file) or passphrase_of(workspace, source)
     with shown(source, quiet=as_json) as progress:
         candidates = look(
@@ -68,6 +83,20 @@ def adopt_(
     else:
         _tell(found, adopted, apply=apply, source=source)
     return output.ATTENTION if refused or not found else output.FINE
+
+
+def _take_over(workspace: Workspace, source: str, backup: str, *, apply: bool, as_json: bool) -> int:
+    found = [each for each in candidates(workspace, source) if each.foreign and backup in ("", each.id)]
+    wanted = [each for each in found if not each.refused]
+    done = {each.id: each for each in sign(workspace, source, wanted)} if apply and wanted else {}
+    if as_json:
+        documents = [document_of(source, each, each.refused, done.get(each.id)) for each in found]
+        output.print_json({"ok": len(wanted) == len(found), "applied": apply, "restore_points": documents})
+    else:
+        output.print_table(HEADS, [row_of(source, each, each.refused, done.get(each.id)) for each in found])
+        if not apply:
+            output.say("\ndry run: nothing was taken over; with --apply they become ours, and theirs no longer")
+    return output.ATTENTION if len(wanted) < len(found) or not found else output.FINE
 
 
 def _given(variable: str, file: Path | None) -> str | None:

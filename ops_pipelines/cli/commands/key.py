@@ -83,7 +83,7 @@ def import_(
 ) -> int:
     """Become the installation whose keys a recovery kit carries: on a new machine, its restore points are ours again.
 
-    Example: sh recover.sh open opened && ops key import opened/signing
+    The kit is opened first: sh recover.sh open opened. Example: ops key import opened/signing
     """
     workspace = output.open_work(config)
     installation = workspace.signing.take_over(directory, workspace.clock.now())

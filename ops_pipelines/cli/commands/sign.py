@@ -9,6 +9,8 @@ from ops_pipelines.cli import output
 from ops_pipelines.clock import human_size
 from ops_pipelines.workspace import Workspace
 
+HEADS = ["source", "restore point", "in", "made by", "taken", "rows", "size", "decision"]
+
 
 @output.explained
 def sign_(
@@ -17,9 +19,6 @@ def sign_(
     unknown: Annotated[
         bool, typer.Option("--unknown", help="Also those that the ledger did not see published.")
     ] = False,
-    foreign: Annotated[
-        bool, typer.Option("--foreign", help="Also those of another installation: they become ours.")
-    ] = False,
     backup: Annotated[str, typer.Option("--backup", help="Only this restore point.")] = "",
     gone: Annotated[
         bool, typer.Option("--gone", help="Accept that missing restore points are gone; only with --yes.")
@@ -27,10 +26,11 @@ def sign_(
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:
-    """Sign restore points that are not signed by this installation, after showing them.
+    """Sign restore points that have no signature of this installation, after showing them.
 
     Once after an upgrade, for those from before signatures: what the ledger saw published is signed, anything else only
-    with --unknown. Look at what is shown: a signature makes it count. Exit status 1 when some are left unsigned.
+    with --unknown. Look at what is shown: a signature makes it count. Those of another installation are taken over by
+    ops adopt --foreign. Exit status 1 when some are left unsigned.
     Example: ops sign crm --yes
     """
     workspace = output.open_work(config)
@@ -41,19 +41,19 @@ def sign_(
     documents: list[dict[str, object]] = []
     left = 0
     for name in names:
-        found = [each for each in candidates(workspace, name) if backup in ("", each.id)]
-        decisions = {id(each): _why_not(each, unknown=unknown, foreign=foreign) for each in found}
-        wanted = [each for each in found if not decisions[id(each)]]
+        found = [each for each in candidates(workspace, name) if backup in ("", each.id) and not each.foreign]
+        reasons = [_why_not(each, unknown=unknown) for each in found]
+        wanted = [each for each, why_not in zip(found, reasons, strict=True) if not why_not]
         done = {each.id: each for each in sign(workspace, name, wanted)} if yes and wanted else {}
         left += len(found) - len(done)
-        for each in found:
-            rows.append(_row(name, each, decisions[id(each)], done.get(each.id)))
-            documents.append(_document(name, each, decisions[id(each)], done.get(each.id)))
+        for each, why_not in zip(found, reasons, strict=True):
+            rows.append(row_of(name, each, why_not, done.get(each.id)))
+            documents.append(document_of(name, each, why_not, done.get(each.id)))
         left += _missing(workspace, name, rows, accept=gone and yes)
     if as_json:
         output.print_json({"ok": not left, "signed": yes, "restore_points": documents})
     elif rows:
-        output.print_table(["source", "restore point", "in", "made by", "taken", "rows", "size", "decision"], rows)
+        output.print_table(HEADS, rows)
         if not yes:
             output.say("\nnothing was signed; if these are yours: add --yes")
     else:
@@ -61,12 +61,10 @@ def sign_(
     return output.ATTENTION if left else output.FINE
 
 
-def _why_not(each: Candidate, *, unknown: bool, foreign: bool) -> str:
+def _why_not(each: Candidate, *, unknown: bool) -> str:
     if each.refused:
         return each.refused
-    if each.foreign and not foreign:
-        return "of another installation: --foreign takes it over"
-    if not each.known and not each.foreign and not unknown:
+    if not each.known and not unknown:
         return "the ledger did not see it published: --unknown signs it all the same"
     return ""
 
@@ -81,7 +79,8 @@ def _missing(workspace: Workspace, name: str, rows: list[list[str]], *, accept: 
     return 0 if accept else len(ids)
 
 
-def _row(name: str, each: Candidate, why_not: str, signed: Signed | None) -> list[str]:
+def row_of(name: str, each: Candidate, why_not: str, signed: Signed | None) -> list[str]:
+    """A line of the table: what it says of itself, and what became of it."""
     manifest = each.manifest
     decision = output.markup("[yellow]not signed[/] {}", why_not) if why_not else output.markup("[green]would be[/]")
     if signed is not None:
@@ -101,7 +100,8 @@ def _row(name: str, each: Candidate, why_not: str, signed: Signed | None) -> lis
     ]
 
 
-def _document(name: str, each: Candidate, why_not: str, signed: Signed | None) -> dict[str, object]:
+def document_of(name: str, each: Candidate, why_not: str, signed: Signed | None) -> dict[str, object]:
+    """The same as a document."""
     return {
         "source": name,
         "id": each.id,

@@ -16,7 +16,7 @@ import shlex
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -433,12 +433,14 @@ class FilesEngine:
                 f"restic forget --keep-within 90d --tag {self._name} --prune",
             ) from None
 
-    def by_hand(self, facts: Mapping[str, JsonValue]) -> Sequence[str]:
+    @staticmethod
+    def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
         """The restic commands that bring the files back, with RESTIC_PASSWORD in the environment."""
+        tag, snapshot = (shlex.quote(str(facts[name])) for name in ("tag", "snapshot"))
         return [
             "export RESTIC_REPOSITORY=…   # of this store; RESTIC_PASSWORD is asked for",
-            f"restic snapshots --tag {shlex.quote(str(facts['tag']))}   # {str(facts['snapshot'])[:8]} in local",
-            f"restic restore latest --tag {shlex.quote(str(facts['tag']))} --target restored",
+            f"restic snapshots --tag {tag}   # {snapshot[:8]} in local",
+            f"restic restore latest --tag {tag} --target restored",
         ]
 
 

@@ -7,7 +7,7 @@ import re
 import shlex
 import tarfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -398,18 +398,22 @@ class MongoDBEngine:
         unsure = "whether it is of one instant is not known"
         return Dumped(legacy.taken_at, packed.contents, facts, warnings=[unsure, *warnings, *packed.warnings])
 
-    def by_hand(self, facts: Mapping[str, JsonValue]) -> Sequence[str]:
+    @staticmethod
+    def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
         """Restore commands for the plain part, after `age -d` and `zstd -d`."""
         name = str(facts["database"])
         every = shlex.quote(f"{name}.*")
         # Documents may be older than the validator of their collection: without this they are lost in silence.
         load = "mongorestore --uri=URL --bypassDocumentValidation"
         commands = ["tar -xf dump.tar", f"{load} --nsInclude={every} {ROOT}"]
+        if not name.isprintable():
+            return commands  # a name with a line break would end a comment
         commands.append(f"# under another name: --nsFrom={every} --nsTo='NEW.*'")
         if facts.get("oplog"):
             commands.append(f"# with what happened while the dump ran: {load} --oplogReplay {ROOT}")
         if facts.get("accounts"):
-            commands.append(f"# with users and roles: --restoreDbUsersAndRoles --db={shlex.quote(name)} {ROOT}/{name}")
+            wanted = f"--db={shlex.quote(name)} {shlex.quote(f'{ROOT}/{name}')}"
+            commands.append(f"# with users and roles: --restoreDbUsersAndRoles {wanted}")
         return commands
 
 

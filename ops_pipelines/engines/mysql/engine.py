@@ -5,7 +5,7 @@ Parts of a restore point: `dump.sql`, and `accounts.sql` where it is asked for.
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -383,7 +383,8 @@ class MySQLEngine:
         held = contents.off(product, clients.series_of(server_version))
         return Dumped(snapshot_at=legacy.taken_at, contents=held, facts=facts)
 
-    def by_hand(self, facts: Mapping[str, JsonValue]) -> Sequence[str]:
+    @staticmethod
+    def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
         """Restore commands for the plain parts, after `age -d` and `zstd -d`."""
         client = _client_name(facts)
         commands = [f"{client} -e {shlex.quote(database.statement(facts))}"]
@@ -391,7 +392,7 @@ class MySQLEngine:
         load_data += f" --database={shlex.quote(str(facts['database']))}"
         without_gtids = facts.get("sets_gtids") is True
         commands.append(f"{_WITHOUT_GTIDS} dump.sql | {load_data}" if without_gtids else f"{load_data} < dump.sql")
-        if self._source.accounts:
+        if "globals" in roles:
             commands.append(f"{client} --force < accounts.sql  # accounts that are there already stay as they are")
         return commands
 

@@ -5,7 +5,7 @@ the database itself), and `dump.pgc`, `dump.tar` (a directory archive) or `dump.
 """
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -300,9 +300,10 @@ class PostgresEngine:
         """A dump made by pg_dump before us; see `Engine.adopt`."""
         return adopt(legacy, sink, database=self.server().database)
 
-    def by_hand(self, facts: Mapping[str, JsonValue]) -> Sequence[str]:
+    @staticmethod
+    def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
         """Restore commands for the plain parts, after `age -d` and `zstd -d`."""
-        name = self._text(facts, "database")
+        name = str(facts["database"])
         # A connection string, because a bare name with a "=" in it would be taken for one.
         at, quoted = shlex.quote(make_conninfo("", dbname=name)), shlex.quote(name)
         options = " ".join(shlex.quote(option) for option in database.createdb_options(facts))
@@ -315,7 +316,7 @@ class PostgresEngine:
             "sql": [f"psql -X -d {at} -f dump.sql"],
         }
         first += ["export PGOPTIONS='-c lc_monetary=C'"] if "lc_monetary" in facts else []
-        return [*first, *load_commands[self._text(facts, "format")], settings]
+        return [*first, *load_commands[str(facts["format"])], settings]
 
     @staticmethod
     def _text(facts: Mapping[str, JsonValue], key: str) -> str:

@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import tarfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -216,7 +216,8 @@ class SQLiteEngine:
         """Refused: other means make copies of SQLite files, whose instant nobody knows. Raises SourceError."""
         raise SourceError(f"{legacy.name} cannot be taken in: backups of SQLite files by other means are not known")
 
-    def by_hand(self, facts: Mapping[str, JsonValue]) -> Sequence[str]:
+    @staticmethod
+    def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
         """The commands for the plain part, after `age -d` and `zstd -d`."""
         return [
             "mkdir restored && tar -xf dump.tar -C restored   # each database under its whole path",

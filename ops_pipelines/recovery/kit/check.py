@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ops_pipelines.errors import CorruptCopy, OpsError
 from ops_pipelines.recovery.kit import seal
-from ops_pipelines.recovery.kit.kit import Index, read_index, unopened
+from ops_pipelines.recovery.kit.kit import BELIEVED, Index, read_index, unopened
 from ops_pipelines.recovery.kit.secrets import identities_in
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.manifest import SUMS
@@ -63,6 +63,7 @@ def check_kit(
     same = hashlib.sha256(config.read_bytes()).hexdigest() == index.config_sha256
     detail = "as when the kit was made" if same else f"changed since {index.made_at:%Y-%m-%d %H:%M} UTC"
     checks.append(Check(name="ops.yaml", passed=same, detail=detail, attention=True))
+    checks.append(_believes(workspace, directory))
     blind = unopened(workspace, index)
     if blind:
         detail = f"the next backup of {', '.join(blind)} will not open: no identity of the kit is in encrypt.age"
@@ -82,6 +83,14 @@ def _files(directory: Path) -> Check:
     except (OSError, ValueError) as error:
         return Check(name="files", passed=False, detail=str(error))
     return Check(name="files", passed=not damaged, detail=f"damaged: {', '.join(damaged)}" if damaged else "whole")
+
+
+def _believes(workspace: Workspace, directory: Path) -> Check:
+    """Whether the script in it believes the signatures of today."""
+    path = directory / BELIEVED
+    same = path.is_file() and path.read_bytes() == workspace.signing.for_openssl()
+    detail = "as when the kit was made" if same else "changed since: write the kit anew (ops kit --to DIR)"
+    return Check(name="signatures", passed=same, detail=detail, attention=True)
 
 
 def _opens(workspace: Workspace, point: RestorePoint, keys: Sequence[str]) -> Check:

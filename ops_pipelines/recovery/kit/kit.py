@@ -23,6 +23,8 @@ from ops_pipelines.vault.manifest import SUMS, render
 from ops_pipelines.workspace import Workspace
 
 SCRIPT, RUNBOOK, INDEX, CONFIG = "recover.sh", "RUNBOOK.md", "kit.json", "ops.yaml"
+BELIEVED = "trusted.keys"
+"""The public keys whose signatures `recover.sh` believes."""
 
 
 class Index(BaseModel):
@@ -112,6 +114,7 @@ def make_kit(workspace: Workspace, config: Path, directory: Path, sealing: Seali
         "manifest.schema.json": render().encode(),
         RUNBOOK: write_runbook(workspace, carried, sealing.ways, made_at=index.made_at).encode(),
         **_sealed(sealed, sealing, kept_key),
+        BELIEVED: workspace.signing.for_openssl(),
         INDEX: (index.model_dump_json(indent=1) + "\n").encode(),
     }
     _write(directory, files)

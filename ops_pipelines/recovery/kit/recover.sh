@@ -1,9 +1,11 @@
 #!/bin/sh
 # Recover a restore point of ops_pipelines with standard tools only: no Python, no ops_pipelines.
 #
-# Needs sh, the usual small programs (sed, awk, sort, df, mktemp, ...), sha256sum, zstd, age, and the client of
-# what is restored: psql, pg_restore and createdb; mariadb or mysql; tar and mongorestore; restic. To open a kit that is
-# sealed with a passphrase also openssl; for copies in a bucket also aws or rclone.
+# Needs sh, the usual small programs (sed, awk, sort, df, mktemp, base64, od, ...), sha256sum, openssl 3, zstd, age, and
+# the client of what is restored: psql, pg_restore and createdb; mariadb or mysql; tar and mongorestore; restic. For
+# copies in a bucket also aws or rclone.
+#
+# Nothing of a restore point is read before its signature is checked with the public keys beside this script.
 #
 # Exit status: 0 done, 1 done but look at what was printed, 2 failed, 3 refused for safety (nothing was changed).
 
@@ -30,6 +32,9 @@ Options
   --with-roles       for a new server of its own. PostgreSQL: also the roles of the old server; MySQL: accounts that
                      nobody can log in to, as which views and routines run
   --passphrase-file FILE   for `open`; otherwise $KIT_PASSPHRASE, otherwise it is asked for
+  --trusted FILE     public keys whose signatures count; otherwise trusted.keys beside this script
+  --unsigned         take what no trusted key signed: from before signatures, or after the keys were lost. Look at what
+                     it is first: whoever could write to the store can have put anything there
   --work DIR         for decrypted bytes while they are needed; otherwise $TMPDIR or /tmp
 Where the database server is: PGHOST, PGPORT, PGUSER, PGPASSWORD (PostgreSQL), --login (the others).
 PGHOST, or --login, must be given: this script never guesses a server.
@@ -48,7 +53,8 @@ need() { for program; do command -v "$program" >/dev/null 2>&1 || fail "$program
 # ---- arguments ------------------------------------------------------------------------------------------------------
 
 here=$(cd -- "$(dirname -- "$0")" && pwd)
-keys='' backup='' to='' login='' roles='' passphrase_file='' work_root=${TMPDIR:-/tmp} work=''
+trusted=$here/trusted.keys unsigned='' reason=''
+keys='' backup='' to='''' login='' roles='' passphrase_file='' work_root=${TMPDIR:-/tmp} work=''
 words=0 verb='' one='' two=''
 
 cleanup() { [ -z "$work" ] || rm -rf -- "$work"; }
@@ -81,6 +87,8 @@ while [ $# -gt 0 ]; do
     --work) value_of "$1" $#; work_root=$2; shift ;;
     --passphrase-file) value_of "$1" $#; passphrase_file=$2; shift ;;
     --with-roles) roles=yes ;;
+    --trusted) value_of "$1" $#; trusted=$(absolute "$2"); shift ;;
+    --unsigned) unsigned=yes ;;
     -*) warn "there is no option $1"; usage >&2; exit 2 ;;
     *)
       words=$((words + 1))
@@ -93,6 +101,39 @@ make_work() {
   [ -n "$work" ] || work=$(mktemp -d "$work_root/recover.XXXXXXXX") || fail "no directory can be made in $work_root"
   work=$(cd -- "$work" && pwd)
 }
+
+# ---- signatures, in the format of minisign --------------------------------------------------------------------------
+
+# Whether a file is what one of our keys signed as this: signed FILE point|verdict SOURCE ID. Nothing of it is read
+# before. Otherwise `reason` says why not.
+signed() {
+  make_work
+  [ -f "$trusted" ] || { reason="there are no keys to check it with: $trusted"; return 1; }
+  reason='it has no signature'
+  [ -f "$1.minisig" ] && [ "$(wc -c <"$1.minisig")" -le 4096 ] || return 1
+  reason='its signature is none'
+  sed -n 2p "$1.minisig" | base64 -d >"$work/first" 2>/dev/null || return 1
+  sed -n 4p "$1.minisig" | base64 -d >"$work/whole" 2>/dev/null || return 1
+  [ "$(wc -c <"$work/first")" -eq 74 ] && [ "$(head -c 2 "$work/first")" = ED ] || return 1
+  number=$(head -c 10 "$work/first" | tail -c 8 | od -An -tx1 | tr -d ' \n')
+  raw=$(awk -v number="$number" '$1 == number { print $2; exit }' "$trusted")
+  reason="the key $number is not one of $trusted"
+  [ -n "$raw" ] || return 1
+  printf -- '-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA%s\n-----END PUBLIC KEY-----\n' "$raw" >"$work/public.pem"
+  tail -c 64 "$work/first" >"$work/signature"
+  comment=$(sed -n '3s/^trusted comment: //p' "$1.minisig")
+  { cat "$work/signature"; printf '%s' "$comment"; } >"$work/all"
+  reason='it is not what was signed'
+  openssl dgst -blake2b512 -binary "$1" >"$work/digest" && verified "$work/digest" "$work/signature" &&
+    verified "$work/all" "$work/whole" || return 1
+  reason='it was signed as something else'
+  case "$comment " in "ops_pipelines $2 "*" source=$3 id=$4 "*) ;; *) return 1 ;; esac
+}
+
+verified() { openssl pkeyutl -verify -pubin -inkey "$work/public.pem" -rawin -in "$1" -sigfile "$2" >/dev/null 2>&1; }
+
+# The same, or the flag says that it need not be: believed SOURCE ID
+believed() { [ -n "$unsigned" ] || signed "$store/$1/$2/manifest.json" point "$1" "$2"; }
 
 # ---- JSON, one key on a line as ops_pipelines writes it --------------------------------------------------------------
 
@@ -122,7 +163,7 @@ fact() { awk '/^ "engine": \{/ { on = 1; next } /^ [^ ]/ { on = 0 } on' "$point/
 summary() { awk '/^ "contents": \{/ { on = 1; next } /^ [^ ]/ { on = 0 } on' "$point/manifest.json" >"$work/summary" &&
   field "$work/summary" 2 "$1"; }
 
-# One line for each part: name role size plain compression encryption
+# One line for each part: name role size plain compression encryption sha256
 parts() {
   awk '
     /^ "parts": \[/ { on = 1; next }
@@ -133,24 +174,24 @@ parts() {
     }
     on && /^  \}/ {
       print facts["name"], facts["role"], facts["size_bytes"], facts["plain_bytes"], facts["compression"],
-        facts["encryption"]
+        facts["encryption"], facts["sha256"]
     }' "$point/manifest.json"
 }
 
 # ---- restore points -------------------------------------------------------------------------------------------------
 
-# What verifications found. A copy that was damaged in one store says nothing of the others: checksums tell those.
+# What signed verdicts say, in the order of their numbers: a clock may have been wrong. A copy that was damaged in one store says nothing of the others: checksums tell those.
 standing() {
-  verdict=unproved
+  make_work
   for file in "$store/.verdicts/$1/$2"/verify-*.json; do
-    [ -f "$file" ] || continue
-    outcome=$(field "$file" 1 outcome)
-    case $outcome in
-      verified) verdict=verified ;;
-      bad) [ "$(field "$file" 1 blames)" = copy ] || verdict=bad ;;
-    esac
-  done
-  printf '%s' "$verdict"
+    { [ -f "$file" ] && signed "$file" verdict "$1" "$2"; } || continue
+    later=${comment##* number=}
+    case $later in '' | *[!0-9]*) continue ;; esac
+    printf '%s %s %s\n' "$later" "$(field "$file" 1 outcome)" "$(field "$file" 1 blames)"
+  done | sort -s -n -k 1,1 | awk '
+    $2 == "verified" { verdict = $2 }
+    $2 == "bad" && $3 != "copy" { verdict = $2 }
+    END { print verdict ? verdict : "unproved" }'
 }
 
 ids() { for file in "$store/$1"/*/manifest.json; do
@@ -159,6 +200,8 @@ ids() { for file in "$store/$1"/*/manifest.json; do
 plain_name() { case $1 in '' | .* | *[!A-Za-z0-9_.-]*) fail "$2 is not a name: $1" ;; esac; }
 
 open_store() {
+  need openssl base64 od
+  make_work
   store=$one
   [ -n "$store" ] || { usage >&2; exit 2; }
   case $store in
@@ -175,7 +218,7 @@ open_bucket() {
   make_work
   store=$work/store
   mkdir "$store"
-  fetch '*/manifest.json' '.verdicts/**' || fail "the list of restore points cannot be fetched from $bucket" \
+  fetch '*/manifest.json' '*/manifest.json.minisig' '.verdicts/**' || fail "the list of restore points cannot be fetched from $bucket" \
     "look at the message above: credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), AWS_ENDPOINT_URL, region?"
 }
 
@@ -194,7 +237,7 @@ fetch() {
       --exclude '*' --include "$first" "$@" "$bucket/" "$store/" >&2
   else
     fail "neither rclone nor aws is installed here: fetch the files by hand" \
-      "from $bucket: every SOURCE/*/manifest.json and .verdicts/; then the directory SOURCE/ID you choose" \
+      "from $bucket: every SOURCE/*/manifest.json with its .minisig, and .verdicts/; then the directory SOURCE/ID you choose" \
       "into a directory that keeps these names, and name that directory instead of $bucket"
   fi
 }
@@ -204,15 +247,17 @@ choose() {
   [ -n "$source" ] || { usage >&2; exit 2; }
   plain_name "$source" "the source"
   if [ -z "$backup" ]; then
-    newest=''
-    for id in $(ids "$source"); do
+    newest='' strange=''
+    for id in $(ids "$source" | sort -r); do
+      believed "$source" "$id" || { strange="$id: $reason"; continue; }
       # Taken because the source was about to be replaced: it holds what somebody wanted to be rid of.
       [ "$(field "$store/$source/$id/manifest.json" 1 safety)" != true ] || continue
       case $(standing "$source" "$id") in
-        verified) backup=$id ;;
-        unproved) newest=$id ;;
+        verified) backup=$id; break ;;
+        unproved) [ -n "$newest" ] || newest=$id ;;
       esac
     done
+    [ -z "$strange" ] || warn "not used: $strange"
     if [ -z "$backup" ] && [ -n "$newest" ]; then
       backup=$newest
       warn "no restore point of $source in this store is known to be verified: taking the newest, $backup"
@@ -224,6 +269,12 @@ choose() {
   [ -f "$point/manifest.json" ] || fail "$one holds no restore point $backup of $source" "sh recover.sh list $one $source"
   case $one in s3://*) fetch "$source/$backup/*" || fail "$backup cannot be fetched from $one" ;; esac
   make_work
+  if ! signed "$point/manifest.json" point "$source" "$backup"; then
+    [ -n "$unsigned" ] || refuse "$backup of $source is not believed: $reason" \
+      "another restore point, or another store: sh recover.sh list $one $source" \
+      "if it is from before signatures, or the keys are lost, and you know who could write there: --unsigned"
+    warn "$backup is NOT proved to be ours ($reason), and taken because of --unsigned"
+  fi
   case $(top version) in 1) ;; *) fail "$backup has a manifest of a version this script does not know" ;; esac
   [ "$(top source)/$(top id)" = "$source/$backup" ] ||
     fail "$point holds $(top id) of $(top source)" "the directory was moved or renamed"
@@ -236,10 +287,11 @@ check_sums() {
   need sha256sum
   [ -f "$point/SHA256SUMS" ] || fail "$point/SHA256SUMS is missing" "try another restore point or another store"
   parts >"$work/parts"
-  while read -r name _; do
+  while read -r name _ _ _ _ _ sum; do
     plain_name "$name" "a part"
     [ -f "$point/$name" ] || fail "$name is missing in $point" "try another restore point or another store"
-    grep -q "^[0-9a-f]\{64\}  $name\$" "$point/SHA256SUMS" || fail "$name has no checksum in $point/SHA256SUMS"
+    case $sum in '' | *[!0-9a-f]*) fail "$name has no checksum in $point/manifest.json" ;; esac
+    grep -q "^$sum  $name\$" "$point/SHA256SUMS" || fail "$point/SHA256SUMS has another checksum of $name than its manifest"
   done <"$work/parts"
   if ! (cd -- "$point" && sha256sum -c SHA256SUMS) >"$work/sums" 2>&1; then
     damaged=$(sed -n 's/: FAILED.*//p' "$work/sums" | tr '\n' ' ')
@@ -294,7 +346,7 @@ unpack() {
   need zstd
   into=$1; shift
   : >"$work/age"
-  while read -r name role _ _ compression encryption; do
+  while read -r name role _ _ compression encryption _; do
     wanted=no
     [ $# -gt 0 ] || wanted=yes
     for each; do [ "$role" != "$each" ] || wanted=yes; done
@@ -319,6 +371,7 @@ restore_postgres() {
   unset PGDATABASE
   # How money reads depends on the locale: the dump says in which one it was written.
   money=$(fact lc_monetary) || money=
+  case $money in *[!A-Za-z0-9_.@-]*) fail "the manifest names a locale that is none" ;; esac
   [ -z "$money" ] || export PGOPTIONS="${PGOPTIONS:-} -c lc_monetary=$money"
   target=$(database "$to")
   exists=$(echo "select count(*) from pg_database where datname = :'name'" | ask dbname=postgres) ||
@@ -432,6 +485,7 @@ new_folder() {
 restore_files() {
   need restic
   snapshot=$(fact snapshot); tag=$(fact tag)
+  case $tag in '' | -* | *[!A-Za-z0-9_.-]*) fail "the manifest names no snapshot" ;; esac
   new_folder
   [ -n "${RESTIC_PASSWORD:-}${RESTIC_PASSWORD_FILE:-}" ] || fail "RESTIC_PASSWORD is not set" \
     "it is in the kit: sh recover.sh open DIR; . DIR/secrets.env"
@@ -606,6 +660,7 @@ list_points() {
     for id in $(ids "$source"); do
       found=yes
       point=$store/$source/$id
+      believed "$source" "$id" || { printf '%-20s %-24s NOT BELIEVED: %s\n' "$source" "$id" "$reason"; continue; }
       parts=$(parts)
       printf '%-20s %-24s %-9s %-9s %12s bytes  %s\n' "$source" "$id" "$(top kind)" "$(standing "$source" "$id")" \
         "$(printf '%s\n' "$parts" | awk '{ sum += $3 } END { printf "%d", sum }')" "$(top started_at)"

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from ops_pipelines.by_hand import steps
 from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.config.sources import ON_DISK, Source
 from ops_pipelines.config.stores import AnyStore, S3Store
@@ -98,7 +99,8 @@ def _chapter(workspace: Workspace, name: str) -> str:
         lines += _commands(workspace, name, source, store, point)
     if point is not None:
         lines += ["By hand, without the script, in a copy of the restore point's directory:", ""]
-        lines += [f"    {command}" for command in point.manifest.restore_by_hand] + [""]
+        manifest = point.manifest
+        lines += [f"    {command}" for command in steps(manifest.kind, manifest.engine, manifest.parts)] + [""]
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ whose signatures are ours, one a line: the one in use and every one that was use
 thing is signed; who only reads makes nothing.
 """
 
+import base64
 import json
 import os
 import re
@@ -115,6 +116,11 @@ class Keys:
             raise self._unwritable(error) from None
         self.signer(now)
         return installation
+
+    def for_openssl(self) -> bytes:
+        """The trusted keys for `recover.sh`, one a line: number in hexadecimal, the key in base64."""
+        keys = self.trusted.values()
+        return "".join(f"{key.number.hex()} {base64.b64encode(key.raw).decode()}\n" for key in keys).encode()
 
     def files(self) -> dict[str, bytes]:
         """What a recovery kit has to carry, by name; nothing before anything was signed."""

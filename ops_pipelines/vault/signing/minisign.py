@@ -59,15 +59,6 @@ class PublicKey:
         """The content of a `.pub` file."""
         return f"untrusted comment: minisign public key {self.name}\n{self.line}\n"
 
-    @property
-    def pem(self) -> str:
-        """The key alone, as `openssl pkeyutl -pubin` takes it."""
-        return (
-            Ed25519PublicKey.from_public_bytes(self.raw)
-            .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-            .decode()
-        )
-
 
 @dataclass(frozen=True)
 class Signature:

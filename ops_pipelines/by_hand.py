@@ -1,0 +1,23 @@
+"""The commands that restore with standard tools only, made here from facts and never read from a store."""
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import JsonValue
+
+from ops_pipelines.engines.registry import by_hand
+from ops_pipelines.vault.manifest import Part
+
+
+def steps(kind: str, facts: Mapping[str, JsonValue], parts: Sequence[Part]) -> list[str]:
+    """The commands in their order, in a directory that holds the parts; `KEY` stands for the identity's file.
+
+    Args:
+        kind: of the source.
+        facts: what its engine recorded.
+    """
+    commands = ["sha256sum -c SHA256SUMS"]
+    for part in parts:
+        plain = part.name.removesuffix(".age").removesuffix(".zst")
+        decrypt = f"age -d -i KEY {part.name} | zstd -d" if part.encryption == "age" else f"zstd -dc {part.name}"
+        commands.append(f"{decrypt} > {plain}")
+    return [*commands, *by_hand(kind, facts, {part.role for part in parts})]
