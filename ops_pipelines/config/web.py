@@ -1,6 +1,7 @@
 """`ops serve`: who may read it, and the names under which old dashboards and runbooks know the metrics."""
 
 from datetime import timedelta
+from ipaddress import ip_network
 
 from pydantic import Field, field_validator
 
@@ -17,6 +18,14 @@ class BasicAuth(Model):
 
     user: str = Field(min_length=1, pattern="^[^:]+$", examples=["ops"])
     password: Secret = Field(examples=[{"env": "OPS_WEB_PASSWORD"}])
+
+
+class RateLimits(Model):
+    """How often one client may ask within a minute; then it is told to wait (429). `/health` is never counted."""
+
+    writes: int = Field(10, ge=1, description="calls that are no GET")
+    reads: int = Field(120, ge=1, description="pages; `/metrics` is not counted")
+    failed_logins: int = Field(10, ge=1, description="wrong tokens and passwords, wherever they were tried")
 
 
 class LegacyMetrics(Model):
@@ -44,9 +53,25 @@ class Web(Model):
     legacy_metrics: tuple[LegacyMetrics, ...] = Field(
         (), examples=[[{"path": "/crm/ops/metrics", "prefix": "crm_ops_", "source": "crm"}]]
     )
+    limits: RateLimits = RateLimits()
+    trusted_proxies: tuple[str, ...] = Field(
+        (),
+        description="addresses and networks of proxies whose X-Forwarded-For is believed; nobody's unless given",
+        examples=[["127.0.0.1", "10.0.0.0/8"]],
+    )
     redis: Secret | None = Field(
         None, description="redis:// or rediss:// URL that /health pings", examples=[{"env": "REDIS_URL"}]
     )
     stale_after: Span = Field(
         timedelta(minutes=10), description="what was last seen longer ago is no longer believed: /health says 503"
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            try:
+                ip_network(each)
+            except ValueError:
+                raise ValueError(f"{each!r} is no address and no network; such as 127.0.0.1 or 10.0.0.0/8") from None
+        return value

@@ -5,14 +5,16 @@ import binascii
 import hashlib
 import hmac
 import ipaddress
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ops_pipelines.config.web import Web
 from ops_pipelines.errors import SafetyRefusal
+from ops_pipelines.web.limits import Limits
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
@@ -76,11 +78,11 @@ class Guard:
     """Lets nobody past without credentials, `/health` aside.
 
     Without any, the door is this machine's: a browser on it that was sent here under another name (DNS rebinding) is
-    turned away.
+    turned away. Who fails too often, or asks too often, is told to wait.
     """
 
-    def __init__(self, app: ASGIApp, credentials: Credentials) -> None:
-        self._app, self._credentials = app, credentials
+    def __init__(self, app: ASGIApp, credentials: Credentials, limits: Limits, uncounted: Collection[str]) -> None:
+        self._app, self._credentials, self._limits, self._uncounted = app, credentials, limits, uncounted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or hand on."""
@@ -88,19 +90,27 @@ class Guard:
         if scope["type"] != "http" or path == "/health" or path.startswith("/health/"):
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
+        headers, client = Headers(scope=scope), (scope.get("client") or ("", 0))[0]
+        refusal = self._stranger(headers, client)
+        if refusal is None and path not in self._uncounted:
+            refusal = self._limits.refuse_call(client, scope["method"])
+        await (refusal or self._app)(scope, receive, send)
+
+    def _stranger(self, headers: Headers, client: str) -> Response | None:
+        """The answer to whoever may not come in; None to the others."""
         if self._credentials.needed:
-            if self._credentials.open_for(headers.get("authorization", "")):
-                await self._app(scope, receive, send)
-                return
+            given = headers.get("authorization", "")
+            if given and (wait := self._limits.refuse_login(client)) is not None:
+                return wait
+            if self._credentials.open_for(given):
+                return None
+            if given:
+                self._limits.count_failed_login(client)
             asked = {"WWW-Authenticate": 'Basic realm="ops", charset="UTF-8"' if self._credentials.basic else "Bearer"}
-            refusal = PlainTextResponse("401: a token or a password is needed\n", 401, asked)
-        elif _host(headers.get("host", "")) in _LOCAL_NAMES:
-            await self._app(scope, receive, send)
-            return
-        else:
-            refusal = PlainTextResponse("403: this is served under the name localhost only\n", 403)
-        await refusal(scope, receive, send)
+            return PlainTextResponse("401: a token or a password is needed\n", 401, asked)
+        if _host(headers.get("host", "")) in _LOCAL_NAMES:
+            return None
+        return PlainTextResponse("403: this is served under the name localhost only\n", 403)
 
 
 def _host(header: str) -> str:

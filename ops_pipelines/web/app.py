@@ -11,6 +11,7 @@ from starlette.routing import Route
 from ops_pipelines.watch.exposition import OPENMETRICS, TEXT
 from ops_pipelines.watch.metrics import PREFIX, exposition
 from ops_pipelines.web.access import Credentials, Guard
+from ops_pipelines.web.limits import Limits
 from ops_pipelines.web.negotiation import prefers_openmetrics
 from ops_pipelines.web.page import status_page
 from ops_pipelines.web.request_log import RequestLog
@@ -27,7 +28,9 @@ def build_app(workspace: Workspace, credentials: Credentials) -> Starlette:
     Args:
         credentials: what opens everything but `/health`.
     """
-    legacy, health = workspace.config.web.legacy_metrics, _health(Services(workspace))
+    web, health = workspace.config.web, _health(Services(workspace))
+    legacy = web.legacy_metrics
+    uncounted = {"/metrics", *(each.path for each in legacy)}
     return Starlette(
         routes=[
             Route("/", _page(workspace), methods=["GET"]),
@@ -36,7 +39,10 @@ def build_app(workspace: Workspace, credentials: Credentials) -> Starlette:
             Route("/health", health, methods=["GET"]),
             Route("/health/{service}", health, methods=["GET"]),
         ],
-        middleware=[Middleware(RequestLog), Middleware(Guard, credentials=credentials)],
+        middleware=[
+            Middleware(RequestLog),
+            Middleware(Guard, credentials=credentials, limits=Limits(web.limits), uncounted=uncounted),
+        ],
     )
 
 

@@ -11,10 +11,14 @@ from ops_pipelines import logs
 from ops_pipelines.errors import OpsError
 from ops_pipelines.web.access import credentials
 from ops_pipelines.web.app import build_app
+from ops_pipelines.web.patience import Patient
 from ops_pipelines.web.watchman import watchman
 from ops_pipelines.workspace import Workspace
 
 _FINISH_WITHIN_S = 10
+_IDLE_S = 5
+_AT_ONCE = 256  # connections; beyond them the answer is 503
+_LONGEST_HEAD = 16 * 1024
 
 
 class CannotListen(OpsError):
@@ -31,6 +35,7 @@ def serve(workspace: Workspace, *, host: str, port: int) -> None:
         CannotListen: the port is taken, or the host is not this machine's.
         LedgerError: there is nothing to read from.
     """
+    proxies = workspace.config.web.trusted_proxies
     app = build_app(workspace, credentials(workspace.config.web, host))
     with workspace.ledger.session():
         pass  # now, while somebody is looking
@@ -44,6 +49,10 @@ def serve(workspace: Workspace, *, host: str, port: int) -> None:
                 app, log_config=None, access_log=False, server_header=False, lifespan="off",
                 log_level="warning",
                 timeout_graceful_shutdown=_FINISH_WITHIN_S,
+                http=Patient, ws="none", timeout_keep_alive=_IDLE_S, limit_concurrency=_AT_ONCE,
+                h11_max_incomplete_event_size=_LONGEST_HEAD,
+                # Who calls himself another's name in X-Forwarded-For is believed only where that was written down.
+                proxy_headers=bool(proxies), forwarded_allow_ips=list(proxies),
             )
         )  # fmt: skip
         logs.event("server_started", url=f"http://{f'[{where}]' if ':' in where else where}:{bound}/")

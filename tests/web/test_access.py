@@ -19,7 +19,8 @@ def basic(user: str, password: str) -> str:
 
 
 def test_a_token_or_a_password_opens_everything_and_nothing_else_does(make_house: MakeHouse) -> None:
-    house = make_house(web={**WEB, "legacy_metrics": [{"path": "/old", "prefix": "old_"}]})
+    limits = {"failed_logins": 1000}
+    house = make_house(web={**WEB, "legacy_metrics": [{"path": "/old", "prefix": "old_"}], "limits": limits})
     look(house.workspace)
     with house.serving("--host", "0.0.0.0", environ=SECRETS) as site:
         site.url = site.url.replace("0.0.0.0", "127.0.0.1")
