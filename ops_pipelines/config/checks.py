@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from ops_pipelines.config.settings import Model
 from ops_pipelines.config.values import Duration, Name, Span
 
+MASK_DESCRIPTION = "personal data in what it prints (mail addresses, telephone numbers, IBANs, cards, IPs) is masked"
+
 
 class Expectation(Model):
     """What an answer has to be like. All that is given must hold."""
@@ -19,6 +21,7 @@ class Expectation(Model):
     equals: str | float | bool | None = None
     max_age: Duration | None = Field(None, description="the value is a time, no older than this at the dump's start")
     attention: bool = Field(False, description="an answer that will not do asks for a look and condemns no backup")
+    mask: bool = Field(True, description=MASK_DESCRIPTION)
 
     @model_validator(mode="after")
     def _expects_something(self) -> "Expectation":
@@ -75,6 +78,7 @@ class CommandCheck(Model):
     )
     limit: Span = Field(timedelta(minutes=5), description="then it is stopped, and has failed")
     attention: bool = Field(False, description="a failure asks for a look and condemns no backup")
+    mask: bool = Field(True, description=MASK_DESCRIPTION)
 
 
 class AggregationCheck(Expectation):

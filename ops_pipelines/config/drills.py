@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from ops_pipelines.config.checks import Expectation
+from ops_pipelines.config.checks import MASK_DESCRIPTION, Expectation
 from ops_pipelines.config.secrets import Secret
 from ops_pipelines.config.settings import Model
 from ops_pipelines.config.values import Cron, Duration, Name, Span
@@ -20,6 +20,7 @@ class _Probe(Model):
     name: Name
     startup: Duration = Field(timedelta(seconds=30), description="it may fail this long before it counts")
     limit: Span = Field(timedelta(minutes=2), description="one attempt may take this long")
+    mask: bool = Field(True, description=MASK_DESCRIPTION)
 
 
 class CommandProbe(_Probe):

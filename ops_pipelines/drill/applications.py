@@ -12,11 +12,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 from ops_pipelines import process
 from ops_pipelines.config.checks import SqlCheck
-from ops_pipelines.config.drills import CommandProbe, HttpProbe, Probe
+from ops_pipelines.config.drills import CommandProbe, HttpProbe, Probe, SqlProbe
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.record import GroupResult, Loss
 from ops_pipelines.drill.recover import Alive, recover, total_rto
 from ops_pipelines.engines.files.folders import folder_of
+from ops_pipelines.personal import masked
 from ops_pipelines.recovery.assertions import run_check
 from ops_pipelines.redact import redact, register
 from ops_pipelines.vault.catalogue import RestorePoint
@@ -71,9 +72,14 @@ def check_application(drill: Drill, probe: Probe, alive: Mapping[str, Alive]) ->
     else:
         there, asked = alive[probe.source], probe.model_dump(exclude={"source"}, exclude_none=True)
         found = run_check(there.engine, there.target, SqlCheck.model_validate(asked), as_of=there.manifest.started_at)
-    check = found.model_copy(update={"name": f"{probe.name}", "detail": redact(found.detail)})
+    check = found.model_copy(update={"name": f"{probe.name}", "detail": _told(probe, found.detail)})
     drill.say(f"check {check.name}: {'holds' if check.passed else 'FAILED'}: {check.detail.splitlines()[0][:200]}")
     return check
+
+
+def _told(probe: Probe, said: str) -> str:
+    """What a check says, for everybody who reads the report; a question's answer is masked where it is asked."""
+    return masked(redact(said)) if probe.mask and not isinstance(probe, SqlProbe) else redact(said)
 
 
 def environment(alive: Mapping[str, Alive]) -> dict[str, str]:
@@ -117,7 +123,11 @@ def _command(drill: Drill, probe: CommandProbe, given: Mapping[str, str]) -> Che
     except process.CommandFailed as error:
         return Check(name=probe.name, passed=False, detail=f"{error.what}: {error.why}" if error.why else error.what)
     said = done.stdout.decode(errors="replace").strip()
-    drill.keep(f"check-{probe.name}.txt", f"{said}\n{done.stderr}", f"what the command of check {probe.name} printed")
+    drill.keep(
+        f"check-{probe.name}.txt",
+        _told(probe, f"{said}\n{done.stderr}"),
+        f"what the command of check {probe.name} printed",
+    )
     return Check(name=probe.name, passed=True, detail=(said.splitlines() or ["exit status 0"])[-1])
 
 
@@ -133,7 +143,11 @@ def _http(drill: Drill, probe: HttpProbe, given: Mapping[str, str]) -> Check:
             probe.start, limits=limits, env={**given, "PORT": str(port)}, cwd=directory, stdout=2
         ) as app:
             check = _patiently(probe.startup, lambda: _ask(probe, port, app))
-            drill.keep(f"check-{probe.name}.txt", app.stderr(), f"what the application of check {probe.name} printed")
+            drill.keep(
+                f"check-{probe.name}.txt",
+                _told(probe, app.stderr()),
+                f"what the application of check {probe.name} printed",
+            )
     except process.CommandFailed as error:
         return Check(name=probe.name, passed=False, detail=f"{error.what}: {error.why}")
     return check

@@ -12,6 +12,7 @@ from ops_pipelines.config.checks import AggregationCheck, CommandCheck, Expectat
 from ops_pipelines.config.sources import Source
 from ops_pipelines.engines.base import Contents, Engine, Finding
 from ops_pipelines.errors import SourceError
+from ops_pipelines.personal import masked
 from ops_pipelines.process import CommandFailed, Limits, run
 from ops_pipelines.redact import redact
 from ops_pipelines.vault.verdict import Check
@@ -62,10 +63,15 @@ def _run_program(check: CommandCheck, target: str) -> Check:
         printed = run(check.command, env={"OPS_TARGET": target}, limits=limits).stdout
     except CommandFailed as error:
         why = error.why.splitlines()[-1] if error.why else ""
-        detail = redact(f"{error.what}: {why}".rstrip(": "))
+        detail = _told(check, f"{error.what}: {why}".rstrip(": "))
         return Check(name=f"check {check.name}", passed=False, detail=detail, attention=check.attention)
     last = printed.decode(errors="replace").strip().splitlines()[-1:]
-    return Check(name=f"check {check.name}", passed=True, detail=redact(last[0]) if last else "status 0")
+    return Check(name=f"check {check.name}", passed=True, detail=_told(check, last[0]) if last else "status 0")
+
+
+def _told(check: Expectation | CommandCheck, said: str) -> str:
+    """What a check says, for everybody who reads a report."""
+    return masked(redact(said)) if check.mask else redact(said)
 
 
 def run_check(engine: Engine, target: str, check: SqlCheck | AggregationCheck, *, as_of: datetime) -> Check:
@@ -78,9 +84,13 @@ def run_check(engine: Engine, target: str, check: SqlCheck | AggregationCheck, *
     try:
         answer = engine.ask(target, check.question)
     except SourceError as error:
-        return Check(name=name, passed=False, detail=error.why or error.what, attention=check.attention)
+        said = _told(check, error.why or error.what)
+        return Check(name=name, passed=False, detail=said, attention=check.attention)
     problem = _problem(check, answer, as_of)
-    return Check(name=name, passed=problem is None, detail=problem or f"{answer}", attention=check.attention)
+    said = problem or f"{answer}"
+    if not isinstance(answer, (int, float, Decimal, date)):  # a sum may look like the number of a card
+        said = _told(check, said)
+    return Check(name=name, passed=problem is None, detail=said, attention=check.attention)
 
 
 def _problem(check: Expectation, answer: object, as_of: datetime) -> str | None:
