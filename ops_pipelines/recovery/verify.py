@@ -31,6 +31,7 @@ from ops_pipelines.vault import codec
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.manifest import NAME, Manifest
 from ops_pipelines.vault.reader import Copy
+from ops_pipelines.vault.trust import Untrusted
 from ops_pipelines.vault.verdict import Check, Outcome, Verdict
 from ops_pipelines.workspace import Workspace
 
@@ -130,6 +131,10 @@ class _Proof:
                     "key", "none of the identities we were given opens it; encrypt.identity is another key"
                 )
             self._checks.append(Check(name=error.check, passed=False, detail=_sentence(error)))
+            self._blames = "copy"
+            return "bad"
+        except Untrusted as error:
+            self._checks.append(Check(name="signature", passed=False, detail=_sentence(error)))
             self._blames = "copy"
             return "bad"
         except RestoreFailed as error:

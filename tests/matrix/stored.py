@@ -13,7 +13,9 @@ from typing import Any
 import pyrage
 
 from ops_pipelines.vault import codec
-from ops_pipelines.vault.manifest import NAME, SUMS, checksums, read_manifest
+from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, checksums, read_manifest
+from ops_pipelines.vault.signing.keys import Keys
+from ops_pipelines.vault.trust import Trust
 from tests.matrix.case import NOT_CAUGHT, Act, Case, Seen, bad, unknown
 
 ROLES = {
@@ -59,7 +61,7 @@ class Stored:
         return read
 
     def seal(self, manifest: dict[str, Any], point: Path | None = None, *, parts: bool = True) -> None:
-        """Write a manifest, and sums that agree with it.
+        """Write a manifest, sums that agree with it, and a signature as whoever has stolen the key can make it.
 
         Args:
             parts: make it agree with the parts as they are, too.
@@ -71,6 +73,10 @@ class Stored:
         content = json.dumps(manifest, indent=1).encode()
         (directory / NAME).write_bytes(content)
         (directory / SUMS).write_bytes(checksums(read_manifest(content, where="here"), content))
+        trust = Trust(Keys(self.path / "base" / "keys"))
+        source, backup_id, number = (manifest[name] for name in ("source", "id", "number"))
+        signature = trust.sign_point(content, source=source, backup_id=backup_id, number=number)
+        (directory / SIGNATURE).write_bytes(signature)
 
     def plain(self, role: str, point: Path | None = None) -> bytes:
         """A part's content."""
@@ -123,13 +129,17 @@ def _parts(engine: str) -> list[_Row]:
         _row(f"{CALLED[data]} empty", bad("checksum"), _changed(_at(data), lambda b: b"")),
         _row(f"{CALLED[data]} and the fingerprint exchanged", bad("checksum"), _exchanged_parts(data, "contents")),
     ]
-    for name, told in ((NAME, "manifest"), (SUMS, "checksum")):
+    for name, told in ((NAME, "checksum"), (SUMS, "checksum"), (SIGNATURE, "signature")):
         file = _file(name)
         rows += [
-            _row(f"one bit flipped in {name}", bad("checksum"), _changed(file, flip_digit)),
+            _row(f"one bit flipped in {name}", bad(told), _changed(file, flip_digit)),
             _row(f"{name} cut at random places", bad(told), *(_changed(file, cut(n)) for n in range(2))),
             _row(f"bytes appended to {name}", bad(told), _changed(file, lambda b: b + b"more")),
-            _row(f"{name} missing", bad("manifest"), lambda stored, file=file: file(stored).unlink()),
+            _row(
+                f"{name} missing",
+                bad("signature" if name == SIGNATURE else "manifest"),
+                lambda stored, file=file: file(stored).unlink(),
+            ),
         ]
     return rows
 
@@ -197,17 +207,23 @@ def _whole(engine: str) -> list[_Row]:
         return lambda stored: exchange(stored.point, stored.of(source, getattr(stored, attribute)))
 
     return [
-        _row("two restore points exchanged", bad("manifest"), swap("crm", "older")),
-        _row("restore points of two sources exchanged", bad("manifest"), swap("other", "neighbour")),
-        _row("an older manifest with its sums", bad("manifest"), _older_manifest),
+        _row("two restore points exchanged", bad("signature"), swap("crm", "older")),
+        _row("restore points of two sources exchanged", bad("signature"), swap("other", "neighbour")),
+        _row("an older manifest with its sums", bad("signature"), _older_manifest),
+        _row("an older manifest with its sums and its signature", bad("signature"), _older_sealed),
         _row("parts of an older restore point below the newer manifest", bad("checksum"), _older_parts),
-        _row("an older restore point renamed to the newer id", bad("manifest"), _older_renamed),
+        _row("an older restore point renamed to the newer id", bad("signature"), _older_renamed),
     ]
 
 
 def _older_manifest(stored: Stored) -> None:
     for name in (NAME, SUMS):
         shutil.copy(stored.of("crm", stored.older) / name, stored.point / name)
+
+
+def _older_sealed(stored: Stored) -> None:
+    _older_manifest(stored)
+    shutil.copy(stored.of("crm", stored.older) / SIGNATURE, stored.point / SIGNATURE)
 
 
 def _older_parts(stored: Stored) -> None:
@@ -223,10 +239,10 @@ def _older_renamed(stored: Stored) -> None:
 
 # -- edited on purpose, with sums that agree --------------------------------------------------------------
 
-_UNSIGNED = (
-    "Manifests are not signed: who can write to the store and knows the public key can make a restore point that is "
-    "consistent in itself. The ledger, which remembers the digest of each manifest it saw published, knows better; "
-    "without it only the drift checks, or a store with object lock, stand in the way."
+_STOLEN = (
+    "It is signed here with the installation's own key: who has stolen it can make a restore point that is consistent "
+    "in itself. The ledger, which remembers the digest of each manifest it saw published, knows better; without it "
+    "only the drift checks, or a store with object lock, stand in the way."
 )
 
 
@@ -237,13 +253,14 @@ def _edited(engine: str) -> list[_Row]:
         _row("manifest edited: SHA-256 of a part", bad("checksum"),
              _edit(lambda m: m["parts"][0].update(sha256="0" * 64))),
         _row("manifest edited: the fingerprint left out", bad("parts"), _edit(_without("contents"))),
-        _row("manifest edited: younger than it is", bad("manifest"),
+        _row("manifest edited: younger than it is", bad("signature"),
              _edit(lambda m: m.update(started_at="2099-01-01T00:00:00Z"))),
         _row("manifest edited: recipients", bad("manifest"), _edit(lambda m: m.update(recipients=[_stranger()]))),
         _row("the fingerprint of an older restore point, sums recomputed", bad("contents"), _foreign("contents")),
         _row("the older restore point's parts and manifest, under the newer id and time, sums recomputed",
-             bad("manifest"), _passed_off),
-        _row("the same, and the ledger is gone", NOT_CAUGHT, _passed_off_without_a_ledger, why=_UNSIGNED),
+             bad("signature"), _passed_off_without_the_key),
+        _row("the same, signed with the stolen key", bad("manifest"), _passed_off),
+        _row("the same, and the ledger is gone", NOT_CAUGHT, _passed_off_without_a_ledger, why=_STOLEN),
     ]  # fmt: skip
     if engine != "files":
         rows += [
@@ -305,6 +322,12 @@ def _passed_off(stored: Stored) -> None:
     manifest = stored.manifest()
     _older_renamed(stored)
     stored.seal({**stored.manifest(), "id": manifest["id"], "started_at": manifest["started_at"]})
+
+
+def _passed_off_without_the_key(stored: Stored) -> None:
+    older = (stored.of("crm", stored.older) / SIGNATURE).read_bytes()
+    _passed_off(stored)
+    (stored.point / SIGNATURE).write_bytes(older)
 
 
 def _passed_off_without_a_ledger(stored: Stored) -> None:

@@ -44,7 +44,13 @@ class Carried:
 
 def gather(workspace: Workspace) -> Carried:
     """Resolve everything that recovery needs; what cannot be is named, not an error."""
-    carried = Carried(signing=workspace.signing.files())
+    carried = Carried()
+    try:
+        # A kit may be older than the first backup: it has to believe that one, too.
+        workspace.signing.signer(workspace.clock.now())
+        carried.signing = workspace.signing.files()
+    except OpsError as error:
+        carried.missing.append(error.what)
     for name, source in workspace.config.sources.items():
         try:
             for identity in workspace.identities(name):

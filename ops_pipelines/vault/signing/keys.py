@@ -2,7 +2,7 @@
 
 Below `base/keys`: `installation.json` says who we are, `signing.key` is the key in use, `trusted` has the public keys
 whose signatures are ours, one a line: the one in use and every one that was used before. They are made when the first
-thing is signed; who only reads makes nothing.
+thing is signed, or a recovery kit is written; who only reads makes nothing.
 """
 
 import base64
