@@ -132,7 +132,11 @@ class Workspace:
 
     def catalogue(self, name: str) -> Catalogue:
         """What the stores hold of a source, and whether it is what the ledger knows."""
-        return read_catalogue(self.stores, name, self.published(name))
+        found = read_catalogue(self.stores, name, self.published(name))
+        if any(each.standing == "missing" for each in found.strangers):
+            # A prune may have removed it between the look into the ledger and the look into the stores.
+            found = read_catalogue(self.stores, name, self.published(name))
+        return found
 
     def published(self, name: str) -> dict[str, Published] | None:
         """What the ledger knows of a source's restore points, by id; None when it cannot be asked."""

@@ -200,7 +200,7 @@ def _plan(
 
 
 def _first(catalogue: Catalogue, ties: "_Ties") -> str:
-    return next(iter((*catalogue.problems, *ties.problems)), "")
+    return next(iter((*catalogue.problems, *ties.problems, *catalogue.told)), "")
 
 
 def _in_use(workspace: Workspace, name: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ from ops_pipelines.config.secrets import SecretMissing, SecretRef
 from ops_pipelines.config.sentry import Sentry
 from ops_pipelines.doctor.question import Answer, Measure, Question, attention, failed, well
 from ops_pipelines.doctor.shared import Shared
+from ops_pipelines.doctor.signatures import signing_key
 from ops_pipelines.errors import OpsError
 
 SUBJECT = "configuration"
@@ -27,6 +28,7 @@ def questions(shared: Shared) -> Iterator[Question]:
     yield Question(SUBJECT, "ops.yaml", lambda: _valid(shared))
     yield Question(SUBJECT, "file modes", lambda: _modes(shared))
     yield Question(SUBJECT, "secrets", lambda: _secrets(shared))
+    yield Question(SUBJECT, "signing key", lambda: signing_key(shared))
     if shared.workspace.config.sentry.dsn is not None:
         yield Question(SUBJECT, "Sentry", lambda: _sentry(shared.workspace.config.sentry))
 

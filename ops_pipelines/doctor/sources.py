@@ -10,6 +10,7 @@ from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.doctor.configuration import skew
 from ops_pipelines.doctor.question import ASKED_FOR, Answer, Measure, Question, attention, failed, well
 from ops_pipelines.doctor.shared import Shared
+from ops_pipelines.doctor.signatures import ours
 from ops_pipelines.engines.registry import examiner_for
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError
 from ops_pipelines.recovery.graded import not_noticed
@@ -37,6 +38,7 @@ def questions(shared: Shared, name: str) -> Iterator[Question]:
         "disk": _disk,
         "key": _key,
         **({"fingerprint": _fingerprint} if not_noticed(source) else {}),
+        "signatures": ours,
         "recovery point": _recovery_point,
         "3-2-1": _three_two_one,
     }

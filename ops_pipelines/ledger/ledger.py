@@ -190,11 +190,14 @@ class Ledger:
         return found
 
     def movements(self, source: str) -> list[Activity]:
-        """Every attempt that made a restore point of a source, copied it or removed it, and succeeded; oldest first."""
+        """Every attempt that made a restore point of a source, or a copy, and succeeded; every one to remove it.
+
+        Oldest first. Who was killed while it was removing one may have done so.
+        """
         query = select(Activity).where(
             Activity.source == source,
             Activity.kind.in_(("dump", "adopt", "sign", "copy", "prune")),
-            Activity.status == SUCCEEDED,
+            (Activity.status == SUCCEEDED) | (Activity.kind == "prune"),
             Activity.backup_id.is_not(None),
         )
         with self.session() as session:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from ops_pipelines.errors import OpsError, StoreError
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint, read_catalogue
-from ops_pipelines.vault.trust import foreign_points
+from ops_pipelines.vault.trust import only_foreign
 from ops_pipelines.workspace import UnknownSource, Workspace
 
 LATEST = "latest-verified"
@@ -66,7 +66,7 @@ def _nothing(workspace: Workspace, name: str, catalogue: Catalogue, backup: str,
     when = f" taken at {at:%Y-%m-%d %H:%M} UTC or before" if at is not None else ""
     wanted = f"verified restore point{when}" if backup == LATEST else f"restore point {backup}"
     found = [f"looked in {', '.join(workspace.stores)}", *catalogue.told]
-    if not catalogue.points and (foreign := foreign_points(catalogue.strangers)):
+    if not catalogue.points and (foreign := only_foreign(catalogue.strangers)):
         found.insert(1, foreign)
     older = [each for each in catalogue.points if not each.safety and (at is None or each.started_at <= at)]
     if backup == LATEST and older:

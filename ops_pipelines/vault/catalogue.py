@@ -166,7 +166,6 @@ class _Reading:
         self.strangers: list[Stranger] = []
         self.problems: list[tuple[str, str]] = []
         self._verdicts: dict[str, dict[str, Verdict]] = {}
-        self._unproved: set[str] = set()
 
     def read(self, store: Store) -> None:
         try:
@@ -181,7 +180,7 @@ class _Reading:
 
     def verdicts_on(self, backup_id: str) -> tuple[Verdict, ...]:
         """In the order of their numbers."""
-        found = {} if backup_id in self._unproved else self._verdicts.get(backup_id, {})
+        found = self._verdicts.get(backup_id, {})
         return tuple(verdict for _, verdict in sorted(found.items(), key=lambda each: (each[1].number, each[0])))
 
     def _read_point(self, store: Store, backup_id: str) -> bool:
@@ -203,9 +202,8 @@ class _Reading:
         try:
             sealed = store.sealed_verdicts(self._source, backup_id)
         except (CorruptCopy, StoreError) as error:
-            # Without its verdicts it is a copy like any other, but it proves nothing.
+            # What other stores keep of the proofs still counts: a bad store costs its own only.
             self.problems.append((store.name, _line(error)))
-            self._unproved.add(backup_id)
             return
         for name, each in sealed:
             where = f"{name} on {store.location(self._source, backup_id)}"
@@ -215,7 +213,6 @@ class _Reading:
                 self.strangers.append(self._stranger(error, store, backup_id, each, name))
             except CorruptCopy as error:
                 self.problems.append((store.name, _line(error)))
-                self._unproved.add(backup_id)
             else:
                 self._verdicts.setdefault(backup_id, {})[verdict.file_name] = verdict
 

@@ -258,16 +258,18 @@ def told_apart(
 
 
 def foreign_points(strangers: Sequence[Stranger]) -> str:
-    """Whose restore points lie here, for who finds none of his own; empty when nobody's do."""
+    """Whose restore points lie here beside ours; empty when nobody's do."""
     found = [each for each in strangers if each.standing == "foreign" and not each.name]
-    if not found:
-        return ""
-    whose = f" {found[0].claimed}" if found[0].claimed else ""
-    count = len({each.id for each in found})
-    return (
-        f"{count} there belong to another installation{whose}; is this its new machine: ops key import DIR, with the "
-        "signing directory of its opened kit"
-    )
+    count, claimed = len({each.id for each in found}), {each.claimed: None for each in found if each.claimed}
+    whose = f": {', '.join(claimed)}" if claimed else ""
+    return f"{count} there belong to another installation{whose}" if found else ""
+
+
+def only_foreign(strangers: Sequence[Stranger]) -> str:
+    """The same, for who finds none of his own."""
+    told = foreign_points(strangers)
+    cure = "is this its new machine: ops key import DIR, with the signing directory of its opened kit"
+    return f"{told}; {cure}" if told else ""
 
 
 def summary(strangers: Sequence[Stranger], source: str) -> list[str]:

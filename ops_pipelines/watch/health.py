@@ -13,7 +13,7 @@ from ops_pipelines.clock import human_duration
 from ops_pipelines.config.sources import Source
 from ops_pipelines.config.values import Duration
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
-from ops_pipelines.vault.trust import foreign_points, summary
+from ops_pipelines.vault.trust import only_foreign, summary
 from ops_pipelines.watch.phases import PhaseHealth, State, phases_of
 from ops_pipelines.watch.proved import Proved, proved
 from ops_pipelines.watch.trends import Trends, trends_of
@@ -166,7 +166,7 @@ def _nothing_of_ours(name: str, catalogue: Catalogue) -> tuple[State, str, str]:
     """Without a restore point: whether there is anything that could become one."""
     for told in summary(catalogue.strangers, name):
         return "NEVER", told, f"ops sign {name}"
-    foreign = foreign_points(catalogue.strangers)
+    foreign = only_foreign(catalogue.strangers)
     return "NEVER", f"never backed up here; {foreign}" if foreign else "never backed up", f"ops backup {name}"
 
 

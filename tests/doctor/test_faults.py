@@ -67,6 +67,19 @@ def test_the_file_and_its_secrets(house: House, monkeypatch: pytest.MonkeyPatch)
     house.says("ATTENTION", "configuration", "Sentry", "off")
 
 
+def test_signatures_and_the_key_that_makes_them(house: House) -> None:
+    key = house.path / "base" / "keys" / "signing.key"
+    with house.replaced(key, None):
+        house.says("FAILED", "configuration", "signing key", "is gone")
+    house.says("OK", "configuration", "signing key", "installation")
+    (signature,) = (house.path / "base" / "restore-points" / "crm").glob("*/manifest.json.minisig")
+    with house.replaced(signature, None):
+        house.says("ATTENTION", "crm", "signatures", "not signed")
+    with house.replaced(signature, signature.read_bytes().replace(b"source=crm", b"source=crn")):
+        house.says("FAILED", "crm", "signatures", "FORGED")
+    house.says("OK", "crm", "signatures", "all 1 restore points are ours")
+
+
 def test_rights_that_are_missing_come_with_the_statement_that_gives_them(house: House) -> None:
     server, line = house.server, ("crm", "rights")
 

@@ -52,6 +52,7 @@ def test_two_machines_on_one_nas_see_each_other_and_leave_each_other_alone(
     back_up(other)
     assert [each["standing"] for each in shell.json("list", "crm")["crm"]["strangers"]] == ["foreign"]
     shell.ops("status")
+    assert "1 there belong to another installation" in shell.ops("list", "crm")
 
     assert "dry run" in other.ops("adopt", "--source", "crm", "--foreign")
     assert "signed" in other.ops("adopt", "--source", "crm", "--foreign", "--apply")

@@ -180,6 +180,7 @@ def test_what_prune_removed_is_not_missing(house: Workspace) -> None:
     for name in house.stores:
         with house.ledger.activity("prune", source="crm", backup_id=FIRST, store=name):
             house.stores[name].delete("crm", FIRST)
+            assert standings(house.catalogue("crm")) == []  # nor while it is removed
     assert standings(house.catalogue("crm")) == []
 
 
@@ -198,6 +199,32 @@ def test_a_planted_verdict_is_not_believed_and_deletes_nothing(house: Workspace)
     assert lie.file_name in catalogue.told[0]
     [pruned] = prune(house, ["crm"], apply=True)
     assert [each.deleted for each in pruned.stores] == [[], []]
+
+
+def test_a_planted_newer_restore_point_pushes_none_of_ours_out(house: Workspace) -> None:
+    """With `last: 1` a verified one from tomorrow would be the only one to stay."""
+    both(house)
+    house.local.keep_verdict(verdict(FIRST, "verified").model_copy(update={"number": 1}))
+    nas = nas_of(house)
+    planted = nas.directory("crm", "20261122T020000Z-ffff")
+    rewrite_as_a_stranger(house, planted)
+    lie = verdict(planted.name, "verified", store="nas", at=AT + timedelta(days=1))
+    proofs = nas.root / ".verdicts" / "crm" / planted.name
+    proofs.mkdir(parents=True)
+    (proofs / lie.file_name).write_bytes(lie.to_bytes())
+    catalogue = house.catalogue("crm")
+    assert catalogue.recovery_point is not None and catalogue.recovery_point.id == FIRST
+    [pruned] = prune(house, ["crm"], apply=True)
+    assert [each.deleted for each in pruned.stores] == [[], []]
+    assert planted.is_dir()  # what is not ours is not ours to remove
+
+
+def rewrite_as_a_stranger(house: Workspace, planted: Path) -> None:
+    """A whole restore point that is consistent in itself, signed by somebody else."""
+    manifest = house.local.manifest("crm", FIRST)
+    shutil.copytree(house.local.directory("crm", FIRST), planted)
+    times = {"id": planted.name, "started_at": AT + timedelta(days=1), "snapshot_at": AT + timedelta(days=1)}
+    rewrite(planted, manifest.model_copy(update=times))
 
 
 def test_a_verdict_moved_to_another_restore_point_is_not_believed(house: Workspace) -> None:

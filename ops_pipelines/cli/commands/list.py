@@ -7,6 +7,7 @@ import typer
 from ops_pipelines.cli import output
 from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
+from ops_pipelines.vault.trust import foreign_points
 from ops_pipelines.workspace import Workspace
 
 
@@ -31,6 +32,9 @@ def list_(
     else:
         rows = [row for catalogue in catalogues.values() for row in _rows(workspace, catalogue)]
         output.print_table(["source", "restore point", "age", "rows", "size", "stores", "verdict"], rows)
+        for name, catalogue in catalogues.items():
+            if foreign := foreign_points(catalogue.strangers):
+                output.say("{}: {}, and are left alone", name, foreign)
         for problem in problems:
             output.complain("[yellow]![/] {}", problem)
     return output.ATTENTION if problems else output.FINE

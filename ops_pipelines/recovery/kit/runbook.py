@@ -43,6 +43,9 @@ Written {made_at} UTC. Everything below works on a clean machine, without Python
 
 If a command ends with status 0, all is as it was. 1: the data is there, read what was printed. 2: it failed; try the
 next older restore point (`--backup ID`) or another store, into a new database. 3: refused, nothing was changed.
+
+A restore point counts when a key in `trusted.keys` of this kit signed it; the script says of every other one why it is
+not believed. `--unsigned` takes it all the same: only when you know who could write to that store.
 """
 _SEALED = {
     "passphrase": """       sh recover.sh open opened            # asks for the passphrase
