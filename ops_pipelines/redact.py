@@ -28,6 +28,7 @@ _PATTERNS = (
     re.compile(r"://(?P<secret>[^\s/:@\"'<>]{16,})(?=@)"),  # a token in a user's place, as in Sentry's DSN
     re.compile(r"(?i)\bhooks\.slack\.com/[a-z]+/(?P<secret>[^\s\"'<>|]+)"),
 )
+_PLACES = re.compile(r"localhost|\d{1,3}(?:\.\d{1,3}){3}")
 _CUTS = re.compile(r"[/@#?:\s]+")
 
 
@@ -53,7 +54,9 @@ def register_url(url: str) -> str:
         return url
     parts = parts_of(url)
     password = (parts.password if parts is not None else login.partition(":")[2]) or ""
-    for each in (password, unquote(password), *_CUTS.split(password)):
+    # Where it cannot be told where the password ends, a host may be among its pieces.
+    pieces = [each for each in _CUTS.split(password) if not _PLACES.fullmatch(each)]
+    for each in (password, unquote(password), *pieces):
         register(each)
     return url
 

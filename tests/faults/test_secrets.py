@@ -17,7 +17,7 @@ CANARIES = ("canary-pw", "AGE-SECRET-KEY")
 
 
 @contextmanager
-def watched() -> Iterator[list[str]]:
+def watched(canaries: tuple[str, ...] = CANARIES) -> Iterator[list[str]]:
     """Every command line of the machine that shows a canary during the block."""
     seen: list[str] = []
     looked, done = threading.Event(), threading.Event()
@@ -29,7 +29,7 @@ def watched() -> Iterator[list[str]]:
                     words = path.read_bytes().decode(errors="replace")
                 except OSError:
                     continue
-                if any(canary in words for canary in CANARIES):
+                if any(canary in words for canary in canaries):
                     seen.append(words.replace("\0", " "))
             looked.set()
 

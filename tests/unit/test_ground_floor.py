@@ -85,6 +85,13 @@ def test_the_pieces_of_a_password_that_nobody_encoded_are_secrets_too(scheme: st
         assert "canary" not in redact.redact(said)
 
 
+def test_the_host_of_a_url_that_cannot_be_read_stays_readable() -> None:
+    redact.register_url("smtp://me:canary/head@127.0.0.1:587/?from=a@localhost&to=b@localhost")
+    shown = redact.redact("canary/head of 127.0.0.1 and localhost")
+    assert shown.endswith(" of 127.0.0.1 and localhost")
+    assert "canary" not in shown
+
+
 def test_a_url_that_means_one_thing_only_has_parts() -> None:
     for url in ("redis://:pw@h:6379/0", "smtp://me@example.com:pw@h/?from=a@x&to=b@x", "https://h/a:b", "mailto:b@x"):
         assert redact.parts_of(url) is not None
