@@ -1,7 +1,6 @@
 """Questions about `ops.yaml`: is it valid, who can read what it names, is every secret there? And about clocks."""
 
 import os
-import shlex
 import stat
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,6 +16,7 @@ from ops_pipelines.doctor.question import Answer, Measure, Question, attention, 
 from ops_pipelines.doctor.shared import Shared
 from ops_pipelines.doctor.signatures import signing_key
 from ops_pipelines.errors import OpsError
+from ops_pipelines.text import shell
 
 SUBJECT = "configuration"
 _OTHERS_READ, _OTHERS_WRITE = 0o077, 0o022
@@ -69,10 +69,10 @@ def _modes(shared: Shared) -> Answer:
     if readable or writable:
         said = [f"others can read {_some(readable)}"] if readable else []
         said += [f"others can write {_some(writable)}"] if writable else []
-        fix = [f"chmod 600 {shlex.join(map(str, readable))}"] if readable else []
-        return failed(" and ".join(said), *fix, *([f"chmod go-w {shlex.join(map(str, writable))}"] if writable else []))
+        fix = [f"chmod 600 {shell(*map(str, readable))}"] if readable else []
+        return failed(" and ".join(said), *fix, *([f"chmod go-w {shell(*map(str, writable))}"] if writable else []))
     if config.base.exists() and stat.S_IMODE(config.base.stat().st_mode) & _OTHERS_READ:
-        return attention(f"others can look into {config.base}", f"chmod 700 {shlex.quote(str(config.base))}")
+        return attention(f"others can look into {config.base}", f"chmod 700 {shell(str(config.base))}")
     return well(f"{len(secret)} files with secrets are private")
 
 

@@ -1,12 +1,12 @@
 """The plain commands that restore one copy with standard tools: real paths, nothing of ours needed to run them."""
 
-import shlex
 from collections.abc import Iterator
 
 from ops_pipelines.by_hand import steps
 from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.config.stores import S3Store
 from ops_pipelines.errors import OpsError
+from ops_pipelines.text import shell
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.workspace import UnknownSource, Workspace
 
@@ -37,15 +37,15 @@ def commands(workspace: Workspace, point: RestorePoint, store: str) -> Iterator[
 
 def _fetched(workspace: Workspace, source: str, backup_id: str, store: str) -> Iterator[str]:
     where, settings = workspace.stores[store].location(source, backup_id), workspace.config.stores.get(store)
-    folder = shlex.quote(f"{source}-{backup_id}")
+    folder = shell(f"{source}-{backup_id}")
     if isinstance(settings, S3Store):
-        endpoint = f" --endpoint-url {shlex.quote(settings.endpoint)}" if settings.endpoint else ""
+        endpoint = f" --endpoint-url {shell(settings.endpoint)}" if settings.endpoint else ""
         yield "# AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment; rclone copy does the same"
-        yield f"aws s3 cp --recursive --region {shlex.quote(settings.region)}{endpoint} {shlex.quote(where)}/ {folder}/"
+        yield f"aws s3 cp --recursive --region {shell(settings.region)}{endpoint} {shell(where)}/ {folder}/"
         yield f"cd {folder}"
     else:
         yield "# a working copy: what is decrypted must not lie in the store"
-        yield f"cp -r {shlex.quote(where)} {folder} && cd {folder}"
+        yield f"cp -r {shell(where)} {folder} && cd {folder}"
 
 
 def _key(workspace: Workspace, point: RestorePoint) -> tuple[str, list[str]]:
@@ -54,7 +54,7 @@ def _key(workspace: Workspace, point: RestorePoint) -> tuple[str, list[str]]:
         return "KEY", []
     identity = _identity(workspace, point.manifest.source)
     if identity is not None and identity.file is not None:
-        return shlex.quote(str(identity.file)), []
+        return shell(str(identity.file)), []
     where = f"in the environment variable {identity.env}" if identity is not None and identity.env else "in your kit"
     recipients = ", ".join(point.manifest.recipients)
     return "KEY", [f"# KEY: a file with the identity of {recipients} ({where})"]
@@ -73,4 +73,4 @@ def _repository(workspace: Workspace, source: str, store: str) -> str:
         address = workspace.stores[store].repository(source).address
     except OpsError:
         return _REPOSITORY
-    return f"export RESTIC_REPOSITORY={shlex.quote(address)}"
+    return f"export RESTIC_REPOSITORY={shell(address)}"

@@ -12,7 +12,6 @@ import errno
 import json
 import os
 import secrets
-import shlex
 import shutil
 import socket
 import tempfile
@@ -50,6 +49,7 @@ from ops_pipelines.engines.files.restore import Restoration
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SafetyRefusal, SourceError, StoreError
 from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress, Reader, silent
+from ops_pipelines.text import shell
 
 _NAMED = 10
 _CHUNK = 1024 * 1024
@@ -119,7 +119,7 @@ class FilesEngine:
                 raise SourceError(
                     f"{path} of source {self._name} cannot be read",
                     why=error.strerror or str(error),
-                    next=f"is its volume mounted? ls -ld {path}",
+                    next=f"is its volume mounted? ls -ld {shell(str(path))}",
                 ) from None
             found.append(Root(str(real), str(real)))
         return found
@@ -189,7 +189,7 @@ class FilesEngine:
 
     def address(self, name_or_url: str) -> str:
         """The folder."""
-        return f"ls -la {shlex.quote(str(folders.folder_of(self.locate(name_or_url))))}"
+        return f"ls -la {shell(str(folders.folder_of(self.locate(name_or_url))))}"
 
     def readiness(self, name_or_url: str, facts: Mapping[str, JsonValue], plain_bytes: int) -> Readiness:
         """restic, the password, the target's disk; see `Engine.readiness`."""
@@ -390,8 +390,8 @@ class FilesEngine:
                 f"{address} cannot take the snapshot {str(facts['snapshot'])[:8]} of {self._name}",
                 why=f"{error.what}: {error.why}",
                 safe="the local copy is untouched",
-                next=f"move the damaged repository aside (mv {address} {address}.damaged), delete its restore points "
-                "and copy them again"
+                next=f"move the damaged repository aside (mv {shell(address, address + '.damaged')}), "
+                "delete its restore points and copy them again"
                 if error.kind == "damaged"
                 else "",
             ) from None
@@ -436,7 +436,7 @@ class FilesEngine:
     @staticmethod
     def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
         """The restic commands that bring the files back, with RESTIC_PASSWORD in the environment."""
-        tag, snapshot = (shlex.quote(str(facts[name])) for name in ("tag", "snapshot"))
+        tag, snapshot = (shell(str(facts[name])) for name in ("tag", "snapshot"))
         return [
             "export RESTIC_REPOSITORY=…   # of this store; RESTIC_PASSWORD is asked for",
             f"restic snapshots --tag {tag}   # {snapshot[:8]} in local",
@@ -522,7 +522,7 @@ class _Snapshot:
                 f"{address} is no restic repository any more",
                 why="it is not empty, but its config is gone",
                 safe="nothing was written",
-                next=f"repair it, or move it away: mv {address} {address}.broken",
+                next=f"repair it, or move it away: mv {shell(address, address + '.broken')}",
             )
         if address.startswith("/"):
             Path(address).parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ from ops_pipelines.engines.files import folders, restic
 from ops_pipelines.engines.files.restic import Restic, ResticFailed
 from ops_pipelines.errors import SourceError, StoreError
 from ops_pipelines.repository import Repository
+from ops_pipelines.text import shell
 
 _NAMED = 3
 _TAG = re.compile(r"ops-[0-9a-f]{16}")
@@ -54,7 +55,7 @@ class FilesExaminer:
             raise StoreError(
                 f"restic's repository of {self._name} cannot be read",
                 why=f"{error.what}: {error.why}",
-                next=f"restic -r {repository.address} snapshots",
+                next=f"restic -r {shell(repository.address)} snapshots",
             ) from None
         strays = []
         for each in found:
@@ -68,7 +69,7 @@ class FilesExaminer:
 
 def _unreadable(root: Path) -> list[str]:
     if not root.exists():
-        raise SourceError(f"{root} is not there", next=f"is its volume mounted? ls -ld {root}")
+        raise SourceError(f"{root} is not there", next=f"is its volume mounted? ls -ld {shell(str(root))}")
     refused: list[str] = []
 
     def note(error: OSError) -> None:

@@ -4,7 +4,6 @@ One part: `dump.tar`, mongodump's directory layout (`layout`).
 """
 
 import re
-import shlex
 import tarfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -58,6 +57,7 @@ from ops_pipelines.engines.selection import pick_names
 from ops_pipelines.errors import Inconclusive, OpsError, SafetyRefusal, SourceError
 from ops_pipelines.process import CommandFailed, CommandTimedOut
 from ops_pipelines.streams import Progress, silent
+from ops_pipelines.text import shell
 
 _NOT_OURS = ("admin", "config", "local")
 _NAME_LENGTH = 63
@@ -200,7 +200,7 @@ class MongoDBEngine:
     def address(self, name_or_url: str) -> str:
         """The mongosh command that opens a target, without its password."""
         where = self._locate(name_or_url)
-        return f"mongosh {shlex.quote(f'mongodb://{where.hosts}/{where.database}')}"
+        return f"mongosh {shell(f'mongodb://{where.hosts}/{where.database}')}"
 
     def readiness(self, name_or_url: str, facts: Mapping[str, JsonValue], plain_bytes: int) -> Readiness:
         """Reachability and version; see `Engine.readiness`."""
@@ -402,7 +402,7 @@ class MongoDBEngine:
     def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
         """Restore commands for the plain part, after `age -d` and `zstd -d`."""
         name = str(facts["database"])
-        every = shlex.quote(f"{name}.*")
+        every = shell(f"{name}.*")
         # Documents may be older than the validator of their collection: without this they are lost in silence.
         load = "mongorestore --uri=URL --bypassDocumentValidation"
         commands = ["tar -xf dump.tar", f"{load} --nsInclude={every} {ROOT}"]
@@ -412,7 +412,7 @@ class MongoDBEngine:
         if facts.get("oplog"):
             commands.append(f"# with what happened while the dump ran: {load} --oplogReplay {ROOT}")
         if facts.get("accounts"):
-            wanted = f"--db={shlex.quote(name)} {shlex.quote(f'{ROOT}/{name}')}"
+            wanted = f"--db={shell(name)} {shell(f'{ROOT}/{name}')}"
             commands.append(f"# with users and roles: --restoreDbUsersAndRoles {wanted}")
         return commands
 

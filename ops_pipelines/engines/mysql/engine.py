@@ -4,7 +4,6 @@ Parts of a restore point: `dump.sql`, and `accounts.sql` where it is asked for.
 """
 
 import re
-import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -45,6 +44,7 @@ from ops_pipelines.engines.reserved import refusal
 from ops_pipelines.engines.selection import pick_names
 from ops_pipelines.errors import Inconclusive, OpsError, SafetyRefusal, SourceError, ToolMissing
 from ops_pipelines.streams import Progress, silent
+from ops_pipelines.text import shell
 
 _NAME_LENGTH = 64
 _RESERVED = ("mysql", "information_schema", "performance_schema", "sys", "ndbinfo")
@@ -171,7 +171,7 @@ class MySQLEngine:
         """The client's command that opens a target; it asks for the password."""
         where = self._locate(name_or_url)
         at = ["--socket", where.socket] if where.socket else ["--host", where.host, "--port", str(where.port)]
-        return shlex.join([self._client_name, *at, "--user", where.user, "--password", where.database])
+        return shell(*[self._client_name, *at, "--user", where.user, "--password", where.database])
 
     def readiness(self, name_or_url: str, facts: Mapping[str, JsonValue], plain_bytes: int) -> Readiness:
         """Programs, reachability, version and product; see `Engine.readiness`."""
@@ -387,9 +387,9 @@ class MySQLEngine:
     def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
         """Restore commands for the plain parts, after `age -d` and `zstd -d`."""
         client = _client_name(facts)
-        commands = [f"{client} -e {shlex.quote(database.statement(facts))}"]
+        commands = [f"{client} -e {shell(database.statement(facts))}"]
         load_data = f"{client} --default-character-set=utf8mb4 --max-allowed-packet=1G --binary-mode"
-        load_data += f" --database={shlex.quote(str(facts['database']))}"
+        load_data += f" --database={shell(str(facts['database']))}"
         without_gtids = facts.get("sets_gtids") is True
         commands.append(f"{_WITHOUT_GTIDS} dump.sql | {load_data}" if without_gtids else f"{load_data} < dump.sql")
         if "globals" in roles:

@@ -4,7 +4,6 @@ Parts of a restore point: `globals.sql` (roles), `database.sql` (settings, privi
 the database itself), and `dump.pgc`, `dump.tar` (a directory archive) or `dump.sql`.
 """
 
-import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +45,7 @@ from ops_pipelines.engines.postgres.restore import Loader, load, load_definition
 from ops_pipelines.engines.postgres.server import SUPERUSER, forget_shared_memory, scratch_server
 from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError, ToolMissing
 from ops_pipelines.streams import Progress, silent
+from ops_pipelines.text import shell
 
 
 class PostgresEngine:
@@ -205,7 +205,7 @@ class PostgresEngine:
 
     def address(self, name_or_url: str) -> str:
         """The psql command that opens a target, without its password."""
-        return f"psql {shlex.quote(self._locate(name_or_url).shown())}"
+        return f"psql {shell(self._locate(name_or_url).shown())}"
 
     def exists(self, name_or_url: str) -> bool:
         """Whether there is a database of that name."""
@@ -305,8 +305,8 @@ class PostgresEngine:
         """Restore commands for the plain parts, after `age -d` and `zstd -d`."""
         name = str(facts["database"])
         # A connection string, because a bare name with a "=" in it would be taken for one.
-        at, quoted = shlex.quote(make_conninfo("", dbname=name)), shlex.quote(name)
-        options = " ".join(shlex.quote(option) for option in database.createdb_options(facts))
+        at, quoted = shell(make_conninfo("", dbname=name)), shell(name)
+        options = " ".join(shell(option) for option in database.createdb_options(facts))
         settings = f"psql -X -v db={quoted} -d {at} -f database.sql"
         first = ["psql -X -d postgres -f globals.sql", f"createdb -T template0 {options} -- {quoted}"]
         load_commands = {

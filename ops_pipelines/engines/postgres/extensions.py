@@ -99,6 +99,11 @@ def refused(opened: Session, target: Server, names: JsonValue, major: int) -> It
             yield SourceError(
                 f"the extension {name} may be created by a superuser only",
                 why="the database uses it, and the role that restores is no superuser",
-                next=f'as a superuser: CREATE DATABASE "{target.database}" TEMPLATE template0 OWNER …; '
-                f'and in it: CREATE EXTENSION "{name}"; then try again, {leave_out}',
+                next=f"as a superuser: CREATE DATABASE {_identifier(target.database)} TEMPLATE template0 OWNER …; "
+                f"and in it: CREATE EXTENSION {_identifier(name)}; then try again, {leave_out}",
             )
+
+
+def _identifier(name: str) -> str:
+    """A name as SQL that somebody will paste."""
+    return '"' + name.replace('"', '""') + '"'

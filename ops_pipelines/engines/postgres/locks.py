@@ -9,7 +9,6 @@ them are let go, and that one is waited for alone and briefly. So we never hold 
 which is what makes deadlocks, and what waits for a table of ours goes first.
 """
 
-import shlex
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from ops_pipelines.clock import UTC, human_duration
 from ops_pipelines.engines.postgres.connection import Server, Session, StatementFailed
 from ops_pipelines.engines.postgres.witness import Witness
 from ops_pipelines.errors import SourceError
+from ops_pipelines.text import shell
 
 _BATCH = 200
 _WAIT_MS = 2000
@@ -68,7 +68,9 @@ select l.relation::bigint, format('%I.%I', n.nspname, c.relname), c.relkind in (
   from pg_catalog.pg_locks l
   join pg_catalog.pg_class c on c.oid = l.relation join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   left join pg_catalog.pg_stat_activity a on a.pid = l.pid
-  left join pg_catalog.pg_prepared_xacts p on l.virtualtransaction = '-1/' || p.transaction::text
+  left join pg_catalog.pg_locks x on l.pid is null and x.pid is null and x.locktype = 'transactionid'
+       and x.virtualtransaction = l.virtualtransaction
+  left join pg_catalog.pg_prepared_xacts p on p.transaction = x.transactionid
  where l.locktype = 'relation'
    and (l.mode = 'AccessExclusiveLock' or c.relkind = 'S' and l.mode = 'ShareRowExclusiveLock')
    and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
@@ -203,12 +205,14 @@ def _still_locked(blockers: Sequence[Blocker], server: Server, wait: timedelta) 
     worst = blockers[0]
     others = sorted({each.relation for each in blockers} - {worst.relation})
     also = f", and {', '.join(others[:_NAMED])}" if others else ""
-    end = f"rollback prepared '{worst.prepared}'" if worst.prepared else f"select pg_terminate_backend({worst.pid})"
+    # Whoever prepared it chose its name, and a superuser will paste this.
+    prepared = worst.prepared and worst.prepared.replace("'", "''")
+    end = f"rollback prepared '{prepared}'" if prepared else f"select pg_terminate_backend({worst.pid})"
     return SourceError(
         f"{worst.relation}{also} stayed locked in {worst.mode.strip()} for {human_duration(wait)}",
         why=worst.told(),
         safe="nothing was dumped; nobody waited for us longer than a few seconds",
-        next=f"let it end, or end it: psql {shlex.quote(server.shown())} -c {shlex.quote(end)}",
+        next=f"let it end, or end it: psql {shell(server.shown())} -c {shell(end)}",
     )
 
 

@@ -131,7 +131,9 @@ def _problems(opened: Session, target: Server, facts: Mapping[str, JsonValue], p
         yield SourceError("the target's server is a standby", why="nobody can write to it", next="name its primary")
         return
     exists = opened.rows("select 1 from pg_database where datname = %s", [target.database])
-    may, who = opened.rows("select rolsuper or rolcreatedb, rolname from pg_roles where rolname = current_user")[0]
+    may, who = opened.rows(
+        "select rolsuper or rolcreatedb, quote_ident(rolname) from pg_roles where rolname = current_user"
+    )[0]
     if not exists and not may:
         yield SourceError(
             f"{who} may not create the database {target.database}",

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ops_pipelines.errors import SourceError
+from ops_pipelines.text import shell
 
 COMPANIONS = ("-wal", "-shm", "-journal")
 """What may lie beside a database, by its ending; a copy of a database needs none of them."""
@@ -44,7 +45,7 @@ def find(paths: Sequence[Path], *, source: str) -> list[Path]:
             raise SourceError(
                 f"{error.filename or path} of source {source} cannot be read",
                 why=error.strerror or str(error),
-                next=f"is it where paths: says, and may this user read it? ls -la {path}",
+                next=f"is it where paths: says, and may this user read it? ls -la {shell(str(path))}",
             ) from None
         found.update(inside)
     if not found:

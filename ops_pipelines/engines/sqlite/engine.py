@@ -5,7 +5,6 @@ source of several databases has an instant for each of them: SQLite knows none f
 """
 
 import secrets
-import shlex
 import shutil
 import sqlite3
 import tarfile
@@ -41,6 +40,7 @@ from ops_pipelines.engines.sqlite import contents, databases
 from ops_pipelines.errors import CorruptCopy, Inconclusive, SafetyRefusal, SourceError
 from ops_pipelines.proof import Gap
 from ops_pipelines.streams import Progress, silent
+from ops_pipelines.text import shell
 
 PART = "dump.tar"
 _NAMED = 5
@@ -119,7 +119,7 @@ class SQLiteEngine:
 
     def address(self, name_or_url: str) -> str:
         """The folder."""
-        return f"ls -laR {shlex.quote(str(self._folder(name_or_url)))}"
+        return f"ls -laR {shell(str(self._folder(name_or_url)))}"
 
     def readiness(self, name_or_url: str, facts: Mapping[str, JsonValue], plain_bytes: int) -> Readiness:
         """The target's disk and rights; see `Engine.readiness`."""
@@ -332,7 +332,7 @@ class _Dump:
         raise SourceError(
             f"{path} of source {self._name} cannot be backed up",
             why=why,
-            next=f"look at it: sqlite3 {shlex.quote(str(path))} 'pragma integrity_check'",
+            next=f"look at it: sqlite3 {shell(str(path))} 'pragma integrity_check'",
         )
 
     def warnings(self) -> list[str]:

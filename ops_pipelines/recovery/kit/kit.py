@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from ops_pipelines.recovery.kit import seal
 from ops_pipelines.recovery.kit.runbook import write_runbook
 from ops_pipelines.recovery.kit.secrets import SECOND, Carried, gather, public_keys
 from ops_pipelines.redact import redact
+from ops_pipelines.text import shell
 from ops_pipelines.vault.manifest import SUMS, render
 from ops_pipelines.workspace import Workspace
 
@@ -130,7 +130,7 @@ def read_index(directory: Path) -> Index:
             f"{directory} is no recovery kit",
             check="kit",
             why=f"{INDEX}: {error.strerror or error}",
-            next=f"make one: ops kit --to {shlex.quote(str(directory))} --passphrase-file FILE",
+            next=f"make one: ops kit --to {shell(str(directory))} --passphrase-file FILE",
         ) from None
     except ValidationError as error:
         why = str(error.errors(include_url=False)[0]["msg"])

@@ -20,6 +20,7 @@ from typing import BinaryIO
 from ops_pipelines import lease
 from ops_pipelines.errors import CorruptCopy, StoreError
 from ops_pipelines.repository import Repository
+from ops_pipelines.text import shell
 from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, checksums
 from ops_pipelines.vault.stores import incoming, plain
 from ops_pipelines.vault.stores.base import Copied, Trial
@@ -326,7 +327,7 @@ class DirectoryStore(Checked):
             next="mount NFS as version 4, or version 3 with lockd running; where one machine alone writes, "
             "-o local_lock=flock will do"
             if unlockable
-            else f"check the disk: df -h {self.root}; ls -ld {self.root}",
+            else f"check the disk: df -h {shell(str(self.root))}; ls -ld {shell(str(self.root))}",
         )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ops_pipelines import lease
 from ops_pipelines.errors import StoreError
+from ops_pipelines.text import shell
 from ops_pipelines.vault.stores import plain
 
 MARK = ".ops_pipelines-store"
@@ -53,12 +54,15 @@ class Volume:
             raise self._absent(f"the mark {MARK} is that of another volume")
 
     def _absent(self, why: str) -> StoreError:
-        replaced = f"; if the disk was replaced on purpose: rm {self._memory}" if self._memory.exists() else ""
+        replaced = (
+            f"; if the disk was replaced on purpose: rm {shell(str(self._memory))}" if self._memory.exists() else ""
+        )
         return StoreError(
             f"store {self._name} ({self._root}) is not there",
             why=why,
             safe=_UNTOUCHED,
-            next=f"is it mounted? findmnt --target {self._root}; mount {self._mount_point()}{replaced}",
+            next=f"is it mounted? findmnt --target {shell(str(self._root))}; "
+            f"mount {shell(str(self._mount_point()))}{replaced}",
         )
 
     def _mount_point(self) -> Path:
