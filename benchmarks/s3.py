@@ -27,7 +27,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, Part, Summary, checksums
+from ops_pipelines.clock import new_id
+from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, Part, Summary, checksums
+from ops_pipelines.vault.signing.keys import Keys
+from ops_pipelines.vault.trust import Trust
 from tests.servers.ceph import Ceph, start_ceph
 
 CONCURRENCY, PART_MIB = 4, 16
@@ -35,11 +38,13 @@ _RECEIVE = """
 import os, sys; from pathlib import Path
 from ops_pipelines.config.stores import S3Store as Settings
 from ops_pipelines.vault.manifest import read_manifest
+from ops_pipelines.vault.signing.keys import Keys
 from ops_pipelines.vault.stores.s3.store import S3Store
+from ops_pipelines.vault.trust import Trust
 published = Path(sys.argv[1])
 settings = Settings(kind="s3", bucket="bench", prefix=sys.argv[2], endpoint=sys.argv[3], concurrency=int(sys.argv[4]),
                     part_mib=int(sys.argv[5]), credentials={"env": "AWS"})
-store = S3Store("bench", settings, cache=published.parent / "cache")
+store = S3Store("bench", settings, Trust(Keys(published.parent / "keys")), cache=published.parent / "cache")
 manifest = read_manifest((published / "manifest.json").read_bytes(), where="here")
 if sys.argv[6] == "send":
     store.receive(manifest, published, lambda size: None)
@@ -65,12 +70,14 @@ def published(directory: Path, size_bytes: int) -> Manifest:
         plain_bytes=size_bytes, compression="zstd", encryption="age",
     )  # fmt: skip
     manifest = Manifest(
-        id="20261121T020000Z-0001", source="bench", kind="postgres", host="here", product="benchmark",
+        id=new_id(now), number=1, source="bench", kind="postgres", host="here", product="benchmark",
         started_at=now, snapshot_at=now, finished_at=now, engine={}, recipients=[], parts=[part], restore_by_hand=[],
         contents=Summary(level="off", objects=0, tables=0, rows=0, schema_digest="", content_digest=None),
     )  # fmt: skip
-    (directory / NAME).write_bytes(manifest.to_bytes())
-    (directory / SUMS).write_bytes(checksums(manifest, manifest.to_bytes()))
+    content, trust = manifest.to_bytes(), Trust(Keys(directory.parent / "keys"))
+    signature = trust.sign_point(content, source="bench", backup_id=manifest.id, number=1)
+    for name, data in ((NAME, content), (SUMS, checksums(manifest, content)), (SIGNATURE, signature)):
+        (directory / name).write_bytes(data)
     return manifest
 
 

@@ -235,7 +235,10 @@ class _Ties:
                 continue
             catalogue = workspace.catalogue(name)
             problems += catalogue.problems
-            troubled |= catalogue.troubled
+            # What an unsigned one is tied to is not known before somebody looks at it.
+            unsigned = [each for each in catalogue.strangers if each.standing == "unsigned" and not each.name]
+            problems += [each.words for each in unsigned[:1]]
+            troubled |= catalogue.troubled | {each.store for each in unsigned}
             for point in catalogue.points:
                 tie = point.manifest.tied_to
                 if tie is not None and tie.source == database:

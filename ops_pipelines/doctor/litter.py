@@ -166,6 +166,10 @@ def _strays_of_all(
                 if catalogue.problems:
                     problems.append((f"snapshots of {name}", f"not judged: {catalogue.problems[0]}"))
                     continue
+                if unused := [each for each in catalogue.strangers if each.store and not each.name]:
+                    # Their data lies in the same repository, and belongs to whoever they belong to.
+                    problems.append((f"snapshots of {name}", f"not judged: {unused[0].words}"))
+                    continue
                 published = {str(point.manifest.engine.get("tag")) for point in catalogue.points}
                 for store in stores.values():
                     if not _unused(store, name):

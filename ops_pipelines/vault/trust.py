@@ -216,7 +216,7 @@ class Trust:
         if not said.get("number", "").isdecimal():
             raise Untrusted(f"{where} is signed as something else", standing="replayed", why=f"no {what} of ours")
         ours = self.keys.installation
-        if ours is None or said.get("installation") != ours.id:
+        if ours is None or said.get("installation") not in ours.ids:
             raise Untrusted(
                 f"{where} is of another installation", standing="foreign", claimed=claimed, why=claimed, next=next
             )

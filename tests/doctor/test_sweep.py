@@ -95,6 +95,18 @@ def test_only_what_is_ours_and_ownerless_goes(house: House) -> None:
         server.sql(f"drop database {name}")
 
 
+def test_the_data_of_a_restore_point_that_is_not_signed_is_nobody_s_litter(house: House) -> None:
+    """It is from before signatures, or of another installation that shares the store."""
+    workspace = house.workspace()
+    taken = take_backup(workspace, "docs")
+    signature = workspace.local.directory("docs", taken.id) / "manifest.json.minisig"
+    with house.replaced(signature, None):
+        done = sweep(house.workspace(), dry_run=False)
+        assert any("not judged" in why and taken.id in why for _, why in done.left), done.left
+    assert str(taken.engine["tag"]) in restic(house, "snapshots")
+    assert any(point.id == taken.id for point in workspace.catalogue("docs").points)
+
+
 def test_what_cannot_be_removed_is_told_and_kept_in_mind(house: House) -> None:
     left = house.path / "base" / "scratch" / "postgres-0a0b0c0e"
     left.mkdir(parents=True)

@@ -1,6 +1,7 @@
 """Signatures as a user meets them: after an upgrade, with a second machine on the same NAS, when keys change."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 from ops_pipelines.engines.postgres.connection import Server
@@ -81,3 +82,19 @@ def test_a_key_is_rotated_lost_and_brought_back(shell: Shell) -> None:
     assert "ops sign" in shell.ops("key", "new")
     shell.ops("sign", "--yes")
     shell.ops("status")
+
+
+def test_a_new_machine_becomes_the_lost_one_with_what_its_kit_carries(shell: Shell, tmp_path: Path) -> None:
+    kit = tmp_path / "kit"
+    shell.ops("kit", "--to", str(kit), "--unsealed", expect=1)  # before the first backup
+    back_up(shell)
+    shutil.rmtree(shell.folder / "base")
+    assert "never backed up here; 1 there belong to another installation" in shell.ops("status", expect=2)
+    opened = shell.folder / "opened"
+    subprocess.run(["sh", kit / "recover.sh", "open", opened], check=True, stdout=subprocess.DEVNULL)
+    assert "this is installation" in shell.ops("key", "import", str(opened / "signing"))
+    (point,) = shell.json("list", "crm")["crm"]["restore_points"]
+    assert point["verdict"]["outcome"] == "verified" and point["number"] == 1
+    back_up(shell)
+    newest = shell.json("list", "crm")["crm"]["restore_points"][0]
+    assert newest["number"] == 2 and newest["previous"]

@@ -139,6 +139,7 @@ def test_what_init_wrote_is_backed_up_verified_and_brings_our_own_history_back(h
     runbook = f"""set -eu
         sh ../kit/recover.sh open opened --passphrase-file PASSPHRASE
         mkdir -m 700 keys && cp opened/ops.yaml . && cp opened/keys/*.key keys/age.key
+        {OPS} key import opened/signing
         {OPS} restore ops --to ./restored --from second || [ $? = 1 ]
         rm -f var/backups/ledger.sqlite*
         mkdir -p var/backups && cp -a restored{home.folder}/var/. var/

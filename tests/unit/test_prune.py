@@ -261,6 +261,18 @@ def test_a_database_stays_as_long_as_the_folders_that_were_saved_with_it(workspa
     assert held(workspace, "nas") == [points[3].id, points[4].id]
 
 
+def test_while_folders_are_not_signed_their_database_is_left_alone_in_that_store(workspace: Workspace) -> None:
+    points = five("local", "nas")
+    folders = uploads(5, points[0], "local", "nas")
+    fill(workspace, [*points, folders])
+    nas = workspace.stores["nas"]
+    assert isinstance(nas, DirectoryStore)
+    (nas.directory("crm_uploads", folders.id) / "manifest.json.minisig").unlink()
+    [pruned] = prune(workspace, ["crm"], apply=True)
+    assert any("not signed" in line or "no signature" in line for line in pruned.problems)
+    assert len(held(workspace, "nas")) == 5 and points[0].id in held(workspace, "local")
+
+
 def test_a_database_is_held_in_the_store_that_has_its_folders_too(workspace: Workspace) -> None:
     points = five("local", "nas")
     fill(workspace, [*points, uploads(5, points[0], "nas")])

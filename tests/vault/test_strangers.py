@@ -345,8 +345,12 @@ def test_the_keys_of_a_kit_make_a_new_machine_the_old_one(
         (kit / name).write_bytes(content)
     other = house_in(tmp_path / "other", tmp_path / "nas", monkeypatch)
     assert ids(other.catalogue("crm")) == []
-    other.signing.take_over(kit, other.clock.now())
-    assert ids(other.catalogue("crm")) == [(FIRST, ("nas",))]
+    both(other, SECOND)  # what it made before stays its own
+    before = other.trust.installation_id
+    taken = other.signing.take_over(kit, other.clock.now())
+    assert taken.id == house.trust.installation_id and before in taken.ids
+    assert ids(other.catalogue("crm")) == [(FIRST, ("nas",)), (SECOND, ("local", "nas"))]
+    assert other.trust.installation_id == house.trust.installation_id
 
 
 def test_a_copy_without_its_signature_gets_it_back_and_one_with_other_bytes_is_not_overwritten(

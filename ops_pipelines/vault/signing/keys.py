@@ -11,9 +11,9 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -33,11 +33,24 @@ class Installation:
     Attributes:
         id: 32 hexadecimal digits, made once.
         name: the host it was made on, for people.
+        former: ids under which something was signed here before it took over the keys of another.
     """
 
     id: str
     name: str
     created: datetime
+    former: Sequence[str] = ()
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Every id that is ours."""
+        return frozenset({self.id, *self.former})
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        created = f"{self.created:%Y-%m-%dT%H:%M:%SZ}"
+        document = {"id": self.id, "name": self.name, "created": created, "former": list(self.former)}
+        return (json.dumps(document, indent=1) + "\n").encode()
 
 
 class Keys:
@@ -110,8 +123,11 @@ class Keys:
             for key in trusted.values():
                 if key.number not in self.trusted:
                     self._trust(key, now)
-            for name in (INSTALLATION, SIGNING):
-                _write(self.directory / name, (kept / name).read_bytes())
+            ours = self.installation
+            former = {*installation.former, *(ours.ids if ours is not None else ())} - {installation.id}
+            installation = replace(installation, former=sorted(former))
+            _write(self.directory / SIGNING, (kept / SIGNING).read_bytes())
+            _write(self.directory / INSTALLATION, installation.to_bytes())
         except OSError as error:
             raise self._unwritable(error) from None
         self.signer(now)
@@ -144,10 +160,9 @@ class Keys:
 
     def _name(self, now: datetime) -> None:
         name = re.sub(r"[^\w.-]", "-", socket.gethostname(), flags=re.ASCII)[:63] or "host"
-        document = {"id": secrets.token_hex(16), "name": name, "created": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
         path = self.directory / INSTALLATION
         unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        _write(unfinished, (json.dumps(document, indent=1) + "\n").encode())
+        _write(unfinished, Installation(secrets.token_hex(16), name, now).to_bytes())
         with suppress(FileExistsError):
             os.link(unfinished, path)  # of two first runs, one wins
         unfinished.unlink()
@@ -183,9 +198,11 @@ def _installation(path: Path) -> Installation | None:
     if not path.exists():
         return None
     document = json.loads(path.read_bytes())
-    if not _ID.fullmatch(document["id"]):
-        raise ValueError(f"{path}: the id is no 32 hexadecimal digits")
-    return Installation(document["id"], str(document["name"]), datetime.fromisoformat(document["created"]))
+    former = [str(each) for each in document.get("former", ())]
+    if not all(_ID.fullmatch(each) for each in (document["id"], *former)):
+        raise ValueError(f"{path}: an id is no 32 hexadecimal digits")
+    created = datetime.fromisoformat(document["created"])
+    return Installation(document["id"], str(document["name"]), created, former)
 
 
 def _public_keys(path: Path) -> Mapping[bytes, PublicKey]:
