@@ -30,7 +30,7 @@ def failures_explained() -> Iterator[None]:
     except OpsError as error:
         report(error, phase="run")
         fields = {key: dg.MetadataValue.text(str(value)) for key, value in error.as_dict().items() if value}
-        raise dg.Failure(description=redact(str(error)), metadata=fields, allow_retries=False) from None
+        raise dg.Failure(description=text.lines(redact(str(error))), metadata=fields, allow_retries=False) from None
     except Exception as error:
         report(error, phase="run")
         raise

@@ -189,6 +189,16 @@ def test_a_directory_that_is_a_link_leads_nowhere(house: House, where: str) -> N
     assert sorted(each.relative_to(local.root) for each in elsewhere.rglob("*")) == before
 
 
+def test_a_directory_that_is_a_link_is_named_with_the_command_that_shows_it(house: House) -> None:
+    nas = nas_of(house)
+    (nas.root / "crm").rename(nas.root.parent / "moved")
+    (nas.root / "crm").symlink_to(nas.root.parent / "moved")
+    with pytest.raises(StoreError) as caught:
+        nas.ids("crm")
+    assert "crm: it is a link and not a directory" in str(caught.value)
+    assert caught.value.next.endswith(f"ls -la {nas.root}")
+
+
 def test_a_copy_that_is_a_link_is_told(house: House) -> None:
     nas = nas_of(house)
     nas.directory("crm", OTHER).rename(nas.root.parent / "moved")

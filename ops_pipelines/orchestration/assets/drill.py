@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 from pydantic import Field
 
+from ops_pipelines import text
 from ops_pipelines.config.drills import SCENARIOS, Drills
 from ops_pipelines.config.models import Config
 from ops_pipelines.drill.record import Report, SourceResult
@@ -80,7 +81,7 @@ def _run(context: dg.AssetExecutionContext, config: DrillConfig, workspace: Work
 
     def tell(step: str, _done: int, total: int | None) -> None:
         if total is None:
-            context.log.info(redact(step))
+            context.log.info(text.line(redact(step)))
 
     return run_drill(
         workspace,
@@ -108,7 +109,7 @@ def _metadata(drilled: Drilled, report: Report, result: SourceResult) -> Metadat
     return {
         "drill": dg.MetadataValue.text(report.id),
         "scenario": dg.MetadataValue.text(report.scenario),
-        "result": dg.MetadataValue.text(redact(headline(report))),
+        "result": dg.MetadataValue.text(text.line(redact(headline(report)))),
         "proof": dg.MetadataValue.text(result.words),
         "started_by": dg.MetadataValue.text(report.started_by),
         "backup_id": dg.MetadataValue.text(result.backup_id),

@@ -5,6 +5,7 @@ What it could not deliver stays in the outbox, and a tick that fails is followed
 
 import dagster as dg
 
+from ops_pipelines import text
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration.history import end_dead_runs
 from ops_pipelines.orchestration.outside import sensor_errors_reported
@@ -30,7 +31,7 @@ def build_alert_sensor(config: Config) -> dg.SensorDefinition:
             for run_id in end_dead_runs(context.instance, workspace.ledger):
                 context.log.warning(f"ended: run {run_id}, whose process died")
         for subject, said in done.failed:
-            context.log.warning(f"not delivered: {subject}: {said}")
+            context.log.warning(text.line(f"not delivered: {subject}: {said}"))
         return dg.SkipReason(f"{done.open_incidents} open, {len(done.sent)} sent, {done.depth} waiting")
 
     return alert_watch

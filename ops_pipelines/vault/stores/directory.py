@@ -318,9 +318,16 @@ class DirectoryStore(Checked):
             raise self._error(verb, error) from None
 
     def _error(self, verb: str, error: OSError) -> StoreError:
-        unlockable = error.errno in (errno.ENOLCK, errno.EOPNOTSUPP)
+        unlockable, what = error.errno in (errno.ENOLCK, errno.EOPNOTSUPP), f"store {self.name} ({self.root})"
+        if isinstance(error, plain.NotPlain):
+            return StoreError(
+                f"{what} cannot be {verb}",
+                why=f"{error.filename}: {error.why}",
+                safe="nothing of it was read, followed or changed",
+                next=f"look who put it there: ls -la {shell(str(Path(error.filename).parent))}",
+            )
         return StoreError(
-            f"store {self.name} ({self.root}) cannot be {verb}",
+            f"{what} cannot be {verb}",
             why=f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
             + ("; this file system has no locks (flock)" if unlockable else ""),
             safe="what was unfinished was thrown away; published restore points are untouched",
