@@ -61,6 +61,7 @@ def test_whatever_a_folder_can_hold_comes_back_and_is_proved(make_house: MakeHou
     house = make_house(tags=["uploads"])
     fill(house.uploads)
     manifest = house.backup()
+    assert manifest.identity["paths"] == str(house.uploads.resolve()) and len(manifest.identity["machine"]) == 32
     verdict = house.verify()
     assert verdict.outcome == "verified", verdict.reason
     assert [warning for warning in manifest.warnings if "sockets are not backed up" in warning]

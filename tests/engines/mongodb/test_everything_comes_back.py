@@ -54,7 +54,9 @@ def test_a_restore_beside_the_source_is_the_same_byte_for_byte(
 
 
 def test_the_part_is_mongodumps_directory_layout(backups: Backups, full: Mongo, tmp_path: Path) -> None:
-    by_hand = backups.take().restore_by_hand
+    manifest = backups.take()
+    assert manifest.identity["database"] == "full"
+    by_hand = manifest.restore_by_hand
     assert all("--bypassDocumentValidation" in line for line in by_hand if "mongorestore" in line)
     folder = unpack(backups, tmp_path) / "dump" / "full"
     assert loads((folder / "prelude.json").read_text())["ServerVersion"]

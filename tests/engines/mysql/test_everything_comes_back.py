@@ -37,6 +37,8 @@ def test_everything_comes_back(mariadb: TestServer, everything: str, protect: Pr
     point = backup(made)
     verdict = verify(made.workspace, point)
     assert (verdict.outcome, failed(verdict), verdict.warnings) == ("verified", [], [])
+    who = point.manifest.identity
+    assert who["schema"] == everything and ("server_uid" in who or "server_uuid" in who or "datadir" in who)
     named = " ".join(point.manifest.warnings)
     assert all(each in named for each in ("aria (Aria)", "isam (MyISAM)", "memory (MEMORY)", "FLOAT columns"))
     assert str(point.manifest.engine["gtid_binlog_pos"]).startswith("0-1-")

@@ -99,6 +99,7 @@ def test_each_thing_that_is_not_as_it_was_fails_by_name(house: House, tmp_path: 
     path = house.database("app.db", EVERYTHING)
     workspace = house.configure()
     point, _verdict = house.proved(workspace)
+    assert point.manifest.identity.keys() == {"machine", "paths"}
     engine = house.engine(workspace)
     copy = Copy(workspace.local, point.manifest, lambda: workspace.identities("app"))
     held = fingerprint_of(copy)
