@@ -15,9 +15,10 @@ from ops_pipelines.recovery.restore import restore_to
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.verdict import Verdict
-from tests.conftest import Made
+from tests.conftest import Made, MakeWorkspace
 from tests.engines.mysql.conftest import TestServer, free_port, start_server
 from tests.oracle import texts
+from tests.oracle.rounds import mysql_round
 from tests.servers import newer
 
 Protect = Callable[..., Made]
@@ -61,6 +62,18 @@ def test_a_collation_that_reads_differently_after_a_reload_is_the_same(
     point, verdict = proved(made)
     assert (verdict.outcome, failed(verdict), verdict.gaps) == ("verified", [], [])
     assert comes_back(mysqld, made, point, name) == ""
+
+
+def test_a_column_that_counts_no_longer_is_no_counter(any_server: TestServer, make_workspace: MakeWorkspace) -> None:
+    name = any_server.new_database()
+    any_server.sql(
+        "create table t (id int primary key auto_increment) auto_increment = 77",
+        "alter table t modify id int",
+        "create table u (id int primary key) auto_increment = 78",
+        "create table v (id int primary key auto_increment) auto_increment = 79",
+        database=name,
+    )
+    mysql_round(any_server, name, make_workspace)
 
 
 def test_json_that_no_dump_can_carry_is_told_and_condemns_nothing(mysqld: TestServer, protect: Protect) -> None:
