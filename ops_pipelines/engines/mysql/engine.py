@@ -16,6 +16,7 @@ from ops_pipelines import process
 from ops_pipelines.config.sources import MySQLSource
 from ops_pipelines.engines import lodging
 from ops_pipelines.engines.address import can_be, is_address
+from ops_pipelines.engines.adopted import refuse_other
 from ops_pipelines.engines.base import (
     Contents,
     Dumped,
@@ -363,12 +364,8 @@ class MySQLEngine:
             )
         name = next(iter(watched.databases), home[1]).decode(errors="replace").replace("``", "`")
         ours = self.server().database
-        if name.lower() != ours.lower() and not legacy.other_database:
-            raise SourceError(
-                f"{legacy.name} is a dump of the database {name}",
-                why=f"the source {self._name} is the database {ours}",
-                next="when it is meant for this source all the same: ops adopt … --other-database",
-            )
+        if name.lower() != ours.lower():  # a server may fold names
+            refuse_other(legacy, name, source=self._name, database=ours)
         server_version = version[1].decode(errors="replace")
         product = MARIADB if MARIADB.encode() in watched.head[:4096] else MYSQL
         facts: dict[str, JsonValue] = {
