@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 import pymysql
 
-from ops_pipelines.engines.mysql.address import REQUIRED, VERIFIED, read
+from ops_pipelines.engines.mysql.address import OFF, PREFERRED, REQUIRED, VERIFIED, read
 from ops_pipelines.engines.places import Place, place
 from ops_pipelines.errors import SourceError
 
@@ -84,7 +84,9 @@ class Server:
     def url(self) -> str:
         """The whole URL, secrets included. Never print it."""
         query = {"socket": self.socket} if self.socket else {}
-        if self.tls is not None:
+        if self.tls is None:
+            query |= {} if self.socket else {"ssl": "false"}
+        else:
             files = {"ssl_ca": self.tls.ca, "ssl_cert": self.tls.cert, "ssl_key": self.tls.key}
             query |= {
                 "ssl": "true" if self.tls.required else "preferred",
@@ -139,10 +141,12 @@ def parse(url: str, *, connect: timedelta) -> Server:
     if not wire and spoken.port is None and spoken.host in ("", "localhost"):
         # As every client of MySQL does: "localhost" is the socket, where there is one.
         wire = next((path for path in _SOCKETS if Path(path).exists()), "")
+    # As MySQL's own clients do: who says nothing takes TLS where it is offered, but for a socket.
+    level = asked.level if asked.level is not None else OFF if wire else PREFERRED
     tls = None
-    if asked.level:
+    if level:
         files = {"ca": asked.ca, "cert": asked.cert, "key": asked.key}
-        tls = Tls(**files, verify=asked.level >= VERIFIED, required=asked.level >= REQUIRED)
+        tls = Tls(**files, verify=level >= VERIFIED, required=level >= REQUIRED)
     return Server(
         user=spoken.user,
         password=spoken.password,

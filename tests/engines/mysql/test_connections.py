@@ -22,15 +22,16 @@ from tests.engines.mysql.conftest import CANARY, TestServer
 
 Protect = Callable[..., Made]
 CONNECT = timedelta(seconds=5)
+OFFERED = Tls(required=False)
 
 
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("mysql://u:p@db.example.org/crm", ("u", "p", "db.example.org", 3306, "", "crm", None)),
-        ("mariadb://u@h:3307/crm", ("u", "", "h", 3307, "", "crm", None)),
-        ("mysql+pymysql://u:p@h/crm?charset=utf8mb4", ("u", "p", "h", 3306, "", "crm", None)),
-        ("mysql://u:p%40%2F%25%3A@[::1]:3306/it%27s", ("u", "p@/%:", "::1", 3306, "", "it's", None)),
+        ("mysql://u:p@db.example.org/crm", ("u", "p", "db.example.org", 3306, "", "crm", OFFERED)),
+        ("mariadb://u@h:3307/crm?ssl-mode=DISABLED", ("u", "", "h", 3307, "", "crm", None)),
+        ("mysql+pymysql://u:p@h/crm?charset=utf8mb4", ("u", "p", "h", 3306, "", "crm", OFFERED)),
+        ("mysql://u:p%40%2F%25%3A@[::1]:3306/it%27s", ("u", "p@/%:", "::1", 3306, "", "it's", OFFERED)),
         (
             "mysql://u:p@localhost/crm?unix_socket=/run/x.sock",
             ("u", "p", "localhost", 3306, "/run/x.sock", "crm", None),
@@ -145,7 +146,7 @@ def test_a_backup_through_tls(tls: tuple[TestServer, Path], protect: Protect, ve
 
 @pytest.mark.parametrize(
     "words",
-    ["sslmode=require", "tls=skip-verify", "tls=preferred", "sslaccept=accept_invalid_certs", "useSSL=true",
+    ["", "sslmode=require", "tls=skip-verify", "tls=preferred", "sslaccept=accept_invalid_certs", "useSSL=true",
      "ssl-mode=REQUIRED",
      'ssl={"rejectUnauthorized":false}', "sslaccept=strict&sslcert={ca}", "tls=true&ssl-ca={ca}"],
 )  # fmt: skip
