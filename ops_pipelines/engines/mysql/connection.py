@@ -24,14 +24,28 @@ _UNLIMITED = {
     "wait_timeout": "604800", "net_write_timeout": "86400", "net_read_timeout": "86400",
     "idle_transaction_timeout": "0", "idle_readonly_transaction_timeout": "0", "information_schema_stats_expiry": "0",
 }  # fmt: skip
+# No memory, disk, files, threads or connections; a lock that was waited for in vain; interrupted, killed, gone.
+_UNWELL = {
+    0, 3, 5, 9, 23, 24, 28, 1021, 1026, 1037, 1038, 1040, 1041, 1053, 1114, 1135, 1203, 1205, 1206, 1317, 1836, 1927,
+    1969, 2002, 2003, 2006, 2013, 2014, 2055, 3024, 4031,
+}  # fmt: skip
 
 
 class QueryFailed(SourceError):
-    """The server refused a statement; `code` is its error number, 0 when it never answered."""
+    """The server refused a statement.
+
+    Attributes:
+        code: its error number, 0 when it never answered.
+    """
 
     def __init__(self, what: str, *, code: int, why: str, safe: str = "", next: str = "") -> None:
         super().__init__(what, why=why, safe=safe, next=next)
         self.code = code
+
+    @property
+    def unwell(self) -> bool:
+        """Whether the server is in trouble, gone or out of something: then nothing is known of what was asked about."""
+        return self.code in _UNWELL
 
 
 @dataclass(frozen=True)
@@ -224,7 +238,8 @@ class Session:
                 cursor.execute(sql, parameters or None)
                 return [column[0] for column in cursor.description or ()], list(cursor.fetchall())
         except (pymysql.MySQLError, OSError) as error:
-            code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+            numbered = isinstance(error, pymysql.MySQLError) and error.args and isinstance(error.args[0], int)
+            code = error.args[0] if numbered else 0
             raise QueryFailed(
                 "a query failed", code=code, why=self._aborted or message(error), safe="queries of ours only read"
             ) from None
