@@ -108,8 +108,7 @@ class MySQLEngine:
             raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned", next=error.next) from None
         with scratch_server(program, directory, facts) as server:
             target = database.create(server.at(str(facts["database"])), facts)
-            definers = facts.get("definers")
-            database.create_definers(server, definers if isinstance(definers, list) else [], target.database)
+            database.create_definers(server, facts.get("definers"), target.database)
             yield target.url()
 
     @contextmanager
@@ -117,24 +116,20 @@ class MySQLEngine:
         """A database of our own on the server that was lent to us, dropped afterwards."""
         target = self._lent().at(lodging.new_name())
         lodging.note(directory, self._name, target.database)
-        made: list[str] = []
         try:
             database.create(target, facts)
-            definers = facts.get("definers")
-            made = database.create_definers(
-                target.at(""), definers if isinstance(definers, list) else [], target.database
-            )
+            database.create_definers(target.at(""), facts.get("definers"), target.database)
             yield target.url()
         finally:
             self.evict(target.database)
-            database.take_back(target.at(""), made)
 
     def evict(self, name: str, /) -> None:
-        """Drop a database that we made on the lent server; see `Lodger`."""
+        """Drop a database that we made on the lent server, and what was made for it; see `Lodger`."""
         if not lodging.is_ours(name):
             raise SafetyRefusal(f"{name} is none that a verification made", safe="nothing was changed")
         database.drop(self._lent().at(name))
         database.drop(self._lent().at(reload.companion(name)))
+        database.take_back(self._lent().at(""), name)
 
     def _lent(self) -> Server:
         given = self._source.verify.server
