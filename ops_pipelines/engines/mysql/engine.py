@@ -29,7 +29,17 @@ from ops_pipelines.engines.base import (
     Readiness,
     Restored,
 )
-from ops_pipelines.engines.mysql import archive, assertions, clients, contents, database, definitions, reload, rights
+from ops_pipelines.engines.mysql import (
+    archive,
+    assertions,
+    clients,
+    contents,
+    database,
+    definitions,
+    events,
+    reload,
+    rights,
+)
 from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL, Program, Series
 from ops_pipelines.engines.mysql.connection import (
     Server,
@@ -267,13 +277,16 @@ class MySQLEngine:
             only=only,
         )
         more = [] if globals_too or only else _beside_warnings(facts)
+        held = Contents.model_validate_json(parts.data("contents"))
         with session(server, limit=self._source.limits.stall) as opened:
             version = str(opened.value("select version()"))
+            late = events.passed(opened, {} if only else held.objects)
+        self._disabled_events[server.database] |= late.disabled
         if clients.series_of(version) != _series(facts):
             more.append(
                 f"restored on {version}, the source was {facts['server_version']}: definitions are not compared"
             )
-        return replace(restored, warnings=[*restored.warnings, *more])
+        return replace(restored, warnings=[*restored.warnings, *more], findings=late.findings, excused=late.excused)
 
     def _client(self, facts: Mapping[str, JsonValue]) -> Program:
         """The program that reads the dump. Raises ToolMissing."""

@@ -91,6 +91,33 @@ def test_names_that_a_server_folds_are_folded_in_the_proof(make_workspace: MakeW
         assert isinstance(settings, dict) and settings["lower_case_table_names"] == "1"
 
 
+def test_events_whose_moment_has_passed_are_told_and_condemn_nothing(any_server: TestServer, protect: Protect) -> None:
+    name = any_server.new_database()
+    [(scheduler,)] = any_server.sql("select @@global.event_scheduler")
+    any_server.sql(
+        "set global event_scheduler = off",
+        "set timestamp = unix_timestamp('2026-01-01')",  # a server makes none for a moment that has passed
+        "create event once on schedule at '2026-02-01 00:00:00' do select 1",
+        "create event kept on schedule at '2026-02-01 00:00:00' on completion preserve do select 1",
+        "create event later on schedule at '2037-02-01 00:00:00' do select 1",
+        "create event daily on schedule every 1 day do select 1",
+        database=name,
+    )
+    try:
+        made = protect(any_server.url(name), **any_server.source())
+        point, verdict = proved(made)
+        restored = restore_to(made.workspace, point, f"{name}_back")
+    finally:
+        any_server.sql(f"set global event_scheduler = {scheduler}", f"drop database {name}")
+    assert (verdict.outcome, failed(verdict)[1:]) == ("verified", [])
+    for checks in (verdict.checks, restored.checks):
+        (told,) = [check for check in checks if not check.passed]
+        assert told.attention and "dropped after it: once; disabled: kept" in told.detail
+    here = any_server.sql("select event_name, status from information_schema.events where event_schema = %s"
+                          " order by 1", parameters=[f"{name}_back"])  # fmt: skip
+    assert here == [("daily", "ENABLED"), ("kept", "DISABLED"), ("later", "ENABLED")]
+
+
 def test_json_that_no_dump_can_carry_is_told_and_condemns_nothing(mysqld: TestServer, protect: Protect) -> None:
     name = mysqld.new_database()
     mysqld.sql(
