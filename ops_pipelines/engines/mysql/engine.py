@@ -286,7 +286,12 @@ class MySQLEngine:
             more.append(
                 f"restored on {version}, the source was {facts['server_version']}: definitions are not compared"
             )
-        return replace(restored, warnings=[*restored.warnings, *more], findings=late.findings, excused=late.excused)
+        return replace(
+            restored,
+            warnings=[*restored.warnings, *more],
+            findings=[*restored.findings, *late.findings],
+            excused=late.excused,
+        )
 
     def _client(self, facts: Mapping[str, JsonValue]) -> Program:
         """The program that reads the dump. Raises ToolMissing."""

@@ -229,6 +229,32 @@ def test_a_foreign_key_whose_table_is_gone_is_named_and_the_backup_proved(
     assert comes_back(any_server, made, point, name) == ""
 
 
+@pytest.mark.parametrize("kind", ["mariadb", "mariadb11"])
+def test_rows_that_a_check_of_their_own_refuses_come_back_and_are_told(
+    request: pytest.FixtureRequest, protect: Protect, kind: str
+) -> None:
+    server: TestServer = request.getfixturevalue(kind)
+    name = server.new_database()
+    server.sql(
+        "create table t (id int primary key, a int, constraint positive check (a > 0))",
+        "set check_constraint_checks = 0",
+        "insert into t values (1, 1), (2, -2)",
+        "create procedure p() select 1",
+        "create trigger g before insert on t for each row set new.a = new.a",
+        "create view v as select a from t",
+        "create sequence s",
+        "create event e on schedule every 1 day do select 1",
+        database=name,
+    )
+    made = protect(server.url(name), **server.source())
+    point, verdict = proved(made)
+    assert verdict.outcome == "verified", verdict.reason
+    (told,) = verdict.notable
+    assert "`positive` failed for" in told.detail and "check_constraint_checks = 0" in told.detail
+    assert comes_back(server, made, point, name) == ""
+    server.sql(f"drop database {name}", f"drop database {name}_back")
+
+
 def test_versions_that_are_counted_by_transaction_are_backed_up_without_their_history_and_that_is_said(
     mariadb: TestServer, protect: Protect
 ) -> None:
