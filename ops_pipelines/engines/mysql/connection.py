@@ -32,7 +32,7 @@ _UNWELL = {
 
 
 class QueryFailed(SourceError):
-    """The server refused a statement.
+    """The server refused a statement, or never answered it.
 
     Attributes:
         code: its error number, 0 when it never answered.
