@@ -126,6 +126,9 @@ class Server:
             options |= {name: path for name, path in files.items() if path}
             mode = "VERIFY_IDENTITY" if verify else "REQUIRED" if tls.required else "PREFERRED"
             options |= {"loose-ssl-mode": mode, "loose-ssl": "1"}
+        elif not self.socket:
+            # Without TLS a password is sent encrypted with the server's own key, which has to be asked for.
+            options |= {"loose-ssl-mode": "DISABLED", "loose-ssl": "0", "loose-get-server-public-key": "1"}
         # MariaDB's name of the same; its newer clients verify unless they are told not to.
         options["loose-ssl-verify-server-cert"] = str(int(verify))
         return "[client]\n" + "".join(f"{name}={_quoted_option(value)}\n" for name, value in options.items())
@@ -329,6 +332,8 @@ def _advice(error: BaseException) -> str:
     code = error.args[0] if error.args else 0
     if code in (1044, 1045, 1698):
         return "check user, password and privileges in the source's url, then: ops backup"
+    if "[SSL" in message(error):
+        return "check the server's TLS; ssl-mode=DISABLED in the source's url does without, on a trusted network"
     if code == 1049:
         return "check the database's name in the source's url, then: ops backup"
     return "check that the server runs and can be reached from here, then: ops backup"
