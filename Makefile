@@ -5,6 +5,8 @@ PORT ?= 3000
 # Tests wait for servers more than they compute; a file's tests stay together, because they share servers.
 WORKERS ?= 3
 BIN := .venv/bin
+# Where /tmp is memory, gigabytes of servers' files would fill it.
+PYTEST := TMPDIR=$${TMPDIR:-/var/tmp} $(BIN)/python -m pytest
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 export OPS_CONFIG ?= $(CURDIR)/$(if $(wildcard ops.yaml),ops.yaml,var/demo/ops.yaml)
 
@@ -45,12 +47,12 @@ up: install ## Dagster's web UI, daemon and schedules on this ops.yaml, on 127.0
 
 test: newer-servers field-applications ## everything installed, every test
 	@# On a busy machine a test may wait in vain for a server. What failed beside others must hold alone; both are shown.
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile || { [ $$? -eq 1 ] && \
-	  echo "once more, alone:" && $(BIN)/python -m pytest --last-failed --last-failed-no-failures none; }
+	$(PYTEST) --numprocesses $(WORKERS) --dist loadfile || { [ $$? -eq 1 ] && \
+	  echo "once more, alone:" && $(PYTEST) --last-failed --last-failed-no-failures none; }
 
 field: newer-servers field-applications ## other people's databases, 1,000 random schemas an engine, 200 backups under migrations
-	OPS_FIELD_SCHEMAS=1000 OPS_FIELD_MIGRATIONS=200 $(BIN)/python -m pytest --numprocesses $(WORKERS) --timeout 7200 tests/field
-	OPS_FIELD_MUTATIONS=6 OPS_WRITE_MUTATIONS=1 $(BIN)/python -m pytest --timeout 7200 tests/oracle/test_mutations.py
+	OPS_FIELD_SCHEMAS=1000 OPS_FIELD_MIGRATIONS=200 $(PYTEST) --numprocesses $(WORKERS) --timeout 7200 tests/field
+	OPS_FIELD_MUTATIONS=6 OPS_WRITE_MUTATIONS=1 $(PYTEST) --timeout 7200 tests/oracle/test_mutations.py
 
 field-applications: var/field/.venv ## what those installers are, in var/field and from Debian
 	@tools/debian_packages.sh $(FIELD_PACKAGES)

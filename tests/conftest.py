@@ -6,6 +6,7 @@ Debian 12, 17 on Debian 13). Each listens on its socket and on loopback, with a 
 
 import json
 import secrets
+import shutil
 import socket
 import subprocess
 import time
@@ -122,6 +123,7 @@ def start_server(
                 assert not process.exited() and time.monotonic() < deadline, process.stderr_tail() or str(error)
                 time.sleep(0.02)
         yield server
+    shutil.rmtree(directory / "data", ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

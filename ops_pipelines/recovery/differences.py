@@ -15,6 +15,11 @@ def as_lines(changed: Mapping[str, tuple[str, str]]) -> Iterator[str]:
         yield from (f"  {line}" for line in lines if not line.startswith("@@"))
 
 
+def by_name(changed: Mapping[str, tuple[str, str]]) -> dict[str, dict[str, str]]:
+    """The same for a program: the two texts of each object."""
+    return {name: {"source": source, "restored": restored} for name, (source, restored) in changed.items()}
+
+
 def command(source: str) -> str:
     """What shows them."""
     return f"ops verify {source} --show"

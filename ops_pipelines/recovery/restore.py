@@ -12,7 +12,7 @@ from ops_pipelines.proof import Gap, Grade, in_words
 from ops_pipelines.recovery.assertions import run_assertions, run_checks, told
 from ops_pipelines.recovery.choose import choose_store, sentence
 from ops_pipelines.recovery.compare import uncompared
-from ops_pipelines.recovery.excused import compare_but
+from ops_pipelines.recovery.excused import Changed, compare_and_show
 from ops_pipelines.recovery.graded import reached_grade
 from ops_pipelines.recovery.leftovers import noted
 from ops_pipelines.recovery.preflight import Ready, look_ahead
@@ -38,6 +38,7 @@ class Recovered:
         target: as it is shown, a URL by its parts.
         grade: what was compared of what came back.
         gaps: what was not, though the grade includes it.
+        differences: definitions that came back with another effect: the source's text and the restored one by name.
     """
 
     backup_id: str
@@ -50,6 +51,7 @@ class Recovered:
     only: Sequence[str] = ()
     grade: Grade = "restored"
     gaps: Sequence[Gap] = ()
+    differences: Changed = field(default_factory=dict)
 
     @property
     def words(self) -> str:
@@ -112,7 +114,7 @@ def restore_to(
         seconds = round(time.monotonic() - started, 3)
         recovered = Recovered(
             point.id, origin, named, seconds, proof.checks, [*warnings, *restored.warnings], phases, ready.only,
-            proof.grade, proof.gaps,
+            proof.grade, proof.gaps, proof.differences,
         )  # fmt: skip
         entry.meta = {
             "to": named,
@@ -147,11 +149,12 @@ def load_copy(
 
 @dataclass(frozen=True)
 class Proof:
-    """What was asserted about something restored, and how much of it was compared."""
+    """What was asserted about something restored, how much of it was compared, and which definitions differ."""
 
     checks: list[Check]
     grade: Grade
     gaps: Sequence[Gap]
+    differences: Changed
 
 
 def prove(workspace: Workspace, engine: Engine, copy: Copy, url: str, ready: Ready, restored: Restored) -> Proof:
@@ -161,21 +164,22 @@ def prove(workspace: Workspace, engine: Engine, copy: Copy, url: str, ready: Rea
     """
     found = engine.contents(url, ready.held.level, seed=ready.held.seed)
     held = ready.held if restored.names is None else ready.held.covering(restored.names, found)
-    checks = [*told(restored.findings)]
-    checks += compare_but(held, found, restored.excused, beside_target(workspace, engine, copy))
+    compared, changed = compare_and_show(held, found, restored.excused, beside_target(workspace, engine, copy))
+    checks = [*told(restored.findings), *compared]
     grade = reached_grade(held, restored)
     gaps = uncompared(held, found, partly=restored.sampled or bool(ready.only))
     if ready.only:
         listed = ", ".join(ready.only[:5]) + (f" … ({len(ready.only)})" if len(ready.only) > 5 else "")
         done = "restored" if held.level == "off" else "restored and compared"
         checks.append(Check(name="selection", passed=True, detail=f"nothing but {listed} was {done}"))
-        return Proof(checks, grade, gaps)
+        return Proof(checks, grade, gaps, changed)
     try:
         checks += run_assertions(engine, url, ready.held)
     except (SourceError, Inconclusive) as error:
         checks.append(Check(name="assertions", passed=False, detail=f"not all run: {sentence(error)}", attention=True))
     source = workspace.source(copy.manifest.source)
-    return Proof([*checks, *run_checks(engine, url, source, as_of=copy.manifest.started_at)], grade, gaps)
+    checks += run_checks(engine, url, source, as_of=copy.manifest.started_at)
+    return Proof(checks, grade, gaps, changed)
 
 
 @contextmanager

@@ -70,6 +70,15 @@ def test_everything_but_a_store_is_gone_or_garbage(own_shell: Shell, own: Server
     assert ask(own.at(dbname="crm_restored"), "select count(*) from contacts") == 2000
 
 
+def test_definitions_that_came_back_differently_are_told_line_by_line(own_shell: Shell, own: Server) -> None:
+    execute(own.at(dbname="postgres"), "create database crm_open")
+    execute(own.at(dbname="crm_open"), "alter default privileges grant select on tables to public")
+    printed = own_shell.ops("restore", "crm", "--to", "crm_open", expect=2)
+    assert "NOT as it was" in printed
+    differ = printed.split("definitions that differ (- source, + restored):\n")[1]
+    assert "  relation public.contacts\n" in differ and "  +privileges" in differ
+
+
 def test_the_printed_commands_restore_with_standard_tools_alone(own_shell: Shell, own: Server, tmp_path: Path) -> None:
     printed = own_shell.ops("restore", "crm", "--print")
     assert str(own_shell.folder / "age.key") in printed and "cp -r" in printed

@@ -89,6 +89,21 @@ def test_a_dump_that_names_its_database_is_restored_beside_it_and_leaves_it_alon
     assert bool(told) is bool(options)
 
 
+@pytest.mark.parametrize("options", [("--create",), ("--format=custom",)], ids=["create", "custom"])
+def test_a_dump_of_another_database_is_refused_until_it_is_said_that_it_is_meant(
+    pg: TestServer, make_workspace: MakeWorkspace, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    name, other = pg.new_database(), new_source(pg)
+    path = tmp_path / "full-20260203-0415.dump"
+    path.write_bytes(dumped(pg, other, *options))
+    workspace = make_workspace(pg.url(name)).workspace
+    (candidate,) = look(workspace, "crm", path)
+    assert f"database {other.database}" in candidate.refused and name in candidate.refused
+    (meant,) = look(workspace, "crm", path, other_database=True)
+    assert not meant.refused
+    assert adopt(workspace, "crm", meant).engine["database"] == other.database
+
+
 @pytest.mark.parametrize("size", [1, 7, 4096, 10**6])
 def test_what_is_left_out_does_not_depend_on_how_the_dump_is_cut_into_chunks(pg18: TestServer, size: int) -> None:
     source = new_source(pg18)

@@ -61,6 +61,59 @@ def test_a_key_that_the_sources_own_rows_violate_is_left_out_and_named(
     assert pg.sql("show work_mem", database=f"{name}_back") == [("7MB",)]
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_rows_that_a_check_refuses_come_back_before_it(
+    pg: TestServer, jobs: int, make_workspace: MakeWorkspace
+) -> None:
+    name = pg.new_database()
+    pg.sql(
+        "create table zones (name text primary key)",
+        "create function known(text) returns boolean language sql stable as"
+        " 'select exists (select from public.zones where name = $1)'",
+        "create function small(int) returns boolean language sql immutable as 'select $1 < 100'",
+        "create table clients (id int primary key, zone text constraint in_zone check (known(zone)))",
+        "comment on constraint in_zone on clients is 'it looks elsewhere'",
+        "create table items (n int constraint is_small check (small(n)), made int constraint old check (made > 0))",
+        "create table more (x int) inherits (items)",
+        "create table visits (client int references clients)",
+        "create function never() returns trigger language plpgsql as $$ begin raise 'fired'; end $$",
+        "insert into zones values ('a')",
+        "insert into clients values (1, 'a')",
+        "insert into visits values (1)",
+        "insert into items values (1, 1), (99, 1)",
+        "insert into more values (98, 1, 1)",
+        "create trigger never before insert on clients for each row execute function never()",
+        "create or replace function small(int) returns boolean language sql immutable as 'select $1 < 10'",
+        database=name,
+    )
+    notable, recovered = _proved(pg, name, make_workspace, jobs=jobs)
+    for told in (notable["checks"], _notable(recovered.checks)["checks"]):
+        assert "clients.in_zone" in told and "NOT VALID now: public.items.is_small;" in told
+        assert "--section=pre-data" in told
+    changed = [line for line in _difference(pg, name) if "is_small" not in line]
+    assert changed == ["ALTER TABLE public.items"], "what nobody violates is as it was"
+    assert pg.sql("select n from items order by n", database=f"{name}_back") == [(1,), (98,), (99,)]
+
+
+def test_rows_that_a_check_refuses_in_a_script_condemn_it_with_the_way_out(
+    pg18: TestServer, make_workspace: MakeWorkspace
+) -> None:
+    name = pg18.new_database()
+    pg18.sql(
+        "create function small(int) returns boolean language sql immutable as 'select $1 < 100'",
+        "create table items (n int check (small(n)))",
+        "insert into items values (99)",
+        "create or replace function small(int) returns boolean language sql immutable as 'select $1 < 10'",
+        database=name,
+    )
+    workspace = make_workspace(pg18.url(name), copies=[], format="sql").workspace
+    take_backup(workspace, "crm")
+    point = workspace.catalogue("crm").newest
+    assert isinstance(point, RestorePoint)
+    verdict = verify(workspace, point)
+    assert verdict.outcome == "bad" and "format custom or directory" in verdict.reason
+
+
 def test_a_view_over_a_server_that_cannot_be_reached_is_left_without_rows(
     pg: TestServer, make_workspace: MakeWorkspace
 ) -> None:

@@ -1,11 +1,43 @@
 """Random schemas, many to a database: drawn by hypothesis, proved together, and halved until one is left that fails."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 Statements = Sequence[str]
+_BATCH = 50
+
+
+def first_failing(
+    strategy: st.SearchStrategy[list[str]],
+    count: int,
+    database: Callable[[Sequence[Statements]], AbstractContextManager[str]],
+    prove: Callable[[str, str], None],
+) -> str:
+    """Draw so many schemas and prove them; returns the statements of one that fails and why, empty when all hold.
+
+    Args:
+        database: a new database with these schemas in it, for the length of the block; its name.
+        prove: asserts that the database of this name comes back; its second argument is another word at each call.
+    """
+    rounds = 0
+
+    def fails(made: Sequence[Statements]) -> str:
+        nonlocal rounds
+        rounds += 1
+        with database(made) as name:
+            try:
+                prove(name, f"round{rounds}")
+            except AssertionError as error:
+                return str(error)
+        return ""
+
+    made = drawn(strategy, count)
+    assert len(made) == count
+    batches = (made[start : start + _BATCH] for start in range(0, count, _BATCH))
+    return next(filter(None, (smallest_failing(batch, fails) for batch in batches)), "")
 
 
 def drawn(strategy: st.SearchStrategy[list[str]], count: int) -> list[Statements]:

@@ -50,7 +50,7 @@ def test_a_site_on_postgresql(field_pg: PostgresServer, tmp_path: Path, make_wor
     postgres_round(field_pg, login.database, make_workspace)
 
 
-def test_a_site_on_mariadb(mariadb: MysqlServer, tmp_path: Path, make_workspace: MakeWorkspace) -> None:
-    login = mysql_login(mariadb)
+def test_a_site_on_mysql(field_mysql: MysqlServer, tmp_path: Path, make_workspace: MakeWorkspace) -> None:
+    login = mysql_login(field_mysql)
     _installed(login, tmp_path)
-    mysql_round(mariadb, login.database, make_workspace)
+    mysql_round(field_mysql, login.database, make_workspace)

@@ -24,13 +24,14 @@ def postgres_round(server: PostgresServer, database: str, make_workspace: MakeWo
     assert texts.postgres_difference(server.programs, at.at(dbname=database), at.at(dbname=back)) == ""
 
 
-def mysql_round(server: MysqlServer, database: str, make_workspace: MakeWorkspace, **source: Any) -> None:
-    """The same for MySQL and MariaDB, and their dump clients."""
+def mysql_round(server: MysqlServer, database: str, make_workspace: MakeWorkspace, **source: Any) -> RestorePoint:
+    """The same for MySQL and MariaDB, and their dump clients; returns the restore point."""
     workspace = make_workspace(server.url(database), kind="mysql", **server.source(**source)).workspace
     point = _verified(workspace)
     back = f"back_{secrets.token_hex(4)}"
     _restored(workspace, point, back)
     assert texts.mysql_difference(server.root.at(database), server.root.at(back), server.bin_dirs) == ""
+    return point
 
 
 def _verified(workspace: Workspace) -> RestorePoint:
@@ -40,7 +41,7 @@ def _verified(workspace: Workspace) -> RestorePoint:
     verdict = verify(workspace, point)
     failed = [f"{check.name}: {check.detail}" for check in verdict.failed]
     assert failed == []
-    assert (verdict.outcome, verdict.warnings) == ("verified", [])
+    assert (verdict.outcome, list(verdict.gaps), verdict.warnings) == ("verified", [], [])
     return point
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from ops_pipelines.engines.mysql import clients
-from ops_pipelines.engines.mysql.clients import MARIADB
 from ops_pipelines.engines.mysql.connection import options_for_programs, session
 from ops_pipelines.engines.mysql.dump import Seen
 from ops_pipelines.errors import SourceError
@@ -59,7 +58,7 @@ def _text(server: TestServer, name: str) -> str:
 
 def test_what_changes_the_text_of_a_dump_is_seen(server: TestServer) -> None:
     name = server.new_database(options="character set utf8mb4")
-    server.client(name, EVERYTHING if server.product == MARIADB else EVERYTHING.with_name("everything_mysql.sql"))
+    server.client(name, EVERYTHING[server.product])
     tally, before = Tally(), _text(server, name)
     with session(server.root.at(name), limit=_LIMIT) as opened:
         known = Seen.of(opened).objects

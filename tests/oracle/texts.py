@@ -33,13 +33,15 @@ _RANDOM = re.compile(
 _NAME = r'(?:"(?:[^"]|"")*"|[^\s".,()]+)'
 _COPY = re.compile(rf"COPY ({_NAME}(?:\.{_NAME})?) (?:\((.*)\))? ?FROM stdin;$")
 # A dump names its database where a routine was made under other defaults; loaded elsewhere, that is another one.
-_ALTER_DATABASE = re.compile(r"^ALTER DATABASE `(?:[^`]|``)+`", re.MULTILINE)
+_ALTER_DATABASE = re.compile(rb"^ALTER DATABASE `(?:[^`]|``)+`", re.MULTILINE)
 _INSERT = re.compile(r"INSERT INTO `(?:[^`]|``)+`")
 
 
 def postgres(programs: Programs, server: PostgresServer) -> list[str]:
     """The lines that `pg_dump` prints of the database which this address names, rows sorted within their table."""
-    return _postgres_lines(_printed(_pg_dump(programs, server), server.environment()))
+    printed = _printed(_pg_dump(programs, server), server.environment())
+    # Not every byte that a database holds is UTF-8, and none may be taken for another.
+    return _postgres_lines(printed.decode(errors="surrogateescape"))
 
 
 def postgres_difference(programs: Programs, source: PostgresServer, restored: PostgresServer) -> str:
@@ -58,7 +60,8 @@ def postgres_difference(programs: Programs, source: PostgresServer, restored: Po
 def mysql(server: MysqlServer, bin_dirs: tuple[Path, ...] = ()) -> list[str]:
     """The lines that the dump client prints of the database which this address names, one row a line, rows sorted."""
     with options_for_programs(server) as options:
-        return _mysql_lines(_printed(_mysql_dump(server, options, bin_dirs), None))
+        printed = _printed(_mysql_dump(server, options, bin_dirs), None)
+    return _mysql_lines(_nameless(printed, server.database).decode(errors="surrogateescape"))
 
 
 def mysql_difference(source: MysqlServer, restored: MysqlServer, bin_dirs: tuple[Path, ...] = ()) -> str:
@@ -79,11 +82,17 @@ def _diff(there: list[str], here: list[str]) -> str:
     return "\n".join(difflib.unified_diff(there, here, "source", "restored", n=0, lineterm=""))
 
 
-def _printed(argv: list[str | Path], environment: dict[str, str] | None) -> str:
+def _printed(argv: list[str | Path], environment: dict[str, str] | None) -> bytes:
     done = subprocess.run(argv, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
-    # Not every byte that a database holds is UTF-8, and none may be taken for another.
-    return done.stdout.decode(errors="surrogateescape")
+    return done.stdout
+
+
+def _nameless(dumped: bytes, database: str) -> bytes:
+    """A dump that does not name its database: a view and a sequence's next value are written with it now and then."""
+    qualified = f"{identifier(database)}.".encode()
+    lines = _ALTER_DATABASE.sub(b"ALTER DATABASE", dumped).split(b"\n")
+    return b"\n".join(line if line.startswith(b"INSERT INTO") else line.replace(qualified, b"") for line in lines)
 
 
 def _postgres_lines(text: str) -> list[str]:
@@ -115,7 +124,7 @@ def _postgres_lines(text: str) -> list[str]:
 def _mysql_lines(text: str) -> list[str]:
     lines: list[str] = []
     table, rows = "", list[str]()
-    for line in _ALTER_DATABASE.sub("ALTER DATABASE", text).split("\n"):
+    for line in text.split("\n"):
         found = _INSERT.match(line)
         if rows and (found is None or found[0] != table):
             lines += sorted(rows)
@@ -179,7 +188,8 @@ def _mysql_dump(server: MysqlServer, options: str, bin_dirs: tuple[Path, ...]) -
     program = mysql_clients.for_dump(product, series_of(version), bin_dirs)
     argv: list[str | Path] = [program.path, options, "--default-character-set=utf8mb4", "--skip-comments", "--hex-blob"]
     argv += ["--skip-extended-insert", "--complete-insert", "--routines", "--triggers", "--events"]
-    argv += ["--single-transaction", "--no-tablespaces"]
+    # A table whose default is a sequence's next value cannot be filled while it alone is locked.
+    argv += ["--single-transaction", "--no-tablespaces", "--skip-add-locks"]
     if product == MYSQL:
         argv += ["--set-gtid-purged=OFF", "--skip-column-statistics"]
     elif program.has("dump-history"):
@@ -205,9 +215,8 @@ def _mysql_reload(source: MysqlServer, bin_dirs: tuple[Path, ...]) -> Iterator[M
     reloaded = source.at(name)
     try:
         with options_for_programs(source) as options:
-            dumped = subprocess.run(_mysql_dump(source, options, bin_dirs), stdout=subprocess.PIPE, check=True).stdout
+            dumped = _nameless(_printed(_mysql_dump(source, options, bin_dirs), None), source.database)
             argv: list[str | Path] = [client.path, options, "--default-character-set=utf8mb4", f"--database={name}"]
-            dumped = re.sub(_ALTER_DATABASE.pattern.encode(), b"ALTER DATABASE", dumped, flags=re.MULTILINE)
             done = subprocess.run(argv, input=dumped, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode(errors="replace")
         yield reloaded

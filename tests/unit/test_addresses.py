@@ -1,5 +1,6 @@
 """Addresses as people have them in their `.env`: what each means, and that nothing of what cannot be read is told."""
 
+import textwrap
 from datetime import timedelta
 from pathlib import Path
 
@@ -96,6 +97,13 @@ def test_a_pooler_by_its_name_is_refused_with_the_direct_address(url: str, direc
         parameters(url)
     assert direct in caught.value.next
     assert "secret" not in str(caught.value)
+
+
+def test_the_page_of_addresses_shows_what_is_printed_for_a_pooler() -> None:
+    with pytest.raises(SourceError) as caught:
+        parameters("postgres://u:secret@ep-cool-1-pooler.eu.aws.neon.tech/d")
+    page = (Path(__file__).parents[2] / "docs/addresses.md").read_text(encoding="utf-8")
+    assert textwrap.indent(str(caught.value), "    ") in page
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from ops_pipelines.engines.address import shown as named
 from ops_pipelines.errors import OpsError, SafetyRefusal, StoreError
 from ops_pipelines.recovery.by_hand import commands
 from ops_pipelines.recovery.choose import LATEST, choose, choose_store, require_source, safety_since
+from ops_pipelines.recovery.differences import as_lines, by_name
 from ops_pipelines.recovery.estimate import expected_phases
 from ops_pipelines.recovery.replace import Replaced, replace_source
 from ops_pipelines.recovery.restore import Recovered, restore_to
@@ -220,6 +221,7 @@ def _tell(
             **asdict(recovered),
             "checks": [check.model_dump() for check in recovered.checks],
             "gaps": [gap.model_dump() for gap in recovered.gaps],
+            "differences": by_name(recovered.differences),
             "proof": recovered.words,
             "notes": point.manifest.notes,
         }
@@ -235,6 +237,9 @@ def _tell(
         for check in recovered.checks
     ]
     output.print_table(["check", "result", "found"], rows)
+    if recovered.differences:
+        told = "".join(f"  {line}\n" for line in as_lines(recovered.differences))
+        output.write(f"definitions that differ (- source, + restored):\n{told}")
     for warning in recovered.warnings:
         output.complain("[yellow]![/] {}", warning)
     for gap in recovered.gaps:

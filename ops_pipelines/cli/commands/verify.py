@@ -11,7 +11,7 @@ from ops_pipelines.cli import output
 from ops_pipelines.cli.through_dagster import Chosen, run_sources
 from ops_pipelines.errors import StoreError
 from ops_pipelines.recovery.choose import choose
-from ops_pipelines.recovery.differences import as_lines
+from ops_pipelines.recovery.differences import as_lines, by_name
 from ops_pipelines.recovery.logbook import Entry, last_entry
 from ops_pipelines.recovery.refuse import refuse_shared_server
 from ops_pipelines.redact import redact
@@ -87,12 +87,7 @@ def _others(entry: Entry) -> list[str]:
 
 def _differences(workspace: Workspace, name: str) -> Mapping[str, object]:
     entry = last_entry(workspace.config.base / "verify", name)
-    return {
-        "differences": {
-            each: {"source": source, "restored": restored}
-            for each, (source, restored) in (entry.differences.items() if entry else ())
-        }
-    }
+    return {"differences": by_name(entry.differences if entry else {})}
 
 
 def _newest(workspace: Workspace, name: str) -> RestorePoint:

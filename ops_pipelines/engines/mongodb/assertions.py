@@ -8,6 +8,7 @@ from pymongo.errors import OperationFailure
 
 from ops_pipelines.engines.base import Finding
 from ops_pipelines.engines.mongodb.connection import Document
+from ops_pipelines.engines.mongodb.judge import NOT_THE_BACKUP
 from ops_pipelines.engines.mongodb.namespaces import Collection
 
 _NAMED = 5
@@ -28,6 +29,8 @@ def _validated(database: "Database[Document]", names: Sequence[str]) -> Finding:
         try:
             told = database.command("validate", name)
         except OperationFailure as error:
+            if error.code in NOT_THE_BACKUP:
+                raise
             wrong.append(f"{name}: {(error.details or {}).get('errmsg', error)}")
             continue
         if not told.get("valid"):

@@ -21,6 +21,7 @@ from ops_pipelines.clock import UTC
 from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines import lodging
 from ops_pipelines.engines.address import can_be, is_address
+from ops_pipelines.engines.adopted import refuse_other
 from ops_pipelines.engines.base import (
     Contents,
     Dumped,
@@ -386,6 +387,7 @@ class MongoDBEngine:
         else:
             where = legacy.folder
         packed = folder.pack(where, self.server().database, sink, level=self._source.fingerprint)
+        refuse_other(legacy, packed.database, source=self._name, database=self.server().database)
         facts: dict[str, JsonValue] = {
             "server": "MongoDB",
             "server_version": version or packed.server_version,

@@ -14,10 +14,10 @@ from ops_pipelines.engines.mongodb.documents import TornDocument
 from ops_pipelines.errors import Inconclusive
 
 _DUPLICATE_KEY = 11000
-_NOT_THE_BACKUP = (
-    8000, 14031, 11600, 91, 189, 10107, 13435, 13, 18, 146,
+NOT_THE_BACKUP = (
+    8000, 14031, 11600, 11601, 11602, 50, 91, 189, 10107, 13435, 13, 18, 24, 146, 262,
 )  # fmt: skip
-"""Atlas's limits, no disk, shutting down, no primary, no rights, out of memory: the server's troubles."""
+"""Atlas's limits, no disk, shutting down, interrupted, no time, no primary, no rights, no lock, no memory."""
 
 
 class Judge:
@@ -50,7 +50,7 @@ class Judge:
         self._refused(what, None, why)
 
     def _refused(self, what: str, code: int | None, why: str) -> None:
-        if code in _NOT_THE_BACKUP:
+        if code in NOT_THE_BACKUP:
             raise inconclusive(f"the server could not take {what}", why) from None
         if self._stand_in and code != _DUPLICATE_KEY:
             raise inconclusive(f"SecantusDB stands in for MongoDB here, and lacks {what}", why) from None

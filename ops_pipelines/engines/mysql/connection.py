@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 import pymysql
 
-from ops_pipelines.engines.mysql.address import REQUIRED, VERIFIED, read
+from ops_pipelines.engines.mysql.address import OFF, PREFERRED, REQUIRED, VERIFIED, read
 from ops_pipelines.engines.places import Place, place
 from ops_pipelines.errors import SourceError
 
@@ -24,14 +24,28 @@ _UNLIMITED = {
     "wait_timeout": "604800", "net_write_timeout": "86400", "net_read_timeout": "86400",
     "idle_transaction_timeout": "0", "idle_readonly_transaction_timeout": "0", "information_schema_stats_expiry": "0",
 }  # fmt: skip
+# No memory, disk, files, threads or connections; a lock that was waited for in vain; interrupted, killed, gone.
+_UNWELL = {
+    0, 3, 5, 9, 23, 24, 28, 1021, 1026, 1037, 1038, 1040, 1041, 1053, 1114, 1135, 1203, 1205, 1206, 1317, 1836, 1927,
+    1969, 2002, 2003, 2006, 2013, 2014, 2055, 3024, 4031,
+}  # fmt: skip
 
 
 class QueryFailed(SourceError):
-    """The server refused a statement; `code` is its error number, 0 when it never answered."""
+    """The server refused a statement, or never answered it.
+
+    Attributes:
+        code: its error number, 0 when it never answered.
+    """
 
     def __init__(self, what: str, *, code: int, why: str, safe: str = "", next: str = "") -> None:
         super().__init__(what, why=why, safe=safe, next=next)
         self.code = code
+
+    @property
+    def unwell(self) -> bool:
+        """Whether the server is in trouble, gone or out of something: then nothing is known of what was asked about."""
+        return self.code in _UNWELL
 
 
 @dataclass(frozen=True)
@@ -84,7 +98,9 @@ class Server:
     def url(self) -> str:
         """The whole URL, secrets included. Never print it."""
         query = {"socket": self.socket} if self.socket else {}
-        if self.tls is not None:
+        if self.tls is None:
+            query |= {} if self.socket else {"ssl": "false"}
+        else:
             files = {"ssl_ca": self.tls.ca, "ssl_cert": self.tls.cert, "ssl_key": self.tls.key}
             query |= {
                 "ssl": "true" if self.tls.required else "preferred",
@@ -110,6 +126,9 @@ class Server:
             options |= {name: path for name, path in files.items() if path}
             mode = "VERIFY_IDENTITY" if verify else "REQUIRED" if tls.required else "PREFERRED"
             options |= {"loose-ssl-mode": mode, "loose-ssl": "1"}
+        elif not self.socket:
+            # Without TLS a password is sent encrypted with the server's own key, which has to be asked for.
+            options |= {"loose-ssl-mode": "DISABLED", "loose-ssl": "0", "loose-get-server-public-key": "1"}
         # MariaDB's name of the same; its newer clients verify unless they are told not to.
         options["loose-ssl-verify-server-cert"] = str(int(verify))
         return "[client]\n" + "".join(f"{name}={_quoted_option(value)}\n" for name, value in options.items())
@@ -139,10 +158,12 @@ def parse(url: str, *, connect: timedelta) -> Server:
     if not wire and spoken.port is None and spoken.host in ("", "localhost"):
         # As every client of MySQL does: "localhost" is the socket, where there is one.
         wire = next((path for path in _SOCKETS if Path(path).exists()), "")
+    # As MySQL's own clients do: who says nothing takes TLS where it is offered, but for a socket.
+    level = asked.level if asked.level is not None else OFF if wire else PREFERRED
     tls = None
-    if asked.level:
+    if level:
         files = {"ca": asked.ca, "cert": asked.cert, "key": asked.key}
-        tls = Tls(**files, verify=asked.level >= VERIFIED, required=asked.level >= REQUIRED)
+        tls = Tls(**files, verify=level >= VERIFIED, required=level >= REQUIRED)
     return Server(
         user=spoken.user,
         password=spoken.password,
@@ -220,7 +241,8 @@ class Session:
                 cursor.execute(sql, parameters or None)
                 return [column[0] for column in cursor.description or ()], list(cursor.fetchall())
         except (pymysql.MySQLError, OSError) as error:
-            code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+            numbered = isinstance(error, pymysql.MySQLError) and error.args and isinstance(error.args[0], int)
+            code = error.args[0] if numbered else 0
             raise QueryFailed(
                 "a query failed", code=code, why=self._aborted or message(error), safe="queries of ours only read"
             ) from None
@@ -310,6 +332,8 @@ def _advice(error: BaseException) -> str:
     code = error.args[0] if error.args else 0
     if code in (1044, 1045, 1698):
         return "check user, password and privileges in the source's url, then: ops backup"
+    if "[SSL" in message(error):
+        return "check the server's TLS; ssl-mode=DISABLED in the source's url does without, on a trusted network"
     if code == 1049:
         return "check the database's name in the source's url, then: ops backup"
     return "check that the server runs and can be reached from here, then: ops backup"

@@ -37,6 +37,10 @@ select table_name, column_name, lower(data_type), concat(upper(extra), ' ', coal
        column_key = 'PRI'
   from information_schema.columns where table_schema = database() order by table_name, column_name
 """
+_COUNTING = """
+select table_name from information_schema.columns
+ where table_schema = database() and lower(extra) like '%auto_increment%'
+"""
 HISTORY = " (history)"
 """What is put behind a system-versioned table's name for all versions of its rows."""
 
@@ -70,8 +74,12 @@ def read_counters(opened: Session, tables: Sequence[Table]) -> dict[str, int]:
 
     Neither heeds snapshots. Read them before the dump starts: then a restored one is never behind.
     """
+    # MySQL keeps the number of a table whose column counts no longer; it counts nothing, and no dump carries it.
+    counting = {name for (name,) in opened.rows(_COUNTING)}
     counters = {
-        f"{table.name}.AUTO_INCREMENT": table.auto_increment for table in tables if table.auto_increment is not None
+        f"{table.name}.AUTO_INCREMENT": table.auto_increment
+        for table in tables
+        if table.auto_increment is not None and table.name in counting
     }
     for table in tables:
         if table.kind == "SEQUENCE":

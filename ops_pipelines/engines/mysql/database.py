@@ -1,11 +1,12 @@
 """The database around the tables: what a restore must know of it and its server, and making a new one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 
 from pydantic import JsonValue
 
+from ops_pipelines.engines import lodging
 from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL
 from ops_pipelines.engines.mysql.connection import QueryFailed, Server, Session, identifier, session
 from ops_pipelines.errors import SafetyRefusal, SourceError
@@ -112,35 +113,91 @@ def drop(target: Server) -> None:
         opened.rows(f"drop database if exists {identifier(target.database)}")
 
 
-def create_definers(server: Server, definers: Sequence[JsonValue], database: str) -> list[str]:
-    """Make accounts nobody can log in to for views, routines, triggers and events to run as.
+def create_definers(server: Server, definers: JsonValue, database: str) -> None:
+    """Make accounts nobody can log in to, for views, routines, triggers and events of a database to run as.
 
-    Returns:
-        The statements that take all of it back.
+    On a server that was lent to us it is written down there, before anything is made, what `take_back` has to undo:
+    whoever comes after a kill finds it.
+
+    Args:
+        definers: accounts as `user@host`; whatever is no list is none.
     """
-    undo = []
+    named = [str(each).rpartition("@")[::2] for each in definers] if isinstance(definers, list) else []
+    named = [(user, host) for user, host in named if user]
+    if not named:
+        return
     with session(server, limit=_LIMIT) as opened:
-        for definer in definers:
-            user, _, host = str(definer).rpartition("@")
-            if user:
-                account, at = f"{identifier(user)}@{identifier(host)}", f"{_as_pattern(database)}.*"
-                try:
-                    opened.rows(f"create user {account} account lock")
-                    undo.append(f"drop user if exists {account}")
-                except QueryFailed as error:
-                    if error.code != _CANNOT_USER:
-                        raise
-                    undo.append(f"revoke all privileges on {at} from {account}")
-                opened.rows(f"grant all on {at} to {account}")
-    return undo
+        lent = lodging.is_ours(database)
+        if lent:
+            _begin_notes(opened, database)
+        for user, host in named:
+            if lent:
+                _note(opened, database, user, host, _is_absent(opened, user, host))
+            made = _created(opened, _account(user, host))
+            if lent:
+                _note(opened, database, user, host, made)
+            opened.rows(f"grant all on {_as_pattern(database)}.* to {_account(user, host)}")
 
 
-def take_back(server: Server, statements: Sequence[str]) -> None:
-    """Undo what `create_definers` did. Raises SourceError when the server cannot be reached."""
+def take_back(server: Server, database: str) -> None:
+    """Undo what `create_definers` did on a server that was lent to us, when the database itself is gone.
+
+    Raises:
+        SourceError: the server cannot be reached, or refuses; what was written down stays.
+    """
     with session(server, limit=_LIMIT) as opened:
-        for statement in statements:
-            with suppress(QueryFailed):  # gone meanwhile
-                opened.rows(statement)
+        if opened.rows("select 1 from information_schema.tables where table_schema = %s", [_beside(database)]):
+            for user, host, made in opened.rows(f"select user, host, made from {_notes(database)}"):
+                account = _account(user, host)
+                with suppress(QueryFailed):  # gone meanwhile
+                    opened.rows(
+                        f"drop user if exists {account}"
+                        if made
+                        else f"revoke all privileges on {_as_pattern(database)}.* from {account}"
+                    )
+        opened.rows(f"drop database if exists {identifier(_beside(database))}")
+
+
+def _beside(database: str) -> str:
+    return f"{database}_accounts"
+
+
+def _notes(database: str) -> str:
+    return f"{identifier(_beside(database))}.made"
+
+
+def _begin_notes(opened: Session, database: str) -> None:
+    opened.rows(f"create database {identifier(_beside(database))} collate utf8mb4_bin")
+    opened.rows(
+        f"create table {_notes(database)} (user varchar(128), host varchar(255), made int, primary key (user, host))"
+    )
+
+
+def _note(opened: Session, database: str, user: str, host: str, made: bool) -> None:
+    opened.rows(f"replace into {_notes(database)} values (%s, %s, %s)", [user, host, int(made)])
+
+
+def _is_absent(opened: Session, user: str, host: str) -> bool:
+    """Whether an account is known not to be there: who may not look knows it only once it was made."""
+    try:
+        return not opened.rows("select 1 from mysql.user where user = %s and host = %s", [user, host])
+    except QueryFailed:
+        return False
+
+
+def _created(opened: Session, account: str) -> bool:
+    """Make a locked account; false when it was there."""
+    try:
+        opened.rows(f"create user {account} account lock")
+    except QueryFailed as error:
+        if error.code != _CANNOT_USER:
+            raise
+        return False
+    return True
+
+
+def _account(user: str, host: str) -> str:
+    return f"{identifier(user)}@{identifier(host)}"
 
 
 def statement(facts: Mapping[str, JsonValue]) -> str:

@@ -98,7 +98,7 @@ def broken_views(opened: Session, tables: list[Table]) -> dict[str, QueryFailed]
             try:
                 opened.rows(f"show fields from {identifier(table.name)}")
             except QueryFailed as error:
-                if error.code == 0:
+                if error.unwell:
                     raise
                 broken[table.name] = error
     return broken

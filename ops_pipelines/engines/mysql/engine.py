@@ -15,6 +15,7 @@ from ops_pipelines import process
 from ops_pipelines.config.sources import MySQLSource
 from ops_pipelines.engines import lodging
 from ops_pipelines.engines.address import can_be, is_address
+from ops_pipelines.engines.adopted import refuse_other
 from ops_pipelines.engines.base import (
     Contents,
     Dumped,
@@ -27,7 +28,17 @@ from ops_pipelines.engines.base import (
     Readiness,
     Restored,
 )
-from ops_pipelines.engines.mysql import archive, assertions, clients, contents, database, definitions, reload, rights
+from ops_pipelines.engines.mysql import (
+    archive,
+    assertions,
+    clients,
+    contents,
+    database,
+    definitions,
+    events,
+    reload,
+    rights,
+)
 from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL, Program, Series
 from ops_pipelines.engines.mysql.connection import (
     Server,
@@ -107,8 +118,7 @@ class MySQLEngine:
             raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned", next=error.next) from None
         with scratch_server(program, directory, facts) as server:
             target = database.create(server.at(str(facts["database"])), facts)
-            definers = facts.get("definers")
-            database.create_definers(server, definers if isinstance(definers, list) else [], target.database)
+            database.create_definers(server, facts.get("definers"), target.database)
             yield target.url()
 
     @contextmanager
@@ -116,24 +126,20 @@ class MySQLEngine:
         """A database of our own on the server that was lent to us, dropped afterwards."""
         target = self._lent().at(lodging.new_name())
         lodging.note(directory, self._name, target.database)
-        made: list[str] = []
         try:
             database.create(target, facts)
-            definers = facts.get("definers")
-            made = database.create_definers(
-                target.at(""), definers if isinstance(definers, list) else [], target.database
-            )
+            database.create_definers(target.at(""), facts.get("definers"), target.database)
             yield target.url()
         finally:
             self.evict(target.database)
-            database.take_back(target.at(""), made)
 
     def evict(self, name: str, /) -> None:
-        """Drop a database that we made on the lent server; see `Lodger`."""
+        """Drop a database that we made on the lent server, and what was made for it; see `Lodger`."""
         if not lodging.is_ours(name):
             raise SafetyRefusal(f"{name} is none that a verification made", safe="nothing was changed")
         database.drop(self._lent().at(name))
         database.drop(self._lent().at(reload.companion(name)))
+        database.take_back(self._lent().at(""), name)
 
     def _lent(self) -> Server:
         given = self._source.verify.server
@@ -271,13 +277,21 @@ class MySQLEngine:
             only=only,
         )
         more = [] if globals_too or only else _beside_warnings(facts)
+        held = Contents.model_validate_json(parts.data("contents"))
         with session(server, limit=self._source.limits.stall) as opened:
             version = str(opened.value("select version()"))
+            late = events.passed(opened, {} if only else held.objects)
+        self._disabled_events[server.database] |= late.disabled
         if clients.series_of(version) != _series(facts):
             more.append(
                 f"restored on {version}, the source was {facts['server_version']}: definitions are not compared"
             )
-        return replace(restored, warnings=[*restored.warnings, *more])
+        return replace(
+            restored,
+            warnings=[*restored.warnings, *more],
+            findings=[*restored.findings, *late.findings],
+            excused=late.excused,
+        )
 
     def _client(self, facts: Mapping[str, JsonValue]) -> Program:
         """The program that reads the dump. Raises ToolMissing."""
@@ -363,12 +377,8 @@ class MySQLEngine:
             )
         name = next(iter(watched.databases), home[1]).decode(errors="replace").replace("``", "`")
         ours = self.server().database
-        if name.lower() != ours.lower() and not legacy.other_database:
-            raise SourceError(
-                f"{legacy.name} is a dump of the database {name}",
-                why=f"the source {self._name} is the database {ours}",
-                next="when it is meant for this source all the same: ops adopt … --other-database",
-            )
+        if name.lower() != ours.lower():  # a server may fold names
+            refuse_other(legacy, name, source=self._name, database=ours)
         server_version = version[1].decode(errors="replace")
         product = MARIADB if MARIADB.encode() in watched.head[:4096] else MYSQL
         facts: dict[str, JsonValue] = {

@@ -10,7 +10,7 @@ compared.
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from ops_pipelines.engines import definition, lodging
 from ops_pipelines.engines.mysql import definitions
@@ -45,9 +45,19 @@ def reloaded(opened: Session, aside: Session, given: Mapping[str, str]) -> dict[
             kind, _, bare = name.partition(" ")
             if kind in _MADE:
                 session = opened if kind == "view" else aside
-                with suppress(QueryFailed, SourceError):  # what cannot be made here says nothing
+                with _unless_refused():
                     found[name] = definition.written(_MADE[kind](session, target, bare, definition.read(text)))
     return found
+
+
+@contextmanager
+def _unless_refused() -> Iterator[None]:
+    """What cannot be made here says nothing; a server that is unwell is no reason to say that it cannot."""
+    try:
+        yield
+    except SourceError as error:
+        if isinstance(error, QueryFailed) and error.unwell:
+            raise
 
 
 @contextmanager
@@ -79,13 +89,11 @@ def _table(opened: Session, aside: Session, table: str, given: Mapping[str, str]
         text.partition(" ")[2] if name.startswith("column ") else text for name, text in zip(names, texts, strict=True)
     ]
     body = ",\n".join(lines[1:]).replace("nextval(`", f"nextval({target}`")
-    try:
+    printed, found = "", dict[str, str]()
+    with _unless_refused():
         aside.rows(f"create table {identifier(table)} (\n{body}\n) {lines[0].partition(' ')[2]}")
         printed = definitions.read_table(aside, table).replace(f"nextval({target}", "nextval(")
         aside.rows(f"drop table {identifier(table)}")
-    except (QueryFailed, SourceError):
-        return {}
-    found = {}
     for kind, part, text in definitions.take_apart(printed):
         name = definitions.part_name(kind, table, part)
         if name in theirs:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from ops_pipelines import process
-from ops_pipelines.engines.base import PartReader, Restored, RestoreFailed
+from ops_pipelines.engines.base import Finding, PartReader, Restored, RestoreFailed
 from ops_pipelines.engines.mysql import script
 from ops_pipelines.engines.mysql.clients import Program
 from ops_pipelines.engines.mysql.connection import QueryFailed, Server, Session, options_for_programs, session
@@ -38,6 +38,9 @@ _NOT_SELECTED = {1146, 1356}
 
 _NOT_OURS = "accounts were not loaded: verify.server is not ours to make accounts on"
 _CHECKS_OFF = ("foreign_key_checks = 0", "unique_checks = 0")
+# MariaDB: rows of the source that its own CHECKs refuse, and the setting under which the source took them.
+_VIOLATED, _ROWS_AS_THEY_ARE = 4025, "check_constraint_checks = 0"
+_NAMED = 5
 _LIMIT = timedelta(minutes=1)
 
 
@@ -90,6 +93,10 @@ def load(
                 dump, disabled = script.tamed(dump, events=not lent)
                 disabled_events |= disabled
             complaints = _feed(program, target, dump, limits, progress)
+            violated = [each for each in complaints if each.code == _VIOLATED]
+            if violated:
+                # The script drops what it makes: run once more it makes the same, with every row.
+                complaints = _feed(program, target, dump, limits, progress, more=[_ROWS_AS_THEY_ARE])
     finally:
         dump.unlink(missing_ok=True)
     lacking_others = [each for each in complaints if only and each.code in _NOT_SELECTED]
@@ -97,7 +104,18 @@ def load(
     warnings += [f"left out, because it needs what was not selected: {each}" for each in lacking_others]
     if ours and parts.has("globals"):
         warnings += [_NOT_OURS] if lent else _load_accounts(parts, target, program, work, limits)
-    return Restored(seconds=seconds, warnings=warnings, names=names_of(only) if only else None)
+    names = names_of(only) if only else None
+    return Restored(seconds=seconds, warnings=warnings, names=names, findings=_told(violated))
+
+
+def _told(violated: Sequence[Complaint]) -> list[Finding]:
+    if not violated:
+        return []
+    named = "; ".join(dict.fromkeys(each.text for each in violated[:_NAMED]))
+    more = f" … and {len(violated) - _NAMED} more" if len(violated) > _NAMED else ""
+    why = "the source's own rows violate its CHECKs, and were loaded all the same"
+    by_hand = f"by hand, before the dump: SET SESSION {_ROWS_AS_THEY_ARE}"
+    return [Finding("checks", False, f"{why}: {named}{more}; {by_hand}", attention=True)]
 
 
 def load_definitions(
@@ -141,8 +159,14 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     seconds[phase] = round(time.monotonic() - started, 3)
 
 
-def _feed(program: Program, target: Server, text: Path, limits: Limits, progress: Progress) -> list[Complaint]:
-    """Run a script to its end; returns what the server complained about."""
+def _feed(
+    program: Program, target: Server, text: Path, limits: Limits, progress: Progress, *, more: Sequence[str] = ()
+) -> list[Complaint]:
+    """Run a script to its end; returns what the server complained about.
+
+    Args:
+        more: settings for its session, beside those of every load.
+    """
     size = text.stat().st_size
     with text.open("rb") as fed, options_for_programs(target) as options:
         argv: list[str | Path] = [
@@ -151,7 +175,7 @@ def _feed(program: Program, target: Server, text: Path, limits: Limits, progress
             # Line ends within routines stay as they are, and nothing but DELIMITER is a command of the client.
             "--binary-mode",
             "--max-allowed-packet=1G",
-            f"--init-command=set session {', '.join([*_CHECKS_OFF, *_key_rules_off(target)])}",
+            f"--init-command=set session {', '.join([*_CHECKS_OFF, *_key_rules_off(target), *more])}",
         ]  # fmt: skip
 
         def done() -> int:

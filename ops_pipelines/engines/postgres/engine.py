@@ -298,7 +298,7 @@ class PostgresEngine:
 
     def adopt(self, legacy: Legacy, sink: PartSink) -> Dumped:
         """A dump made by pg_dump before us; see `Engine.adopt`."""
-        return adopt(legacy, sink, database=self.server().database)
+        return adopt(legacy, sink, source=self._name, database=self.server().database)
 
     @staticmethod
     def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from pydantic import JsonValue
 
+from ops_pipelines.engines.adopted import refuse_other
 from ops_pipelines.engines.base import Contents, Dumped, Legacy, PartSink
 from ops_pipelines.engines.postgres import archive, clients
 from ops_pipelines.engines.postgres.contents import DIALECT
@@ -31,13 +32,14 @@ _DATABASE = re.compile(r"^;\s+dbname: (.+)$", re.MULTILINE)
 _NOT_ROLES = {b"PUBLIC", b"CURRENT_USER", b"SESSION_USER"}
 
 
-def adopt(legacy: Legacy, sink: PartSink, *, database: str) -> Dumped:
+def adopt(legacy: Legacy, sink: PartSink, *, source: str, database: str) -> Dumped:
     """Check a dump while it flows into `sink`; see `Engine.adopt`.
 
     Args:
-        database: the name to restore it under, when it has none of its own.
+        source: the name of the source it is for.
+        database: the source's database; the name to restore the dump under, when it has none of its own.
     Raises:
-        SourceError: it is not whole, or no dump of a single database.
+        SourceError: it is not whole, no dump of a single database, or of another one than the source's.
     """
     if legacy.stream is None:
         raise SourceError(f"{legacy.name} is a folder, not a dump of pg_dump")
@@ -61,10 +63,11 @@ def adopt(legacy: Legacy, sink: PartSink, *, database: str) -> Dumped:
     server, client = _SERVER.search(said), _CLIENT.search(said)
     if server is None or client is None:
         raise SourceError(f"{legacy.name} does not say which PostgreSQL it is from", why="its header has no version")
-    named = _DATABASE.search(said)
+    named = found[1].strip() if (found := _DATABASE.search(said)) else script.database or database
+    refuse_other(legacy, named, source=source, database=database)
     facts: dict[str, JsonValue] = {
         "server_version": server[1], "client_version": client[1], "format": "custom" if custom else "sql",
-        "database": named[1].strip() if named else database, "encoding": "UTF8", "collate": "C", "ctype": "C",
+        "database": named, "encoding": "UTF8", "collate": "C", "ctype": "C",
         "locale_provider": "c", "locale": None, "owner": "postgres", "bootstrap_user": "postgres",
         "unlogged_tables": [],
     }  # fmt: skip

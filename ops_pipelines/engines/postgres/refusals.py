@@ -39,6 +39,11 @@ _CHECKED = ("FK CONSTRAINT", "CHECK CONSTRAINT", "CONSTRAINT", "INDEX")
 _GIVES = re.compile(r"(GRANT|REVOKE|ALTER DEFAULT PRIVILEGES)\s|ALTER .* OWNER TO [^;]*;\s*$", re.DOTALL)
 _NO_RIGHT = "42501"  # SQLSTATE: insufficient privilege
 _VIOLATED = "23"  # SQLSTATE class: integrity constraint violation
+_CHECK = "23514"  # SQLSTATE: check violation
+_BEFORE_CHECKS = (
+    "; the rows are in the backup, and a check of their own table refuses them: a backup in format custom or directory"
+    " brings them back where ops makes the database itself (--to a new name); else drop the check in the source"
+)
 _ENTRY = re.compile(r"pg_restore: from TOC entry (\d+);")
 _ERROR, _COMMAND = "pg_restore: error: ", "Command was: "
 _HEADER = re.compile(rb"-- (?:Data for )?Name: (.*); Type: (.*); Schema: (.*); Owner: (.*)\n")
@@ -239,7 +244,8 @@ def _failed(lost: Sequence[Refusal], major: int) -> Inconclusive | RestoreFailed
         )
     if matches(NOT_THE_BACKUP, "\n".join(each.why for each in lost)):
         return Inconclusive("the restore could not finish here", why=why, safe="the backup is not condemned")
-    return RestoreFailed(f"the server refused parts of the backup: {why}")
+    kept_out = any(each.state == _CHECK or "violates check constraint" in each.why for each in lost)
+    return RestoreFailed(f"the server refused parts of the backup: {why}{_BEFORE_CHECKS if kept_out else ''}")
 
 
 def _told(name: str, refused: Sequence[Refusal], what: str, *, attention: bool = True) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ops_pipelines import process
 from ops_pipelines.engines.base import Contents, PartReader, Restored, RestoreFailed
-from ops_pipelines.engines.postgres import refusals
+from ops_pipelines.engines.postgres import checks, refusals
 from ops_pipelines.engines.postgres.clients import Programs
 from ops_pipelines.engines.postgres.connection import NOT_FOUND, Server
 from ops_pipelines.engines.postgres.refusals import Refusal
@@ -79,12 +79,12 @@ def load(
         progress("load", 0, None)
         if form == "sql":
             toc: Mapping[int, Entry] = {}
-            refused, selection = _psql(loader, dump), None
+            refused, selection, put_back = _psql(loader, dump), None, checks.PutBack()
             told = _psql(loader, settings, f"--set=db={loader.target.database}")
         else:
             archive = _Archive(_unpacked(dump) if form == "directory" else dump, loader, work)
             toc, selection = archive.toc, select(archive.entries, only, held) if only else None
-            refused = archive.load(selection)
+            refused, put_back = archive.load(selection)
             told = _psql(loader, settings, f"--set=db={loader.target.database}")
             # Nothing that is done after them may fire them: not our settings, and no REFRESH.
             refused += archive.load_event_triggers(selection)
@@ -98,7 +98,12 @@ def load(
         )
     dump.unlink()
     warnings += [*found_out.warnings, *(each.why for each in told)]
-    restored = Restored(seconds, warnings, findings=found_out.findings, excused=found_out.excused)
+    restored = Restored(
+        seconds,
+        warnings,
+        findings=[*found_out.findings, *put_back.findings],
+        excused={**found_out.excused, **put_back.excused},
+    )
     if selection is None:
         return restored
     return replace(restored, warnings=[*warnings, *_told(selection)], names=selection.names)
@@ -134,7 +139,7 @@ class _Archive:
     def _program(self) -> Path:
         return self._loader.programs.path("pg_restore")
 
-    def load(self, selection: Selection | None) -> list[Refusal]:
+    def load(self, selection: Selection | None) -> tuple[list[Refusal], checks.PutBack]:
         """Everything but event triggers, in sessions side by side where that can be begun again."""
         numbers = [entry.number for entry in self.entries] if selection is None else selection.numbers
         wanted = [number for number in numbers if number not in self._last]
@@ -143,9 +148,25 @@ class _Archive:
         if loader.jobs > 1 and loader.empty is not None:
             refused = self._run(f"--jobs={loader.jobs}", *options)
             if all(refusals.is_explained(each.why, ours=loader.ours) for each in refused):
-                return refused
+                return refused, checks.PutBack()
             loader.empty()
-        return self._run(*options)
+        refused = self._run(*options)
+        if loader.empty is not None and checks.of_refused(loader.target, refused):
+            loader.empty()
+            return self._load_before_checks(refused, options)
+        return refused, checks.PutBack()
+
+    def _load_before_checks(
+        self, refused: Sequence[Refusal], options: Sequence[str]
+    ) -> tuple[list[Refusal], checks.PutBack]:
+        """In one session, the rows before the checks that refuse them."""
+        target = self._loader.target
+        again = self._run("--section=pre-data", *options)
+        in_the_way = checks.of_refused(target, refused)
+        checks.take_away(target, in_the_way)
+        again += self._run("--section=data", *options)
+        put_back = checks.put_back(target, in_the_way)
+        return [*again, *self._run("--section=post-data", *options)], put_back
 
     def load_event_triggers(self, selection: Selection | None) -> list[Refusal]:
         """What `load` has left for the end."""

@@ -30,6 +30,9 @@ class OneDatabase:
 
     Args:
         name: the dump's file name, for errors.
+    Attributes:
+        left_out: whether anything was.
+        database: the name of the database, where what was left out says it; known once everything was read.
     Raises:
         SourceError: it connects to a database in a way that pg_dump never does.
     """
@@ -39,6 +42,7 @@ class OneDatabase:
         self._pieces = self._kept()
         self._left = b""
         self.left_out = False
+        self.database = ""
 
     def read(self, size: int = -1, /) -> bytes:
         while not self._left:
@@ -79,6 +83,8 @@ class OneDatabase:
                     yield entry if seen_one else self._preamble(entry)
                 at, seen_one, staying = heading.start(), True, not _is_about_the_database(heading)
                 self.left_out |= not staying
+                if heading["kind"] == b"DATABASE":
+                    self.database = heading["name"].decode(errors="replace")
             if seen_one or over or len(waiting) > _LONGEST_PREAMBLE:
                 end = max(at, certain)
                 if staying:

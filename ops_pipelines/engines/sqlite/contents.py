@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ops_pipelines.engines import definition, migrations
 from ops_pipelines.engines.base import Contents, Level, TableFacts
-from ops_pipelines.engines.sqlite.databases import is_lack, lack, opened
+from ops_pipelines.engines.sqlite.databases import is_lack, lack, opened, raise_if_unwell
 from ops_pipelines.proof import Gap
 
 DIALECT = "sqlite 2"
@@ -25,6 +25,8 @@ def take(databases: Mapping[str, Path], level: Level) -> Contents:
         level: `sample` counts as `full`; see `level_of`.
     Returns:
         A damaged database is an object `damaged NAME`, which no source had.
+    Raises:
+        Inconclusive: this machine has no memory for it, or its disk fails.
     """
     return merged([_one(name, path, level) for name, path in sorted(databases.items())], level)
 
@@ -69,7 +71,8 @@ def _one(name: str, path: Path, level: Level) -> Contents:
     try:
         with closing(opened(path)) as database:
             return _described(name, database, level)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, MemoryError) as error:
+        raise_if_unwell(error, path)
         return Contents(level=level, objects={f"damaged database in {name}": str(error)})
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from ops_pipelines.errors import SourceError
+from ops_pipelines.errors import Inconclusive, SourceError
 from ops_pipelines.text import shell
 
 COMPANIONS = ("-wal", "-shm", "-journal")
 """What may lie beside a database, by its ending; a copy of a database needs none of them."""
+_UNWELL = ("out of memory", "disk I/O error", "database or disk is full")
 _MAGIC = b"SQLite format 3\0"
 _PAGES = 2048
 _LACK = re.compile("no such collation sequence|(no such|unknown) (function|module|tokenizer)")
@@ -130,7 +131,8 @@ def check(path: Path) -> Checked:
                     if not is_lack(error):
                         raise
                     unchecked[table] = lack(error)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, MemoryError) as error:
+        raise_if_unwell(error, path)
         return Checked(str(error), {})
     return Checked("", unchecked)
 
@@ -138,6 +140,17 @@ def check(path: Path) -> Checked:
 def _said(database: sqlite3.Connection, of: str) -> str:
     said = str(database.execute(f"pragma integrity_check({of})").fetchone()[0])
     return "" if said == "ok" else said
+
+
+def raise_if_unwell(error: sqlite3.Error | MemoryError, path: Path) -> None:
+    """A machine without memory or with a broken disk says nothing about a database. Raises Inconclusive."""
+    if isinstance(error, MemoryError) or str(error) in _UNWELL:
+        raise Inconclusive(
+            f"{path.name} could not be read here",
+            why=str(error) or "out of memory",
+            safe="no backup is condemned for it",
+            next="look at this machine's memory and disk, then try again",
+        ) from None
 
 
 def is_lack(error: sqlite3.OperationalError) -> bool:

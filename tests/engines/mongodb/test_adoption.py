@@ -102,6 +102,23 @@ def test_a_folder_is_taken_in_and_restores(sink: Sink, tmp_path: Path) -> None:
     proved(sink, dumped, tmp_path)
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "archive"])
+def test_a_dump_of_another_database_is_refused_until_it_is_said_that_it_is_meant(
+    packed: bool, sink: Sink, tmp_path: Path
+) -> None:
+    def offered() -> dict[str, Any]:
+        if packed:
+            return {"stream": io.BytesIO(write_archive(DUMP, database="shop"))}
+        return {"folder": write_folder(tmp_path / "dump", DUMP, database="shop")}
+
+    with pytest.raises(SourceError, match="dump of the database shop") as caught:
+        adopt(sink, **offered())
+    assert "the source crm is the database crm" in caught.value.why
+    shutil.rmtree(sink.directory / "plain")
+    shutil.rmtree(tmp_path / "dump", ignore_errors=True)
+    assert adopt(sink, **offered(), other_database=True).facts["database"] == "shop"
+
+
 def test_a_folder_of_compressed_files_holds_the_same(sink: Sink, tmp_path: Path) -> None:
     plain = write_folder(tmp_path / "plain", DUMP)
     expected = adopt(sink, folder=plain).contents

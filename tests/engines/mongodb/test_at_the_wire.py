@@ -5,7 +5,10 @@ from pathlib import Path
 import bson
 import pytest
 
-from ops_pipelines.errors import OpsError
+from ops_pipelines.config.sources import MongoDBSource
+from ops_pipelines.engines.base import Contents
+from ops_pipelines.engines.mongodb.engine import MongoDBEngine
+from ops_pipelines.errors import OpsError, SourceError
 from tests.engines.mongodb.conftest import Protect
 from tests.engines.mongodb.unpacked import unpack
 from tests.engines.mongodb.wire import LATER, NOW, Script, serving
@@ -99,6 +102,15 @@ def test_accounts_that_may_not_be_read_are_told(protect: Protect) -> None:
         manifest = protect(url, accounts=True).take()
     assert manifest.engine["accounts"] is False
     assert any("users and roles are not in this backup" in warning for warning in manifest.warnings)
+
+
+def test_a_server_without_memory_condemns_no_collection() -> None:
+    source = MongoDBSource.model_validate({"kind": "mongodb", "url": "mongodb://127.0.0.1:1/crm"})
+    held = Contents(level="counts")
+    tired = {"code": 146, "errmsg": "validate ran out of memory"}
+    with serving(script(fails={"validate a": tired})) as url, pytest.raises(SourceError) as caught:
+        list(MongoDBEngine("crm", source).assertions(url, held))
+    assert "ran out of memory" in caught.value.why
 
 
 def test_a_refusal_is_told_with_its_remedy(protect: Protect) -> None:

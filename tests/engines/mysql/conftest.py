@@ -23,7 +23,10 @@ from ops_pipelines.errors import ToolMissing
 from tests.conftest import PASSWORD, Made, MakeWorkspace
 from tests.servers import newer
 
-EVERYTHING = Path(__file__).with_name("everything.sql")
+EVERYTHING = {
+    clients.MARIADB: Path(__file__).with_name("everything_mariadb.sql"),
+    clients.MYSQL: Path(__file__).with_name("everything_mysql.sql"),
+}
 # An apostrophe in a database's name breaks the dump client itself as soon as there are events.
 NAME = "Every `thing` ünï=çödé"
 CANARY = PASSWORD + '"#\\ end'
@@ -151,10 +154,16 @@ def any_server(request: pytest.FixtureRequest) -> TestServer:
 @pytest.fixture(scope="session")
 def everything(mariadb: TestServer) -> str:
     """A database that holds everything its server can hold; returns its name."""
-    mariadb.new_database(NAME, "character set latin1 collate latin1_german1_ci")
-    mariadb.client(NAME, EVERYTHING)
-    # Routines and views were made under another character set of the database.
-    mariadb.sql(f"alter database {identifier(NAME)} character set utf8mb4 collate utf8mb4_czech_ci")
+    return with_everything(mariadb)
+
+
+def with_everything(server: TestServer) -> str:
+    """The same on any server, where it is made once."""
+    if not server.sql("select 1 from information_schema.schemata where schema_name = %s", parameters=[NAME]):
+        server.new_database(NAME, "character set latin1 collate latin1_german1_ci")
+        server.client(NAME, EVERYTHING[server.product])
+        # Routines and views were made under another character set of the database.
+        server.sql(f"alter database {identifier(NAME)} character set utf8mb4 collate utf8mb4_czech_ci")
     return NAME
 
 

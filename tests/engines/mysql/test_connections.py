@@ -18,19 +18,20 @@ from ops_pipelines.engines.mysql.server import private_server
 from ops_pipelines.errors import OpsError, SourceError
 from ops_pipelines.recovery.verify import verify
 from tests.conftest import Made
-from tests.engines.mysql.conftest import CANARY, TestServer
+from tests.engines.mysql.conftest import CANARY, TestServer, free_port, start_server
 
 Protect = Callable[..., Made]
 CONNECT = timedelta(seconds=5)
+OFFERED = Tls(required=False)
 
 
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("mysql://u:p@db.example.org/crm", ("u", "p", "db.example.org", 3306, "", "crm", None)),
-        ("mariadb://u@h:3307/crm", ("u", "", "h", 3307, "", "crm", None)),
-        ("mysql+pymysql://u:p@h/crm?charset=utf8mb4", ("u", "p", "h", 3306, "", "crm", None)),
-        ("mysql://u:p%40%2F%25%3A@[::1]:3306/it%27s", ("u", "p@/%:", "::1", 3306, "", "it's", None)),
+        ("mysql://u:p@db.example.org/crm", ("u", "p", "db.example.org", 3306, "", "crm", OFFERED)),
+        ("mariadb://u@h:3307/crm?ssl-mode=DISABLED", ("u", "", "h", 3307, "", "crm", None)),
+        ("mysql+pymysql://u:p@h/crm?charset=utf8mb4", ("u", "p", "h", 3306, "", "crm", OFFERED)),
+        ("mysql://u:p%40%2F%25%3A@[::1]:3306/it%27s", ("u", "p@/%:", "::1", 3306, "", "it's", OFFERED)),
         (
             "mysql://u:p@localhost/crm?unix_socket=/run/x.sock",
             ("u", "p", "localhost", 3306, "/run/x.sock", "crm", None),
@@ -145,7 +146,7 @@ def test_a_backup_through_tls(tls: tuple[TestServer, Path], protect: Protect, ve
 
 @pytest.mark.parametrize(
     "words",
-    ["sslmode=require", "tls=skip-verify", "tls=preferred", "sslaccept=accept_invalid_certs", "useSSL=true",
+    ["", "sslmode=require", "tls=skip-verify", "tls=preferred", "sslaccept=accept_invalid_certs", "useSSL=true",
      "ssl-mode=REQUIRED",
      'ssl={"rejectUnauthorized":false}', "sslaccept=strict&sslcert={ca}", "tls=true&ssl-ca={ca}"],
 )  # fmt: skip
@@ -190,6 +191,23 @@ def test_a_server_that_wants_tls_is_not_reached_without(tls: tuple[TestServer, P
     server, _certificate = tls
     said = refused(protect(by_network(server, tls=None).url(), copies=[]))
     assert "Access denied" in said or "insecure transport" in said, "as MariaDB 10.11 and 11.8 put it"
+
+
+def test_a_server_whose_tls_is_too_old_is_reached_without_once_that_is_said(tmp_path: Path, protect: Protect) -> None:
+    certificate = certificate_for("localhost", tmp_path)
+    settings = {"ssl_cert": str(certificate), "ssl_key": str(tmp_path / "localhost.key"), "tls_version": "TLSv1.1"}
+    with start_server(clients.MARIADB, (10, 3), port=free_port(), **settings) as server:
+        name = server.new_database()
+        server.sql("create table t (a int)", "insert into t values (1)", database=name)
+        url = f"mysql://boss:{quote(CANARY, safe='')}@127.0.0.1:{server.root.port}/{name}"
+        made = protect(url, copies=[])
+        with pytest.raises(SourceError) as caught:
+            take_backup(made.workspace, "crm")
+        assert "SSL" in caught.value.why and "ssl-mode=DISABLED" in caught.value.next
+        workspace = protect(f"{url}?ssl-mode=DISABLED", copies=[], directory="again").workspace
+        take_backup(workspace, "crm")
+        point = workspace.catalogue("crm").newest
+        assert point is not None and verify(workspace, point).outcome == "verified"
 
 
 def test_a_server_without_tls_gets_no_password_from_who_asks_for_it(mariadb: TestServer, protect: Protect) -> None:

@@ -1,4 +1,4 @@
-"""Anything a MariaDB server can hold comes back, and the comparison that says so is not blind."""
+"""Anything a server can hold comes back, and the comparison that says so is not blind."""
 
 import subprocess
 from collections.abc import Callable
@@ -15,8 +15,9 @@ from ops_pipelines.recovery.restore import restore_to
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.verdict import Verdict
-from tests.conftest import Made
-from tests.engines.mysql.conftest import NAME, TestServer
+from tests.conftest import Made, MakeWorkspace
+from tests.engines.mysql.conftest import NAME, TestServer, with_everything
+from tests.oracle.rounds import mysql_round
 
 Protect = Callable[..., Made]
 
@@ -30,6 +31,10 @@ def backup(made: Made) -> RestorePoint:
 
 def failed(verdict: Verdict) -> list[str]:
     return [f"{check.name}: {check.detail}" for check in verdict.checks if not check.passed]
+
+
+def test_everything_reads_the_same_to_the_dump_client(any_server: TestServer, make_workspace: MakeWorkspace) -> None:
+    mysql_round(any_server, with_everything(any_server), make_workspace, accounts=True)
 
 
 def test_everything_comes_back(mariadb: TestServer, everything: str, protect: Protect) -> None:

@@ -16,7 +16,7 @@ from ops_pipelines.errors import SafetyRefusal
 from ops_pipelines.recovery.leftovers import leftovers, remove
 from ops_pipelines.recovery.verify import verify
 from tests.conftest import Made
-from tests.engines.mysql.conftest import CANARY, TestServer, wait_until
+from tests.engines.mysql.conftest import CANARY, TestServer, start_server, wait_until
 from tests.recovery.test_leftovers import kill_restore
 from tests.recovery.test_lent_server import lend, newest
 
@@ -77,6 +77,46 @@ def test_a_lent_server_proves_and_a_killed_proof_or_restore_leaves_nothing_for_l
     mariadb.sql("drop table orders", database=to)
     remove(workspace, left)
     assert (databases(mariadb, to), databases(mariadb, name)) == (set(), {name})
+
+
+@pytest.mark.parametrize("kind", ["mariadb", "mysqld"])
+def test_a_killed_proof_leaves_no_account_behind(
+    request: pytest.FixtureRequest, protect: Callable[..., Made], kind: str
+) -> None:
+    server: TestServer = request.getfixturevalue(kind)
+    name = server.new_database()
+    server.sql(
+        "create table t (id int primary key, v varchar(64))",
+        "insert into t values (1, 'a')",
+        *["insert into t select id + (select max(id) from t), uuid() from t"] * 16,
+        "create definer = nobody_here@localhost view v as select id from t",
+        "create definer = known_here@localhost view w as select id from t",
+        database=name,
+    )
+    made = protect(server.url(name), copies=[], **server.source())
+    take_backup(made.workspace, "crm")
+    with start_server(server.product, (8, 0), server.bin_dirs) as lent:
+        lent.sql("create user known_here@localhost")
+        workspace = lend(made, lent.url("mysql"))
+        before = _accounts(lent)
+        assert verify(workspace, newest(workspace)).outcome == "verified"
+        assert _accounts(lent) == before
+        argv = [sys.executable, "-m", "tests.faults.worker", "verify", str(made.path / "ops.yaml")]
+        with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL) as worker:
+            wait_until(lambda: len(lent.sql("select 1 from mysql.db where db like 'verify%'")) == 2)
+            worker.send_signal(signal.SIGKILL)
+        assert _accounts(lent) != before
+        workspace.sweep()
+        assert _accounts(lent) == before
+        assert databases(lent, "verify%") == set()
+
+
+def _accounts(server: TestServer) -> list[list[tuple[object, ...]]]:
+    """Who has an account, and who has rights on which database."""
+    return [
+        server.sql("select user, host from mysql.user order by 1, 2"),
+        server.sql("select host, db, user from mysql.db order by 1, 2, 3"),
+    ]
 
 
 def test_no_event_runs_in_a_proof_and_nothing_is_left_outside_its_database(

@@ -15,9 +15,10 @@ from ops_pipelines.recovery.restore import restore_to
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.verdict import Verdict
-from tests.conftest import Made
+from tests.conftest import Made, MakeWorkspace
 from tests.engines.mysql.conftest import TestServer, free_port, start_server
 from tests.oracle import texts
+from tests.oracle.rounds import mysql_round
 from tests.servers import newer
 
 Protect = Callable[..., Made]
@@ -48,7 +49,7 @@ def comes_back(server: TestServer, made: Made, point: RestorePoint, name: str) -
     "collation", ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin", "latin1_general_ci", "utf8mb3_bin"]
 )
 def test_a_collation_that_reads_differently_after_a_reload_is_the_same(
-    mysqld: TestServer, protect: Protect, collation: str
+    mysqld: TestServer, make_workspace: MakeWorkspace, collation: str
 ) -> None:
     name = mysqld.new_database(options=f"collate {collation}")
     mysqld.sql(
@@ -57,10 +58,64 @@ def test_a_collation_that_reads_differently_after_a_reload_is_the_same(
         "create view v as select a, upper(b) as b from t where c = 'c'",
         database=name,
     )
-    made = protect(mysqld.url(name), **mysqld.source())
-    point, verdict = proved(made)
-    assert (verdict.outcome, failed(verdict), verdict.gaps) == ("verified", [], [])
-    assert comes_back(mysqld, made, point, name) == ""
+    mysql_round(mysqld, name, make_workspace)
+
+
+def test_a_column_that_counts_no_longer_is_no_counter(any_server: TestServer, make_workspace: MakeWorkspace) -> None:
+    name = any_server.new_database()
+    any_server.sql(
+        "create table t (id int primary key auto_increment) auto_increment = 77",
+        "alter table t modify id int",
+        "create table u (id int primary key) auto_increment = 78",
+        "create table v (id int primary key auto_increment) auto_increment = 79",
+        database=name,
+    )
+    mysql_round(any_server, name, make_workspace)
+
+
+@pytest.mark.parametrize("product", [clients.MARIADB, clients.MYSQL])
+def test_names_that_a_server_folds_are_folded_in_the_proof(make_workspace: MakeWorkspace, product: str) -> None:
+    where = ((10, 3), ()) if product == clients.MARIADB else ((8, 0), newer.bin_dirs("mysql", "mysqld"))
+    with start_server(product, *where, lower_case_table_names="1") as server:
+        name = server.new_database()
+        server.sql(
+            "create table Parents (Id int primary key)",
+            "create table Children (Id int, foreign key (Id) references PARENTS (ID))",
+            "insert into parents values (1)",
+            "insert into CHILDREN values (1)",
+            "create view Both_Of_Them as select p.Id from PARENTS p join children C on C.id = P.ID",
+            "create procedure Read_Them() select * from CHILDREN",
+            database=name,
+        )
+        settings = mysql_round(server, name, make_workspace).manifest.engine["settings"]
+        assert isinstance(settings, dict) and settings["lower_case_table_names"] == "1"
+
+
+def test_events_whose_moment_has_passed_are_told_and_condemn_nothing(any_server: TestServer, protect: Protect) -> None:
+    name = any_server.new_database()
+    [(scheduler,)] = any_server.sql("select @@global.event_scheduler")
+    any_server.sql(
+        "set global event_scheduler = off",
+        "set timestamp = unix_timestamp('2026-01-01')",  # a server makes none for a moment that has passed
+        "create event once on schedule at '2026-02-01 00:00:00' do select 1",
+        "create event kept on schedule at '2026-02-01 00:00:00' on completion preserve do select 1",
+        "create event later on schedule at '2037-02-01 00:00:00' do select 1",
+        "create event daily on schedule every 1 day do select 1",
+        database=name,
+    )
+    try:
+        made = protect(any_server.url(name), **any_server.source())
+        point, verdict = proved(made)
+        restored = restore_to(made.workspace, point, f"{name}_back")
+    finally:
+        any_server.sql(f"set global event_scheduler = {scheduler}", f"drop database {name}")
+    assert (verdict.outcome, failed(verdict)[1:]) == ("verified", [])
+    for checks in (verdict.checks, restored.checks):
+        (told,) = [check for check in checks if not check.passed]
+        assert told.attention and "dropped after it: once; disabled: kept" in told.detail
+    here = any_server.sql("select event_name, status from information_schema.events where event_schema = %s"
+                          " order by 1", parameters=[f"{name}_back"])  # fmt: skip
+    assert here == [("daily", "ENABLED"), ("kept", "DISABLED"), ("later", "ENABLED")]
 
 
 def test_json_that_no_dump_can_carry_is_told_and_condemns_nothing(mysqld: TestServer, protect: Protect) -> None:
@@ -174,6 +229,32 @@ def test_a_foreign_key_whose_table_is_gone_is_named_and_the_backup_proved(
     assert comes_back(any_server, made, point, name) == ""
 
 
+@pytest.mark.parametrize("kind", ["mariadb", "mariadb11"])
+def test_rows_that_a_check_of_their_own_refuses_come_back_and_are_told(
+    request: pytest.FixtureRequest, protect: Protect, kind: str
+) -> None:
+    server: TestServer = request.getfixturevalue(kind)
+    name = server.new_database()
+    server.sql(
+        "create table t (id int primary key, a int, constraint positive check (a > 0))",
+        "set check_constraint_checks = 0",
+        "insert into t values (1, 1), (2, -2)",
+        "create procedure p() select 1",
+        "create trigger g before insert on t for each row set new.a = new.a",
+        "create view v as select a from t",
+        "create sequence s",
+        "create event e on schedule every 1 day do select 1",
+        database=name,
+    )
+    made = protect(server.url(name), **server.source())
+    point, verdict = proved(made)
+    assert verdict.outcome == "verified", verdict.reason
+    (told,) = verdict.notable
+    assert "`positive` failed for" in told.detail and "check_constraint_checks = 0" in told.detail
+    assert comes_back(server, made, point, name) == ""
+    server.sql(f"drop database {name}", f"drop database {name}_back")
+
+
 def test_versions_that_are_counted_by_transaction_are_backed_up_without_their_history_and_that_is_said(
     mariadb: TestServer, protect: Protect
 ) -> None:
@@ -282,7 +363,7 @@ def test_caching_sha2_password_is_served_over_the_network(tmp_path: Path, protec
             "grant reload, process, show_routine on *.* to app@'127.0.0.1'",
             database=name,
         )
-        options = "?ssl-mode=REQUIRED" if tls else ""
+        options = f"?ssl-mode={'REQUIRED' if tls else 'DISABLED'}"
         url = f"mysql://app:a%20secret@127.0.0.1:{server.root.port}/{name}{options}"
         point, verdict = proved(protect(url, **server.source()))
         assert (verdict.outcome, verdict.gaps) == ("verified", [])

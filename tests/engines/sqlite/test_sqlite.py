@@ -2,6 +2,7 @@
 
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -230,6 +231,31 @@ def test_what_an_application_brings_along_costs_no_backup(what: str, house: Hous
     assert verdict.outcome == "verified"
     assert any("indexes of t in" in gap.what for gap in verdict.gaps) is (what not in ("a view of nothing", "a check"))
     assert point.manifest.contents.tables == 2
+
+
+_WITHOUT_MEMORY = """
+import sqlite3, sys
+from pathlib import Path
+from ops_pipelines.engines.sqlite import contents
+from ops_pipelines.errors import Inconclusive
+path = Path(sys.argv[1])
+sqlite3.connect(":memory:").execute("pragma hard_heap_limit = 60000")
+try:
+    print(contents.take({"/a": path}, "full"))
+except Inconclusive as error:
+    print("inconclusive:", error.why)
+"""
+
+
+def test_a_machine_without_memory_condemns_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "app.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("create table t (a text)")
+        database.execute("insert into t values (hex(randomblob(200000)))")
+        database.commit()
+    argv = [sys.executable, "-c", _WITHOUT_MEMORY, path]
+    printed = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    assert printed.splitlines() == ["inconclusive: out of memory"]
 
 
 def test_damage_beside_what_an_application_brings_along_is_still_damage(house: House) -> None:
