@@ -23,6 +23,7 @@ from tests.unit.vaults import IDENTITY, RECIPIENT
 KINDS = (
     "postgres", "mysql", "mongodb", "accesskey", "secretkey", "smtp", "slack", "apprise", "sentry", "restic", "token",
     "basic", "redis", "probe", "heartbeat", "ledgerurl", "target",
+    "kit",
 )  # fmt: skip
 # Between the head and the tail of each; a line break cannot be part of any of them.
 BETWEEN = ("/@#?%:", "'\"$\\ `", "&=+;,!*()[]<>|~^{}", "č%2F%zz")
@@ -174,9 +175,11 @@ def test_every_credential_on_every_output(tmp_path: Path, outside: Outside, betw
         for words in (*(_EVERYTHING if between == BETWEEN[0] else ()), *_CONNECTING):
             here.ops(*words)
         here.ops("restore", "uploads", "--to", here.environment["TARGET_URL"])
+        here.ops("kit", "--to", "kit", "--passphrase-file", f"{SECRETS_ARE_HERE}/kit")
     assert "uploads" in here.said
     assert "Traceback" not in here.said
     assert shows(here.said) == set()
+    assert list((tmp_path / "kit").iterdir())
     assert outside.bodies
     assert shows("".join(outside.bodies)) == set()
     holding = [path for path in files_holding(tmp_path, *halves) if SECRETS_ARE_HERE not in path.parts]
