@@ -13,7 +13,7 @@ export OPS_CONFIG ?= $(CURDIR)/$(if $(wildcard ops.yaml),ops.yaml,var/demo/ops.y
 LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
         --no-strip-extras --no-header --extra build
 # The last three of the demo are what its drill recovers with, when it plays that we are gone.
-DEMO_PACKAGES := mariadb-server mariadb-client postgresql restic age zstd openssl
+DEMO_PACKAGES := bubblewrap mariadb-server mariadb-client postgresql restic age zstd openssl
 # Ceph's gateway enforces object lock for real; libatomic1 is what Playwright's own driver needs.
 TEST_PACKAGES := $(DEMO_PACKAGES) chromium libatomic1 minisign patchelf ceph-mon ceph-osd radosgw ceph-common \
                  prometheus prometheus-alertmanager logrotate redis-server caddy systemd pgbouncer locales

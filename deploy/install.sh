@@ -69,7 +69,7 @@ once() {
 random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 
 packages() {
-    local wanted=(python3-venv ca-certificates postgresql postgresql-client) missing=()
+    local wanted=(python3-venv ca-certificates bubblewrap postgresql postgresql-client) missing=()
     [ "$proxy" = 0 ] || wanted+=(caddy)
     for name in "${wanted[@]}"; do
         dpkg-query --show --showformat='${db:Status-Status}' "$name" 2> /dev/null | grep -qx installed || missing+=("$name")

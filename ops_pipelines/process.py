@@ -204,12 +204,14 @@ def running(
     cwd: Path | None = None,
     stop: signal.Signals = signal.SIGTERM,
     stderr_bytes: int = _STDERR_KEPT,
+    files: Sequence[int] = (),
 ) -> Iterator[Running]:
     """Start `argv`; whatever happens in the block, nothing of it is left running afterwards.
 
     Args:
         stop: the signal that asks it to end; SIGKILL follows after the grace.
         stderr_bytes: how much of the end of its standard error is kept.
+        files: open files that it gets, by their numbers.
 
     The thread that enters the block must stay in it: the parent-death signal follows the thread.
 
@@ -229,6 +231,7 @@ def running(
             cwd=cwd,
             start_new_session=True,
             pipesize=_PIPE_BYTES,
+            pass_fds=files,
         )
     except OSError as error:
         raise CommandFailed(f"{words[0]} cannot be started", why=str(error)) from None

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ops_pipelines.config.secrets import Secret
 from ops_pipelines.config.values import Cron, Duration, Name, Span
+from ops_pipelines.sandbox.isolation import Isolation
 
 
 class Model(BaseModel):
@@ -78,6 +79,11 @@ class Verification(Model):
     reprove_daily: Duration = Field(timedelta(hours=1), description="time a day for proving older copies again")
     shrink_percent: int = Field(30, ge=1, le=100, description="smaller than the last verified ones by more: look")
     grow_percent: int = Field(50, ge=1, description="larger than the last verified ones by more: look")
+    isolation: Isolation = Field(
+        "account",
+        description="how a proof is kept away from this machine: `sandbox` with bubblewrap only; `account` the same, "
+        "or as root, where there are no namespaces, as another account; `none` not at all, and every verdict says so",
+    )
     server: ScratchServer | None = Field(None, description="restore there instead of into a server of our own")
 
 

@@ -14,6 +14,7 @@ from ops_pipelines.doctor.signatures import ours
 from ops_pipelines.engines.registry import examiner_for
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError
 from ops_pipelines.recovery.graded import not_noticed
+from ops_pipelines.sandbox import isolation
 from ops_pipelines.vault import codec
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.reader import Copy
@@ -33,6 +34,7 @@ def questions(shared: Shared, name: str) -> Iterator[Question]:
     asked = {
         "readable" if here else "server": _reached,
         "programs": _programs,
+        "isolation": _isolation,
         "rights": _rights,
         **({} if here else {"clock": _clock}),
         "disk": _disk,
@@ -60,6 +62,17 @@ def _programs(shared: Shared, name: str) -> Answer:
         return well(examiner.programs())
     except Inconclusive as error:
         return failed(f"{error.what}: {error.why}", error.next)
+
+
+def _isolation(shared: Shared, name: str) -> Answer:
+    """Whether what a backup holds can do nothing to this machine while it is proved."""
+    try:
+        way = isolation.chosen(shared.workspace.source(name).verify.isolation)
+    except Inconclusive as error:
+        return failed(f"{error.what}: {error.why}", error.next)
+    if weak := isolation.told(way):
+        return attention(weak, *filter(None, [isolation.standing().cure]))
+    return well("proofs run in a sandbox")
 
 
 def _rights(shared: Shared, name: str) -> Answer:

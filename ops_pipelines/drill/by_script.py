@@ -27,6 +27,8 @@ from ops_pipelines.errors import OpsError
 from ops_pipelines.proof import grade_of
 from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.recovery.compare import compare, uncompared
+from ops_pipelines.recovery.enclosed.engine import enclosed
+from ops_pipelines.recovery.enclosed.ours import ours
 from ops_pipelines.recovery.kit.kit import BELIEVED, SCRIPT
 from ops_pipelines.recovery.reload import in_scratch
 from ops_pipelines.recovery.verify import farthest_store, fingerprint_of
@@ -152,7 +154,10 @@ class _ByScript:
         manifest = machine.stores[self._store].manifest(name, self._point.id, fresh=True)
         copy = Copy(machine.stores[self._store], manifest, lambda: machine.identities(name))
         held = fingerprint_of(copy)
-        engine = machine.engine(name)
+        # What a script writes into a folder is this user's; in the sandbox nobody could read it.
+        in_folder = manifest.kind in ("files", "sqlite")
+        apart = ours(self._drill.workspace.config)
+        engine = machine.engine(name) if in_folder else enclosed(machine, manifest, apart)
         directory = self._stack.enter_context(scratch_directory(machine.scratch_root, manifest.kind))
         began = time.monotonic()
         target = self._stack.enter_context(engine.scratch(directory, manifest.engine))
@@ -252,7 +257,7 @@ class _ByScript:
             login = self._home / "mongorestore.yml"
             login.touch(mode=0o600)
             mongo = Server(target, connect=timedelta(seconds=10), stall=timedelta(minutes=1))
-            self._by_socket(False)
+            self._by_socket("%2F" in target)
             login.write_text(f"uri: {mongo.url(database=False)}\n", encoding="utf-8")
             return _TARGET, ["--login", login]
         source = self._drill.clean.source(self._name)

@@ -14,6 +14,8 @@ from ops_pipelines.errors import OpsError, StoreError
 from ops_pipelines.recovery.assertions import run_assertions, run_check, told
 from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.recovery.compare import uncompared
+from ops_pipelines.recovery.enclosed.engine import enclosed
+from ops_pipelines.recovery.enclosed.ours import ours
 from ops_pipelines.recovery.excused import compare_but
 from ops_pipelines.recovery.graded import reached_grade
 from ops_pipelines.recovery.references import judged, named_in
@@ -126,7 +128,7 @@ class _Recovery:
             self.facts |= {"backup_id": point.id, "store": store, "verified_before": point.verified}
             self.facts["loss"] = loss or since_newest(drill, point)
         copy = Copy(machine.stores[store], manifest, lambda: machine.identities(self._name))
-        engine = machine.engine(self._name)
+        engine = enclosed(machine, manifest, ours(drill.workspace.config))
         with self._phase("open"):
             held = fingerprint_of(copy)
         directory = drill.servers.enter_context(scratch_directory(machine.scratch_root, manifest.kind))

@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timezone
 from decimal import Decimal
 from functools import partial
 from math import isnan
+from typing import Protocol, runtime_checkable
 
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.checks import AggregationCheck, CommandCheck, Expectation, SqlCheck
@@ -16,6 +17,15 @@ from ops_pipelines.personal import masked
 from ops_pipelines.process import CommandFailed, Limits, run
 from ops_pipelines.redact import redact
 from ops_pipelines.vault.verdict import Check
+
+
+@runtime_checkable
+class Runner(Protocol):
+    """An engine that restores elsewhere, and runs the user's programs there, too."""
+
+    def run_program(self, check: CommandCheck, target: str) -> Check:
+        """See `run_program`."""
+        ...
 
 
 def run_assertions(engine: Engine, target: str, held: Contents) -> Iterator[Check]:
@@ -47,8 +57,9 @@ def run_checks(engine: Engine, target: str, source: Source, *, as_of: datetime) 
     """
     for check in source.checks:
         yield _timed(partial(run_check, engine, target, check, as_of=as_of))
+    run_here: Callable[[CommandCheck, str], Check] = engine.run_program if isinstance(engine, Runner) else run_program
     for program in source.commands:
-        yield _timed(partial(_run_program, program, target))
+        yield _timed(partial(run_here, program, target))
 
 
 def _timed(asking: Callable[[], Check]) -> Check:
@@ -56,8 +67,11 @@ def _timed(asking: Callable[[], Check]) -> Check:
     return asking().model_copy(update={"seconds": round(stopwatch.monotonic() - started, 3)})
 
 
-def _run_program(check: CommandCheck, target: str) -> Check:
-    """A program that cannot be started or takes too long has failed: it was meant to say that all is well."""
+def run_program(check: CommandCheck, target: str) -> Check:
+    """Run a program of the user's own against a restored copy.
+
+    One that cannot be started or takes too long has failed: it was meant to say that all is well.
+    """
     limits = Limits(stall=check.limit, total=check.limit)
     try:
         printed = run(check.command, env={"OPS_TARGET": target}, limits=limits).stdout

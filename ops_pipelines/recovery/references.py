@@ -10,6 +10,8 @@ from ops_pipelines.config.sources import FilesSource, References
 from ops_pipelines.engines.base import Contents, Engine, RestoreFailed
 from ops_pipelines.engines.files.listing import missing, read_back
 from ops_pipelines.errors import Inconclusive, OpsError, SourceError
+from ops_pipelines.recovery.enclosed.engine import enclosed
+from ops_pipelines.recovery.enclosed.ours import ours
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.manifest import Manifest
@@ -70,8 +72,8 @@ def _database(workspace: Workspace, manifest: Manifest) -> RestorePoint:
 def _named(workspace: Workspace, point: RestorePoint, store: str, references: References, seed: str) -> Sequence[str]:
     """Paths that the database names, from a copy of it in a scratch server."""
     name = point.manifest.source
-    engine: Engine = workspace.engine(name)
     manifest = workspace.stores[store].manifest(name, point.id)
+    engine = enclosed(workspace, manifest, ours(workspace.config))
     copy = Copy(workspace.stores[store], manifest, lambda: workspace.identities(name))
     with (
         scratch_directory(workspace.scratch_root, manifest.kind) as directory,

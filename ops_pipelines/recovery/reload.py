@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from ops_pipelines.engines.base import Engine, Reloader
 from ops_pipelines.errors import Inconclusive
 from ops_pipelines.recovery.compare import Reload, by_the_letter
+from ops_pipelines.recovery.enclosed.engine import enclosed
+from ops_pipelines.recovery.enclosed.ours import ours
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.vault.reader import Copy
 from ops_pipelines.workspace import Workspace
@@ -35,15 +37,16 @@ def beside_target(workspace: Workspace, engine: Engine, copy: Copy) -> Reload:
     """
     if not isinstance(engine, Reloader):
         return by_the_letter
-    reloader: Reloader = engine
 
     def reloaded(definitions: Mapping[str, str]) -> Mapping[str, str]:
         manifest = copy.manifest
         with scratch_directory(workspace.scratch_root, manifest.kind) as directory:
             try:
-                with engine.scratch(directory, manifest.engine) as target:
-                    reloader.restore_definitions(copy, manifest.engine, target, work=directory)
-                    return reloader.reloaded(target, definitions)
+                apart = enclosed(workspace, manifest, ours(workspace.config))
+                assert isinstance(apart, Reloader)
+                with apart.scratch(directory, manifest.engine) as target:
+                    apart.restore_definitions(copy, manifest.engine, target, work=directory)
+                    return apart.reloaded(target, definitions)
             except Inconclusive:
                 return {}
 

@@ -19,12 +19,15 @@ from ops_pipelines.recovery.blame import Blame, blamed
 from ops_pipelines.recovery.compare import Reload, uncompared
 from ops_pipelines.recovery.differences import command
 from ops_pipelines.recovery.drift import drift
+from ops_pipelines.recovery.enclosed.engine import enclosed
+from ops_pipelines.recovery.enclosed.ours import ours
 from ops_pipelines.recovery.excused import Changed, compare_and_show
 from ops_pipelines.recovery.graded import configured_grade, reached_grade
 from ops_pipelines.recovery.logbook import write_log
 from ops_pipelines.recovery.references import check_references
 from ops_pipelines.recovery.refuse import refuse_shared_server
 from ops_pipelines.recovery.reload import in_scratch
+from ops_pipelines.sandbox import isolation
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault import codec
@@ -162,7 +165,9 @@ class _Proof:
             raise CorruptCopy(f"the manifest is of {manifest.id} of {manifest.source}", check="manifest")
         _refuse_younger(manifest)
         copy = self._copy = Copy(self._store, manifest, lambda: workspace.identities(source))
-        engine = workspace.engine(source)
+        engine = enclosed(workspace, manifest, ours(workspace.config))
+        if weak := isolation.told(isolation.chosen(workspace.source(source).verify.isolation)):
+            self._checks.append(Check(name="isolation", passed=False, attention=True, detail=weak))
         held = fingerprint_of(copy)
         with scratch_directory(workspace.scratch_root, manifest.kind) as directory, ExitStack() as server:
             with self._phase("start"):

@@ -121,15 +121,42 @@ def encode(source: Reader, sink: BinaryIO, recipients: Sequence[str], *, compres
     return plain.size_bytes, sealed.size_bytes, sealed.sha256
 
 
-def decode(source: Reader, sink: BinaryIO, identities: Sequence[str], *, encrypted: bool, compressed: bool) -> None:
+class _AtMost(io.RawIOBase):
+    """Takes so many bytes and no more: a few compressed ones can stand for any number."""
+
+    def __init__(self, sink: BinaryIO, most_bytes: int) -> None:
+        self._sink, self._left = sink, most_bytes
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._left -= len(data)
+        if self._left < 0:
+            raise CorruptCopy("a part holds more than its manifest says", check="decompress")
+        return self._sink.write(data)
+
+
+def decode(
+    source: Reader,
+    sink: BinaryIO,
+    identities: Sequence[str],
+    *,
+    encrypted: bool,
+    compressed: bool,
+    most_bytes: int | None = None,
+) -> None:
     """The reverse of `encode`.
 
+    Args:
+        most_bytes: what may come out at most; a part that holds more is damaged.
     Raises:
         Whatever reading the source or writing the sink raised.
         CorruptCopy: the bytes are not what `encode` writes (check `decrypt` or `decompress`).
         BadKey: an identity cannot be read.
     """
     decompressor = zstandard.ZstdDecompressor()
+    sink = sink if most_bytes is None else cast(BinaryIO, _AtMost(sink, most_bytes))
     plain = cast(BinaryIO, decompressor.stream_writer(sink, closefd=False)) if compressed else sink
     sealed, opened = _Counted(source=source), _Counted(sink=plain)
     keys = [parse_identity(each) for each in identities] if encrypted else []

@@ -49,6 +49,14 @@ class Copy:
             self._decode(part, sink, lambda done: progress("fetch", done, part.size_bytes))
         return path
 
+    def send(self, role: str, sink: BinaryIO, progress: Progress = silent) -> None:
+        """Write a part's content into `sink`, decrypted and still compressed, for who unpacks it elsewhere.
+
+        Raises CorruptCopy.
+        """
+        part = self._part(role)
+        self._decode(part, sink, lambda done: progress("fetch", done, part.size_bytes), unpack=False)
+
     def hash_the_rest(self) -> None:
         """Read every part that nobody has asked for, so that each one of this copy is known to be whole.
 
@@ -68,7 +76,14 @@ class Copy:
             raise CorruptCopy(f"{self.manifest.id} has no part for {role}", check="parts")
         return part
 
-    def _decode(self, part: Part, sink: BinaryIO, told: Callable[[int], None] = lambda done: None) -> None:
+    def _decode(
+        self,
+        part: Part,
+        sink: BinaryIO,
+        told: Callable[[int], None] = lambda done: None,
+        *,
+        unpack: bool = True,
+    ) -> None:
         with self.store.open_part(self.manifest.source, self.manifest.id, part.name) as opened:
             fetched = _Fetched(opened, told, most=part.size_bytes, where=f"{part.name} of {self.manifest.id}")
             hashed = codec.Meter(source=fetched)
@@ -79,7 +94,8 @@ class Copy:
                     sink,
                     self._identities() if part.encryption == "age" else (),
                     encrypted=part.encryption == "age",
-                    compressed=part.compression == "zstd",
+                    compressed=unpack and part.compression == "zstd",
+                    most_bytes=part.plain_bytes if unpack else part.size_bytes,
                 )
             except CorruptCopy as error:
                 failure = error

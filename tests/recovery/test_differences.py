@@ -48,7 +48,7 @@ def test_a_lost_value_is_shown_as_a_line_of_source_and_restored(
         f"create view open_orders as {_SOURCE}",
         database=name,
     )
-    made = make_workspace(pg18.url(name))
+    made = make_workspace(pg18.url(name), verify={"isolation": "none"})
     take_backup(made.workspace, "crm")
     point = made.workspace.catalogue("crm").newest
     assert point is not None

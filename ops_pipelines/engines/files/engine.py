@@ -281,10 +281,21 @@ class FilesEngine:
                 limit = self._source.verify_all_below
                 done, finished = restore.sampled(tool, facts, _fingerprint_in(parts), folder, limit, progress)
             else:
-                finished = Restored(seconds=restore.load(tool, facts, folder, None, progress))
-                done = Restoration(restore.roots_of(facts))
+                done, finished = self._whole(tool, facts, folder, parts, progress)
         self._restored[target] = done
         return finished
+
+    def _whole(
+        self, tool: Restic, facts: Mapping[str, JsonValue], folder: Path, parts: PartReader, progress: Progress
+    ) -> tuple[Restoration, Restored]:
+        """Everything; of device files that we may not make, what restic says of them."""
+        held = _fingerprint_in(parts) if os.geteuid() != 0 else None
+        left = restore.devices(held) if held is not None else []
+        but = [listing.read_back(path) for path in left]
+        seconds = restore.load(tool, facts, folder, None, progress, but=but)
+        said = restore.others(tool, facts, held, []) if held is not None and left else {}
+        known = {path: what for path, what in said.items() if path in left}
+        return Restoration(restore.roots_of(facts), others=known), Restored(seconds=seconds)
 
     def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
         """The fingerprint of a folder that was restored into. There are no samples of folders: see `_level`."""

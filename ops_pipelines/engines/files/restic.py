@@ -49,7 +49,7 @@ _INCOMPLETE = 3
 # Since 0.17, except for 3, which older ones know too. 2 is a crash of restic itself, 130 an interrupt.
 _STATUS: Mapping[int, Kind] = {10: "missing", 11: "locked", 12: "password", 130: "interrupted"}
 _ANSWERS = (0, 1, _INCOMPLETE, *_STATUS)
-_RETRIED_IN_VAIN = re.compile(r"Load\(<data/.*(no such file or directory|does not exist)")
+_RETRIED_IN_VAIN = re.compile(r"Load\(<data/.*(no such file or directory|does not exist|\(404\))")
 _UNKNOWN = re.compile("no matching ID found")
 _PASSED_OVER = re.compile(r'no matching ID found|^Ignoring "', re.MULTILINE)
 _OLDEST = (0, 14)

@@ -41,16 +41,25 @@ class Restoration:
 
 
 def load(
-    restic: Restic, facts: Mapping[str, JsonValue], target: Path, picked: Sequence[str] | None, progress: Progress
+    restic: Restic,
+    facts: Mapping[str, JsonValue],
+    target: Path,
+    picked: Sequence[str] | None,
+    progress: Progress,
+    *,
+    but: Sequence[str] = (),
 ) -> dict[str, float]:
     """Restore a snapshot, or the picked paths of it; returns seconds by phase.
 
+    Args:
+        but: paths that are left out.
     Raises:
         CorruptCopy: the repository lacks what it should hold, or it is damaged.
         Inconclusive: it could not be opened, or the target could not be written.
     """
     expected = int(str(facts["bytes"]))
     include = [word for path in picked or () for word in ("--include", _pattern(path))]
+    include += [word for path in but for word in ("--exclude", _pattern(path))]
     started = time.monotonic()
     with_snapshot(
         restic,
@@ -189,6 +198,11 @@ def others(restic: Restic, facts: Mapping[str, JsonValue], held: Contents, picke
         if said not in seen and any(inside(said, as_restic_says(root)) for root in roots_of(facts)):
             known[written(said)] = f"{EXISTS} {node['type']}"
     return known
+
+
+def devices(held: Contents) -> list[str]:
+    """Device files, which only root can make."""
+    return [path for path, what in held.objects.items() if what.split()[0] in ("chardev", "dev")]
 
 
 def read_packs(restic: Restic, today: datetime) -> str:

@@ -3,7 +3,6 @@
 import os
 import secrets
 import signal
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ from pydantic import JsonValue
 from ops_pipelines import redact
 from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL, Program
 from ops_pipelines.engines.mysql.connection import Server, identifier, session
+from ops_pipelines.engines.short import short_path
 from ops_pipelines.errors import Inconclusive, SourceError
 from ops_pipelines.process import CommandFailed, Limits, Running, run, running
 
@@ -116,7 +116,7 @@ def private_server(
         settings: more server settings.
         stop: the signal that ends it.
     Returns:
-        The server without a database, by its socket; by loopback when the socket's path would be too long.
+        The server without a database, by its socket; by loopback when that path would be too long and it has a port.
     Raises:
         CommandFailed: it cannot be started.
     """
@@ -132,9 +132,7 @@ def private_server(
         )
         initialise(program, data, {name: value for name, value in {**_EVERYWHERE, **given}.items() if name in fixed})
     long = len(str(directory)) > _SOCKET_PATH_MAX
-    listens = port if port is not None else _free_port() if long else None
-    wire = "" if long else str(directory / "sock")
-    network = ["--skip-networking"] if listens is None else ["--bind-address=127.0.0.1", f"--port={listens}"]
+    network = ["--skip-networking"] if port is None else ["--bind-address=127.0.0.1", f"--port={port}"]
     script = directory / "login.sql"
     script.unlink(missing_ok=True)
     script.touch(mode=0o600)
@@ -143,22 +141,23 @@ def private_server(
     temporary.mkdir(mode=0o700, exist_ok=True)
     argv: list[str | Path] = [
         program.path, "--no-defaults", *_as_root(), *_messages(program), f"--datadir={data}",
-        f"--socket={wire or 'sock'}", *network,
+        f"--socket={'sock' if long else directory / 'sock'}", *network,
         f"--pid-file={directory / 'pid'}", f"--init-file={script}", f"--tmpdir={temporary}",
         f"--secure-file-priv={temporary}", f"--log-error={directory / 'log.err'}",
         *(f"--{name}={value}" for name, value in {**_EVERYWHERE, **given}.items()),
     ]  # fmt: skip
-    server = Server(
-        user=user, password=password, host="127.0.0.1", port=listens or 3306, socket=wire, database="", tls=None,
-        connect=timedelta(seconds=5),
-    )  # fmt: skip
-    try:
+    with ExitStack() as stack:
+        stack.callback(script.unlink, missing_ok=True)
+        # A relative name is one in the data's directory.
+        where = stack.enter_context(short_path(data)) if long else str(directory)
+        server = Server(
+            user=user, password=password, host="127.0.0.1", port=port or 3306, database="", tls=None,
+            socket="" if long and port is not None else f"{where}/sock", connect=timedelta(seconds=5),
+        )  # fmt: skip
         with running(argv, limits=_LIFE, stdout=2, stop=stop) as process:
             _wait_ready(server, process, directory / "log.err")
             script.unlink()
             yield server
-    finally:
-        script.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -212,13 +211,6 @@ def _messages(program: Program) -> list[str]:
     home = program.path.parent.parent / "share" / "mysql"
     elsewhere = program.product == MYSQL and (home / "english").is_dir()
     return [f"--lc-messages-dir={home}"] if elsewhere else []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _login(program: Program, user: str, password: str) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from ops_pipelines import redact
 from ops_pipelines.engines.postgres.clients import Programs
 from ops_pipelines.engines.postgres.connection import Server, session
+from ops_pipelines.engines.short import short_path
 from ops_pipelines.errors import Inconclusive, SourceError
 from ops_pipelines.process import CommandFailed, Limits, Running, run, running
 
@@ -107,7 +108,7 @@ def scratch_server(
     argv += [word for name, value in chosen.items() for word in ("-c", f"{name}={value}")]
     # It may live as long as a whole verification; its limit is the verification's.
     forever = Limits(timedelta(days=7), timedelta(days=7))
-    with _short(directory) as host, running(argv, limits=forever, stdout=2, stop=signal.SIGQUIT) as process:
+    with short_path(directory) as host, running(argv, limits=forever, stdout=2, stop=signal.SIGQUIT) as process:
         server = Server(
             f"dbname=postgres host={host} hostaddr='' port={_PORT} sslmode=disable", connect=timedelta(seconds=5)
         ).at(user=superuser, password=password)
@@ -132,16 +133,6 @@ def _starting() -> Iterator[None]:
 
 
 _NO_NAMESPACES = "run ops as a user other than root: user namespaces are switched off on this machine"
-
-
-@contextmanager
-def _short(directory: Path) -> Iterator[str]:
-    """A path to a directory that is short enough for a socket in it (107 bytes), for the length of the block."""
-    opened = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/{os.getpid()}/fd/{opened}"
-    finally:
-        os.close(opened)
 
 
 _MEMORY: Mapping[str, str] = {

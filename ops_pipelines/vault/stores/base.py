@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 
 from ops_pipelines.repository import Repository
 from ops_pipelines.vault.manifest import Manifest
+from ops_pipelines.vault.stores.objects import Objects
 from ops_pipelines.vault.trust import Sealed, Trust
 from ops_pipelines.vault.verdict import Verdict
 
@@ -112,6 +113,10 @@ class Store(Protocol):
 
     def repository(self, source: str) -> Repository:
         """Where a tool that manages its own data (restic) keeps that of a source in this store."""
+        ...
+
+    def objects(self, source: str) -> Objects:
+        """The objects of that repository, for who serves them to somebody who must not see the store."""
         ...
 
     def sweep(self) -> list[str]:

@@ -25,6 +25,7 @@ from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, checks
 from ops_pipelines.vault.stores import incoming, plain
 from ops_pipelines.vault.stores.base import Copied, Trial
 from ops_pipelines.vault.stores.checked import Checked
+from ops_pipelines.vault.stores.objects import DirectoryObjects
 from ops_pipelines.vault.stores.volume import Volume
 from ops_pipelines.vault.trust import SUFFIX, Sealed, Trust
 from ops_pipelines.vault.verdict import Verdict
@@ -239,6 +240,10 @@ class DirectoryStore(Checked):
         with self._errors("used", writing=True):
             plain.refuse_links(self.root, ".restic", source)
         return Repository(str(self.root / ".restic" / source))
+
+    def objects(self, source: str) -> DirectoryObjects:
+        """Files of that directory."""
+        return DirectoryObjects(Path(self.repository(source).address))
 
     def sweep(self) -> list[str]:
         """Remove staging directories whose writer is dead."""

@@ -28,6 +28,7 @@ from ops_pipelines.vault.stores.s3 import litter, versions
 from ops_pipelines.vault.stores.s3.cache import Cache
 from ops_pipelines.vault.stores.s3.client import GONE, Connection, code_of
 from ops_pipelines.vault.stores.s3.download import stream
+from ops_pipelines.vault.stores.s3.objects import S3Objects
 from ops_pipelines.vault.stores.s3.trial import trial
 from ops_pipelines.vault.stores.s3.upload import Throttle, Upload, digest
 from ops_pipelines.vault.trust import SUFFIX, Sealed, Trust
@@ -206,6 +207,10 @@ class S3Store(Checked):
                 *(("--cacert", str(settings.ca_file)) if settings.ca_file is not None else ()),
             ),
         )
+
+    def objects(self, source: str) -> S3Objects:
+        """Objects below the repository's prefix."""
+        return S3Objects(self.connection, self._key(".restic", source))
 
     def sweep(self) -> list[str]:
         """End uploads and remove parts that were begun over a day ago and never finished.

@@ -1,0 +1,276 @@
+"""An engine whose restores happen in a sandbox: the same questions, answered from inside."""
+
+import re
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol, cast
+from urllib.parse import unquote
+
+from pydantic import JsonValue
+
+from ops_pipelines.config.checks import CommandCheck
+from ops_pipelines.config.sources import Source
+from ops_pipelines.engines.base import Carrier, Contents, Engine, Finding, Level, PartReader, Reloader, Restored
+from ops_pipelines.errors import Inconclusive
+from ops_pipelines.process import Limits, Running, running
+from ops_pipelines.recovery.enclosed import outside, parts, values, wire
+from ops_pipelines.recovery.enclosed.repository import lent
+from ops_pipelines.recovery.enclosed.setup import Setup, bounds_for, without_secrets
+from ops_pipelines.recovery.enclosed.watch import watched
+from ops_pipelines.redact import register
+from ops_pipelines.sandbox import account, isolation, mounts
+from ops_pipelines.sandbox.jail import Jail
+from ops_pipelines.streams import Progress, silent
+from ops_pipelines.vault.manifest import Manifest
+from ops_pipelines.vault.reader import Copy
+from ops_pipelines.vault.verdict import Check
+
+_LIVES = Limits(timedelta(days=7), timedelta(days=7), grace=timedelta(seconds=5))
+_ANSWER_BYTES = 64 * 1024 * 1024
+_SECRET = re.compile(r"[\w-]{32}")
+
+
+class Bench(Protocol):
+    """Where engines come from: a workspace, or the clean machine of a drill."""
+
+    def engine(self, name: str) -> Engine: ...
+
+    def source(self, name: str) -> Source: ...
+
+
+def enclosed(bench: Bench, manifest: Manifest, hidden: Sequence[Path] = ()) -> Engine:
+    """The engine of a restore point's source, to restore it into a scratch server of its own.
+
+    Args:
+        hidden: what must not be seen inside, wherever it lies: the configuration, base, keys.
+    Returns:
+        The engine itself where `verify.isolation` accepts that nothing better can be had.
+    Raises:
+        Inconclusive: no isolation that is good enough can be had here.
+    """
+    engine, source = bench.engine(manifest.source), bench.source(manifest.source)
+    way = isolation.chosen(source.verify.isolation)
+    if way == "none":
+        return engine
+    of_kind = _ReloadingEngine if isinstance(engine, Reloader) else _EnclosedEngine
+    return cast(Engine, of_kind(engine, source, manifest, hidden, way))
+
+
+class _EnclosedEngine:
+    """What a proof asks of an engine, answered from inside the sandbox; anything else by the engine itself."""
+
+    def __init__(
+        self, engine: Engine, source: Source, manifest: Manifest, hidden: Sequence[Path], way: isolation.Isolation
+    ) -> None:
+        self._engine, self._source, self._manifest, self._way = engine, source, manifest, way
+        self._hidden = hidden
+        self._connection: socket.socket | None = None
+        self._process: Running | None = None
+        self._listener: socket.socket | None = None
+        self._ended = ""
+        self._exchanged = ("", "")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    @contextmanager
+    def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
+        """A disposable server inside a sandbox; see `Engine.scratch`."""
+        with ExitStack() as stack:
+            self._connection = stack.enter_context(self._started(directory, facts, stack))
+            url = str(self._ask("scratch"))
+            for secret in _SECRET.findall(url):
+                register(secret)
+            self._exchanged = stack.enter_context(outside.reachable(url, directory))
+            try:
+                yield url.replace(*self._exchanged) if self._exchanged[0] else url
+            finally:
+                self._leave()
+
+    def restore(
+        self,
+        parts: PartReader,
+        facts: Mapping[str, JsonValue],
+        target: str,
+        *,
+        work: Path,
+        globals_too: bool,
+        progress: Progress = silent,
+        only: Sequence[str] = (),
+    ) -> Restored:
+        """See `Engine.restore`."""
+        assert isinstance(parts, Copy)
+        lending = lent(self._listener, parts.store.objects(self._manifest.source)) if self._listener else nullcontext()
+        with lending:
+            told = self._ask(
+                "restore", copy=parts, progress=progress, target=target, globals_too=globals_too, only=list(only)
+            )
+        return values.as_restored(told)
+
+    def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
+        """See `Engine.contents`."""
+        return values.as_contents(self._ask("contents", target=target, level=level, seed=seed))
+
+    def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
+        """See `Engine.assertions`."""
+        yield from self._each("assertions", target=target, held=held)
+
+    def ask(self, target: str, question: object) -> object:
+        """See `Engine.ask`."""
+        return values.as_value(self._ask("ask", target=target, question=question))
+
+    def run_program(self, check: CommandCheck, target: str) -> Check:
+        """Run a program of the user's own where the restored copy is."""
+        return values.as_check(self._ask("program", target=target, check=check))
+
+    @contextmanager
+    def _started(self, directory: Path, facts: Mapping[str, JsonValue], stack: ExitStack) -> Iterator[socket.socket]:
+        """The process, told what it is about."""
+        account.give(directory)
+        bounds = bounds_for(self._manifest.plain_bytes)
+        ours, theirs = socket.socketpair()
+        worker = [sys.executable, "-I", "-m", "ops_pipelines.recovery.enclosed.worker"]
+        environment = {"HOME": str(directory), "TMPDIR": str(directory / "tmp"), "USER": account.NAME}
+        with ours, theirs:
+            process = stack.enter_context(self._run(directory, worker, environment, theirs.fileno()))
+            self._process = process
+            theirs.close()
+            ours.settimeout(self._source.limits.total.total_seconds())
+            stack.enter_context(watched(directory, bounds.written_bytes, self._stop))
+            setup = Setup(
+                self._manifest.source, without_secrets(self._source), directory, facts,
+                frozenset(part.role for part in self._manifest.parts), bounds, isinstance(self._engine, Carrier),
+            )  # fmt: skip
+            self._tell(ours, setup)
+            if setup.carries:
+                self._listener = stack.enter_context(self._listening(ours))
+            yield ours
+
+    def _run(
+        self, directory: Path, worker: Sequence[str], environment: Mapping[str, str], stdin: int
+    ) -> AbstractContextManager[Running]:
+        if self._way == "account":
+            words = [*account.dropping(), *worker]
+            return running(words, limits=_LIVES, env=environment, stdin=stdin, stdout=2, cwd=directory)
+        own = [Path(each.command[0]) for each in self._source.commands if Path(each.command[0]).is_file()]
+        readable = [*mounts.programs([*_searched(), *self._source.bin_dirs]), *mounts.outermost(own)]
+        server = self._source.verify.server
+        readable += _sockets(server.url.reveal(purpose="verify.server.url")) if server is not None else []
+        jail = Jail(directory, readable=readable, hidden=self._hidden, network=server is not None)
+        return jail.running(worker, limits=_LIVES, env=environment, stdin=stdin, stdout=2)
+
+    def _listening(self, connection: socket.socket) -> socket.socket:
+        """The socket inside on which a repository is asked for."""
+        _sign, files, _flags, _address = socket.recv_fds(connection, 1, 1)
+        if not files:
+            raise self._lost(wire.Broken("the process in the sandbox ended"))
+        return socket.socket(fileno=files[0])
+
+    def _leave(self) -> None:
+        try:
+            self._ask("leave")
+        except Inconclusive:
+            pass  # it has ended already, and its server with it
+        finally:
+            self._connection = None
+
+    def _stop(self, why: str) -> None:
+        """End it from outside, and say so to who waits for an answer."""
+        self._ended = why
+        if self._process is not None:
+            self._process.kill()
+
+    def _tell(self, connection: socket.socket, message: object) -> None:
+        try:
+            wire.send_trusted(connection, message)
+        except wire.Broken as error:
+            raise self._lost(error) from None
+
+    def _ask(self, what: str, *, copy: Copy | None = None, progress: Progress = silent, **given: Any) -> object:
+        """The answer to one question; what is asked back meanwhile is answered."""
+        *_found, answer = self._told(what, copy, progress, given)
+        return answer
+
+    def _each(self, what: str, **given: Any) -> Iterator[Finding]:
+        """Findings, as they come."""
+        for found in self._told(what, None, silent, given, each=values.as_finding):
+            if isinstance(found, Finding):
+                yield found
+
+    def _told(
+        self,
+        what: str,
+        copy: Copy | None,
+        progress: Progress,
+        given: dict[str, Any],
+        each: Callable[[object], Finding] | None = None,
+    ) -> Iterator[object]:
+        if self._connection is None:
+            raise Inconclusive("the scratch server is gone", safe="the backup is not condemned")
+        if self._exchanged[0] and "target" in given:
+            inside, here = self._exchanged
+            given["target"] = given["target"].replace(here, inside)
+        self._tell(self._connection, (what, given))
+        while True:
+            try:
+                message = wire.receive(self._connection, most_bytes=self._most_bytes())
+            except wire.Broken as error:
+                raise self._lost(error) from None
+            if "progress" in message:
+                phase, done, total = message["progress"]
+                progress(str(phase), int(done), int(total) if total is not None else None)
+            elif "ask" in message and copy is not None:
+                parts.serve(self._connection, copy, str(message["role"]), progress)
+            elif "found" in message and each is not None:
+                yield each(message["found"])
+            elif "error" in message:
+                raise wire.as_error(message["error"])
+            else:
+                yield message.get("answer")
+                return
+
+    def _most_bytes(self) -> int:
+        """A fingerprint may come back as large as the one that was taken, and then some."""
+        held = self._manifest.part("contents")
+        return _ANSWER_BYTES + 4 * (held.plain_bytes if held is not None else 0)
+
+    def _lost(self, error: wire.Broken) -> Inconclusive:
+        said = self._process.stderr_tail() if self._process is not None else ""
+        return Inconclusive(
+            f"the sandbox of the proof ended: {self._ended or error.what}",
+            why=(self._ended and error.why) or said or error.why,
+            safe="the backup was not touched and is not condemned",
+            next=f"read the cause above; then: ops verify {self._manifest.source}",
+        )
+
+
+class _ReloadingEngine(_EnclosedEngine):
+    """For an engine whose definitions are compared by effect."""
+
+    def reloaded(self, target: str, definitions: Mapping[str, str]) -> Mapping[str, str]:
+        """See `Reloader.reloaded`."""
+        return values.as_texts(self._ask("reloaded", target=target, definitions=dict(definitions)))
+
+    def restore_definitions(
+        self, parts: PartReader, facts: Mapping[str, JsonValue], target: str, *, work: Path
+    ) -> None:
+        """See `Reloader.restore_definitions`."""
+        assert isinstance(parts, Copy)
+        self._ask("restore_definitions", copy=parts, target=target)
+
+
+def _sockets(url: str) -> list[Path]:
+    """The sockets, or their folders, that a lent server's address names."""
+    named = (Path(word) for word in re.split(r"[=&?@'\s]", unquote(url)) if word.startswith("/"))
+    return [path for path in named if path.is_dir() or path.is_socket()]
+
+
+def _searched() -> list[Path]:
+    """Where the database programs are that PATH finds outside of the system's own folders."""
+    names = ("postgres", "mariadbd", "mysqld", "mongod", "secantusd-py", "restic")
+    return [Path(found).parent for name in names if (found := shutil.which(name)) is not None]

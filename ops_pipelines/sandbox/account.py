@@ -1,0 +1,41 @@
+"""The account that proofs run as when we are root: without a login, a home or a file but what it is given."""
+
+import os
+import pwd
+from functools import cache
+
+NAME = "ops-proof"
+_UNNAMED = 64198  # of the range that systemd keeps for accounts without an entry (61184 to 65519)
+
+
+@cache
+def sandbox_uid() -> int:
+    """The user and group number: that of the account `ops-proof` where there is one, else one that has no entry.
+
+    An account with an entry is taken as it is; a number that belongs to somebody else is passed over.
+    """
+    try:
+        return pwd.getpwnam(NAME).pw_uid
+    except KeyError:
+        taken = {each.pw_uid for each in pwd.getpwall()}
+        return next(uid for uid in range(_UNNAMED, 65520) if uid not in taken)
+
+
+def give(path: os.PathLike[str]) -> None:
+    """Give a path of ours to that account, as far as we are root; a plain user keeps it."""
+    if os.geteuid() == 0:
+        os.chown(path, sandbox_uid(), sandbox_uid(), follow_symlinks=False)
+
+
+def dropping() -> list[str]:
+    """The prefix that switches a command of root's to that account, for good; empty for a plain user.
+
+    Plain users get no new rights by the sandbox itself.
+    """
+    if os.geteuid() != 0:
+        return []
+    uid = str(sandbox_uid())
+    return [
+        "setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", "--no-new-privs", "--bounding-set=-all",
+        "--inh-caps=-all", "--",
+    ]  # fmt: skip

