@@ -13,6 +13,7 @@ FLOORS = (
     {"__init__", "clock", "redact", "repository", "streams", "text", "py"},
     {"errors", "logs", "personal"},
     {"lease", "process"},
+    {"sandbox"},
     {"config"},
     {"engines", "vault", "ledger"},
     {"scratch", "outages", "outside", "known", "by_hand"},

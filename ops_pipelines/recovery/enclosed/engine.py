@@ -168,7 +168,7 @@ class _EnclosedEngine:
         """The socket inside on which a repository is asked for."""
         _sign, files, _flags, _address = socket.recv_fds(connection, 1, 1)
         if not files:
-            raise self._lost(wire.Broken("the process in the sandbox ended"))
+            raise self._lost(wire.SandboxFailed("the process in the sandbox ended"))
         return socket.socket(fileno=files[0])
 
     def _leave(self) -> None:
@@ -188,7 +188,7 @@ class _EnclosedEngine:
     def _tell(self, connection: socket.socket, message: object) -> None:
         try:
             wire.send_trusted(connection, message)
-        except wire.Broken as error:
+        except wire.SandboxFailed as error:
             raise self._lost(error) from None
 
     def _ask(self, what: str, *, copy: Copy | None = None, progress: Progress = silent, **given: Any) -> object:
@@ -219,7 +219,7 @@ class _EnclosedEngine:
         while True:
             try:
                 message = wire.receive(self._connection, most_bytes=self._most_bytes())
-            except wire.Broken as error:
+            except wire.SandboxFailed as error:
                 raise self._lost(error) from None
             if "progress" in message:
                 phase, done, total = message["progress"]
@@ -239,7 +239,7 @@ class _EnclosedEngine:
         held = self._manifest.part("contents")
         return _ANSWER_BYTES + 4 * (held.plain_bytes if held is not None else 0)
 
-    def _lost(self, error: wire.Broken) -> Inconclusive:
+    def _lost(self, error: wire.SandboxFailed) -> Inconclusive:
         said = self._process.stderr_tail() if self._process is not None else ""
         return Inconclusive(
             f"the sandbox of the proof ended: {self._ended or error.what}",

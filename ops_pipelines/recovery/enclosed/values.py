@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ops_pipelines.engines.base import Contents, Finding, Restored
-from ops_pipelines.recovery.enclosed.wire import Broken
+from ops_pipelines.recovery.enclosed.wire import SandboxFailed
 from ops_pipelines.vault.verdict import Check
 
 
@@ -38,7 +38,7 @@ def restored_told(restored: Restored) -> object:
 
 
 def as_restored(told: object) -> Restored:
-    """The reverse. Raises Broken."""
+    """The reverse. Raises SandboxFailed."""
     with _checked():
         model = _Restored.model_validate(told)
     return Restored(
@@ -54,25 +54,25 @@ def finding_told(finding: Finding) -> object:
 
 
 def as_finding(told: object) -> Finding:
-    """The reverse. Raises Broken."""
+    """The reverse. Raises SandboxFailed."""
     with _checked():
         return _FINDING.validate_python(told)
 
 
 def as_contents(told: object) -> Contents:
-    """A fingerprint. Raises Broken."""
+    """A fingerprint. Raises SandboxFailed."""
     with _checked():
         return Contents.model_validate(told)
 
 
 def as_check(told: object) -> Check:
-    """A check. Raises Broken."""
+    """A check. Raises SandboxFailed."""
     with _checked():
         return Check.model_validate(told)
 
 
 def as_texts(told: object) -> dict[str, str]:
-    """Texts by name. Raises Broken."""
+    """Texts by name. Raises SandboxFailed."""
     with _checked():
         return _TEXTS.validate_python(told)
 
@@ -90,7 +90,7 @@ def told(value: object) -> object:
 
 
 def as_value(told: object) -> object:
-    """The reverse. Raises Broken."""
+    """The reverse. Raises SandboxFailed."""
     if isinstance(told, list):
         return [as_value(each) for each in told]
     if not isinstance(told, Mapping):
@@ -115,4 +115,6 @@ def _checked() -> Iterator[None]:
     try:
         yield
     except (ValidationError, ValueError, ArithmeticError) as error:
-        raise Broken("the process in the sandbox answers with nonsense", why=str(error).splitlines()[0]) from None
+        raise SandboxFailed(
+            "the process in the sandbox answers with nonsense", why=str(error).splitlines()[0]
+        ) from None

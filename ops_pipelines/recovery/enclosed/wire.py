@@ -19,8 +19,8 @@ _ERRORS: Mapping[str, type[OpsError]] = {
 }
 
 
-class Broken(OpsError):
-    """The other side ended, or sent what it must not."""
+class SandboxFailed(OpsError):
+    """The process in the sandbox ended, or sent what it must not."""
 
 
 def send_trusted(wire: socket.socket, message: object, file: int | None = None) -> None:
@@ -34,7 +34,7 @@ def send_trusted(wire: socket.socket, message: object, file: int | None = None) 
             socket.send_fds(wire, [head], [file])
         wire.sendall(packed)
     except OSError as error:
-        raise Broken("the process in the sandbox ended", why=error.strerror or str(error)) from None
+        raise SandboxFailed("the process in the sandbox ended", why=error.strerror or str(error)) from None
 
 
 def receive_trusted(wire: socket.socket) -> tuple[Any, int | None]:
@@ -53,18 +53,18 @@ def send(wire: socket.socket, message: Mapping[str, object]) -> None:
 
 
 def receive(wire: socket.socket, *, most_bytes: int) -> dict[str, Any]:
-    """What the sandbox sent. Raises Broken when it ended, or sent too much or something else."""
+    """What the sandbox sent. Raises SandboxFailed when it ended, or sent too much or something else."""
     try:
         (length,) = _LENGTH.unpack(_exactly(wire, _LENGTH.size))
         if length > most_bytes:
-            raise Broken("the process in the sandbox answers with too much", why=f"{length} bytes")
+            raise SandboxFailed("the process in the sandbox answers with too much", why=f"{length} bytes")
         message = json.loads(_exactly(wire, length))
     except (OSError, EOFError) as error:
-        raise Broken("the process in the sandbox ended", why=str(error)) from None
+        raise SandboxFailed("the process in the sandbox ended", why=str(error)) from None
     except (ValueError, RecursionError) as error:
-        raise Broken("the process in the sandbox answers with nonsense", why=str(error)) from None
+        raise SandboxFailed("the process in the sandbox answers with nonsense", why=str(error)) from None
     if not isinstance(message, dict):
-        raise Broken("the process in the sandbox answers with nonsense", why=type(message).__name__)
+        raise SandboxFailed("the process in the sandbox answers with nonsense", why=type(message).__name__)
     return message
 
 
