@@ -174,6 +174,8 @@ def _feed(
             "--default-character-set=utf8mb4",
             # Line ends within routines stay as they are, and nothing but DELIMITER is a command of the client.
             "--binary-mode",
+            # MariaDB's promise of the same, and that it opens no file of this machine.
+            *(["--sandbox"] if program.has("sandbox") else []),
             "--max-allowed-packet=1G",
             f"--init-command=set session {', '.join([*_CHECKS_OFF, *_key_rules_off(target), *more])}",
         ]  # fmt: skip
