@@ -226,7 +226,7 @@ def test_a_ledger_of_before_is_counted_when_it_is_opened(make_house: MakeHouse, 
     before = exposition(house.workspace)
     engine = create_engine(ledger_url)
     with engine.begin() as connection:
-        for table in ("ops_tallies", "ops_health", "ops_probes"):
+        for table in ("ops_tallies", "ops_health", "ops_probes", "ops_numbers"):
             connection.execute(sql(f"drop table {table}"))
         connection.execute(sql("delete from ops_evaluations where part = 'probes'"))
         connection.execute(sql("update alembic_version set version_num = '0002'"))
