@@ -181,7 +181,8 @@ def test_every_credential_on_every_output(tmp_path: Path, outside: Outside, betw
     assert shows(here.said) == set()
     assert list((tmp_path / "kit").iterdir())
     assert outside.bodies
-    assert shows("".join(outside.bodies)) == set()
+    # Sentry's own protocol puts the key of the DSN into a trace's envelope, on its way to the server that gave it out.
+    assert shows("".join(outside.bodies)) - {head("sentry"), tail("sentry")} == set()
     holding = [path for path in files_holding(tmp_path, *halves) if SECRETS_ARE_HERE not in path.parts]
     assert holding == []
     assert not [words for words in seen if "restore" not in words]  # there it is what somebody typed
