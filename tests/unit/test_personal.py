@@ -9,7 +9,7 @@ import pytest
 from ops_pipelines.config.checks import CommandCheck, SqlCheck
 from ops_pipelines.engines.registry import engine_for
 from ops_pipelines.personal import masked
-from ops_pipelines.recovery.assertions import _run_program, run_check
+from ops_pipelines.recovery.assertions import run_check, run_program
 from tests.unit.conftest import Load
 from tests.unit.vaults import AT
 
@@ -63,7 +63,7 @@ def test_a_command_that_prints_a_row_prints_it_masked_unless_told_otherwise() ->
         command = ("sh", "-c", f"echo '{row}'; echo '{row}' >&2; exit {status}")
         for mask, seen in ((True, False), (False, True)):
             check = CommandCheck(name="rows", command=command, mask=mask)
-            found = _run_program(check, "nowhere")
+            found = run_program(check, "nowhere")
             assert found.passed is (status == 0)
             assert ("novak" in found.detail, "777 123" in found.detail) == (seen, seen)
             assert "has no order" in found.detail
