@@ -2,9 +2,14 @@
 
 import os
 import pwd
+from datetime import timedelta
 from functools import cache
+from pathlib import Path
+
+from ops_pipelines.process import CommandFailed, Limits, run
 
 NAME = "ops-proof"
+_QUICK = Limits(stall=timedelta(seconds=20), total=timedelta(seconds=20))
 _UNNAMED = 64198  # of the range that systemd keeps for accounts without an entry (61184 to 65519)
 
 
@@ -21,10 +26,34 @@ def sandbox_uid() -> int:
         return next(uid for uid in range(_UNNAMED, 65520) if uid not in taken)
 
 
+def named() -> bool:
+    """Whether the account has an entry: outside of a sandbox some servers do not start without one."""
+    try:
+        return pwd.getpwnam(NAME).pw_uid != 0
+    except KeyError:
+        return False
+
+
 def give(path: os.PathLike[str]) -> None:
     """Give a path of ours to that account, as far as we are root; a plain user keeps it."""
     if os.geteuid() == 0:
         os.chown(path, sandbox_uid(), sandbox_uid(), follow_symlinks=False)
+
+
+def cannot(path: os.PathLike[str], *, write: bool) -> str:
+    """The outermost directory on the way to a path that keeps the account out; empty when it gets there.
+
+    Args:
+        write: whether it has to write there.
+    """
+    given = Path(path).resolve()
+    for each in [*reversed(given.parents), given]:
+        wanted = "-w" if write and each == given else "-x"
+        try:
+            run([*dropping(), "test", wanted, each], limits=_QUICK)
+        except CommandFailed:
+            return str(each)
+    return ""
 
 
 def dropping() -> list[str]:

@@ -51,7 +51,11 @@ def standing() -> Standing:
         )
     if not why:
         return Standing("sandbox")
-    return Standing("account" if os.geteuid() == 0 and shutil.which("setpriv") else "none", why, cure)
+    if os.geteuid() == 0 and shutil.which("setpriv"):
+        if account.named():
+            return Standing("account", why, cure)
+        cure = f"{cure}; or make another account: useradd --system --shell /usr/sbin/nologin {account.NAME}"
+    return Standing("none", why, cure)
 
 
 def chosen(accepted: Isolation) -> Isolation:

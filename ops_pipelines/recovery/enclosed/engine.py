@@ -26,6 +26,7 @@ from ops_pipelines.redact import register
 from ops_pipelines.sandbox import account, isolation, mounts
 from ops_pipelines.sandbox.jail import Jail
 from ops_pipelines.streams import Progress, silent
+from ops_pipelines.text import shell
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.reader import Copy
 from ops_pipelines.vault.verdict import Check
@@ -155,6 +156,10 @@ class _EnclosedEngine:
         self, directory: Path, worker: Sequence[str], environment: Mapping[str, str], stdin: int
     ) -> AbstractContextManager[Running]:
         if self._way == "account":
+            directory.parent.chmod(0o711)  # to be passed through; what lies there belongs to one proof each
+            for path, write in ((Path(sys.executable), False), (directory, True)):
+                if closed := account.cannot(path, write=write):
+                    raise _kept_out(closed, path)
             words = [*account.dropping(), *worker]
             return running(words, limits=_LIVES, env=environment, stdin=stdin, stdout=2, cwd=directory)
         own = [Path(each.command[0]) for each in self._source.commands if Path(each.command[0]).is_file()]
@@ -262,6 +267,15 @@ class _ReloadingEngine(_EnclosedEngine):
         """See `Reloader.restore_definitions`."""
         assert isinstance(parts, Copy)
         self._ask("restore_definitions", copy=parts, target=target)
+
+
+def _kept_out(closed: str, path: Path) -> Inconclusive:
+    return Inconclusive(
+        "the proof cannot run as another account",
+        why=f"user {account.sandbox_uid()} cannot get to {path}",
+        safe="nothing was restored; the backup is not condemned",
+        next=f"chmod o+x {shell(closed)}   # to pass through, not to look; or install bubblewrap and allow namespaces",
+    )
 
 
 def _sockets(url: str) -> list[Path]:

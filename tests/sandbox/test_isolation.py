@@ -1,0 +1,88 @@
+"""Which isolation a proof gets where the best cannot be had, and what is said of it."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from ops_pipelines.backup.take import take_backup
+from ops_pipelines.doctor import sources
+from ops_pipelines.doctor.shared import Shared
+from ops_pipelines.recovery.verify import verify
+from ops_pipelines.sandbox import account, isolation
+from ops_pipelines.sandbox.isolation import Isolation, Standing
+from ops_pipelines.vault.verdict import Verdict
+from tests.conftest import Made, MakeWorkspace, TestServer
+
+CURE = "apt-get install bubblewrap"
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch to another account")
+
+
+@pytest.fixture
+def backed_up(pg18: TestServer, make_workspace: MakeWorkspace) -> Made:
+    database = pg18.new_database()
+    pg18.sql("create table t (id int primary key)", "insert into t values (1)", database=database)
+    made = make_workspace(pg18.url(database))
+    take_backup(made.workspace, "crm")
+    return made
+
+
+def without(monkeypatch: pytest.MonkeyPatch, best: Isolation) -> None:
+    """On this machine nothing better than this can be had."""
+    monkeypatch.setattr(isolation, "standing", lambda: Standing(best, "bubblewrap is not installed", CURE))
+
+
+def proved(made: Made) -> Verdict:
+    point = made.workspace.catalogue("crm").newest
+    assert point is not None
+    return verify(made.workspace, point)
+
+
+def asked(made: Made) -> sources.Answer:
+    (question,) = [
+        each
+        for each in sources.questions(Shared(made.workspace, made.path / "ops.yaml"), "crm")
+        if each.name == "isolation"
+    ]
+    return question.ask()
+
+
+def test_where_nothing_can_be_had_nothing_is_proved(backed_up: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "none")
+    verdict = proved(backed_up)
+    assert verdict.outcome == "inconclusive"
+    assert "bubblewrap is not installed" in verdict.reason
+    answer = asked(backed_up)
+    assert answer.state == "FAILED"
+    assert CURE in answer.fix[0]
+
+
+@AS_ROOT
+def test_what_keeps_the_account_out_is_named(backed_up: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "account")
+    backed_up.path.chmod(0o700)
+    verdict = proved(backed_up)
+    assert verdict.outcome == "inconclusive"
+    assert f"user {account.sandbox_uid()} cannot get to" in verdict.reason
+
+
+@AS_ROOT
+def test_another_account_is_the_next_best(backed_up: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "account")
+    base = backed_up.workspace.config.base
+    for each in (base, *base.parents):
+        if each.stat().st_uid == os.geteuid() and each != Path.home():
+            each.chmod(each.stat().st_mode | 0o001)  # as the message says, which is the other test's
+    assert asked(backed_up).state == "ATTENTION"
+    if account.cannot(Path(sys.executable), write=False) or not account.named():
+        pytest.skip("here is no such account, or it cannot get to this Python")
+    verdict = proved(backed_up)
+    assert verdict.outcome == "verified", verdict.reason
+    (told,) = [check for check in verdict.notable if check.name == "isolation"]
+    assert f"user {account.sandbox_uid()}" in told.detail
+
+
+def test_a_sandbox_is_said_to_be_well(backed_up: Made) -> None:
+    if isolation.standing().best == "sandbox":
+        assert asked(backed_up).said == "proofs run in a sandbox"
