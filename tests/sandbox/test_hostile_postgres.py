@@ -4,13 +4,7 @@ A restore runs functions of the source as the scratch server's superuser: a CHEC
 expression when it is built, a materialized view's query when it is filled. Each tries everything a superuser can.
 """
 
-import os
 import secrets
-import socket
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -19,6 +13,7 @@ from ops_pipelines.recovery.verify import verify
 from ops_pipelines.sandbox import isolation
 from ops_pipelines.vault.verdict import Verdict
 from tests.conftest import Made, MakeWorkspace, TestServer
+from tests.sandbox.conftest import Canary, left_in
 
 # Every attempt by itself: what is refused does not stop the next.
 ATTACK = """
@@ -58,43 +53,6 @@ PLANTED = (
 )
 
 
-@dataclass
-class Canary:
-    """A folder that everybody may write to, a secret that everybody may read, and somebody who counts callers."""
-
-    folder: Path
-    secret: Path
-    port: int
-    called: list[object] = field(default_factory=list)
-
-
-@pytest.fixture
-def canary(tmp_path: Path) -> Iterator[Canary]:
-    for each in (tmp_path, *tmp_path.parents):
-        if each.stat().st_uid == os.geteuid() and each != Path("/"):
-            each.chmod(each.stat().st_mode | 0o011)
-    folder, secret = tmp_path / "canary", tmp_path / "secret"
-    folder.mkdir()
-    folder.chmod(0o777)
-    secret.write_text("AGE-SECRET-KEY", encoding="utf-8")
-    secret.chmod(0o644)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        found = Canary(folder, secret, listener.getsockname()[1])
-
-        def answer() -> None:
-            while True:
-                try:
-                    client, address = listener.accept()
-                except OSError:
-                    return
-                found.called.append(address)
-                client.close()
-
-        threading.Thread(target=answer, daemon=True).start()
-        yield found
-        listener.shutdown(socket.SHUT_RDWR)
-
-
 def attacked(pg: TestServer, make_workspace: MakeWorkspace, canary: Canary, **source: object) -> tuple[Made, Verdict]:
     """A database that an ordinary user filled with attacks, saved and proved."""
     database = pg.new_database()
@@ -121,9 +79,8 @@ def attacked(pg: TestServer, make_workspace: MakeWorkspace, canary: Canary, **so
 def test_in_the_sandbox_it_does_nothing(pg: TestServer, make_workspace: MakeWorkspace, canary: Canary) -> None:
     made, verdict = attacked(pg, make_workspace, canary)
     assert verdict.outcome == "verified", verdict.reason
-    assert not list(canary.folder.iterdir())
-    assert canary.called == []
-    assert [path for path in made.workspace.scratch_root.iterdir() if path.is_dir()] == []
+    canary.assert_unharmed()
+    assert left_in(made.workspace.scratch_root) == []
 
 
 def test_without_a_sandbox_it_would(pg: TestServer, make_workspace: MakeWorkspace, canary: Canary) -> None:
