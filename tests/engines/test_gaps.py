@@ -22,6 +22,8 @@ INDEXED = (
 @pytest.fixture
 def people(pg_debian: TestServer) -> str:
     """A database whose index calls a function that an empty search_path breaks; unaccent is Debian's."""
+    if pg_debian.programs.major >= 17:
+        pytest.skip("PostgreSQL 17 builds no such index: it has an empty search_path itself while it does")
     name = pg_debian.new_database()
     pg_debian.sql(*INDEXED, database=name)
     return name

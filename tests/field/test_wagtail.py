@@ -19,6 +19,9 @@ import os
 import pymysql
 pymysql.version_info = (2, 2, 7, "final", 0)
 pymysql.install_as_MySQLdb()
+from .base import INSTALLED_APPS
+if os.environ["FIELD_ENGINE"] == "postgresql":
+    INSTALLED_APPS.append("django.contrib.postgres")  # Django 6 asks for it, and Wagtail's new sites lack it
 DATABASES = {"default": {
     "ENGINE": "django.db.backends." + os.environ["FIELD_ENGINE"],
     "NAME": os.environ["FIELD_DATABASE"],
