@@ -59,7 +59,8 @@ def _holds(days: frozenset[date] | None, run: PastRun) -> bool:
 def _held_days(workspace: Workspace, source: str) -> frozenset[date] | None:
     """The days that a restore point of a source may belong to; nothing when its stores cannot all be read."""
     catalogue = workspace.catalogue(source)
-    if catalogue.problems or catalogue.strangers:
+    # What is missing in every store holds no day.
+    if catalogue.problems or any(each.store for each in catalogue.strangers):
         return None
     zone = ZoneInfo(workspace.config.timezone)
     own = {point.started_at.astimezone(zone).date() for point in catalogue.points}

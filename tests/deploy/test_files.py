@@ -17,6 +17,8 @@ UNITS = {
 }  # fmt: skip
 # What systemd thinks of what a part may still do: 0 is nothing, 10 everything; below 2 it says OK.
 EXPOSURE = 2.0
+# It makes a sandbox for each proof: the rights to make one count, and that what is proved has none of them does not.
+WITH_SANDBOX = 3.1
 
 
 def document(path: Path) -> dict[str, Any]:
@@ -156,6 +158,8 @@ def test_systemd_accepts_the_units_and_finds_little_that_they_may_still_do(insta
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    argv = ["systemd-analyze", "security", "--offline=true", f"--root={installed}", f"--threshold={EXPOSURE * 10:.0f}"]
-    done = subprocess.run([*argv, *units], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, re.findall("Overall exposure.*", done.stdout)
+    for unit in units:
+        most = WITH_SANDBOX if unit == "ops-code-server.service" else EXPOSURE
+        argv = ["systemd-analyze", "security", "--offline=true", f"--root={installed}", f"--threshold={most * 10:.0f}"]
+        done = subprocess.run([*argv, unit], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, re.findall("Overall exposure.*", done.stdout)

@@ -10,7 +10,7 @@ from ops_pipelines.recovery.verify import verify
 from tests.engines.mongodb.conftest import mongo  # noqa: F401 (a fixture)
 from tests.engines.mysql.conftest import mariadb, mysqld  # noqa: F401 (fixtures)
 from tests.matrix import files, mongodb, mysql, postgres
-from tests.matrix.rig import Rig, opened
+from tests.matrix.rig import Rig, notable, opened
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,7 @@ def _proved(rig: Rig) -> Rig:
         point = workspace.catalogue("crm").find(backup_id)
         assert point is not None
         verdict = verify(workspace, point, store="nas")
-        assert (verdict.outcome, verdict.notable) == ("verified", []), verdict.checks
+        assert (verdict.outcome, notable(verdict)) == ("verified", []), verdict.checks
     return rig
 
 

@@ -24,6 +24,7 @@ from ops_pipelines.engines.base import Engine, Restored
 from ops_pipelines.errors import OpsError
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.verdict import Check, Verdict
 from ops_pipelines.workspace import Workspace
 from tests.matrix.case import REFUSED, Act, Case, Seen
 from tests.matrix.stored import Stored
@@ -109,7 +110,12 @@ def write_config(path: Path, sources: Mapping[str, Any]) -> None:
     public = str(pyrage.x25519.Identity.from_str(key.read_text(encoding="utf-8")).to_public())
     document = {
         "base": "base",
-        "defaults": {"encrypt": {"age": [public], "identity": {"file": "age.key"}}, "copies": ["nas"]},
+        "defaults": {
+            "encrypt": {"age": [public], "identity": {"file": "age.key"}},
+            "copies": ["nas"],
+            # What came back is changed by hands that do not reach into a sandbox.
+            "verify": {"isolation": "none"},
+        },
         "stores": {"nas": {"kind": "directory", "path": "nas", "offsite": True}},
         "sources": dict(sources),
     }
@@ -167,10 +173,15 @@ def _source(rig: Rig, path: Path, act: Act) -> Seen:
     return _verdict(rig, path, workspace.catalogue("crm").find(taken))
 
 
+def notable(verdict: Verdict) -> list[Check]:
+    """What a human should look at, but that the proof was not isolated, which is this house's wish."""
+    return [check for check in verdict.notable if check.name != "isolation"]
+
+
 def _verdict(rig: Rig, path: Path, point: RestorePoint | None, act: Act = lambda target: None) -> Seen:
     assert point is not None
     verdict = verify(_Tampered(opened(path).config, rig=rig, act=act), point, store="nas")
-    told = verdict.failed or verdict.notable
+    told = verdict.failed or notable(verdict)
     return Seen(verdict.outcome, tuple(dict.fromkeys(check.name for check in told)))
 
 

@@ -30,7 +30,7 @@ def sign_(
 
     Once after an upgrade, for those from before signatures: what the ledger saw published is signed, anything else only
     with --unknown. Look at what is shown: a signature makes it count. Those of another installation are taken over by
-    ops adopt --foreign. Exit status 1 when some are left unsigned.
+    ops adopt --source SOURCE --foreign. Exit status 1 when some are left unsigned.
     Example: ops sign crm --yes
     """
     workspace = output.open_work(config)
