@@ -14,6 +14,7 @@ from tests.engines.files.conftest import house as folders  # noqa: F401 - a fixt
 from tests.engines.files.conftest import make_house  # noqa: F401 - a fixture
 from tests.engines.mongodb.conftest import mongo  # noqa: F401 - a fixture
 from tests.engines.mysql.conftest import mariadb, mysqld, protect  # noqa: F401 - fixtures
+from tests.engines.sqlite.conftest import house as databases  # noqa: F401 - a fixture
 
 
 @dataclass
@@ -66,7 +67,7 @@ def canary(tmp_path: Path) -> Iterator[Canary]:
 
 def left_in(scratch_root: Path) -> list[str]:
     """Directories that proofs left there, and processes that have one as theirs or on their command line."""
-    found = [str(path) for path in scratch_root.iterdir() if path.is_dir()]
+    found = [str(path) for path in scratch_root.glob("*") if path.is_dir()]
     for process in psutil.process_iter(["cwd", "cmdline"]):
         words = [process.info["cwd"] or "", *(process.info["cmdline"] or ())]
         if any(str(scratch_root) in word for word in words):

@@ -366,12 +366,13 @@ class FilesEngine:
         there = self._restic(target)
         reading = {**origin.environment, **target.environment}
         reading |= {"RESTIC_FROM_REPOSITORY": origin.address, "RESTIC_FROM_PASSWORD": there.password}
-        snapshot, expected = str(facts["snapshot"]), int(str(facts["bytes"]))
+        snapshot, expected = restore.snapshot_of(facts), int(str(facts["bytes"]))
         if self._is_there(there, facts, reading):
             return
         try:
             there.run(
                 "copy",
+                "--",
                 snapshot,
                 env=reading,
                 moved=lambda done: progress("copy files", min(done, expected), expected),
@@ -386,7 +387,7 @@ class FilesEngine:
         """
         try:
             try:
-                found = there.snapshots("--tag", str(facts["tag"]))
+                found = there.snapshots("--tag", restore.tag_of(facts))
             except ResticFailed as error:
                 if error.kind != "missing":
                     raise
@@ -398,7 +399,7 @@ class FilesEngine:
         except ResticFailed as error:
             address = there.repository.address
             raise StoreError(
-                f"{address} cannot take the snapshot {str(facts['snapshot'])[:8]} of {self._name}",
+                f"{address} cannot take the snapshot {restore.snapshot_of(facts)[:8]} of {self._name}",
                 why=f"{error.what}: {error.why}",
                 safe="the local copy is untouched",
                 next=f"move the damaged repository aside (mv {shell(address, address + '.damaged')}), "
@@ -432,7 +433,7 @@ class FilesEngine:
         try:
             ids = [each["id"] for each in there.snapshots() if doomed & set(each.get("tags") or ())]
             if ids:
-                there.run("forget", "--prune", *ids, moved=lambda done: None)
+                there.run("forget", "--prune", "--", *ids, moved=lambda done: None)
         except ResticFailed as error:
             if error.kind == "missing":
                 return  # what is gone altogether needs no removal
@@ -447,10 +448,10 @@ class FilesEngine:
     @staticmethod
     def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
         """The restic commands that bring the files back, with RESTIC_PASSWORD in the environment."""
-        tag, snapshot = (shell(str(facts[name])) for name in ("tag", "snapshot"))
+        tag, snapshot = shell(str(facts["tag"])), shell(str(facts["snapshot"])[:8])
         return [
             "export RESTIC_REPOSITORY=…   # of this store; RESTIC_PASSWORD is asked for",
-            f"restic snapshots --tag {tag}   # {snapshot[:8]} in local",
+            f"restic snapshots --tag {tag}   # {snapshot} in local",
             f"restic restore latest --tag {tag} --target restored",
         ]
 
@@ -554,7 +555,7 @@ class _Snapshot:
     def forget(self) -> None:
         """Take the snapshot back."""
         with suppress(OpsError):  # what stays is listed nowhere, and the error at hand is the one that matters
-            self._tool.run("forget", self.summary.snapshot)
+            self._tool.run("forget", "--", self.summary.snapshot)
 
     def fingerprint(
         self, before: Mapping[str, Entry], digests: dict[str, str], memory: Memory

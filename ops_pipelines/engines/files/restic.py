@@ -173,7 +173,7 @@ class Restic:
 
     def ls(self, snapshot: str) -> dict[str, dict[str, Any]]:
         """What a snapshot holds by path; bytes that are not UTF-8 are U+FFFD. Raises ResticFailed."""
-        lines = self.run("ls", "--json", snapshot).stdout.splitlines()
+        lines = self.run("ls", "--json", "--", snapshot).stdout.splitlines()
         nodes = (json.loads(line) for line in lines)
         return {node["path"]: node for node in nodes if node.get("struct_type") == "node"}
 

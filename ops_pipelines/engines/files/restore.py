@@ -5,6 +5,7 @@ restic's own listing, and the packs of the repository are read in rotation, a fe
 """
 
 import random
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +20,11 @@ from ops_pipelines.engines.files.listing import as_restic_says, inside, read_bac
 from ops_pipelines.engines.files.restic import Restic, ResticFailed
 from ops_pipelines.errors import CorruptCopy, Inconclusive, SourceError
 from ops_pipelines.streams import Progress
+from ops_pipelines.text import line
 
 SAMPLE_FILES = 300
+_SNAPSHOT = re.compile(r"[0-9a-f]{8,64}")
+_TAG = re.compile(r"\w[\w.-]{0,99}")
 _ROTATION = 14  # so many verifications read every pack of a repository once
 
 
@@ -38,6 +42,24 @@ class Restoration:
     picked: Sequence[str] | None = None
     others: Mapping[str, str] = field(default_factory=dict)
     said: str = ""
+
+
+def snapshot_of(facts: Mapping[str, JsonValue]) -> str:
+    """The snapshot's id, as a manifest has it. Raises CorruptCopy for what is no id: it would be read as an option."""
+    return _fitting(_SNAPSHOT, facts, "snapshot")
+
+
+def tag_of(facts: Mapping[str, JsonValue]) -> str:
+    """The snapshot's own tag, as a manifest has it. Raises CorruptCopy for what is none of ours."""
+    return _fitting(_TAG, facts, "tag")
+
+
+def _fitting(pattern: re.Pattern[str], facts: Mapping[str, JsonValue], name: str) -> str:
+    if not pattern.fullmatch(text := str(facts.get(name))):
+        raise CorruptCopy(
+            f"the manifest's {name} cannot be one of restic's", check="manifest", why=line(text), next="ops list"
+        )
+    return text
 
 
 def load(
@@ -66,10 +88,11 @@ def load(
         facts,
         lambda snapshot: restic.run(
             "restore",
-            snapshot,
             "--target",
             str(target),
             *include,
+            "--",
+            snapshot,
             moved=lambda done: progress("restore", min(done, expected), expected),
         ),
     )
@@ -84,7 +107,7 @@ def with_snapshot(restic: Restic, facts: Mapping[str, JsonValue], action: Callab
     """
     try:
         try:
-            action(str(facts["snapshot"]))
+            action(snapshot_of(facts))
         except ResticFailed as error:
             if error.kind != "snapshot":
                 raise
@@ -100,9 +123,9 @@ def snapshot_in(restic: Restic, facts: Mapping[str, JsonValue]) -> str:
     Raises:
         CorruptCopy: it is not there (check `snapshot`), or this is another source's repository (check `repository`).
     """
-    found = restic.snapshots()
+    found, tag = restic.snapshots(), tag_of(facts)
     for each in found:
-        if facts["tag"] in (each.get("tags") or ()):
+        if tag in (each.get("tags") or ()):
             return str(each["id"])
     if found and not any(facts["source"] in (each.get("tags") or ()) for each in found):
         raise CorruptCopy(
@@ -111,7 +134,7 @@ def snapshot_in(restic: Restic, facts: Mapping[str, JsonValue]) -> str:
             why=f"it holds {len(found)} snapshots, and none of {facts['source']}",
         )
     raise CorruptCopy(
-        f"the snapshot {str(facts['snapshot'])[:8]} is not in {restic.repository.address}",
+        f"the snapshot {snapshot_of(facts)[:8]} is not in {restic.repository.address}",
         check="snapshot",
         why=f"it holds {len(found)} others",
     )

@@ -120,7 +120,7 @@ def is_name(text: str) -> bool:
 def with_credentials(host: str, port: int, database: str, user: str, password: str) -> str:
     """The URL of a server of our own, which is asked alone, whatever replica set it says it is in."""
     return (
-        f"mongodb://{quote(user, safe='')}:{quote(password, safe='')}@{host}:{port}/{quote(database)}"
+        f"mongodb://{quote(user, safe='')}:{quote(password, safe='')}@{host}:{port}/{quote(database, safe='')}"
         "?authSource=admin&directConnection=true"
     )
 

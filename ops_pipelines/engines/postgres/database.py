@@ -1,5 +1,6 @@
 """The database around the tables: its encoding and locale, its settings, and making a new one."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -119,7 +120,9 @@ def as_dumped(server: Server, facts: Mapping[str, JsonValue]) -> Server:
     """The same database, for programs that write or read its dump: what the dump's text depends on is set."""
     if "lc_monetary" not in facts:
         return server
-    return server.at(options=f"{server.parameters.get('options') or ''} -c lc_monetary={facts['lc_monetary']}".strip())
+    # In these options a space ends a word, unless it is escaped: what is one fact sets one setting.
+    wanted = re.sub(r"([\s\\])", r"\\\1", str(facts["lc_monetary"]))
+    return server.at(options=f"{server.parameters.get('options') or ''} -c lc_monetary={wanted}".strip())
 
 
 def warnings(facts: Mapping[str, JsonValue]) -> list[str]:

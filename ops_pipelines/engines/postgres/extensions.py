@@ -1,5 +1,6 @@
 """Extensions: which a database has, what they need of a server, and which Debian package has one."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def package_of(extension: str, major: int) -> str:
 
 
 # These refuse to be created on a server that has not loaded their library when it started.
+_LIBRARY = re.compile(r"\w[\w$-]*")
 _PRELOADED = (
     "pg_cron",
     "pglogical",
@@ -72,7 +74,7 @@ def preloading(programs: Programs, wanted: JsonValue, database: str) -> dict[str
     No worker of theirs runs there: no job, no replication.
     """
     names = [str(name) for name in wanted] if isinstance(wanted, list) else []
-    found = [name for name in names if _has_library(programs, name)]
+    found = [name for name in names if _LIBRARY.fullmatch(name) and _has_library(programs, name)]
     if not found:
         return {}
     settings = {"shared_preload_libraries": ",".join(found), "max_worker_processes": "0"}

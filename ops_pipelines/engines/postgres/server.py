@@ -77,7 +77,7 @@ def initialise(programs: Programs, data: Path, *, superuser: str, password: str)
     checksums = ["--no-data-checksums"] if programs.major >= 18 else []
     try:
         run(
-            [*unprivileged(), programs.path("initdb"), "--pgdata", data, "--username", superuser, "--no-sync",
+            [*unprivileged(), programs.path("initdb"), "--pgdata", data, f"--username={superuser}", "--no-sync",
              "--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8", "--locale=C", *checksums],
             limits=_START,
         )  # fmt: skip
