@@ -102,6 +102,20 @@ def test_rights_that_are_missing_come_with_the_statement_that_gives_them(house: 
     server.sql("select lo_unlink(4711)", database=house.database)
 
 
+def test_a_superuser_is_not_needed_and_the_account_that_is_enough_is_told(house: House) -> None:
+    url, line = house.path / "crm.url", ("crm", "rights")
+    mighty = house.server.url(house.database, host="127.0.0.1")
+    with house.replaced(url, mighty.encode()):
+        fix = house.says("ATTENTION", *line, "is a superuser").answer.fix
+    rights = (Path(__file__).parents[2] / "docs" / "rights.md").read_text(encoding="utf-8")
+    assert all(each.replace(house.database, "crm") in rights for each in fix), "in the words of the documentation"
+    house.server.sql(*(each.replace("…", "reads-only") for each in fix), database=house.database)
+    least = house.server.url(house.database, host="127.0.0.1", user="ops_backup", password="reads-only")
+    with house.replaced(url, least.encode()):
+        house.says("OK", *line)
+    house.server.sql("drop owned by ops_backup", "drop role ops_backup", database=house.database)
+
+
 def test_a_source_that_is_gone_and_programs_that_do_not_fit(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.server.sql(f"alter database {house.database} rename to moved_away")
     house.says("FAILED", "crm", "server", "does not exist")

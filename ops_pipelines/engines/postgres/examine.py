@@ -60,14 +60,18 @@ class PostgresExaminer:
         return f"pg_dump {dump.version}, {proved}"
 
     def lacks(self) -> Sequence[Lack]:
-        """Tables, sequences and large objects the role cannot read, rows it would not see, passwords it cannot have."""
+        """Tables, sequences and large objects the role cannot read, rows it would not see, passwords it cannot have.
+
+        A superuser lacks nothing, and that is the trouble; see `_all_powerful`.
+        """
         with session(self._server(), limit=self._source.limits.connect) as opened:
             role = str(opened.value("select quote_ident(current_user)"))
             found = [*_unreadable(opened, role), *_filtered(opened, role), *_large_objects(opened, role)]
-            if self._source.role_passwords and not opened.value(
-                "select rolsuper from pg_roles where rolname = current_user"
-            ):
+            superuser = bool(opened.value("select rolsuper from pg_roles where rolname = current_user"))
+            if self._source.role_passwords and not superuser:
                 found.append(Lack("role_passwords needs a superuser", f"ALTER ROLE {role} SUPERUSER;"))
+            if superuser:
+                found.append(_all_powerful(opened, role))
         return found
 
     def clock(self) -> datetime | None:
@@ -79,6 +83,20 @@ class PostgresExaminer:
     def _server(self) -> Server:
         url = self._source.url.reveal(purpose=f"source {self._name}, url")
         return Server(url, connect=self._source.limits.connect)
+
+
+def _all_powerful(opened: Session, role: str) -> Lack:
+    """To plan a query on a table, the server runs functions of its indexes' expressions with the rights of who asks."""
+    database = opened.value("select quote_ident(current_database())")
+    reads_all = int(opened.value("show server_version_num")) >= _READS_ALL
+    grants = [
+        "CREATE ROLE ops_backup LOGIN PASSWORD '…' BYPASSRLS;",
+        f"GRANT CONNECT ON DATABASE {database} TO ops_backup;",
+        *(["GRANT pg_read_all_data TO ops_backup;"] if reads_all else []),
+        "GRANT pg_monitor TO ops_backup;",
+    ]
+    what = f"{role} is a superuser: whoever may make an index there can act as one while we read"
+    return Lack(f"{what}; use an account that only reads", "\n".join(grants), needed=False)
 
 
 def _unreadable(opened: Session, role: str) -> list[Lack]:
