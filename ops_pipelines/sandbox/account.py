@@ -56,6 +56,13 @@ def cannot(path: os.PathLike[str], *, write: bool) -> str:
     return ""
 
 
+def without(capability: str) -> list[str]:
+    """The prefix that takes one capability (`mknod`) from a command of root's; empty for a plain user, who has none."""
+    if os.geteuid() != 0:
+        return []
+    return ["setpriv", f"--bounding-set=-{capability}", f"--inh-caps=-{capability}", "--no-new-privs", "--"]
+
+
 def dropping() -> list[str]:
     """The prefix that switches a command of root's to that account, for good; empty for a plain user.
 

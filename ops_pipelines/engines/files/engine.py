@@ -48,6 +48,7 @@ from ops_pipelines.engines.files.restic import Restic, ResticFailed, Summary
 from ops_pipelines.engines.files.restore import Restoration
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SafetyRefusal, SourceError, StoreError
 from ops_pipelines.repository import Repository
+from ops_pipelines.sandbox import account
 from ops_pipelines.streams import Progress, Reader, silent
 from ops_pipelines.text import shell
 
@@ -353,9 +354,15 @@ class FilesEngine:
         _save(legacy.stream, packed)
         folder.mkdir(mode=0o700)
         try:
-            process.run(["tar", "--extract", f"--file={packed}", f"--directory={folder}"], limits=self._limits)
+            tar = [*account.without("mknod"), "tar", "--extract", f"--file={packed}", f"--directory={folder}"]
+            process.run(tar, limits=self._limits)
         except process.CommandFailed as error:
-            raise SourceError(f"{legacy.name} is no whole tar", why=error.why) from None
+            raise SourceError(
+                f"{legacy.name} is no whole tar, or holds what is not unpacked: devices, what lies outside of it",
+                why=error.why,
+                safe="it was not taken in",
+                next="if it is meant: unpack it by hand, and adopt the folder",
+            ) from None
         packed.unlink()
         return folder
 
