@@ -28,6 +28,7 @@ from ops_pipelines.streams import Reader
 MAGIC = struct.pack("<I", 0x8199E26D)
 _TERMINATOR = b"\xff\xff\xff\xff"
 _SMALLEST = 5
+_LONGEST_DATABASE = 63
 
 
 @dataclass
@@ -64,7 +65,10 @@ def unpack(stream: Reader, folder: Path) -> Unpacked:
             for document in block:
                 collection.add(document)
             if head.get("EOF"):
-                collection.end(int(head.get("CRC", 0)) if with_crc else None)
+                crc = head.get("CRC", 0)
+                if not isinstance(crc, int):
+                    raise TornDocument("the archive is damaged", why="a checksum is no number")
+                collection.end(crc if with_crc else None)
     finally:
         for collection in opened.values():
             collection.close()
@@ -77,7 +81,7 @@ def unpack(stream: Reader, folder: Path) -> Unpacked:
 def _describe(folder: Path, description: dict[str, Any], opened: "dict[str, _Collection | _View]") -> None:
     """Write a collection's metadata, and expect its documents."""
     database, name = str(description.get("db", "")), str(description.get("collection", ""))
-    if "/" in database or database in ("", ".", ".."):
+    if database in ("", ".", "..") or any(each in database for each in "/\0") or len(database) > _LONGEST_DATABASE:
         if (database, name) != ("", OPLOG):
             raise TornDocument("the archive is damaged", why=f"it names a database {database!r}")
         opened[_key(description)] = _Collection(folder / f"{OPLOG}{DATA}")

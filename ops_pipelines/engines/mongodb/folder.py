@@ -179,5 +179,5 @@ def _version(files: dict[str, Path]) -> str:
     """The server's version as mongodump noted it; empty where it did not."""
     try:
         return str(json.loads(files[PRELUDE].read_bytes())["ServerVersion"])
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, RecursionError):
         return ""

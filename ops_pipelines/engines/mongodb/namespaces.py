@@ -28,6 +28,7 @@ METADATA, DATA = ".metadata.json", ".bson"
 _LONGEST_NAME = 238  # with the longest extension, 255 bytes: what a file name may have
 _KEPT_OF_LONG = 208
 _ACCOUNTS = "$admin.system."  # how users and roles of a database are called in its dump
+_DEEPEST = 250  # a server's own limit is 200
 _GONE = 26  # NamespaceNotFound
 _NOT_A_DEFINITION = ("ns", "background", "uuid", "flags", "autoIndexId")
 
@@ -114,7 +115,7 @@ def dropped(name: str) -> CollectionGone:
 
 def file_stem(collection: str) -> str:
     """The file name of a collection, without extension, as mongodump makes it: Go's url.QueryEscape, long ones cut."""
-    if collection.startswith(_ACCOUNTS):
+    if collection.startswith(_ACCOUNTS) and collection.removeprefix(_ACCOUNTS).isalpha():
         return collection
     escaped = quote_plus(collection)
     if len(escaped) <= _LONGEST_NAME:
@@ -159,7 +160,10 @@ def from_metadata(content: bytes, stem: str, data_stems: Iterable[str]) -> Colle
         read: Any = loads(content, json_options=CANONICAL_JSON_OPTIONS)
         options, indexes = dict(read.get("options") or {}), [dict(each) for each in read.get("indexes") or ()]
         name = str(read.get("collectionName") or collection_of(stem, indexes))
-    except (ValueError, TypeError, AttributeError, BSONError) as error:
+        _refuse_deep(read)
+        if not all("name" in each for each in indexes):
+            raise ValueError("an index has no name")
+    except (ValueError, TypeError, AttributeError, RecursionError, BSONError) as error:
         raise TornDocument(f"{stem}{METADATA} cannot be read", why=str(error)) from None
     kind = str(read.get("type") or ("view" if "viewOn" in options else "collection"))
     uuid = str(read.get("uuid", ""))
@@ -170,6 +174,17 @@ def from_metadata(content: bytes, stem: str, data_stems: Iterable[str]) -> Colle
     buckets = next((each for each in (BUCKETS + stem, file_stem(BUCKETS + name)) if each in known), None)
     data = name if buckets is None else BUCKETS + name
     return Collection(name, kind, options, indexes, uuid, data, stem=buckets or stem)
+
+
+def _refuse_deep(read: object) -> None:
+    """What is nested deeper than in any server is no definition. Raises ValueError."""
+    waiting = [(read, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise ValueError(f"it is nested more than {_DEEPEST} deep")
+        inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+        waiting += [(each, depth + 1) for each in inner]
 
 
 # -- fingerprint ----------------------------------------------------------------------------------------
