@@ -5,10 +5,15 @@ expression when it is built, a materialized view's query when it is filled. Each
 """
 
 import secrets
+import subprocess
+from pathlib import Path
 
 import pytest
 
+from ops_pipelines.backup.adopt import adopt, look
 from ops_pipelines.backup.take import take_backup
+from ops_pipelines.errors import OpsError
+from ops_pipelines.recovery.restore import restore_to
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.sandbox import isolation
 from ops_pipelines.vault.verdict import Verdict
@@ -90,3 +95,58 @@ def test_without_a_sandbox_it_would(pg: TestServer, make_workspace: MakeWorkspac
     assert (canary.folder / "secret").read_text() == "AGE-SECRET-KEY"
     (told,) = [check for check in verdict.notable if check.name == "isolation"]
     assert "isolation: none" in told.detail
+
+
+# What psql does when it reads them in a script; anybody can write them into a dump.
+COMMANDS = r"""
+\! touch {canary}/shell
+\o {canary}/output
+select 1;
+\o | touch {canary}/pipe
+select 2;
+\o
+\copy (select 3) to {canary}/copied
+\copy (select 4) to program 'touch {canary}/program'
+select 'touch {canary}/gexec' \g | sh
+\w {canary}/written
+\i {canary}/../included.sql
+\setenv PAGER 'touch {canary}/pager'
+\set x `touch {canary}/backticks`
+\unrestrict guessed
+\! touch {canary}/after
+"""
+
+
+@pytest.mark.parametrize("own", ["verify", "restore"])
+def test_no_client_obeys_what_lies_in_a_script(
+    pg: TestServer, make_workspace: MakeWorkspace, canary: Canary, tmp_path: Path, own: str
+) -> None:
+    """Not where a backup is proved without a sandbox, and not where it is restored into a server of the user's own."""
+    name = pg.new_database()
+    pg.sql("create table t (i int)", "insert into t values (1)", database=name)
+    (tmp_path / "included.sql").write_text(canary.filled("\\! touch {canary}/included\n"), encoding="utf-8")
+    argv = [pg.programs.path("pg_dump"), f"--dbname={pg.superuser.at(dbname=name).argument()}"]
+    env = pg.superuser.environment()
+    dumped = subprocess.run(argv, env=env, capture_output=True, check=True).stdout.decode()
+    dumped = "".join(line for line in dumped.splitlines(keepends=True) if not line.startswith("\\restrict"))
+    head, mark, tail = dumped.rpartition("\n--\n-- PostgreSQL database dump complete")
+    path = tmp_path / "full-20260203-0415.sql"
+    path.write_text(head + canary.filled(COMMANDS) + mark + tail, encoding="utf-8")
+    pg.psql(name, "-f", str(path))
+    assert {"shell", "pipe", "program", "included"} <= {each.name for each in canary.folder.iterdir()}, "a real attack"
+    for each in canary.folder.iterdir():
+        each.unlink()
+    workspace = make_workspace(pg.url(name), verify={"isolation": "none"}).workspace
+    (candidate,) = look(workspace, "crm", path)
+    assert not candidate.refused, candidate.refused
+    adopt(workspace, "crm", candidate)
+    point = workspace.catalogue("crm").newest
+    assert point is not None
+    if own == "verify":
+        verdict = verify(workspace, point)
+        assert (verdict.outcome, "commands for psql" in str(verdict.reason)) == ("bad", True), verdict.reason
+    else:
+        with pytest.raises(OpsError, match="commands for psql"):
+            restore_to(workspace, point, f"{name}_beside")
+    canary.assert_unharmed()
+    assert left_in(workspace.scratch_root) == []

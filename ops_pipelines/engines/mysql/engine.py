@@ -403,7 +403,8 @@ class MySQLEngine:
         without_gtids = facts.get("sets_gtids") is True
         commands.append(f"{_WITHOUT_GTIDS} dump.sql | {load_data}" if without_gtids else f"{load_data} < dump.sql")
         if "globals" in roles:
-            commands.append(f"{client} --force < accounts.sql  # accounts that are there already stay as they are")
+            load = f"{client} --binary-mode --force < accounts.sql"
+            commands.append(f"{load}  # accounts that are there already stay as they are")
         return commands
 
 

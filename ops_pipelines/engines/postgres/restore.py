@@ -5,7 +5,9 @@ that the archive does not tell (rows that violate a constraint which is not vali
 between them): what they cannot do is begun again, in an empty database, by one session alone.
 """
 
+import io
 import re
+import secrets
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +29,7 @@ from ops_pipelines.streams import Progress
 
 _LISTING = Limits(stall=timedelta(minutes=10), total=timedelta(minutes=10))
 _SAID_BYTES = 64 * 1024 * 1024  # a verbose pg_restore names every object of the archive
+_RESTRICTED = re.compile(r"^psql:.*?:(\d+): error: backslash commands are restricted", re.MULTILINE)
 # A globals script that names a tablespace would make directories on this machine.
 _TABLESPACE = re.compile(rb"^(CREATE|ALTER|COMMENT ON|(GRANT|REVOKE) .* ON) TABLESPACE ")
 
@@ -248,10 +251,17 @@ def _translated(program: str) -> Iterator[None]:
 
 
 def _psql(loader: Loader, script: bytes | Path, *options: str) -> list[Refusal]:
-    """Run a script to its end; returns every error it met."""
+    """Run a script to its end; returns every error it met.
+
+    psql obeys no command of its own in it: what restricts it comes first, with a key that nobody knows. A psql from
+    before August 2025 does not know how.
+
+    Raises:
+        RestoreFailed: there are such commands in it, beside pg_dump's own.
+    """
     target = loader.target
     argv: list[str | Path] = [loader.programs.path("psql"), "--no-psqlrc", "--quiet", "--no-password"]
-    argv += ["--set=VERBOSITY=verbose", *options]
+    argv += ["--set=VERBOSITY=verbose", *options, rf"--command=\restrict {secrets.token_hex(16)}"]
     fed = None if isinstance(script, Path) else script
     file = script if isinstance(script, Path) else "-"
     with _translated("psql"):
@@ -259,7 +269,20 @@ def _psql(loader: Loader, script: bytes | Path, *options: str) -> list[Refusal]:
             [*argv, f"--dbname={target.argument()}", f"--file={file}"],
             env=target.environment(), stdin=fed, limits=loader.limits, stderr_bytes=_SAID_BYTES,
         )  # fmt: skip
+    _refuse_commands(completed.stderr, script)
     return refusals.from_psql(completed.stderr, script if isinstance(script, Path) else None)
+
+
+def _refuse_commands(said: str, script: bytes | Path) -> None:
+    """Nothing but what pg_dump itself writes may be a command for psql. Raises RestoreFailed."""
+    numbers = {int(number) for number in _RESTRICTED.findall(said)}
+    if not numbers:
+        return
+    with script.open("rb") if isinstance(script, Path) else io.BytesIO(script) as lines:
+        foul = [at for at, line in enumerate(lines, 1) if at in numbers and not line.startswith(b"\\restrict ")]
+    if foul:
+        named = ", ".join(map(str, foul[:5]))
+        raise RestoreFailed(f"the script has commands for psql, which were not run: line {named}")
 
 
 def _again(loader: Loader, statement: str, warnings: list[str]) -> str:
