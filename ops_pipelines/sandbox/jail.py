@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops_pipelines.process import Limits, Running, running
-from ops_pipelines.sandbox import account, mounts
+from ops_pipelines.sandbox import account, mounts, owners
 
 _SCRATCH_BYTES = 256 * 1024 * 1024
 """Room in /tmp and in shared memory, each of which is memory."""
@@ -53,13 +53,17 @@ class Jail:
             CommandFailed: bubblewrap is not there.
         """
         with ExitStack() as files:
-            etc = {name: files.enter_context(_in_memory(text)) for name, text in self._etc().items()}
+            etc = {name: files.enter_context(_in_memory(text.encode())) for name, text in self._etc().items()}
+            opened = list(etc.values())
             words: list[str | Path] = [bwrap(), *self._namespaces(), *self._mounted()]
             for name, file in etc.items():
                 words += ["--perms", "0644", "--ro-bind-data", str(file), f"/etc/{name}"]
-            words += ["--chdir", str(self.directory), *account.dropping(), *argv]
+            if os.geteuid() != 0 and (kept := owners.program()):
+                opened.append(files.enter_context(_in_memory(kept)))
+                words += ["--seccomp", str(opened[-1])]
+            words += ["--remount-ro", "/", "--chdir", str(self.directory), *account.dropping(), *argv]
             with running(
-                words, limits=limits, env=env, stdin=stdin, stdout=stdout, cwd=self.directory, files=tuple(etc.values())
+                words, limits=limits, env=env, stdin=stdin, stdout=stdout, cwd=self.directory, files=opened
             ) as started:
                 yield started
 
@@ -93,11 +97,11 @@ class Jail:
 
 
 @contextmanager
-def _in_memory(text: str) -> Iterator[int]:
-    """An open file that holds a text: nothing lies where somebody could exchange it."""
+def _in_memory(content: bytes) -> Iterator[int]:
+    """An open file that holds this: nothing lies where somebody could exchange it."""
     file = os.memfd_create("etc", 0)
     try:
-        os.write(file, text.encode())
+        os.write(file, content)
         os.lseek(file, 0, os.SEEK_SET)
         yield file
     finally:
