@@ -195,7 +195,10 @@ def test_production_is_replaced_when_nobody_has_it_open(house: House) -> None:
 
 def test_recover_sh_brings_it_back_without_us(house: House, tmp_path: Path) -> None:
     path = house.database("app.db", EVERYTHING)
-    point, _verdict = house.proved(house.configure())
+    workspace = house.configure()
+    point, _verdict = house.proved(workspace)
+    keys = tmp_path / "trusted.keys"
+    keys.write_bytes(workspace.signing.for_openssl())
     words = [
         "restore",
         str(house.path / "nas"),
@@ -204,6 +207,8 @@ def test_recover_sh_brings_it_back_without_us(house: House, tmp_path: Path) -> N
         f"{tmp_path}/by hand",
         "-i",
         str(house.path / "age.key"),
+        "--trusted",
+        str(keys),
     ]
     done = subprocess.run(["sh", str(SCRIPT), *words], capture_output=True, text=True, check=False)
     assert (done.returncode, point.id in done.stdout) == (0, True), done.stderr
