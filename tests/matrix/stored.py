@@ -375,7 +375,7 @@ def _files() -> list[_Row]:
 
     return [
         _row("manifest edited: an older snapshot", bad("schema", "rows"), older_snapshot),
-        _row("restic.json replaced by noise, sums recomputed", bad("manifest"), _noise("snapshot")),
+        _row("restic.json replaced by noise, sums recomputed", bad("decompress"), _noise("snapshot")),
         *_repository(),
     ]
 
