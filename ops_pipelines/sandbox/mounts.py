@@ -49,8 +49,11 @@ def python() -> tuple[Path, ...]:
     return tuple(outermost(places))
 
 
-def programs(bin_dirs: Sequence[Path]) -> list[Path]:
+def programs(bin_dirs: Sequence[Path], ours: Sequence[Path] = ()) -> list[Path]:
     """What belongs to the programs in some directories: their installation, and libraries from elsewhere.
+
+    Args:
+        ours: what must not be seen; an installation that holds some of it is left out, and its `bin` alone is in.
 
     A `bin` is part of an installation, with `lib` and `share` beside it; below a `usr` that is not the system's lies a
     whole unpacked system.
@@ -61,7 +64,8 @@ def programs(bin_dirs: Sequence[Path]) -> list[Path]:
             continue
         found += [each, each.resolve(), *_installation(each.absolute()), *_installation(each.resolve())]
         found += _libraries(each)
-    return outermost(path for path in found if path.is_dir())
+    apart = [path for path in found if path.is_dir() and not any(each.is_relative_to(path) for each in ours)]
+    return outermost(apart)
 
 
 def _installation(directory: Path) -> Iterator[Path]:

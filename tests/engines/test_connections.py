@@ -236,7 +236,7 @@ def test_a_client_that_is_too_old_names_the_package_to_install(
 def test_no_server_of_that_version_leaves_a_backup_open(
     pg18: TestServer, make_workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = make_workspace(pg18.url("postgres"))
+    made = make_workspace(pg18.url("postgres"), verify={"isolation": "none"})
     take_backup(made.workspace, "crm")
     point = made.workspace.catalogue("crm").newest
     assert point is not None

@@ -69,7 +69,8 @@ def test_a_truncated_file_inside_a_directory_dump_is_found_by_its_verification(
     take_backup(made.workspace, "crm")
     point = made.workspace.catalogue("crm").newest
     assert point is not None
-    assert verify(made.workspace, point).outcome == "bad"
+    found = verify(made.workspace, point)
+    assert found.outcome == "bad", found.reason
     assert made.workspace.catalogue("crm").recovery_point is None
 
 

@@ -163,7 +163,10 @@ class _EnclosedEngine:
             words = [*account.dropping(), *worker]
             return running(words, limits=_LIVES, env=environment, stdin=stdin, stdout=2, cwd=directory)
         own = [Path(each.command[0]) for each in self._source.commands if Path(each.command[0]).is_file()]
-        readable = [*mounts.programs([*_searched(), *self._source.bin_dirs]), *mounts.outermost(own)]
+        readable = [
+            *mounts.programs([*_searched(), *self._source.bin_dirs], [directory, *self._hidden]),
+            *mounts.outermost(own),
+        ]
         server = self._source.verify.server
         readable += _sockets(server.url.reveal(purpose="verify.server.url")) if server is not None else []
         jail = Jail(directory, readable=readable, hidden=self._hidden, network=server is not None)
