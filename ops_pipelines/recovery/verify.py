@@ -23,6 +23,7 @@ from ops_pipelines.recovery.enclosed.engine import enclosed
 from ops_pipelines.recovery.enclosed.ours import ours
 from ops_pipelines.recovery.excused import Changed, compare_and_show
 from ops_pipelines.recovery.graded import configured_grade, reached_grade
+from ops_pipelines.recovery.lineage import lineage
 from ops_pipelines.recovery.logbook import write_log
 from ops_pipelines.recovery.references import check_references
 from ops_pipelines.recovery.refuse import refuse_shared_server
@@ -190,7 +191,9 @@ class _Proof:
                 self._compare(held, found, restored.excused, in_scratch(engine, target))
                 if manifest.adopted_from is not None:
                     self._checks.append(_holds_something(engine.contents(target, "counts")))
-            self._checks += drift(manifest, workspace.catalogue(source), workspace.source(source).verify)
+            catalogue = workspace.catalogue(source)
+            self._checks += drift(manifest, catalogue, workspace.source(source).verify)
+            self._checks += lineage(self._point, catalogue)
             with self._phase("assert"):
                 self._checks += run_assertions(engine, target, held)
             with self._phase("checks"):

@@ -174,8 +174,8 @@ def _source(rig: Rig, path: Path, act: Act) -> Seen:
 
 
 def notable(verdict: Verdict) -> list[Check]:
-    """What a human should look at, but that the proof was not isolated, which is this house's wish."""
-    return [check for check in verdict.notable if check.name != "isolation"]
+    """What a human should look at, but what this house wishes: no isolation, and a source that becomes another."""
+    return [check for check in verdict.notable if check.name not in ("isolation", "identity")]
 
 
 def _verdict(rig: Rig, path: Path, point: RestorePoint | None, act: Act = lambda target: None) -> Seen:
