@@ -19,6 +19,8 @@ from tests.engines.mongodb.archives import write_folder
 from tests.engines.mongodb.conftest import Mongo, Protect, TestServer
 from tests.engines.mongodb.unpacked import unpack
 
+# A recorder writes where it is told to, which it could not in a sandbox.
+HERE = {"isolation": "none"}
 DOCUMENTS = [{"_id": i, "v": "x" * i} for i in range(20)]
 _RECORDER = """#!{python}
 import json, os, shutil, signal, sys
@@ -67,7 +69,7 @@ def test_mongodump_is_told_the_password_in_a_private_file_only(
 ) -> None:
     folder = write_folder(tmp_path / "left", {"a": ({}, DOCUMENTS)}, database=database.name)
     recorder = Recorder(tmp_path, "mongodump", leaving(folder))
-    backups = protect(mongo.url(database.name), tool="mongodump", bin_dirs=[str(tmp_path)], jobs=3)
+    backups = protect(mongo.url(database.name), tool="mongodump", verify=HERE, bin_dirs=[str(tmp_path)], jobs=3)
     manifest = backups.take()
     told = recorder.told
     assert "canary" not in json.dumps([told["argv"], told["env"]])
@@ -96,7 +98,7 @@ def test_a_mongodump_that_lies_is_not_believed(
 ) -> None:
     folder = write_folder(tmp_path / "left", {"a": ({}, DOCUMENTS)}, database=database.name)
     Recorder(tmp_path, "mongodump", LIES[lie].replace("{leaving}", leaving(folder)).replace("{db}", database.name))
-    backups = protect(mongo.url(database.name), tool="mongodump", bin_dirs=[str(tmp_path)])
+    backups = protect(mongo.url(database.name), tool="mongodump", verify=HERE, bin_dirs=[str(tmp_path)])
     with pytest.raises(OpsError, match="backup of crm failed"):
         backups.take()
     assert backups.made.workspace.catalogue("crm").points == ()
@@ -129,7 +131,7 @@ def test_mongorestore_is_told_where_to_and_reads_the_unpacked_folder(
     folder = write_folder(tmp_path / "left", {"a": ({}, DOCUMENTS)}, database=database.name)
     Recorder(tmp_path, "mongodump", leaving(folder))
     recorder = Recorder(tmp_path, "mongorestore")
-    backups = protect(mongo.url(database.name), tool="mongodump", bin_dirs=[str(tmp_path)])
+    backups = protect(mongo.url(database.name), tool="mongodump", verify=HERE, bin_dirs=[str(tmp_path)])
     backups.take()
     verdict = backups.verify()
     told = recorder.told
@@ -149,7 +151,7 @@ def test_a_mongorestore_that_refuses_the_data_condemns_the_backup(
     folder = write_folder(tmp_path / "left", {"a": ({}, DOCUMENTS)}, database=database.name)
     Recorder(tmp_path, "mongodump", leaving(folder))
     refusal = "print('error restoring from a.bson: E11000 duplicate key', file=sys.stderr); sys.exit(1)"
-    backups = protect(mongo.url(database.name), tool="mongodump", bin_dirs=[str(tmp_path)])
+    backups = protect(mongo.url(database.name), tool="mongodump", verify=HERE, bin_dirs=[str(tmp_path)])
     backups.take()
     Recorder(tmp_path, "mongorestore", refusal)
     assert (backups.verify().outcome, "E11000" in backups.verify().reason) == ("bad", True)
