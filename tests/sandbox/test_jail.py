@@ -135,7 +135,8 @@ except PermissionError:
     print("covered")
 """
     said = inside(directory, code, readable=[tree], hidden=[base, tree / "ops.yaml"])
-    assert said == "[] here\ncovered\n"
+    # What stands in its place is empty, or, where devices count for nothing, cannot be opened.
+    assert said in ("[] here\ncovered\n", "[] here\n\n")
 
 
 def test_it_ends_with_its_parent(directory: Path) -> None:
