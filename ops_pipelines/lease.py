@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import re
+import secrets
 import shutil
 import stat
 import time
@@ -97,7 +98,7 @@ def owned_directory(path: Path, *, outlives: Callable[[], bool] = _never, wait: 
     finally:
         if path.exists() and not outlives():
             with _parent_lock(path.parent, wait):
-                shutil.rmtree(path, ignore_errors=True)
+                remove_tree(path, ignore_errors=True)
         os.close(descriptor)
 
 
@@ -144,7 +145,7 @@ def sweep(
         for directory in _directories(parent):
             with _claimed(directory, ours) as standing:
                 if standing == "dead" and before_removal(directory) is not False:
-                    shutil.rmtree(directory)
+                    remove_tree(directory)
                     removed.append(directory)
     return removed
 
@@ -165,6 +166,27 @@ def census(parent: Path, *, ours: re.Pattern[str], wait: timedelta = _WAIT) -> l
     return found
 
 
+def remove_tree(path: Path, *, ignore_errors: bool = False) -> None:
+    """Remove a directory with all that is in it, however deep; no link is followed."""
+    try:
+        shutil.rmtree(path, ignore_errors=ignore_errors)
+    except RecursionError:
+        _flatten(path)
+        shutil.rmtree(path, ignore_errors=ignore_errors)
+
+
+def _flatten(top: Path) -> None:
+    """Move every directory below `top` into `top` itself: what was deep is deep no longer."""
+    waiting = [top]
+    for directory in waiting:
+        with os.scandir(directory) as entries:
+            inner = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        for each in inner:
+            moved = top / secrets.token_hex(16)
+            Path(each).rename(moved)
+            waiting.append(moved)
+
+
 def _directories(parent: Path) -> list[Path]:
     return sorted(path for path in parent.iterdir() if path.is_dir() and not path.is_symlink())
 
@@ -174,7 +196,10 @@ def _claimed(directory: Path, ours: re.Pattern[str]) -> Iterator[Standing]:
     """How a directory stands; a dead one is ours until the end of the block."""
     try:
         descriptor = os.open(directory / _OWNER, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except OSError as error:
+        # Who worked in a directory may have taken its mark away, or put something else in its place.
+        if error.errno not in (errno.ENOENT, errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise
         yield "dead" if ours.fullmatch(directory.name) else "foreign"
         return
     try:

@@ -64,6 +64,8 @@ def _end(directory: Path, evict: Callable[[str, str], bool]) -> bool:
 def _shared_memory_of(pid: int) -> set[Path]:
     """Shared memory a process has open by name: a server that is being made keeps some outside its directory."""
     try:
+        if Path(f"/proc/{pid}/ns/mnt").readlink() != Path("/proc/self/ns/mnt").readlink():
+            return set()  # a sandbox's own, which goes with it; here the same name is somebody else's
         maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return set()

@@ -37,8 +37,11 @@ def note(directory: Path, source: str, database: str) -> None:
 
 def noted(directory: Path) -> tuple[str, str] | None:
     """Source and database of a note; None when there is none, or it was torn before anything was made."""
+    path = directory / _NOTE
+    if path.is_symlink() or not path.is_file():
+        return None  # what was proved here may have put something else in its place
     try:
-        written = json.loads((directory / _NOTE).read_text(encoding="utf-8"))
+        written = json.loads(path.read_text(encoding="utf-8"))
         return str(written["source"]), str(written["database"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -159,11 +159,16 @@ def _wait_ready(server: Server, process: Running) -> None:
 
 
 def forget_shared_memory(data: Path) -> None:
-    """Remove the System V segment a killed server left behind; its id is in `postmaster.pid`, line 7."""
+    """Remove the System V segment a killed server left behind; its id is in `postmaster.pid`, line 7.
+
+    That of a sandbox is gone with it, and whoever was in there may have written any number: only a file of ours counts.
+    """
+    path = data / "postmaster.pid"
     try:
-        lines = (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
-        identifier = lines[6].split()[1]
-    except (OSError, IndexError):
+        if path.is_symlink() or not path.is_file() or path.stat().st_uid != os.geteuid():
+            return
+        identifier = str(int(path.read_text(encoding="utf-8").splitlines()[6].split()[1]))
+    except (OSError, IndexError, ValueError):
         return
     if shutil.which("ipcrm"):
         run(["ipcrm", "-m", identifier], limits=_START, accept=(0, 1))

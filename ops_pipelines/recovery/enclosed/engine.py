@@ -4,6 +4,7 @@ import re
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import timedelta
@@ -168,7 +169,7 @@ class _EnclosedEngine:
             *mounts.outermost(own),
         ]
         server = self._source.verify.server
-        readable += _sockets(server.url.reveal(purpose="verify.server.url")) if server is not None else []
+        readable += _files_of(server.url.reveal(purpose="verify.server.url")) if server is not None else []
         jail = Jail(directory, readable=readable, hidden=self._hidden, network=server is not None)
         return jail.running(worker, limits=_LIVES, env=environment, stdin=stdin, stdout=2)
 
@@ -224,22 +225,22 @@ class _EnclosedEngine:
             inside, here = self._exchanged
             given["target"] = given["target"].replace(here, inside)
         self._tell(self._connection, (what, given))
+        deadline = time.monotonic() + self._source.limits.total.total_seconds()
         while True:
             try:
-                message = wire.receive(self._connection, most_bytes=self._most_bytes())
+                message = wire.receive(self._connection, most_bytes=self._most_bytes(), deadline=deadline)
             except wire.SandboxFailed as error:
                 raise self._lost(error) from None
-            if "progress" in message:
-                phase, done, total = message["progress"]
-                progress(str(phase), int(done), int(total) if total is not None else None)
-            elif "ask" in message and copy is not None:
-                parts.serve(self._connection, copy, str(message["role"]), progress)
-            elif "found" in message and each is not None:
-                yield each(message["found"])
-            elif "error" in message:
-                raise wire.as_error(message["error"])
+            if message.progress is not None:
+                progress(*message.progress)
+            elif message.ask is not None and copy is not None:
+                parts.serve(self._connection, copy, message.role, progress)
+            elif message.found is not None and each is not None:
+                yield each(message.found)
+            elif message.error is not None:
+                raise wire.as_error(message.error)
             else:
-                yield message.get("answer")
+                yield message.answer
                 return
 
     def _most_bytes(self) -> int:
@@ -281,10 +282,10 @@ def _kept_out(closed: str, path: Path) -> Inconclusive:
     )
 
 
-def _sockets(url: str) -> list[Path]:
-    """The sockets, or their folders, that a lent server's address names."""
+def _files_of(url: str) -> list[Path]:
+    """What a lent server's address names on this machine: its socket, or the folder of it, and certificates."""
     named = (Path(word) for word in re.split(r"[=&?@'\s]", unquote(url)) if word.startswith("/"))
-    return [path for path in named if path.is_dir() or path.is_socket()]
+    return [path for path in named if path.exists()]
 
 
 def _searched() -> list[Path]:

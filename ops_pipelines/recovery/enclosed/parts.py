@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ops_pipelines.errors import OpsError
+from ops_pipelines.errors import CorruptCopy, OpsError
 from ops_pipelines.recovery.enclosed import wire
 from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress, silent
@@ -42,7 +42,7 @@ def serve(connection: socket.socket, copy: Copy, role: str, progress: Progress) 
             copy.send(role, cast(BinaryIO, Unheard(sink)), progress)
         except OpsError as error:
             problem = error
-    wire.send_trusted(connection, {"problem": wire.error_told(problem) if problem is not None else None})
+    wire.send_trusted(connection, {"problem": wire.told(problem) if problem is not None else None})
 
 
 class Unheard(io.RawIOBase):
@@ -100,7 +100,7 @@ class Sent:
         wire.send(self._connection, {"ask": "part", "role": role})
         told, file = wire.receive_trusted(self._connection)
         if file is None:
-            raise wire.as_error({"type": "CorruptCopy", "what": f"there is no part for {role}", "check": "parts"})
+            raise CorruptCopy(f"there is no part for {role}", check="parts")
         failure: OpsError | None = None
         with os.fdopen(file, "rb") as source, opened(told["name"]) as sink:
             try:

@@ -95,8 +95,8 @@ def as_value(told: object) -> object:
         return [as_value(each) for each in told]
     if not isinstance(told, Mapping):
         return told
-    ((name, text),) = told.items()
     with _checked():
+        ((name, text),) = told.items()
         return _TYPES[name][1](text) if name in _TYPES else str(text)
 
 
@@ -114,7 +114,7 @@ def _checked() -> Iterator[None]:
     """What does not fit its model is no answer."""
     try:
         yield
-    except (ValidationError, ValueError, ArithmeticError) as error:
+    except (ValidationError, ValueError, TypeError, ArithmeticError) as error:
         raise SandboxFailed(
             "the process in the sandbox answers with nonsense", why=str(error).splitlines()[0]
         ) from None

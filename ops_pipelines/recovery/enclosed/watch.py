@@ -1,7 +1,9 @@
 """Watch how much a sandbox writes: a bomb is stopped before it fills the disk."""
 
+import errno
 import os
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -44,7 +46,10 @@ def watched(directory: Path, pid: int, most_bytes: int, stop: Callable[[str], No
 
 
 def written_bytes(directory: Path) -> int:
-    """Room that the files below a directory take; links are not followed, and what goes meanwhile counts nothing."""
+    """Room that the files below a directory take; links are not followed, and what goes meanwhile counts nothing.
+
+    A tree that is too deep to be measured is larger than anything.
+    """
     total, waiting = 0, [str(directory)]
     while waiting:
         try:
@@ -57,8 +62,9 @@ def written_bytes(directory: Path) -> int:
                             total += entry.stat(follow_symlinks=False).st_blocks * 512
                     except OSError:
                         continue
-        except OSError:
-            continue
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return sys.maxsize  # what lies deeper than a path can tell could be of any size
     return total
 
 

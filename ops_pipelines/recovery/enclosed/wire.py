@@ -7,8 +7,11 @@ import json
 import pickle
 import socket
 import struct
+import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
 
 from ops_pipelines.engines.base import RestoreFailed
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SourceError, StoreError, ToolMissing
@@ -17,6 +20,34 @@ _LENGTH = struct.Struct("!Q")
 _ERRORS: Mapping[str, type[OpsError]] = {
     each.__name__: each for each in (CorruptCopy, Inconclusive, SourceError, StoreError, ToolMissing)
 }
+
+
+class Error(BaseModel):
+    """An error as it is told; `check` is of a CorruptCopy."""
+
+    type: str
+    what: str
+    why: str = ""
+    safe: str = ""
+    next: str = ""
+    check: str = ""
+
+
+class Message(BaseModel):
+    """What comes out of the sandbox: one of these, and `answer` or `error` at the end.
+
+    Attributes:
+        progress: a phase, the bytes done, and the bytes expected.
+        ask: the part with this `role` is wanted.
+        found: one of several findings.
+    """
+
+    progress: tuple[str, int, int | None] | None = None
+    ask: Literal["part"] | None = None
+    role: str = ""
+    found: dict[str, Any] | None = None
+    error: Error | None = None
+    answer: Any = None
 
 
 class SandboxFailed(OpsError):
@@ -52,42 +83,49 @@ def send(wire: socket.socket, message: Mapping[str, object]) -> None:
     wire.sendall(_LENGTH.pack(len(packed)) + packed)
 
 
-def receive(wire: socket.socket, *, most_bytes: int) -> dict[str, Any]:
-    """What the sandbox sent. Raises SandboxFailed when it ended, or sent too much or something else."""
+def receive(wire: socket.socket, *, most_bytes: int, deadline: float) -> Message:
+    """What the sandbox sent.
+
+    Args:
+        deadline: until when, on the monotonic clock, whatever else it sends.
+    Raises:
+        SandboxFailed: it ended, took too long, or sent too much or something else.
+    """
     try:
+        if (left := deadline - time.monotonic()) <= 0:
+            raise TimeoutError("it took too long")
+        wire.settimeout(left)
         (length,) = _LENGTH.unpack(_exactly(wire, _LENGTH.size))
         if length > most_bytes:
             raise SandboxFailed("the process in the sandbox answers with too much", why=f"{length} bytes")
-        message = json.loads(_exactly(wire, length))
+        return Message.model_validate_json(_exactly(wire, length))
     except (OSError, EOFError) as error:
         raise SandboxFailed("the process in the sandbox ended", why=str(error)) from None
-    except (ValueError, RecursionError) as error:
-        raise SandboxFailed("the process in the sandbox answers with nonsense", why=str(error)) from None
-    if not isinstance(message, dict):
-        raise SandboxFailed("the process in the sandbox answers with nonsense", why=type(message).__name__)
-    return message
+    except (ValidationError, RecursionError) as error:
+        raise SandboxFailed(
+            "the process in the sandbox answers with nonsense", why=str(error).splitlines()[0]
+        ) from None
 
 
-def error_told(error: Exception) -> dict[str, object]:
-    """Inside: an error as a message."""
+def told(error: Exception) -> Error:
+    """An error as a message."""
     if isinstance(error, RestoreFailed):
-        return {"type": "RestoreFailed", "what": str(error)}
+        return Error(type="RestoreFailed", what=str(error))
     if isinstance(error, OpsError):
         name = next((each.__name__ for each in type(error).__mro__ if each.__name__ in _ERRORS), "Inconclusive")
-        told: dict[str, object] = {key: getattr(error, key) for key in ("what", "why", "safe", "next")}
-        return {**told, "type": name, "check": error.check if isinstance(error, CorruptCopy) else ""}
-    return {"type": "Inconclusive", "what": f"the verifier failed: {type(error).__name__}", "why": str(error)}
+        check = error.check if isinstance(error, CorruptCopy) else ""
+        return Error(type=name, what=error.what, why=error.why, safe=error.safe, next=error.next, check=check)
+    return Error(type="Inconclusive", what=f"the verifier failed: {type(error).__name__}", why=str(error))
 
 
-def as_error(told: Mapping[str, Any]) -> Exception:
-    """An error that happened in the sandbox, as if it had happened here."""
-    words = {key: str(told.get(key) or "") for key in ("what", "why", "safe", "next")}
-    name = str(told.get("type"))
-    if name == "RestoreFailed":
-        return RestoreFailed(words["what"])
-    if name == CorruptCopy.__name__:
-        return CorruptCopy(words.pop("what"), check=str(told.get("check") or "restore"), **words)
-    return _ERRORS.get(name, Inconclusive)(words.pop("what"), **words)
+def as_error(told: Error) -> Exception:
+    """An error that happened on the other side, as if it had happened here."""
+    if told.type == "RestoreFailed":
+        return RestoreFailed(told.what)
+    words = {"why": told.why, "safe": told.safe, "next": told.next}
+    if told.type == CorruptCopy.__name__:
+        return CorruptCopy(told.what, check=told.check or "restore", **words)
+    return _ERRORS.get(told.type, Inconclusive)(told.what, **words)
 
 
 def _exactly(wire: socket.socket, length: int) -> bytes:

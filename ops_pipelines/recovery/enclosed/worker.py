@@ -132,7 +132,7 @@ def serve(connection: socket.socket) -> None:
             try:
                 answer: dict[str, object] = {"answer": _ASKED[asked](worker, given)}
             except Exception as error:  # whatever it is, it is told to who asked
-                answer = {"error": wire.error_told(error)}
+                answer = {"error": wire.told(error).model_dump()}
             wire.send(connection, answer)
 
 

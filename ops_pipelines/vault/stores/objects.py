@@ -56,7 +56,9 @@ class DirectoryObjects:
         folders = [self.root / kind]
         if kind == "data":
             with suppress(FileNotFoundError):
-                folders = [Path(each.path) for each in os.scandir(self.root / kind) if each.is_dir()]
+                folders = [
+                    Path(each.path) for each in os.scandir(self.root / kind) if each.is_dir(follow_symlinks=False)
+                ]
         found = []
         for folder in folders:
             with suppress(FileNotFoundError):
