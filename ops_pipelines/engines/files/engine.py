@@ -3,21 +3,14 @@
 The data of a restore point lies in a restic repository per source and store; its parts are `restic.json` (the snapshot)
 and the fingerprint. Every snapshot carries a tag of its own, by which it is found again in other stores' repositories,
 where `restic copy` gives it another id.
-
-What is read before and after the snapshot tells what changed meanwhile: such paths are named in a warning, and only
-their existence is compared. A file that vanished meanwhile is a warning; one that cannot be read fails the backup.
 """
 
-import errno
 import json
 import os
-import secrets
 import shutil
-import socket
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from threading import Event
@@ -29,7 +22,6 @@ from ops_pipelines.clock import UTC
 from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines import machine
 from ops_pipelines.engines.base import (
-    EXISTS,
     Contents,
     Dumped,
     Finding,
@@ -43,16 +35,16 @@ from ops_pipelines.engines.base import (
 )
 from ops_pipelines.engines.files import folders, listing, restic, restore
 from ops_pipelines.engines.files.digests import Memory
-from ops_pipelines.engines.files.listing import Entry, Root, as_restic_says, inside, written
-from ops_pipelines.engines.files.restic import Restic, ResticFailed, Summary
+from ops_pipelines.engines.files.listing import Entry, Root, inside, written
+from ops_pipelines.engines.files.restic import Restic, ResticFailed
 from ops_pipelines.engines.files.restore import Restoration
+from ops_pipelines.engines.files.snapshot import Snapshot
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SafetyRefusal, SourceError, StoreError
 from ops_pipelines.repository import Repository
 from ops_pipelines.sandbox import account
 from ops_pipelines.streams import Progress, Reader, silent
 from ops_pipelines.text import shell
 
-_NAMED = 10
 _CHUNK = 1024 * 1024
 _ROOM_PER_FILE = 4096
 
@@ -90,7 +82,7 @@ class FilesEngine:
         counted = _files_by_root(before, roots)
         self._refuse_emptied(counted, memory)
         tool = self._restic(sink.repository(), cache=sink.plain_directory() / "cache")
-        snapshot = _Snapshot(self._name, self._source, tool, roots)
+        snapshot = Snapshot(self._name, self._source, tool, roots)
         facts = snapshot.facts()
         digests = snapshot.take(before, memory, facts, progress)
         try:
@@ -299,7 +291,7 @@ class FilesEngine:
         return Restoration(restore.roots_of(facts), others=known), Restored(seconds=seconds)
 
     def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
-        """The fingerprint of a folder that was restored into. There are no samples of folders: see `_level`."""
+        """The fingerprint of a folder that was restored into. There are no samples: see `snapshot.level_of`."""
         if level == "off":
             return Contents(level="off", dialect=listing.DIALECT)
         done = self._restored.get(target) or Restoration(
@@ -333,7 +325,7 @@ class FilesEngine:
         if not _files_by_root(before, roots)["/"]:
             raise SourceError(f"{legacy.name} holds no files")
         tool = self._restic(sink.repository(), cache=work / "cache")
-        snapshot = _Snapshot(self._name, self._source, tool, roots, taken_at=legacy.taken_at)
+        snapshot = Snapshot(self._name, self._source, tool, roots, taken_at=legacy.taken_at)
         facts = snapshot.facts()
         digests = snapshot.take(before, memory, facts, silent)
         held, warnings = snapshot.fingerprint(before, digests, memory)
@@ -461,181 +453,6 @@ class FilesEngine:
             f"restic snapshots --tag {tag}   # {snapshot} in local",
             f"restic restore latest --tag {tag} --target restored",
         ]
-
-
-class _Snapshot:
-    """One snapshot in the making, and what is found out beside it."""
-
-    def __init__(
-        self, name: str, source: FilesSource, tool: Restic, roots: Sequence[Root], taken_at: datetime | None = None
-    ) -> None:
-        self._name, self._source, self._tool, self._roots = name, source, tool, roots
-        self._taken_at = taken_at
-        self._tag = f"ops-{secrets.token_hex(8)}"
-        self.summary = Summary("", 0, 0)
-
-    def facts(self) -> dict[str, JsonValue]:
-        """What is known before."""
-        configured = {str(real): str(path) for path, real in folders.distinct(self._source.paths)}
-        return {
-            "source": self._name,
-            "tag": self._tag,
-            "restic": restic.version(self._tool.program),
-            "roots": [
-                {"path": written(configured.get(root.listed, root.listed)), "listed": written(root.listed)}
-                for root in self._roots
-            ],
-        }
-
-    def outcome(self) -> dict[str, JsonValue]:
-        """What is known afterwards."""
-        return {
-            "snapshot": self.summary.snapshot,
-            "repository": self._tool.repository_id(),
-            "files": self.summary.files,
-            "bytes": self.summary.size_bytes,
-        }
-
-    def take(
-        self, before: Mapping[str, Entry], memory: Memory, facts: Mapping[str, JsonValue], progress: Progress
-    ) -> dict[str, str]:
-        """Let restic read, and read beside it; returns the digests.
-
-        With exclude patterns only restic knows what belongs to it: the digests follow later.
-
-        Raises:
-            SourceError: files cannot be read; the incomplete snapshot is gone.
-        """
-        stop = Event()
-        wanted = before if _level(self._source) == "full" and not self._source.exclude else {}
-        with ThreadPoolExecutor(max_workers=1) as beside:
-            reading = beside.submit(memory.digests, wanted, stop)
-            try:
-                self.summary = self._backup(progress)
-            except BaseException:
-                stop.set()
-                raise
-            self._refuse_unread()
-            return reading.result()
-
-    def _backup(self, progress: Progress) -> Summary:
-        adopted = self._roots[0].listed == "/"
-        words = [word for tag in (self._name, *self._source.tags, self._tag) for word in ("--tag", tag)]
-        words += [word for pattern in self._source.exclude for word in ("--exclude", pattern)]
-        words += ["--host", socket.gethostname()]
-        words += ["--time", f"{self._taken_at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"] if self._taken_at else []
-        words += ["--", *(["."] if adopted else [root.at for root in self._roots])]
-        cwd = Path(self._roots[0].at) if adopted else None
-        try:
-            return self._tool.backup(words, progress, cwd)
-        except ResticFailed as error:
-            if error.kind != "missing":
-                raise
-            self._make_repository()
-            return self._tool.backup(words, progress, cwd)
-
-    def _make_repository(self) -> None:
-        address = self._tool.repository.address
-        if address.startswith("/") and Path(address).is_dir() and any(Path(address).iterdir()):
-            raise StoreError(
-                f"{address} is no restic repository any more",
-                why="it is not empty, but its config is gone",
-                safe="nothing was written",
-                next=f"repair it, or move it away: mv {shell(address, address + '.broken')}",
-            )
-        if address.startswith("/"):
-            Path(address).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._tool.run("init")
-
-    def _refuse_unread(self) -> None:
-        unread = [written(path) for path, number in self.summary.unread if not _vanished(path, number)]
-        if not unread:
-            return
-        self.forget()
-        more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
-        raise SourceError(
-            f"{len(unread)} files of source {self._name} cannot be read: {', '.join(unread[:_NAMED])}{more}",
-            why="a backup that leaves files out is none; the incomplete snapshot was removed",
-            next="let this user read them, or leave them out with exclude",
-        )
-
-    def forget(self) -> None:
-        """Take the snapshot back."""
-        with suppress(OpsError):  # what stays is listed nowhere, and the error at hand is the one that matters
-            self._tool.run("forget", "--", self.summary.snapshot)
-
-    def fingerprint(
-        self, before: Mapping[str, Entry], digests: dict[str, str], memory: Memory
-    ) -> tuple[Contents, list[str]]:
-        """What the snapshot holds, and what a human should know about it."""
-        level = _level(self._source)
-        if level == "off":
-            return Contents(level="off", dialect=listing.DIALECT), []
-        after = listing.walk(self._roots)
-        moving = {path for path in before.keys() | after.keys() if not _same(before.get(path), after.get(path))}
-        held = dict(before)
-        only_exist: dict[str, str] = {}
-        if moving or self._source.exclude or self.summary.unread:
-            held, only_exist = self._as_restic_saw(before, moving)
-        if self._source.exclude and level == "full":
-            digests.update(memory.digests(held, Event()))
-        described = listing.describe(held, digests, level)
-        roots = [root.listed for root in self._roots]
-        return (
-            listing.as_contents({**described, **only_exist}, roots, level),
-            _warnings(before, moving & {listing.read_back(path) for path in only_exist}, self.summary),
-        )
-
-    def _as_restic_saw(self, before: Mapping[str, Entry], moving: set[str]) -> tuple[dict[str, Entry], dict[str, str]]:
-        """What stood still and is in the snapshot, and what else is in it."""
-        nodes = self._tool.ls(self.summary.snapshot)
-        names = {path: as_restic_says(path) for path in before}
-        still = {path: before[path] for path in before if path not in moving and names[path] in nodes}
-        spoken_for = {names[path] for path in still}
-        exist = {
-            written(path): f"{EXISTS} {nodes[names.get(path, as_restic_says(path))]['type']}"
-            for path in moving
-            if as_restic_says(path) in nodes
-        }
-        spoken_for |= {as_restic_says(path) for path in moving}
-        for said, node in nodes.items():
-            if said not in spoken_for and any(inside(said, as_restic_says(root.listed)) for root in self._roots):
-                exist[written(said)] = f"{EXISTS} {node['type']}"
-        return still, exist
-
-
-def _level(source: FilesSource) -> Level:
-    """A sample would save nothing: only files that changed are read, and a large restore is sampled by itself."""
-    return "full" if source.fingerprint == "sample" else source.fingerprint
-
-
-def _vanished(path: str, number: int) -> bool:
-    """Whether what restic could not read was gone by then; it does not always give the error's number."""
-    if number == 0 and "\ufffd" not in path:
-        return not os.path.lexists(path)
-    return number == errno.ENOENT
-
-
-def _same(before: Entry | None, after: Entry | None) -> bool:
-    return before is not None and after is not None and before.stamp == after.stamp
-
-
-def _warnings(before: Mapping[str, Entry], moved: set[str], summary: Summary) -> list[str]:
-    told = []
-    if moved:
-        told.append(f"changed while being read, compared by existence only: {_some(moved)}")
-    if summary.unread:
-        told.append(f"vanished while being read: {_some({path for path, _ in summary.unread})}")
-    if sockets := {path for path, entry in before.items() if entry.kind == "socket"}:
-        told.append(f"sockets are not backed up: {_some(sockets)}")
-    if not any(entry.kind == "file" for entry in before.values()):
-        told.append("there are no files in it")
-    return told
-
-
-def _some(paths: set[str]) -> str:
-    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    return ", ".join(written(path) for path in sorted(paths)[:_NAMED]) + more
 
 
 def _files_by_root(entries: Mapping[str, Entry], roots: Sequence[Root]) -> dict[str, int]:
