@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SHORTENED = re.compile(r"/proc/\d+/fd/\d+")
-"""What such a name looks like; it is good while its process lives, and where that process is seen by this number."""
+SHORTENED = re.compile(r"/proc/\d+/fd/\d+|%2Fproc%2F\d+%2Ffd%2F\d+")
+"""What such a name looks like, in a URL as well; it is good while its process lives, and where that process is seen by
+this number."""
 
 
 @contextmanager

@@ -29,7 +29,8 @@ def watched(canaries: tuple[str, ...] = CANARIES) -> Iterator[list[str]]:
                     words = path.read_bytes().decode(errors="replace")
                 except OSError:
                     continue
-                if any(canary in words for canary in canaries):
+                # Other tests look for the same words, beside this one.
+                if any(canary in words for canary in canaries) and not words.startswith("grep\0"):
                     seen.append(words.replace("\0", " "))
             looked.set()
 

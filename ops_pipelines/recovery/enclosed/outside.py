@@ -32,7 +32,7 @@ def reachable(url: str, directory: Path) -> Iterator[tuple[str, str]]:
     below = directory / "data" if (directory / "data" / "sock").is_socket() else directory
     with short_path(below) as path:
         if shortened is not None:
-            yield shortened[0], path
+            yield shortened[0], quote(path, safe="") if "%" in shortened[0] else path
         elif listening is not None:
             yield listening[0], quote(f"{path}/{SOCKET}", safe="")
 
