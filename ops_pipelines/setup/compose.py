@@ -1,14 +1,19 @@
-"""Databases that a compose file runs and publishes on this machine."""
+"""What a compose file runs and keeps: databases, published on this machine or not, and volumes with uploads."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
-from dotenv import dotenv_values
 
-from ops_pipelines.setup.found import Database, Kind, database_of, url_of
+from ops_pipelines.engines.address import parse, split_host
+from ops_pipelines.errors import SourceError
+from ops_pipelines.setup.found import Database, Kind, Missing, database_of, url_of
+from ops_pipelines.setup.variables import read_dotenv
+
+VOLUMES = Path("/var/lib/docker/volumes")
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _IMAGES: tuple[tuple[str, Kind], ...] = (
@@ -17,29 +22,95 @@ _IMAGES: tuple[tuple[str, Kind], ...] = (
 )  # fmt: skip
 _NOT_DATABASES = ("exporter", "express", "admin", "backup")
 _INSIDE: Mapping[Kind, str] = {"postgres": "5432", "mysql": "3306", "mongodb": "27017"}
+_UPLOADS = re.compile(r"(?:^|/)(?:uploads?|media|attachments|storage|wp-content|files|documents)(?:/|$)")
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_]\w*)(?::?[-?]([^}]*))?\}|\$([A-Za-z_]\w*)")
 
 
-def published(directory: Path, environ: Mapping[str, str]) -> Iterator[Database]:
-    """The databases of a directory's compose file; one without a published port has a problem.
+@dataclass(frozen=True)
+class Composed:
+    """What the compose file of a directory says.
+
+    Attributes:
+        folders: where the volumes with uploads lie on this machine.
+        addresses: for each service with a database, the host and the port at which this machine reaches it.
+    """
+
+    databases: Sequence[Database] = ()
+    missing: Sequence[Missing] = ()
+    folders: Sequence[tuple[str, Path]] = ()
+    addresses: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def from_here(self, found: Database) -> Database:
+        """A database as this machine reaches it: in a compose network a host is the name of a service."""
+        if found.kind == "sqlite" or found.problem:
+            return found
+        try:
+            hosts = parse(found.url, found.kind).hosts
+        except SourceError:
+            return found
+        host, port = self.addresses.get(split_host(hosts[0])[0] if len(hosts) == 1 else "", ("", ""))
+        if not port:
+            return found
+        url = re.sub(rf"(?<=[/@]){re.escape(hosts[0])}(?=[/?]|$)", f"{host}:{port}", found.url, count=1)
+        return replace(found, url=url, variable="", origin=f"{found.origin}, as this machine reaches it")
+
+
+def read(directory: Path, environ: Mapping[str, str], volumes: Path = VOLUMES) -> Composed:
+    """The compose file of a directory; nothing where there is none.
 
     Args:
         environ: what `${VARIABLE}` in it means, beside the directory's `.env`.
+        volumes: where the daemon keeps named volumes.
     """
     path = next((directory / name for name in NAMES if (directory / name).is_file()), None)
     if path is None:
-        return
-    values = {key: value for key, value in dotenv_values(directory / ".env").items() if value} | dict(environ)
+        return Composed()
+    values = read_dotenv(directory / ".env") | dict(environ)
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return  # compose itself says better what is wrong with it
+        return Composed()  # compose itself says better what is wrong with it
     services = document.get("services") if isinstance(document, dict) else None
-    for name, service in services.items() if isinstance(services, dict) else ():
-        if isinstance(service, dict) and (kind := _kind(str(service.get("image", "")))) is not None:
-            found = _database(kind, str(name), _interpolated(service, values), directory, path.name)
-            if found is not None:
-                yield found
+    if not isinstance(services, dict):
+        return Composed()
+    read = {str(name): _interpolated(each, values) for name, each in services.items() if isinstance(each, dict)}
+    kinds = {name: kind for name, each in read.items() if (kind := _kind(str(each.get("image", "")))) is not None}
+    every = [_database(kind, name, read[name], directory, path.name) for name, kind in kinds.items()]
+    ports = {name: _port(read[name].get("ports") or (), _INSIDE[kind]) for name, kind in kinds.items()}
+    project = values.get("COMPOSE_PROJECT_NAME") or str(document.get("name") or directory.resolve().name)
+    stores = {name: each for name, each in read.items() if name not in kinds}
+    return Composed(
+        [each for each in every if isinstance(each, Database)],
+        [each for each in every if isinstance(each, Missing)],
+        list(_uploads(stores, document.get("volumes"), directory, volumes, project)),
+        {name: ("127.0.0.1", port) for name, port in ports.items() if port},
+    )
+
+
+def _uploads(
+    services: Mapping[str, dict[str, Any]], named: Any, directory: Path, volumes: Path, project: str
+) -> Iterator[tuple[str, Path]]:
+    """Volumes that services mount where uploads lie: each one's name and its folder on this machine."""
+    prefix = re.sub(r"[^a-z0-9_-]", "", project.lower())
+    for service in services.values():
+        for each in service.get("volumes") or ():
+            source, target = _mounted(each)
+            if not source or not _UPLOADS.search(target):
+                continue
+            if source.startswith((".", "/", "~")):
+                yield Path(target).name, directory / Path(source).expanduser()
+                continue
+            said = named.get(source) if isinstance(named, dict) else None
+            said = said if isinstance(said, dict) else {}
+            own = source if said.get("external") else f"{prefix}_{source}"
+            yield source, volumes / str(said.get("name") or own) / "_data"
+
+
+def _mounted(volume: Any) -> tuple[str, str]:
+    if isinstance(volume, dict):
+        return str(volume.get("source") or ""), str(volume.get("target") or "")
+    words = str(volume).split(":")
+    return (words[0], words[1]) if len(words) > 1 else ("", words[0])
 
 
 def _kind(image: str) -> Kind | None:
@@ -49,21 +120,25 @@ def _kind(image: str) -> Kind | None:
     return next((kind for word, kind in _IMAGES if word in name), None)
 
 
-def _database(kind: Kind, name: str, service: dict[str, Any], directory: Path, file: str) -> Database | None:
+def _database(kind: Kind, name: str, service: dict[str, Any], directory: Path, file: str) -> Database | Missing:
     values = _environment(service, directory)
     user, password, database = _login(kind, values, directory)
-    if not database:
-        return None
-    port = _port(service.get("ports") or (), _INSIDE[kind])
-    options = "?authSource=admin" if kind == "mongodb" and user else ""
-    url = url_of(kind, host="127.0.0.1", port=port, user=user, password=password, database=database, options=options)
     origin = f"service {name} ({file})"
+    if not database:
+        return Missing(f"the database in {origin}", "its environment names no database")
+    port = _port(service.get("ports") or (), _INSIDE[kind])
+    # In the network of the service its name is its address; on this machine nobody has that name, and it is said.
+    host = "127.0.0.1" if port else name
+    options = "?authSource=admin" if kind == "mongodb" and user else ""
+    url = url_of(kind, host=host, port=port, user=user, password=password, database=database, options=options)
     found = database_of(url, origin=origin, name=database)
-    if found is None or port:
+    if found is None:
+        return Missing(f"the database in {origin}", "its environment cannot be read")
+    if port:
         return found
     inside = _INSIDE[kind]
     why = f"the service publishes no port: add ports: ['127.0.0.1:{inside}:{inside}'] to it, or run ops beside it"
-    return Database(found.kind, found.name, found.url, origin, problem=why)
+    return replace(found, problem=why)
 
 
 def _login(kind: Kind, values: Mapping[str, str], directory: Path) -> tuple[str, str, str]:
@@ -97,7 +172,7 @@ def _environment(service: dict[str, Any], directory: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in [files] if isinstance(files, (str, dict)) else files:
         name = str(each.get("path", "")) if isinstance(each, dict) else str(each)
-        found |= {key: value for key, value in dotenv_values(directory / name).items() if value}
+        found |= read_dotenv(directory / name)
     given = service.get("environment") or {}
     pairs = given.items() if isinstance(given, dict) else (str(each).partition("=")[::2] for each in given)
     return found | {str(key): str(value) for key, value in pairs if value is not None}

@@ -46,7 +46,8 @@ class Choice:
     """What is to be protected, and how.
 
     Attributes:
-        left_out: databases that were found and are not protected, each with its problem or the user's no.
+        databases: those that do not answer are protected as well: their backups fail until they do, and are heard.
+        left_out: databases that were found and that the user does not want.
         ledger: the variable with the ledger's URL; a file unless given.
     """
 
@@ -139,11 +140,13 @@ def _stores(choice: Choice, directory: Path) -> Iterator[str]:
 def _sources(choice: Choice, directory: Path) -> Iterator[str]:
     yield "sources:"
     for each in choice.databases:
-        yield from _database(each)
+        yield from _database(each, directory)
     # With one database it is clear whose files they are; a file is uploaded before its row is written.
     owner = choice.databases[0].name if len(choice.databases) == 1 else ""
     for folder in choice.folders:
-        yield _told(f"  {folder.name}:", f"{folder.files} files, {human_size(folder.size_bytes)}")
+        said = f"NOT REACHED YET: {folder.problem}" if folder.problem else ""
+        said = said or f"{folder.files} files, {human_size(folder.size_bytes)}"
+        yield _told(f"  {folder.name}:", _one_line(said))
         yield "    kind: files"
         yield f"    paths: [{_relative(folder.path, directory)}]"
         yield f"    password: {{file: {RESTIC_PASSWORD}}}"
@@ -152,18 +155,21 @@ def _sources(choice: Choice, directory: Path) -> Iterator[str]:
         yield ""
     yield from _own(choice.own, directory)
     for each in choice.left_out:
-        yield f"  # {each.name}: not protected, {_one_line(each.problem or 'left out')}"
+        yield f"  # {each.name}: not protected, left out on purpose"
         yield f"  #   kind: {each.kind}"
         variable = each.variable or f"{each.name.upper()}_DATABASE_URL"
-        yield f"  #   url: {{env: {variable}}}    # found in {each.origin}\n"
+        yield f"  #   url: {{env: {variable}}}    # found in {_one_line(each.origin)}\n"
 
 
-def _database(each: Database, *, checks: bool = True) -> Iterator[str]:
+def _database(each: Database, directory: Path, *, checks: bool = True) -> Iterator[str]:
     said = f"{each.server}, {human_size(each.size_bytes)}" if each.server else f"from {each.origin}"
-    yield _told(f"  {each.name}:", _one_line(said))
+    yield _told(f"  {each.name}:", _one_line(f"NOT REACHED YET: {each.problem}" if each.problem else said))
     yield f"    kind: {each.kind}"
-    place = f"env: {each.variable}" if each.variable else f"file: {url_file(each.name)}"
-    yield f"    url: {{{place}}}"
+    if each.kind == "sqlite":
+        yield f"    paths: [{_relative(each.path, directory)}]"
+    else:
+        place = f"env: {each.variable}" if each.variable else f"file: {url_file(each.name)}"
+        yield f"    url: {{{place}}}"
     if checks and each.kind != "mongodb":
         yield _told("    # checks:", "asked of every restored backup, beside the comparison with the source")
         yield "    #   - {name: fresh, sql: select max(created_at) from orders, max_age: 48h}"
@@ -179,7 +185,7 @@ def _own(own: Own, directory: Path) -> Iterator[str]:
         yield f"    paths: [{paths}]"
         yield ""
     for each in own.databases:
-        yield from _database(each, checks=False)
+        yield from _database(each, directory, checks=False)
 
 
 def _tail() -> Iterator[str]:

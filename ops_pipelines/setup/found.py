@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from ops_pipelines.config.values import sqlite_file
 from ops_pipelines.engines.address import family, parse, split_host
 from ops_pipelines.errors import SourceError
 from ops_pipelines.redact import register
 
-Kind = Literal["postgres", "mysql", "mongodb"]
+Kind = Literal["postgres", "mysql", "mongodb", "sqlite"]
 _SCHEME: Mapping[Kind, str] = {"postgres": "postgresql", "mysql": "mysql", "mongodb": "mongodb"}
 _PORTS: Mapping[Kind, int] = {"postgres": 5432, "mysql": 3306, "mongodb": 27017}
 _MADE_PLAIN = re.compile(r"[^a-z0-9]+")
@@ -28,6 +29,8 @@ class Database:
         variable: the environment variable that holds exactly this URL; empty when none does.
         problem: why it cannot be reached; empty when it answered, or was not asked.
         server: what it said it is, with its version; empty when it was not reached.
+        assumed: its host was named nowhere, and this machine is a guess.
+        declined: whoever was asked does not want it protected.
     """
 
     kind: Kind
@@ -38,10 +41,19 @@ class Database:
     problem: str = ""
     server: str = ""
     size_bytes: int = 0
+    assumed: bool = False
+    declined: bool = False
+
+    @property
+    def path(self) -> Path:
+        """The file of an SQLite database."""
+        return Path(sqlite_file(self.url))
 
     @property
     def key(self) -> tuple[str, str, str, str]:
         """The same for two spellings of one database."""
+        if self.kind == "sqlite":
+            return self.kind, str(self.path), "", ""
         try:
             address = parse(self.url, self.kind)
         except SourceError:
@@ -52,6 +64,19 @@ class Database:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """A database that must be there, by the look of a place, and that nobody found.
+
+    Attributes:
+        what: whose it is: `the database of this Django project`.
+        why: where it was looked for, and what was met there.
+    """
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Folder:
     """A folder with what users have uploaded, by the look of it."""
 
@@ -59,19 +84,25 @@ class Folder:
     path: Path
     files: int
     size_bytes: int
+    problem: str = ""
 
 
-def database_of(url: str, *, origin: str, variable: str = "", name: str = "") -> Database | None:
+def database_of(
+    url: str, *, origin: str, variable: str = "", name: str = "", directory: Path | None = None
+) -> Database | None:
     """A URL in any spelling as a database of ours; None when it is another kind of URL, or names no database.
 
     One that cannot be read has a problem.
 
     Args:
         name: what to call it; its database's own name unless given.
+        directory: what the path of an SQLite file is relative to; here unless given.
     """
     kind = family(url)
-    if "://" not in url or kind is None or kind == "sqlite":
+    if "://" not in url or kind is None:
         return None
+    if kind == "sqlite":
+        return _sqlite_of(url, origin, name, directory or Path())
     try:
         address = parse(url, kind)
     except SourceError as error:
@@ -80,6 +111,18 @@ def database_of(url: str, *, origin: str, variable: str = "", name: str = "") ->
     if not address.database:
         return None
     return Database(kind, plain_name(name or address.database), url.strip(), origin, variable)
+
+
+def _sqlite_of(url: str, origin: str, name: str, directory: Path) -> Database | None:
+    try:
+        return sqlite_at(directory / sqlite_file(url), origin=origin, name=name)
+    except ValueError:
+        return None  # a database in memory
+
+
+def sqlite_at(path: Path, *, origin: str, name: str = "") -> Database:
+    """An SQLite database by its file."""
+    return Database("sqlite", plain_name(name or path.stem), f"sqlite:///{path.absolute()}", origin)
 
 
 def _sentence(error: SourceError) -> str:
@@ -95,7 +138,22 @@ def url_of(kind: Kind, *, host: str, port: str, user: str, password: str, databa
     if host.startswith("/") and kind == "postgres":
         ports = f"&port={port}" if port else ""
         return f"postgresql://{at}/{name}?host={quote(host, safe='')}{ports}"
+    if host.startswith("/") and kind == "mysql":
+        return f"mysql://{at}localhost/{name}?socket={quote(host, safe='')}"
+    host = f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
     return f"{_SCHEME[kind]}://{at}{host or '127.0.0.1'}{where}/{name}{options}"
+
+
+def with_login(url: str, user: str, password: str) -> str:
+    """A URL with a login, where it has none of its own."""
+    kind = family(url)
+    try:
+        if not user or kind is None or parse(url, kind).user:
+            return url
+    except SourceError:
+        return url
+    login = quote(user, safe="") + (f":{quote(register(password), safe='')}" if password else "")
+    return url.replace("://", f"://{login}@", 1)
 
 
 def plain_name(text: str) -> str:

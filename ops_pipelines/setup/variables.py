@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from dotenv import dotenv_values
 
-from ops_pipelines.setup.found import Database, Kind, database_of, url_of
+from ops_pipelines.setup.found import Database, Kind, database_of, sqlite_at, url_of, with_login
 
-DOTENV = (".env", ".env.local", ".env.production")
+DOTENV = (
+    ".env", ".env.local", ".env.prod", ".env.production", ".env.prod.local", ".env.production.local", "prisma/.env",
+)  # fmt: skip
+"""In the order in which frameworks read them: a later one overrides an earlier."""
 _URL_NAME = re.compile(r"_?(DATABASE|DB|POSTGRES|POSTGRESQL|PG|MYSQL|MARIADB|MONGO|MONGODB)?_?(URL|URI|DSN)$")
 # Where client programs and frameworks look: host, port, user, password, database; the first that is set counts.
 _PARTS: tuple[tuple[Kind, tuple[tuple[str, ...], ...]], ...] = (
@@ -44,36 +48,60 @@ _PARTS: tuple[tuple[Kind, tuple[tuple[str, ...], ...]], ...] = (
         ),
     ),
 )
-_DJANGO_AND_LARAVEL: Mapping[str, Kind] = {
-    "pgsql": "postgres", "postgres": "postgres", "postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql",
-    "mongodb": "mongodb",
-}  # fmt: skip
+_KINDS: tuple[tuple[str, Kind], ...] = (
+    ("postg", "postgres"), ("pgsql", "postgres"), ("mysql", "mysql"), ("maria", "mysql"), ("trilogy", "mysql"),
+    ("mongo", "mongodb"), ("sqlite", "sqlite"), ("spatialite", "sqlite"),
+)  # fmt: skip
+_KIND_OF_PORT: Mapping[str, Kind] = {"5432": "postgres", "6432": "postgres", "3306": "mysql", "27017": "mongodb"}
 
 
-def named_by(values: Mapping[str, str], where: str, *, lasting: bool = False) -> Iterator[Database]:
+def named_by(values: Mapping[str, str], where: str, *, directory: Path, lasting: bool = False) -> Iterator[Database]:
     """Databases that a set of variables names.
 
     Args:
         where: the set, in words: `environment`, `.env`.
+        directory: what the paths of SQLite files are relative to.
         lasting: the variables will be there when backups run, so that `ops.yaml` may name them.
     """
     for variable, value in sorted(values.items()):
-        origin = f"{variable} ({where})"
-        found = database_of(value, origin=origin, variable=variable if lasting else "", name=bare(variable))
+        origin, name = f"{variable} ({where})", bare(variable)
+        user, password = (
+            values.get(f"{variable.removesuffix('_URL')}_{each}", "") for each in ("USERNAME", "PASSWORD")
+        )
+        complete = with_login(value, user, password)
+        kept = variable if lasting and complete == value else ""
+        found = database_of(complete, origin=origin, variable=kept, name=name, directory=directory)
         if found is not None:
             yield found
     for kind, parts in _PARTS:
         host, port, user, password, database = (_first(values, names) for names in parts)
         if (host or kind == "postgres") and (database or (kind == "postgres" and host and user)):
             url = _url(kind, host, port, user, password, database or user)
-            yield from _of_parts(url, f"{parts[0][0]} and the like ({where})")
-    if kind_ := _DJANGO_AND_LARAVEL.get((values.get("DB_CONNECTION") or values.get("DB_ENGINE") or "").lower()):
-        words = ("DB_HOST", "DB_PORT", "DB_USERNAME", "DB_PASSWORD", "DB_DATABASE")
-        host, port, user, password, database = (values.get(each, "") for each in words)
-        url = _url(
-            kind_, host, port, user or values.get("DB_USER", ""), password, database or values.get("DB_NAME", "")
-        )
-        yield from _of_parts(url, f"DB_HOST and the like ({where})")
+            yield from _of_parts(url, f"{parts[0][0]} and the like ({where})", assumed=not host)
+    yield from _of_db_words(values, where, directory)
+
+
+def _of_db_words(values: Mapping[str, str], where: str, directory: Path) -> Iterator[Database]:
+    """The database of `DB_NAME`, `DB_HOST` and so on; what kind it is, `DB_ENGINE` says, or its port."""
+    names = (
+        ("DB_HOST", "DATABASE_HOST"), ("DB_PORT", "DATABASE_PORT"),
+        ("DB_USERNAME", "DB_USER", "DATABASE_USERNAME", "DATABASE_USER"),
+        ("DB_PASSWORD", "DB_PASS", "DATABASE_PASSWORD"), ("DB_DATABASE", "DB_NAME", "DATABASE_NAME"),
+    )  # fmt: skip
+    host, port, user, password, database = (_first(values, each) for each in names)
+    engine = _first(values, ("DB_CONNECTION", "DB_ENGINE", "DB_TYPE", "DB_DRIVER", "DB_CLIENT", "DATABASE_ENGINE"))
+    kind = kind_of(engine) or _KIND_OF_PORT.get(port)
+    origin = f"DB_NAME and the like ({where})"
+    if kind == "sqlite" and database:
+        yield sqlite_at(directory / database, origin=origin)
+    elif kind is not None and kind != "sqlite" and database:
+        yield from _of_parts(_url(kind, host, port, user, password, database), origin, assumed=not host)
+
+
+def kind_of(engine: str) -> Kind | None:
+    """What a framework's word for an engine means: `django.db.backends.postgresql`, `mysql2`, `pgsql`."""
+    name = engine.lower()
+    return next((kind for word, kind in _KINDS if word in name), None)
 
 
 def bare(variable: str) -> str:
@@ -81,11 +109,18 @@ def bare(variable: str) -> str:
     return _URL_NAME.sub("", variable)
 
 
-def dotenv(directory: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """The `.env` files of a directory: each one's name and its values."""
-    for name in DOTENV:
-        if (path := directory / name).is_file():
-            yield name, {key: value for key, value in dotenv_values(path, interpolate=True).items() if value}
+def dotenv(directory: Path) -> tuple[str, dict[str, str]]:
+    """What the `.env` files of a directory say: their names, and the values; of several, the last one's counts."""
+    said = {name: read_dotenv(directory / name) for name in DOTENV if (directory / name).is_file()}
+    return ", ".join(said), {key: value for values in said.values() for key, value in values.items()}
+
+
+def read_dotenv(path: Path) -> dict[str, str]:
+    """One file of variables; none where it is not there, or not text."""
+    try:
+        return {key: value for key, value in dotenv_values(path, interpolate=True).items() if value}
+    except (OSError, UnicodeDecodeError):
+        return {}
 
 
 def _url(kind: Kind, host: str, port: str, user: str, password: str, database: str) -> str:
@@ -93,9 +128,9 @@ def _url(kind: Kind, host: str, port: str, user: str, password: str, database: s
     return url_of(kind, host=host, port=port, user=user, password=password, database=database, options=options)
 
 
-def _of_parts(url: str, origin: str) -> Iterator[Database]:
+def _of_parts(url: str, origin: str, *, assumed: bool) -> Iterator[Database]:
     if (found := database_of(url, origin=origin)) is not None:
-        yield found
+        yield replace(found, assumed=assumed)
 
 
 def _first(values: Mapping[str, str], names: tuple[str, ...]) -> str:

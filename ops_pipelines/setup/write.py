@@ -64,7 +64,7 @@ def write(directory: Path, choice: Choice, *, replace: bool, environ: Mapping[st
         if choice.folders:
             _secret(done, RESTIC_PASSWORD, secrets.token_urlsafe(32))
         for each in (*choice.databases, *choice.own.databases):
-            if not each.variable:
+            if not each.variable and each.kind != "sqlite":
                 _secret(done, url_file(each.name), each.url, replace=True)
         _put_config(done, text(choice, done.recipient, directory), environ)
         templates = resources.files("ops_pipelines.setup").joinpath("templates")

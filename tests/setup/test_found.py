@@ -22,7 +22,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 
 def found(values: dict[str, str]) -> dict[str, tuple[str, str, str]]:
     """What variables name: each source's kind, URL, and the variable that may stand in `ops.yaml`."""
-    named = variables.named_by(values, "environment", lasting=True)
+    named = variables.named_by(values, "environment", directory=Path("/srv"), lasting=True)
     return {each.name: (each.kind, each.url, each.variable) for each in named}
 
 
@@ -69,16 +69,16 @@ services:
   admin: {image: phpmyadmin, ports: ["80:80"]}
   app: {build: .}
 """)
-    assert [(each.name, each.url, each.problem) for each in compose.published(tmp_path, {})] == [
+    assert [(each.name, each.url, each.problem) for each in compose.read(tmp_path, {}).databases] == [
         ("shop", "postgresql://postgres:from%20a%20file@127.0.0.1:5544/shop", ""),
         ("forum", "mysql://root:a%24b@127.0.0.1:3307/forum", ""),
     ]
     (tmp_path / "compose.yaml").write_text("services: [")
-    assert list(compose.published(tmp_path, {})) == []
+    assert compose.read(tmp_path, {}).databases == ()
 
 
 def test_a_url_that_cannot_be_read_is_told_and_not_protected() -> None:
-    [broken] = variables.named_by({"SHOP_URL": "postgres://u:canary@x?a=b@host/db"}, ".env")
+    [broken] = variables.named_by({"SHOP_URL": "postgres://u:canary@x?a=b@host/db"}, ".env", directory=Path())
     assert "more than one way" in broken.problem
     assert "canary" not in broken.problem
 

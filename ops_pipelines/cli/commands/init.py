@@ -12,9 +12,9 @@ import typer
 from ops_pipelines.cli import output
 from ops_pipelines.clock import human_size
 from ops_pipelines.errors import OpsError
-from ops_pipelines.setup import discover
+from ops_pipelines.setup import compose, discover
 from ops_pipelines.setup.document import AGE_KEY, Choice, Copies
-from ops_pipelines.setup.found import Database, Folder, plain_name
+from ops_pipelines.setup.found import Database, Folder, Missing, plain_name
 from ops_pipelines.setup.here import time_zone
 from ops_pipelines.setup.own import own
 from ops_pipelines.setup.write import Written, refuse_existing, write
@@ -25,7 +25,7 @@ _NEXT = ("ops backup", "ops status", "dagster dev -w workspace.yaml")
 @output.explained
 def init(
     directory: Annotated[Path, typer.Argument(metavar="[DIRECTORY]", help="Where ops.yaml will lie.")] = Path(),
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: protect all that answers.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: protect all that is found.")] = False,
     database_url_env: Annotated[
         list[str] | None,
         typer.Option("--database-url-env", metavar="NAME", help="Only the database whose URL this variable holds."),
@@ -40,14 +40,20 @@ def init(
         str, typer.Option("--ledger-url-env", metavar="NAME", help="Keep the ledger on the server this URL names.")
     ] = "",
     timezone: Annotated[str, typer.Option("--timezone", help="IANA name; this machine's unless given.")] = "",
+    no_database: Annotated[
+        bool, typer.Option("--no-database", help="Folders are all there is: no database is looked for.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over an ops.yaml that is there.")] = False,
     as_json: output.JsonOption = False,
 ) -> int:
     """Look for databases and uploads, make keys, and write a commented ops.yaml that passes `ops check`.
 
-    Databases are those that PG*, MYSQL*, MONGO* and *_URL variables, .env files and compose files name; each is asked
-    whether it answers. Exit status: 0 fine, 1 something that was found does not answer, or nothing was, 3 there is an
-    ops.yaml already. Example: ops init --yes --store /mnt/nas/backups
+    Databases are those that PG*, MYSQL*, MONGO*, DB_* and *_URL variables, .env files, systemd units, compose files,
+    .pgpass, .my.cnf and the settings of Django, Rails, Laravel, Symfony, Prisma, Spring and WordPress name; each is
+    asked whether it answers. One that does not is protected all the same: its backups fail until it does.
+    Exit status: 0 fine, 1 something that was found does not answer, 2 nothing was found, or a project is here whose
+    database was not (nothing is written then), 3 there is an ops.yaml already.
+    Example: ops init --yes --store /mnt/nas/backups
     """
     directory = directory.absolute()
     if not force:
@@ -58,40 +64,67 @@ def init(
             safe="nothing was written",
             next="ops init --yes protects everything that answers; ops init --help lists what can be said beforehand",
         )
-    found = (
-        discover.of_variables(database_url_env, os.environ)
-        if database_url_env
-        else discover.databases(directory, os.environ, but=ledger_url_env)
-    )
-    folders = [discover.folder_at(each) for each in uploads] if uploads else discover.folders(directory)
+    there = _looked_for(directory, database_url_env, no_database=no_database, ledger=ledger_url_env)
+    found = there.databases
+    folders = [discover.folder_at(each) for each in uploads] if uploads else discover.folders(directory, there.volumes)
     folders = _apart(folders, found)
     if not as_json:
-        _tell_found(found, folders)
+        _tell_found(found, folders, there.missing)
+    _refuse_nothing(there, folders, no_database=no_database)
     copies = _copies(store, directory, os.environ)
     if not yes:
         found = [_asked_for(each) for each in found]
         folders = [each for each in folders if typer.confirm(f"Protect the folder {each.path}?", default=True)]
         copies = copies or _copies(_ask_for_a_store(), directory, os.environ)
     choice = Choice(
-        databases=[each for each in found if not each.problem],
+        databases=[each for each in found if not each.declined],
         folders=folders,
         own=own(directory, os.environ, ledger=ledger_url_env),
-        left_out=[each for each in found if each.problem],
+        left_out=[each for each in found if each.declined],
         copies=copies,
         timezone=timezone or time_zone(),
         ledger=ledger_url_env,
     )
     done = write(directory, choice, replace=force)
-    silent = [each for each in found if each.problem and each.problem != _DECLINED]
-    status = output.ATTENTION if silent or not (choice.databases or choice.folders) else output.FINE
+    silent = [each.problem for each in choice.databases] + [each.problem for each in folders]
+    status = output.ATTENTION if any(silent) or there.missing or not (choice.databases or folders) else output.FINE
     if as_json:
-        output.print_json(_document(status, found, choice, done))
+        output.print_json(_document(status, there, choice, done))
     else:
         _tell_the_end(choice, done)
     return status
 
 
-_DECLINED = "left out on purpose"
+def _looked_for(directory: Path, names: list[str] | None, *, no_database: bool, ledger: str) -> discover.Found:
+    if no_database:
+        return discover.Found(volumes=compose.read(directory, os.environ).folders)
+    if names:
+        return discover.Found(discover.of_variables(names, os.environ))
+    return discover.everything(directory, os.environ, but=ledger)
+
+
+def _refuse_nothing(there: discover.Found, folders: Sequence[Folder], *, no_database: bool) -> None:
+    """A configuration that protects nothing, or not what matters, would be green. Raises OpsError."""
+    if there.databases or (folders and not there.missing):
+        return
+    command = "ops init --yes --database-url-env DATABASE_URL"
+    name_it = f"export DATABASE_URL=postgresql://USER:PASSWORD@HOST:5432/DATABASE; {command}"
+    only_folders = "where there is no database to protect: ops init --yes --no-database"
+    if there.missing:
+        first, *more = there.missing
+        raise OpsError(
+            f"{first.what} was not found",
+            why="; ".join([first.why, *(f"{each.what}: {each.why}" for each in more)]),
+            safe="nothing was written: it would have left out what matters most",
+            next=f"{name_it}; {only_folders}",
+        )
+    raise OpsError(
+        "no folder with uploads was found" if no_database else "no database and no folder was found",
+        safe="nothing was written: it would have protected nothing",
+        next="name the folder: ops init --yes --no-database --uploads FOLDER"
+        if no_database
+        else f"{name_it}; or name a folder: ops init --yes --uploads FOLDER",
+    )
 
 
 def _apart(folders: Sequence[Folder], databases: Sequence[Database]) -> list[Folder]:
@@ -101,11 +134,10 @@ def _apart(folders: Sequence[Folder], databases: Sequence[Database]) -> list[Fol
 
 
 def _asked_for(database: Database) -> Database:
-    """The same, left out when it is not wanted. What does not answer is left out anyway."""
-    if database.problem:
-        return database
-    name = typer.prompt(f"Protect {database.origin} as (- for no)", default=database.name)
-    return replace(database, problem=_DECLINED) if name == "-" else replace(database, name=plain_name(name))
+    """The same under the name that is wanted, or declined."""
+    silent = ", which does not answer yet," if database.problem else ""
+    name = typer.prompt(f"Protect {database.origin}{silent} as (- for no)", default=database.name)
+    return replace(database, declined=True) if name == "-" else replace(database, name=plain_name(name))
 
 
 def _ask_for_a_store() -> str:
@@ -126,10 +158,13 @@ def _copies(where: str, directory: Path, environ: Mapping[str, str]) -> Copies |
     return Copies(where, environ.get("AWS_ENDPOINT_URL", ""), credentials)
 
 
-def _tell_found(databases: Sequence[Database], folders: Sequence[Folder]) -> None:
+def _tell_found(databases: Sequence[Database], folders: Sequence[Folder], missing: Sequence[Missing]) -> None:
     for each in databases:
         if each.problem:
-            output.say("[yellow]![/] {} from {} is left out: {}", each.kind, each.origin, each.problem)
+            output.say(
+                "[yellow]![/] {}: {} from {} does not answer: {}", each.name, each.kind, each.origin, each.problem
+            )
+            output.say("    it is protected all the same: its backups fail, and are told of, until it answers")
         else:
             output.say(
                 "[green]✓[/] {}: {} {}, {}, from {}",
@@ -140,14 +175,15 @@ def _tell_found(databases: Sequence[Database], folders: Sequence[Folder]) -> Non
                 each.origin,
             )
     for folder in folders:
+        if folder.problem:
+            output.say("[yellow]![/] {}: {}; it is protected all the same", folder.name, folder.problem)
+            continue
         output.say(
             "[green]✓[/] {}: {} files, {}, in {}", folder.name, folder.files, human_size(folder.size_bytes), folder.path
         )
-    if not (databases or folders):
-        output.say(
-            "[yellow]![/] no database and no folder was found: export DATABASE_URL, or name them with "
-            "--database-url-env and --uploads"
-        )
+    if databases:
+        for gone in missing:
+            output.say("[yellow]![/] {} was not found: {}", gone.what, gone.why)
 
 
 def _tell_the_end(choice: Choice, done: Written) -> None:
@@ -173,7 +209,7 @@ def _commands(done: Written) -> list[str]:
     return [*go, *_NEXT]
 
 
-def _document(status: int, found: Sequence[Database], choice: Choice, done: Written) -> dict[str, object]:
+def _document(status: int, there: discover.Found, choice: Choice, done: Written) -> dict[str, object]:
     return {
         "ok": status == output.FINE,
         "directory": str(done.directory),
@@ -185,15 +221,22 @@ def _document(status: int, found: Sequence[Database], choice: Choice, done: Writ
                 "name": each.name,
                 "kind": each.kind,
                 "from": each.origin,
-                "protected": not each.problem,
+                "protected": not each.declined,
                 "problem": each.problem,
                 "server_version": each.server,
                 "size_bytes": each.size_bytes,
             }
-            for each in found
+            for each in (*choice.databases, *choice.left_out)
         ],
+        "missing": [{"what": each.what, "why": each.why} for each in there.missing],
         "folders": [
-            {"name": each.name, "path": str(each.path), "files": each.files, "size_bytes": each.size_bytes}
+            {
+                "name": each.name,
+                "path": str(each.path),
+                "files": each.files,
+                "size_bytes": each.size_bytes,
+                "problem": each.problem,
+            }
             for each in choice.folders
         ],
         "own": {

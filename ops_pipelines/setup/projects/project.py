@@ -1,0 +1,69 @@
+"""What a framework's project says of its databases. Each framework has a file here; nothing of it is ever run."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops_pipelines.setup.found import Database, Missing, database_of, sqlite_at, url_of
+from ops_pipelines.setup.variables import kind_of
+
+POSTGRES_SOCKETS = "/var/run/postgresql"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project of some framework, and the databases that it names.
+
+    Attributes:
+        said: why none is named, where none is.
+    """
+
+    framework: str
+    databases: tuple[Database, ...]
+    said: str = ""
+
+    @property
+    def missing(self) -> Missing | None:
+        """What is said where its database was not found."""
+        return None if self.databases else Missing(f"the database of this {self.framework} project", self.said)
+
+
+Find = Callable[[Path, Mapping[str, str]], Project | None]
+"""Looks at one folder, with the variables that the application has; None where it is no such project."""
+
+
+def of_settings(settings: Mapping[str, object], directory: Path, origin: str) -> Database | None:
+    """A database as frameworks spell it in their settings; None where its name or its engine is not said.
+
+    Args:
+        settings: engine, host, port, user, password and name, in lower case.
+        directory: what an SQLite file is relative to.
+    """
+    said = {key: str(value) for key, value in settings.items() if value not in (None, "")}
+    kind, name = kind_of(said.get("engine", "")), said.get("name", "")
+    if kind is None or not name or name == ":memory:":
+        return None
+    if kind == "sqlite":
+        return sqlite_at(directory / name, origin=origin)
+    host, password = said.get("host", ""), said.get("password", "")
+    if kind == "postgres" and not host and not password:
+        host = POSTGRES_SOCKETS  # what libpq does without a host; the login is the system's own
+    user = said.get("user", "")
+    options = "?authSource=admin" if kind == "mongodb" and user else ""
+    url = url_of(
+        kind, host=host, port=said.get("port", ""), user=user, password=password, database=name, options=options
+    )
+    return database_of(url, origin=origin)
+
+
+def found(every: Iterable[Database | None]) -> tuple[Database, ...]:
+    """Those that are."""
+    return tuple(each for each in every if each is not None)
+
+
+def text_of(path: Path) -> str:
+    """What a file of a project says; nothing where it is not there, or not text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
