@@ -1,6 +1,7 @@
 """`ops backup` and `ops verify` run through Dagster, so that its UI shows them. Shared by both."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ def run_sources(
                     selection=selection,
                     run_config={**run_config, **({} if verbose else _QUIET)},
                     overrides={WATCHER: _Shown(progress)},
+                    tell=partial(output.complain, "{}: {}", name),
                 )
             if not result.success:
                 status = output.BROKEN

@@ -117,16 +117,22 @@ def _schedules(state: DagsterState) -> Answer:
 
 def _settings(state: DagsterState) -> Answer:
     info = yaml.safe_load(state.info) or {}
-    missing = []
+    limits = str(info.get("concurrency") or info.get("run_coordinator") or "")
+    queue = str(info.get("run_queue") or info.get("run_coordinator") or "")
+    missing = {}
     if not (info.get("run_monitoring") or {}).get("enabled"):
-        missing.append("run_monitoring: {enabled: true}")
-    if "max_concurrent_runs" not in str(info.get("concurrency") or info.get("run_coordinator") or ""):
-        missing.append("concurrency: {runs: {max_concurrent_runs: 4}}")
+        missing["run_monitoring: {enabled: true}"] = "a killed run would be waited for for ever"
+    if "max_concurrent_runs" not in limits:
+        missing["concurrency: {runs: {max_concurrent_runs: 4}}"] = "all sources would be backed up at once"
+    if "dagster/backfill" not in limits:
+        wanted = "concurrency: {runs: {tag_concurrency_limits: [{key: dagster/backfill, limit: 1}]}}"
+        missing[wanted] = "a backfill would hold up the live backups"
+    if "max_user_code_failure_retries" not in queue:
+        wanted = "run_queue: {max_user_code_failure_retries: 120, user_code_failure_retry_delay: 30}"
+        missing[wanted] = "what is queued would be lost when the code server restarts"
     if missing:
-        return attention(
-            "a killed run would be waited for for ever", *(f"add to dagster.yaml: {each}" for each in missing)
-        )
-    return well("killed runs are noticed, concurrent ones are limited")
+        return attention("; ".join(missing.values()), *(f"add to dagster.yaml: {each}" for each in missing))
+    return well("killed runs are noticed, concurrent ones are limited, queued ones outlive a restart")
 
 
 def _nobody() -> Answer:

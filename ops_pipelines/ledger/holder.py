@@ -1,6 +1,7 @@
 """Who works on a row, so that a later process can tell whether that one died. Decides nothing about the row."""
 
 import os
+import socket
 from pathlib import Path
 
 
@@ -13,6 +14,17 @@ def alive(holder: str) -> bool:
     """Whether a holder on this machine still runs."""
     boot, pid, birth = holder.split(":")
     return boot == _boot_id() and birth == _birth(int(pid))
+
+
+def anywhere() -> str:
+    """This process, in a word that no process of any machine ever has."""
+    return f"{socket.gethostname()} {myself()}"
+
+
+def died_here(process: str) -> bool:
+    """Whether a process named by `anywhere` was one of this machine, and is dead."""
+    host, _, holder = process.rpartition(" ")
+    return host == socket.gethostname() and not alive(holder)
 
 
 def _boot_id() -> str:

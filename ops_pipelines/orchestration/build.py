@@ -21,6 +21,7 @@ from ops_pipelines.orchestration.history import build_history_job
 from ops_pipelines.orchestration.jobs import build_backup_job
 from ops_pipelines.orchestration.outside import build_heartbeat_sensor
 from ops_pipelines.orchestration.partitions import daily
+from ops_pipelines.orchestration.patience import wait_patiently
 from ops_pipelines.orchestration.probes import build_probes
 from ops_pipelines.orchestration.resources import WATCHER, WORKSPACE, Watcher
 from ops_pipelines.orchestration.retention_schedule import build_retention_schedule
@@ -32,6 +33,7 @@ from ops_pipelines.workspace import open_workspace
 
 # We use backfill policies knowingly; a warning on every start would only teach people to ignore warnings.
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
+wait_patiently()
 
 
 def build_definitions(config: Config, *, overrides: Mapping[str, object] | None = None) -> dg.Definitions:

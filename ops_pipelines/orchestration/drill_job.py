@@ -31,7 +31,7 @@ def build_drill_job(config: Config) -> DrillJob:
         selection=dg.AssetSelection.assets(*map(names.drill_key, config.sources)),
         description="Plays a disaster: recovers whole applications away from production, and signs a report.",
         # Backups go first.
-        tags={"dagster/priority": "-1", "dagster/max_runtime": f"{LONGEST_DRILL.total_seconds():.0f}"},
+        tags={names.PRIORITY_TAG: "-1", "dagster/max_runtime": f"{LONGEST_DRILL.total_seconds():.0f}"},
     )
     schedule = dg.ScheduleDefinition(
         name="dr_drill_weekly",

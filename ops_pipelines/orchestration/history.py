@@ -1,4 +1,4 @@
-"""Dagster's own past: old runs are purged, and runs whose process died are ended. What may go is decided in `backup`.
+"""Dagster's own past: old runs are purged. What may go is decided in `backup`.
 
 Dagster keeps every event of every run for ever: a thousand rows a day and source. Its `retention:` covers ticks only.
 """
@@ -9,7 +9,6 @@ import dagster as dg
 
 from ops_pipelines.backup.history import PastRun, forgettable
 from ops_pipelines.config.models import Config
-from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.orchestration import names
 from ops_pipelines.workspace import Workspace
 
@@ -60,19 +59,6 @@ def purge_runs(instance: dg.DagsterInstance, workspace: Workspace, *, older_than
         instance.compute_log_manager.delete_logs(prefix=[run_id])
         instance.delete_run(run_id)
     return len(doomed)
-
-
-def end_dead_runs(instance: dg.DagsterInstance, ledger: Ledger) -> list[str]:
-    """End the runs that still count as under way although their process died with the code server; returns their ids.
-
-    Dagster itself would believe in them for hours, and keep their source's place in the queue. Raises LedgerError.
-    """
-    running = instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-    dead = ledger.died([run.run_id for run in running]) if running else set()
-    for run in running:
-        if run.run_id in dead:
-            instance.report_run_failed(run, "The process of this run died: killed, crashed or power cut.")
-    return sorted(dead)
 
 
 def _facts(instance: dg.DagsterInstance, config: Config, record: dg.RunRecord) -> PastRun:

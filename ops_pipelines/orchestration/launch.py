@@ -1,13 +1,21 @@
 """Run part of the shared job here and now, recorded in the instance so that the UI shows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
 
 import dagster as dg
+from dagster._core.events import JobFailureData, RunFailureReason
 
+from ops_pipelines.clock import UTC
 from ops_pipelines.config.models import Config
+from ops_pipelines.ledger.holder import anywhere
+from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.build import build_definitions
+from ops_pipelines.orchestration.dead import end_dead_runs, free_places
+from ops_pipelines.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,10 @@ class RunResult:
     facts: Mapping[str, object]
 
 
+def _nobody(_said: str) -> None:
+    return
+
+
 def run_assets(
     config: Config,
     instance: dg.DagsterInstance,
@@ -34,27 +46,69 @@ def run_assets(
     selection: Sequence[dg.AssetKey],
     run_config: Mapping[str, object] | None = None,
     overrides: Mapping[str, object] | None = None,
+    tell: Callable[[str], None] = _nobody,
 ) -> RunResult:
-    """Materialize some assets of one source for one day.
+    """Materialize some assets of one source for one day; what killed runs left is cleared away first.
 
     Args:
         day: the partition key.
         overrides: as in `build_definitions`.
+        tell: is told which run this one has to wait for.
+    Raises:
+        KeyboardInterrupt: it was stopped.
     """
+    _clear_away(config, instance)
     job = build_definitions(config, overrides=overrides).resolve_job_def(names.BACKUP_JOB)
+    for other in _before_us(instance, job.get_subset(asset_selection=set(selection))):
+        tell(f"waiting for {other} to end")
     result = job.execute_in_process(
         instance=instance,
         partition_key=day,
         asset_selection=list(selection),
         run_config=dict(run_config or {}),
-        tags={names.SOURCE_TAG: source, "ops/launched_by": "cli"},
+        tags={names.SOURCE_TAG: source, names.PROCESS_TAG: anywhere(), "ops/launched_by": "cli"},
         raise_on_error=False,
     )
+    if any(_stopped(event) for event in result.all_events):
+        raise KeyboardInterrupt
     facts: dict[str, object] = {}
     for event in result.get_asset_materialization_events():
         facts |= {key: entry.value for key, entry in event.step_materialization_data.materialization.metadata.items()}
     failures = [_sentence(event) for event in result.all_events if event.is_step_failure]
     return RunResult(result.run_id, result.success, failures, facts)
+
+
+def _clear_away(config: Config, instance: dg.DagsterInstance) -> None:
+    """What killed runs left: scratch servers, open rows, runs without a process, places in pools."""
+    workspace = Workspace(config)
+    try:
+        workspace.sweep(stores=False)
+        end_dead_runs(instance, workspace.ledger)
+    except LedgerError:
+        pass  # the run's first step says so, with what to do
+    free_places(instance)
+
+
+def _before_us(instance: dg.DagsterInstance, job: dg.JobDefinition) -> Iterator[str]:
+    """The runs that hold a pool of this job, in words."""
+    pools = {pool for node in job.nodes for pool in node.definition.pools}
+    storage = instance.event_log_storage
+    for info in storage.get_concurrency_infos(sorted(pools & storage.get_concurrency_keys())).values():
+        holders = info.active_run_ids | info.assigned_run_ids
+        for run_id in sorted(holders) if len(holders) >= info.slot_count else ():
+            record = instance.get_run_record_by_id(run_id)
+            if record is None:
+                continue
+            about = record.dagster_run.tags.get(names.SOURCE_TAG, record.dagster_run.job_name)
+            since = datetime.fromtimestamp(record.start_time or record.create_timestamp.timestamp(), UTC)
+            yield f"the run {run_id[:8]} of {about}, which works since {since:%H:%M:%S} UTC"
+
+
+def _stopped(event: dg.DagsterEvent) -> bool:
+    """Whether the event says that somebody interrupted the run."""
+    if event.event_type is not dg.DagsterEventType.RUN_FAILURE:
+        return False
+    return cast("JobFailureData", event.event_specific_data).failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
 
 
 def _sentence(event: dg.DagsterEvent) -> str:

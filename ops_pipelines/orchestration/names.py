@@ -12,6 +12,11 @@ REPORT_KEY = dg.AssetKey(["backup_report"])
 HEALTH_KEY = dg.AssetKey(["backup_health"])
 RETENTION_KEY = dg.AssetKey(["retention"])
 SOURCE_TAG = "ops/source"
+PROCESS_TAG = "ops/process"
+"""The process of a run that no code server watches: who typed `ops backup`."""
+PRIORITY_TAG = "dagster/priority"
+LIVE = "10"
+"""The priority of what a schedule starts; what is started by hand has 0, and so have backfills."""
 RPO_CHECK = "rpo"
 ROTATION_CHECK = "rotation"
 PROOF_CHECK = "everything_compared"
@@ -41,7 +46,10 @@ def drill_key(source: str) -> dg.AssetKey:
 
 
 def pool(source: str) -> str:
-    """The pool that keeps runs of one source from overlapping in Dagster's queue."""
+    """The pool that keeps dumps of one source from overlapping: the next run waits in Dagster's queue.
+
+    Copies and proofs are in none: a backfill of them must not hold up a live backup.
+    """
     return f"source_{source}"
 
 
@@ -51,4 +59,4 @@ def order(step: Literal["dump", "snapshot", "copy", "verify"]) -> dict[str, str]
     A store that is down must not keep a backup from being proved, nor a database its uploads from being saved, so
     these are no dependencies: a failed one would skip what comes after it.
     """
-    return {"dagster/priority": str({"dump": 4, "snapshot": 3, "copy": 2, "verify": 1}[step])}
+    return {PRIORITY_TAG: str({"dump": 4, "snapshot": 3, "copy": 2, "verify": 1}[step])}

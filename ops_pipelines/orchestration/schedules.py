@@ -62,7 +62,7 @@ def _schedule(
                 run_key=f"{member}:{tick.isoformat()}",
                 partition_key=day,
                 asset_selection=group_selection(config, member),
-                tags={names.SOURCE_TAG: member},
+                tags={names.SOURCE_TAG: member, names.PRIORITY_TAG: names.LIVE},
             )
             for member in members
         ]

@@ -15,7 +15,8 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.engines.postgres.connection import Server
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.build import build_definitions
-from ops_pipelines.orchestration.history import end_dead_runs, purge_runs
+from ops_pipelines.orchestration.dead import end_dead_runs
+from ops_pipelines.orchestration.history import purge_runs
 from ops_pipelines.orchestration.instance import dagster_instance
 from ops_pipelines.orchestration.launch import run_assets
 from ops_pipelines.workspace import Workspace

@@ -113,12 +113,17 @@ def test_no_part_whose_death_loses_anything(machine: Machine, pg18: TestServer, 
         if part != "daemon":
             machine.house.kill(part)
     pg18.sql("select pg_terminate_backend(pid) from pg_stat_activity where datname in ('dagster', 'ledger')")
-    machine.house.start(*(part for part in PARTS if part != "daemon"))
+    later = ("code-server", "daemon")
+    machine.house.start(*(part for part in PARTS if part not in later))
     for part in PARTS:
-        if part != "daemon":
+        if part not in later:
             machine.house.healthy(part)
     assert machine.runs()[queued] in ("QUEUED", "NOT_STARTED"), "nobody is there to start it"
     machine.house.start("daemon")
+    tried = f"select event from event_logs where run_id = '{queued}' and event like '%re-submitting the run into%'"
+    until(lambda: pg18.sql(tried, database="dagster") or None, "the daemon tries it without a code server")
+    machine.house.start("code-server")
+    machine.house.healthy("code-server")
 
     assert machine.ended(queued) == "SUCCESS"
     assert machine.runs()[first_run] == "SUCCESS", "history"

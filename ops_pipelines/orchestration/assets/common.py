@@ -1,4 +1,4 @@
-"""What assets share: those of one source group, tags, partitions, pool; those of all, what they wait for."""
+"""What assets share: those of one source group, tags, partitions; those of all, what they wait for."""
 
 from dataclasses import dataclass
 from typing import TypedDict
@@ -18,7 +18,6 @@ class Options(TypedDict):
     owners: list[str]
     partitions_def: dg.PartitionsDefinition[str]
     backfill_policy: dg.BackfillPolicy
-    pool: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,6 @@ class Chain:
             "owners": ["team:ops"],
             "partitions_def": self.calendar,
             "backfill_policy": dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
-            "pool": names.pool(self.name),
         }
 
 

@@ -49,7 +49,7 @@ def build_drill_asset(config: Config) -> list[dg.AssetsDefinition]:
         for name in config.sources
     ]
 
-    @dg.multi_asset(name=DRILL_OP, specs=specs, pool=names.DRILL_POOL, op_tags={"dagster/priority": "-1"})
+    @dg.multi_asset(name=DRILL_OP, specs=specs, pool=names.DRILL_POOL, op_tags={names.PRIORITY_TAG: "-1"})
     def drill(
         context: dg.AssetExecutionContext,
         config: DrillConfig,

@@ -23,6 +23,7 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
         kinds={chain.source.kind},
         deps=[server_key(chain.name)] if is_probed(chain.config, chain.name) else [],
         freshness_policy=chain.freshness,
+        pool=names.pool(chain.name),
         description=(
             f"A consistent snapshot of `{chain.name}`, compressed, encrypted and sealed in the local store. "
             "Today's partition takes a new one; a past day adopts the restore point it already has."

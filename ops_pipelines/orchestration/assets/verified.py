@@ -37,12 +37,6 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(names.PROOF_CHECK, asset=names.verified_key(chain.name), description=_PROOF),
             dg.AssetCheckSpec(names.ROTATION_CHECK, asset=names.verified_key(chain.name), description=_ROTATION),
         ],
-        # Only an inconclusive verification asks to be tried again; a bad backup never does.
-        retry_policy=dg.RetryPolicy(
-            max_retries=settings.retries,
-            delay=settings.retry_after.total_seconds(),
-            backoff=dg.Backoff.EXPONENTIAL,
-        ),
         description=(
             f"The newest restore point of `{chain.name}` of the day, fetched from the farthest store, restored into a "
             "throwaway server and compared with what the source held. A backup counts only after this."
@@ -66,14 +60,19 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
                 metadata=metadata,
                 check_results=[_proof(verdict), _rotation(context, config, workspace, watcher, chain.name)],
             )
-        raise dg.Failure(
+        failure = dg.Failure(
             description=(
                 f"{chain.name}: {point.id} from {verdict.store} is {verdict.outcome.upper()}: {verdict.reason}\n"
                 f"  next: {_advice(verdict.outcome, chain.name)}"
             ),
             metadata=metadata,
-            allow_retries=verdict.outcome == "inconclusive",
+            allow_retries=False,
         )
+        # Only an inconclusive verification is tried again. A retry policy would try again what somebody stopped, too.
+        if verdict.outcome == "inconclusive" and context.retry_number < settings.retries:
+            pause_s = settings.retry_after.total_seconds() * 2**context.retry_number
+            raise dg.RetryRequested(max_retries=settings.retries, seconds_to_wait=pause_s) from failure
+        raise failure
 
     return verified
 

@@ -7,7 +7,7 @@ import dagster as dg
 
 from ops_pipelines import text
 from ops_pipelines.config.models import Config
-from ops_pipelines.orchestration.history import end_dead_runs
+from ops_pipelines.orchestration.dead import end_dead_runs
 from ops_pipelines.orchestration.outside import sensor_errors_reported
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.workspace import Workspace
