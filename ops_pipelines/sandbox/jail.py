@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ops_pipelines.process import Limits, Running, running
 from ops_pipelines.sandbox import account, mounts, owners
+from ops_pipelines.sandbox.last import all_gone
 
 _SCRATCH_BYTES = 256 * 1024 * 1024
 """Room in /tmp and in shared memory, each of which is memory."""
@@ -61,7 +62,9 @@ class Jail:
             if os.geteuid() != 0 and (kept := owners.program()):
                 opened.append(files.enter_context(_in_memory(kept)))
                 words += ["--seccomp", str(opened[-1])]
-            words += ["--remount-ro", "/", "--chdir", str(self.directory), *account.dropping(), *argv]
+            opened.append(files.enter_context(all_gone()))
+            words += ["--info-fd", str(opened[-1]), "--remount-ro", "/", "--chdir", str(self.directory)]
+            words += [*account.dropping(), *argv]
             with running(
                 words, limits=limits, env=env, stdin=stdin, stdout=stdout, cwd=self.directory, files=opened
             ) as started:

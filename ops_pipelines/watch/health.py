@@ -13,7 +13,7 @@ from ops_pipelines.clock import human_duration
 from ops_pipelines.config.sources import Source
 from ops_pipelines.config.values import Duration
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
-from ops_pipelines.vault.trust import only_foreign, summary
+from ops_pipelines.vault.trust import foreign_points, only_foreign, summary
 from ops_pipelines.watch.phases import PhaseHealth, State, phases_of
 from ops_pipelines.watch.proved import Proved, proved
 from ops_pipelines.watch.trends import Trends, trends_of
@@ -47,6 +47,7 @@ class SourceHealth(BaseModel):
         proof: how much the proof of the recovery point says, against what is configured.
         phases: the same, step by step and store by store.
         trends: success rates of the last week, what restores took, growth.
+        foreign: whose restore points lie beside them, which nothing here uses.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -73,6 +74,7 @@ class SourceHealth(BaseModel):
     phases: Sequence[PhaseHealth]
     trends: Trends
     problems: Sequence[str]
+    foreign: str = ""
 
     @property
     def ok(self) -> bool:
@@ -116,6 +118,7 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
         phases=phases,
         trends=trends_of(workspace, name, catalogue, now),
         problems=catalogue.told,
+        foreign=foreign_points(catalogue.strangers),
     )
 
 

@@ -81,6 +81,7 @@ def _details(workspace: Workspace, health: SourceHealth) -> list[str]:
     told = [f"not compared: {gap}" for gap in (health.proof.gaps if health.proof is not None else ())]
     told += [f"{health.newest}: {note}" for note in health.notes if note not in told]
     told += [f"problem: {problem}" for problem in health.problems]
+    told += [health.foreign] if health.foreign else []
     return [*lines, *([""] if told else []), *(f"- {text.markdown(line)}" for line in told)]
 
 

@@ -97,6 +97,7 @@ class Seen(_Seen):
         verified_at: when a restore was last found good.
         restore_s: what the restore of the recovery point took.
         proof: how much the proof of the recovery point says, against what is configured.
+        foreign: whose restore points lie beside them, which nothing here uses.
     """
 
     source: str
@@ -119,6 +120,7 @@ class Seen(_Seen):
     stores: Sequence[CopiesSeen]
     phases: Sequence[PhaseSeen]
     problems: Sequence[str]
+    foreign: str = ""
 
 
 class VerdictWhole(VerdictSeen):
@@ -243,6 +245,7 @@ def _seen(workspace: Workspace, health: SourceHealth, catalogue: Catalogue, at: 
             for each in health.phases
         ],
         problems=health.problems,
+        foreign=health.foreign,
     )
 
 

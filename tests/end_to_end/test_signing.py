@@ -4,7 +4,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from ops_pipelines.config.load import load_config
 from ops_pipelines.engines.postgres.connection import Server
+from ops_pipelines.web.page import status_page
+from ops_pipelines.workspace import Workspace
 from tests.end_to_end.conftest import Shell, back_up
 from tests.sample import write_config
 
@@ -52,8 +55,9 @@ def test_two_machines_on_one_nas_see_each_other_and_leave_each_other_alone(
     assert listed["restore_points"] == [] and [each["standing"] for each in listed["strangers"]] == ["foreign"]
     back_up(other)
     assert [each["standing"] for each in shell.json("list", "crm")["crm"]["strangers"]] == ["foreign"]
-    shell.ops("status")
-    assert "1 there belong to another installation" in shell.ops("list", "crm")
+    for told in (shell.ops("status"), shell.ops("list", "crm")):
+        assert "crm: 1 there belong to another installation" in told
+    assert "1 there belong to another installation" in status_page(Workspace(load_config(shell.folder / "ops.yaml")))
 
     assert "dry run" in other.ops("adopt", "--source", "crm", "--foreign")
     assert "signed" in other.ops("adopt", "--source", "crm", "--foreign", "--apply")

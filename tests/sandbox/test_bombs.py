@@ -30,7 +30,7 @@ from tests.unit.vaults import rewrite
 
 MIB = 1024 * 1024
 needs_sandbox = pytest.mark.skipif(isolation.standing().best != "sandbox", reason="no sandbox can be had here")
-LOW = Bounds(written_bytes=160 * MIB, file_bytes=1024 * MIB, memory_bytes=400 * MIB, processes=150, files=1024)
+LOW = Bounds(written_bytes=160 * MIB, file_bytes=16384 * MIB, memory_bytes=400 * MIB, processes=150, files=1024)
 
 
 @pytest.fixture
@@ -157,18 +157,32 @@ while True:
 """
 
 
+# Each takes less than one process may.
+TOGETHER = """
+import os, time
+for _each in range(8):
+    if os.fork() == 0:
+        break
+held = bytearray(200 * 2**20)
+for place in range(0, len(held), 4096):
+    held[place] = 1
+time.sleep(1000)
+"""
+
+
 @needs_sandbox
 @pytest.mark.parametrize(
     ("program", "outcome", "said"),
     [
         (["bash", "-c", ":(){ :|:& };: ; sleep 3; exit 3"], "bad", "check greedy"),
         ([sys.executable, "-Ic", "x = bytearray(10**10)"], "bad", "MemoryError"),
+        ([sys.executable, "-Ic", TOGETHER], "inconclusive", "of memory"),
         (["yes"], "inconclusive", "it wrote more than"),
         (["dd", "if=/dev/zero", "of=filled", "bs=1M"], "inconclusive", "it wrote more than"),
         ([sys.executable, "-Ic", UNNAMED], "inconclusive", "it wrote more than"),
         (["bash", "-c", "setsid sleep 1000 & disown; exit 0"], "verified", ""),
     ],
-    ids=["forks", "memory", "prints", "writes", "without_a_name", "stays"],
+    ids=["forks", "memory", "memory_together", "prints", "writes", "without_a_name", "stays"],
 )
 def test_a_greedy_program_of_a_check_ends_with_the_proof(
     databases: House, low: None, program: list[str], outcome: str, said: str

@@ -57,6 +57,8 @@ def status(
             output.say("\n{}: {}\n  next: [bold]{}[/]", health.source, health.cause, health.next)
         for line in _notes(health):
             output.say("[yellow]![/] {}: {}", health.source, line)
+        if health.foreign:
+            output.say("{}: {}", health.source, health.foreign)
     if silence is not None:
         output.say("\n[bold red]{}[/]: {}\n  next: [bold]{}[/]", silence.title, silence.cause, silence.next)
     return worst

@@ -23,7 +23,7 @@ class Bounds:
     Attributes:
         written_bytes: of its directory, altogether.
         file_bytes: of one file.
-        memory_bytes: of one process.
+        memory_bytes: of one process, and of all of them together.
         processes, files: how many processes at once, and open files of one.
     """
 

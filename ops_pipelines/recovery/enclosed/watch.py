@@ -1,4 +1,4 @@
-"""Watch how much a sandbox writes: a bomb is stopped before it fills the disk."""
+"""Watch how much a sandbox takes: a bomb is stopped before it fills the disk, or the memory."""
 
 import errno
 import os
@@ -6,24 +6,25 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ops_pipelines.clock import human_size
+from ops_pipelines.recovery.enclosed.setup import Bounds
 
 _SHORTEST_PAUSE_S = 0.5
 _SHARE = 50  # of the time looking may take
 
 
 @contextmanager
-def watched(directory: Path, pid: int, most_bytes: int, stop: Callable[[str], None]) -> Iterator[None]:
-    """Measure a directory again and again for the length of the block.
+def watched(directory: Path, pid: int, bounds: Bounds, stop: Callable[[str], None]) -> Iterator[None]:
+    """Measure a directory and who writes to it again and again for the length of the block.
 
     Args:
         pid: the process that writes to it, by itself or by what it started.
-        most_bytes: that its files may hold together.
-        stop: told why, once, when they hold more.
+        bounds: of all of them together.
+        stop: told why, once, when they take more.
     """
     over = threading.Event()
 
@@ -31,8 +32,12 @@ def watched(directory: Path, pid: int, most_bytes: int, stop: Callable[[str], No
         pause = _SHORTEST_PAUSE_S
         while not over.wait(pause):
             started = time.monotonic()
-            if written_bytes(directory) + unnamed_bytes(directory, pid) > most_bytes:
-                stop(f"it wrote more than {human_size(most_bytes)}, which its backup cannot need")
+            processes = descendants(pid)
+            if written_bytes(directory) + unnamed_bytes(directory, processes) > bounds.written_bytes:
+                stop(f"it wrote more than {human_size(bounds.written_bytes)}, which its backup cannot need")
+                return
+            if memory_bytes(processes) > bounds.memory_bytes:
+                stop(f"it took more than {human_size(bounds.memory_bytes)} of memory")
                 return
             pause = max(_SHORTEST_PAUSE_S, _SHARE * (time.monotonic() - started))
 
@@ -68,10 +73,10 @@ def written_bytes(directory: Path) -> int:
     return total
 
 
-def unnamed_bytes(directory: Path, pid: int) -> int:
-    """Room that files take which have no name any more, as long as a process or its descendants have them open."""
+def unnamed_bytes(directory: Path, processes: Sequence[int]) -> int:
+    """Room that files take which have no name any more, as long as one of these processes has them open."""
     device, found = directory.stat().st_dev, dict[int, int]()
-    for each in _descendants(pid):
+    for each in processes:
         with suppress(OSError), os.scandir(f"/proc/{each}/fd") as opened:
             for file in opened:
                 with suppress(OSError):
@@ -81,7 +86,20 @@ def unnamed_bytes(directory: Path, pid: int) -> int:
     return sum(found.values())
 
 
-def _descendants(pid: int) -> list[int]:
+def memory_bytes(processes: Sequence[int]) -> int:
+    """Memory of their own; what they share is bounded by the room in the sandbox's /dev/shm, or by a server's settings.
+
+    Source: proc(5), statm.
+    """
+    total = 0
+    for each in processes:
+        with suppress(OSError, IndexError, ValueError):
+            _size, resident, shared = Path(f"/proc/{each}/statm").read_text("ascii").split()[:3]
+            total += int(resident) - int(shared)
+    return total * os.sysconf("SC_PAGE_SIZE")
+
+
+def descendants(pid: int) -> list[int]:
     """A process and all that it started, directly or not."""
     children: dict[int, list[int]] = {}
     for each in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 (a tenth of the time)
