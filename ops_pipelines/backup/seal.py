@@ -5,6 +5,7 @@ from datetime import datetime
 
 from ops_pipelines import __version__
 from ops_pipelines.by_hand import steps
+from ops_pipelines.clock import Stopwatch
 from ops_pipelines.config.sources import FilesSource, Source
 from ops_pipelines.engines.base import Contents, Dumped
 from ops_pipelines.numbering import next_point
@@ -20,6 +21,7 @@ def seal(
     dumped: Dumped,
     *,
     started_at: datetime,
+    watch: Stopwatch | None = None,
     adopted_from: Adopted | None = None,
     safety: bool = False,
 ) -> Manifest:
@@ -31,6 +33,7 @@ def seal(
         name: the source.
         staged: the parts, in a directory that is named by the restore point's id.
         started_at: the moment it protects.
+        watch: runs since then.
         adopted_from: the legacy backup it was made of.
         safety: it is taken because its source is about to be replaced.
     """
@@ -46,7 +49,7 @@ def seal(
         started_at=started_at,
         snapshot_at=dumped.snapshot_at,
         # How long somebody else's dump took is not known; how old it is must not pass for that.
-        finished_at=workspace.clock.now() if adopted_from is None else started_at,
+        finished_at=started_at + watch.took(workspace.clock.now() - started_at) if watch is not None else started_at,
         tied_to=_tied_to(workspace, source) if adopted_from is None else None,
         adopted_from=adopted_from,
         data_bytes=dumped.data_bytes,

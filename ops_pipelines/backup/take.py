@@ -4,7 +4,7 @@ from datetime import datetime
 
 from ops_pipelines.backup.marker import write_marker
 from ops_pipelines.backup.seal import seal
-from ops_pipelines.clock import new_id
+from ops_pipelines.clock import Stopwatch, new_id
 from ops_pipelines.config.sources import FilesSource, Source
 from ops_pipelines.errors import OpsError
 from ops_pipelines.streams import Progress, silent
@@ -51,13 +51,13 @@ def take_backup(
 
 def _dump(workspace: Workspace, name: str, source: Source, progress: Progress, *, safety: bool) -> Manifest:
     engine = workspace.engine(name)
-    started = workspace.clock.now()
+    started, watch = workspace.clock.now(), Stopwatch()
     backup_id = new_id(started)
     recipients = source.encrypt.age if source.encrypt is not None else ()
     with workspace.local.stage(backup_id) as directory:
         staged = Staged(directory, recipients, workspace.local.repository(name))
         dumped = engine.dump(staged, progress=progress)
-        manifest = seal(workspace, name, staged, dumped, started_at=started, safety=safety)
+        manifest = seal(workspace, name, staged, dumped, started_at=started, watch=watch, safety=safety)
         workspace.local.publish(directory, manifest)
     if isinstance(source, FilesSource):
         write_marker(workspace.config.base, manifest)

@@ -69,7 +69,7 @@ def _drill(shared: Shared) -> Answer:
     if not newest:
         return attention("nobody has ever rehearsed a recovery", "ops drill")
     last = read_report(newest[0])
-    age = workspace.clock.now() - last.finished_at
+    age = max(timedelta(0), workspace.clock.now() - last.finished_at)
     measure = Measure("drill", round(age.total_seconds()), "s", allowed.total_seconds())
     said = f"{last.scenario} {'passed' if last.passed else 'FAILED'} {human_duration(age)} ago"
     if not last.passed:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import yaml
 from sqlalchemy import func, select
 
+from ops_pipelines.chronology import SKEW, in_words
 from ops_pipelines.clock import UTC, human_duration
 from ops_pipelines.doctor.question import Answer, Measure, Question, attention, failed, well
 from ops_pipelines.doctor.shared import Shared
@@ -16,6 +17,7 @@ from ops_pipelines.probes.dagster import DagsterState, dagster_state
 from ops_pipelines.watch.alerts.channels.registry import open_channel
 from ops_pipelines.watch.alerts.delivery import send
 from ops_pipelines.watch.alerts.message import trial
+from ops_pipelines.watch.situations import SET_CLOCK
 
 DAGSTER, ALERTS, LEDGER = "Dagster", "alerts", "ledger"
 _SILENT = timedelta(minutes=10)
@@ -60,7 +62,11 @@ def _watched(shared: Shared) -> Answer:
     start = "make up   # or on a server: systemctl start ops-daemon"
     if not moments:
         return attention("nobody has ever watched: backups only run when you type them", start)
-    age = shared.workspace.clock.now() - max(moments)
+    now = shared.workspace.clock.now()
+    if min(moments) > now + SKEW:
+        said = f"the last look was {human_duration(min(moments) - now)} ahead of this machine's clock"
+        return failed(f"{said}: schedules wait for it, if it was set back", SET_CLOCK)
+    age = max(timedelta(0), now - max(each for each in moments if each <= now + SKEW))
     allowed = max(_SILENT, shared.workspace.config.web.stale_after)
     measure = Measure("watched", round(age.total_seconds()), "s", None, allowed.total_seconds())
     if age > allowed:
@@ -156,4 +162,4 @@ def _delivery(shared: Shared) -> Answer:
         last = session.scalar(select(func.max(Outgoing.delivered_at)).where(Outgoing.status == DELIVERED))
     if last is None:
         return well("nothing has had to be told yet")
-    return well(f"the last message was taken {human_duration(shared.workspace.clock.now() - last)} ago")
+    return well(f"the last message was taken {in_words(last, shared.workspace.clock.now())} ago")

@@ -194,7 +194,8 @@ def _late(health: SourceHealth) -> bool:
 
 
 def _proved(health: SourceHealth) -> str:
-    assert health.age is not None
+    if health.age is None:
+        return health.cause
     words = health.proof.words if health.proof is not None else "verified"
     return f"{words}, {human_duration(health.age)} old, rpo {human_duration(health.rpo)}"
 

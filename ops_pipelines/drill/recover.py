@@ -189,7 +189,7 @@ def since_newest(drill: Drill, point: RestorePoint) -> Loss:
     """What is lost by going back to a restore point: time since its dump, and rows of the newest dump known."""
     name = point.manifest.source
     known = drill.workspace.catalogue(name).newest or point
-    newer = known.started_at > point.started_at
+    newer = known.id != point.id
     lost = _more(known, point) if newer else 0
     return Loss(
         minutes=minutes(point.started_at, drill.disaster_at),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from ops_pipelines.chronology import within
 from ops_pipelines.clock import moment_of
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.engines.base import Engine
@@ -80,7 +81,7 @@ class MonitoringAlarm:
     def __init__(self, drill: Drill, source: str) -> None:
         self._drill, self._key = drill, f"{_DOWN}/{source}/"
         last = AlertLedger(drill.workspace.ledger).evaluated_at("probes")
-        self._alone = last is None or drill.workspace.clock.now() - last > _WATCHED_WITHIN
+        self._alone = last is None or not within(last, drill.workspace.clock.now(), _WATCHED_WITHIN)
         if self._alone:
             drill.limits.append(
                 "no daemon was watching: the drill asked the servers and settled the alerts in its place, without "

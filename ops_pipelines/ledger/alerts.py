@@ -42,11 +42,17 @@ _MOST_SKEW = timedelta(minutes=5)
 _LOOKED_BACK = 40
 # For claims of other machines, whose processes we cannot see: longer than any message takes through all channels.
 _CLAIM = timedelta(minutes=5)
+# Longer than anything that is put back waits.
+_LONGEST_WAIT = timedelta(hours=1)
 
 
 class Attempt(NamedTuple):
-    """What the rules must know of an activity that has ended; a thousand sources are read twice a minute."""
+    """What the rules must know of an activity that has ended; a thousand sources are read twice a minute.
 
+    Its `turn` says which came later, `started_at` how long ago it was.
+    """
+
+    turn: int
     kind: str
     status: str
     started_at: datetime
@@ -62,7 +68,7 @@ def _newest_ended(kind: str) -> Select[Any]:
     newest = (
         select(*columns, Activity.id)
         .where(Activity.source == bindparam("source"), Activity.kind == kind, Activity.status != RUNNING)
-        .order_by(Activity.started_at.desc(), Activity.id.desc())
+        .order_by(Activity.turn.desc(), Activity.id.desc())
         .limit(_LOOKED_BACK)
     )
     return select(newest.subquery(kind))
@@ -84,7 +90,7 @@ class Settling:
 
     def mutes(self) -> list[Mute]:
         """Those that hold now."""
-        return list(self._session.scalars(select(Mute).where(Mute.ends_at > self._now)))
+        return list(self._session.scalars(_holding(self._now)))
 
     def begin(
         self, *, key: str, rule: str, source: str, store: str, severity: str, condition: dict[str, Any]
@@ -100,9 +106,10 @@ class Settling:
 
     def last_sent(self, key: str, event: str) -> datetime | None:
         """When a message of this kind about this key was last put into the outbox to be sent, by any process."""
-        query = select(func.max(Outgoing.created_at)).where(
+        query = select(Outgoing.created_at).where(
             Outgoing.key == key, Outgoing.event == event, Outgoing.status != SUPPRESSED
         )
+        query = query.order_by(Outgoing.id.desc()).limit(1)
         return self._session.scalar(query)
 
     def waiting(self, incident: Incident) -> bool:
@@ -156,7 +163,7 @@ class AlertLedger:
         """The newest attempts of each kind at a source that have ended, newest first."""
         with self._ledger.session() as session:
             rows = session.execute(_ATTEMPTS, {"source": source}).all()
-        return [Attempt(*row[:-1]) for row in sorted(rows, key=lambda row: (row.started_at, row.id), reverse=True)]
+        return [Attempt(*row[:-1]) for row in sorted(rows, key=lambda row: (row.turn, row.id), reverse=True)]
 
     def evaluated_at(self, part: str) -> datetime | None:
         """As of when a part was last settled: our own sign of life."""
@@ -195,7 +202,7 @@ class AlertLedger:
     def mutes(self, now: datetime) -> list[Mute]:
         """Those that hold, oldest first."""
         with self._ledger.session() as session:
-            query = select(Mute).where(Mute.ends_at > now).order_by(Mute.created_at, Mute.id)
+            query = _holding(now).order_by(Mute.created_at, Mute.id)
             return _detached(session, session.scalars(query).all())
 
     def unmute(self, identifiers: Sequence[str], *, at: datetime) -> None:
@@ -216,13 +223,16 @@ class AlertLedger:
     def due(self, now: datetime) -> list[Outgoing]:
         """Messages to send now, oldest first; of each incident only its oldest, so that they arrive in order."""
         first = select(func.min(Outgoing.id)).where(Outgoing.status == WAITING).group_by(Outgoing.incident_id)
-        query = select(Outgoing).where(Outgoing.id.in_(first), Outgoing.next_try_at <= now).order_by(Outgoing.id)
+        # No wait is that long: whoever wrote such a time had a clock that was ahead.
+        come = or_(Outgoing.next_try_at <= now, Outgoing.next_try_at > now + _LONGEST_WAIT)
+        query = select(Outgoing).where(Outgoing.id.in_(first), come).order_by(Outgoing.id)
         with self._ledger.session() as session:
             return _detached(session, session.scalars(query).all())
 
     def claim(self, row: Outgoing, now: datetime) -> bool:
         """Become the one who sends a message; False when somebody else is or it was sent meanwhile."""
-        held = row.holder is not None and row.held_until is not None and row.held_until > now
+        until = row.held_until
+        held = row.holder is not None and until is not None and now < until <= now + _CLAIM + _MOST_SKEW
         if held and not (row.holder_host == socket.gethostname() and not alive(row.holder or "")):
             return False
         with self._ledger.session() as session:
@@ -271,6 +281,11 @@ class AlertLedger:
             row = session.get_one(Outgoing, identifier)
             row.status, row.error = SUPPRESSED, why
             row.holder = row.holder_host = row.held_until = None
+
+
+def _holding(now: datetime) -> Select[tuple[Mute]]:
+    """Mutes that hold. One from the future was written by a clock that was ahead, and would last for as long."""
+    return select(Mute).where(Mute.ends_at > now, Mute.created_at <= now + _MOST_SKEW)
 
 
 def _changed(session: Session, statement: Any) -> bool:

@@ -11,11 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import URL, Engine, create_engine, event, inspect, make_url, select, text
+from sqlalchemy import URL, Engine, create_engine, event, func, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from ops_pipelines.clock import Clock, SystemClock, new_id
+from ops_pipelines.clock import Clock, Stopwatch, SystemClock, new_id
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.ledger.holder import alive, myself
 from ops_pipelines.ledger.models import FAILED, REFUSED, RUNNING, SUCCEEDED, Activity
@@ -23,7 +23,7 @@ from ops_pipelines.ledger.tallies import count
 from ops_pipelines.ledger.told import told
 from ops_pipelines.redact import redact, register
 
-HEAD = "0005"
+HEAD = "0006"
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _DIED = "the process that worked on it died (killed, crashed or power cut)"
 _MIGRATION_LOCK = 0x6F7073  # any number that is ours
@@ -101,6 +101,7 @@ class Ledger:
             LedgerError: the row cannot be written; the block is then not entered.
         """
         entry = Entry()
+        watch = Stopwatch()
         entry.backup_id, entry.store, entry.meta = backup_id, store, dict(meta or {})
         started = self._clock.now()
         row = Activity(
@@ -110,6 +111,7 @@ class Ledger:
         )  # fmt: skip
         identifier = row.id
         with self.session() as session:
+            row.turn = (session.scalar(select(func.max(Activity.turn))) or 0) + 1
             session.add(row)
         if self._observer is not None:
             self._observer.began(row)
@@ -120,9 +122,9 @@ class Ledger:
                 entry.meta[REFUSED] = True
             # What went wrong is what the caller must hear, even when it cannot be written down.
             with suppress(LedgerError):
-                self._close(identifier, entry, FAILED, redact(str(error)) or type(error).__name__, error)
+                self._close(identifier, entry, watch, FAILED, redact(str(error)) or type(error).__name__, error)
             raise
-        self._close(identifier, entry, FAILED if entry.failure else SUCCEEDED, entry.failure)
+        self._close(identifier, entry, watch, FAILED if entry.failure else SUCCEEDED, entry.failure)
 
     def fail_orphans(self) -> list[Activity]:
         """Mark every running activity of a dead process failed; returns them."""
@@ -165,9 +167,9 @@ class Ledger:
         """The newest activities, newest first.
 
         Args:
-            since: only those that started after it.
+            since: only those that started after it, by the clock of then.
         """
-        query = select(Activity).order_by(Activity.started_at.desc(), Activity.id.desc()).limit(limit)
+        query = select(Activity).order_by(Activity.turn.desc(), Activity.id.desc()).limit(limit)
         if source is not None:
             query = query.where(Activity.source == source)
         if kind is not None:
@@ -201,7 +203,7 @@ class Ledger:
             Activity.backup_id.is_not(None),
         )
         with self.session() as session:
-            rows = list(session.scalars(query.order_by(Activity.started_at, Activity.id)))
+            rows = list(session.scalars(query.order_by(Activity.turn, Activity.id)))
             session.expunge_all()
         return rows
 
@@ -209,17 +211,23 @@ class Ledger:
         """What is under way on a source, newest first."""
         query = select(Activity).where(Activity.status == RUNNING, Activity.source == source)
         with self.session() as session:
-            rows = list(session.scalars(query.order_by(Activity.started_at.desc())))
+            rows = list(session.scalars(query.order_by(Activity.turn.desc())))
             session.expunge_all()
         return rows
 
     def _close(
-        self, identifier: str, entry: Entry, status: str, error: str | None, raised: BaseException | None = None
+        self,
+        identifier: str,
+        entry: Entry,
+        watch: Stopwatch,
+        status: str,
+        error: str | None,
+        raised: BaseException | None = None,
     ) -> None:
         with self.session() as session:
             row = session.get_one(Activity, identifier)
             row.backup_id, row.store, row.meta = entry.backup_id, entry.store, entry.meta
-            self._end(session, row, status, error)
+            self._end(session, row, status, error, watch)
         self._tell(row, raised)
 
     def _tell(self, row: Activity, raised: BaseException | None) -> None:
@@ -227,9 +235,12 @@ class Ledger:
         if self._observer is not None:
             self._observer.ended(row, raised)
 
-    def _end(self, session: Session, row: Activity, status: str, error: str | None) -> None:
+    def _end(
+        self, session: Session, row: Activity, status: str, error: str | None, watch: Stopwatch | None = None
+    ) -> None:
         row.status, row.error, row.finished_at = status, error, self._clock.now()
-        row.duration_s = (row.finished_at - row.started_at).total_seconds()
+        took = row.finished_at - row.started_at
+        row.duration_s = max(0.0, (watch.took(took) if watch is not None else took).total_seconds())
         count(session, row)
 
     @contextmanager

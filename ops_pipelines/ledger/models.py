@@ -37,12 +37,14 @@ class Activity(Base):
     Attributes:
         kind: `dump`, `copy`, `verify`, `restore`, …
         status: `running`, `succeeded` or `failed`.
+        turn: those with higher ones began later, whatever a clock said; two that begin at once may have the same.
         holder: the process that works on it, so that a later one can tell whether it died.
     """
 
     __tablename__ = "ops_activities"
     __table_args__ = (
-        Index("ix_ops_activities_source_kind_started", "source", "kind", "started_at"),
+        Index("ix_ops_activities_source_kind_turn", "source", "kind", "turn"),
+        Index("ix_ops_activities_turn", "turn"),
         Index("ix_ops_activities_status", "status"),
     )
 
@@ -50,6 +52,7 @@ class Activity(Base):
     source: Mapped[str] = mapped_column(String(63))
     kind: Mapped[str] = mapped_column(String(32))
     status: Mapped[str] = mapped_column(String(16))
+    turn: Mapped[int] = mapped_column(BigInteger, server_default="0")
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     duration_s: Mapped[float | None] = mapped_column(Float)

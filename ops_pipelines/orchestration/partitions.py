@@ -31,7 +31,8 @@ def _oldest_day(workspace: Workspace) -> str:
         if source.legacy is not None and source.legacy.folder.is_dir():
             named = (time_in_name(path.name) for path in source.legacy.folder.iterdir())
             moments += [moment.replace(tzinfo=zone) for moment in named if moment is not None]
-    return day_of(workspace.config, min(moments, default=workspace.clock.now()))
+    # A clock that was ahead for a moment must not take today out of the calendar.
+    return day_of(workspace.config, min([*moments, workspace.clock.now()]))
 
 
 def day_of(config: Config, moment: datetime) -> str:

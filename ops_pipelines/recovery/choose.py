@@ -1,6 +1,7 @@
 """Which restore point, and which copy of it: what a user means by `--backup`, `--at`, `--from`."""
 
 from datetime import datetime
+from itertools import takewhile
 
 from ops_pipelines.errors import OpsError, StoreError
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint, read_catalogue
@@ -33,6 +34,7 @@ def choose(
         StoreError: there is none.
     """
     catalogue = _catalogue(workspace, name, store)
+    taken = catalogue.moments(workspace.clock.now())
     if backup != LATEST:
         point = catalogue.find(backup)
     else:
@@ -40,13 +42,18 @@ def choose(
             each
             for each in catalogue.points
             if not each.safety
-            and (at is None or each.started_at <= at)
+            and (at is None or _by(taken[each.id], at))
             and (each.verified or (unverified and not _condemned(each)))
         ]
         point = fitting[-1] if fitting else None
     if point is None:
         raise _nothing(workspace, name, catalogue, backup, at)
     return point
+
+
+def _by(taken: datetime | None, at: datetime) -> bool:
+    """Whether it was taken by then, as far as anybody knows."""
+    return taken is not None and taken <= at
 
 
 def _catalogue(workspace: Workspace, name: str, store: str | None) -> Catalogue:
@@ -87,7 +94,8 @@ def safety_since(workspace: Workspace, point: RestorePoint) -> RestorePoint | No
     """The newest restore point that was taken after this one because the source was about to be replaced."""
     name, local = point.manifest.source, {workspace.local.name: workspace.local}
     points = read_catalogue(local, name, workspace.published(name), every_store=False).points
-    return next((each for each in reversed(points) if each.safety and each.started_at > point.started_at), None)
+    later = takewhile(lambda each: each.id != point.id, reversed(points))
+    return next((each for each in later if each.safety), None)
 
 
 def choose_store(point: RestorePoint, store: str | None) -> str:

@@ -1,6 +1,7 @@
 """Is this backup of a size that one would expect? Attention, never a verdict: data may well shrink or grow."""
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from statistics import median
 
 from ops_pipelines.clock import human_size
@@ -19,11 +20,8 @@ def drift(manifest: Manifest, catalogue: Catalogue, settings: Verification) -> l
         catalogue: the source's restore points.
         settings: how much smaller or larger is still unremarkable.
     """
-    before = [
-        point.manifest
-        for point in catalogue.points
-        if point.verified and not point.safety and point.started_at < manifest.started_at
-    ][-_COMPARED:]
+    earlier = takewhile(lambda point: point.id != manifest.id, catalogue.points)
+    before = [point.manifest for point in earlier if point.verified and not point.safety][-_COMPARED:]
     if not before:
         return []
     checks = [_check("size drift", manifest.plain_bytes, [each.plain_bytes for each in before], settings, human_size)]

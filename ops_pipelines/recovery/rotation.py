@@ -1,8 +1,9 @@
 """Old backups are proved again, not only the newest: the copy that was proved longest ago comes first."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
+from ops_pipelines.chronology import age, within
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault.catalogue import RestorePoint
@@ -10,6 +11,7 @@ from ops_pipelines.vault.verdict import Verdict
 from ops_pipelines.workspace import Workspace
 
 _DAY = timedelta(days=1)
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=timezone.utc)
 _EARLY = 0.8
 """A copy whose turn is this close to overdue is proved even when another was proved in this run already."""
 
@@ -20,13 +22,15 @@ def turns(workspace: Workspace, name: str) -> list[tuple[datetime, RestorePoint,
     Returns:
         When it was last proved (when it was taken, if never), the restore point, and the store.
     """
-    found = []
+    found, now = [], workspace.clock.now()
     for point in workspace.catalogue(name).points:
         for store in point.stores:
             proof = point.proof(store)
             if proof is None or proof.outcome != "bad":
                 proved = proof is not None and proof.outcome == "verified"
-                found.append((proof.started_at if proof and proved else point.started_at, point, store))
+                at = proof.started_at if proof and proved else point.started_at
+                # What is dated in the future was proved nobody knows when: it is its turn.
+                found.append((at if age(at, now) is not None else _LONG_AGO, point, store))
     return sorted(found, key=lambda turn: (turn[0], turn[1].id, turn[2]))
 
 
@@ -43,15 +47,17 @@ def reprove(
     settings, now = workspace.source(name).verify, workspace.clock.now()
     left = settings.reprove_daily - _spent_today(workspace, name, now)
     for number, (proved_at, point, store) in enumerate(turns(workspace, name)):
-        age = now - proved_at
-        due = age > settings.reprove_within * _EARLY if number else age > _DAY
+        since = now - proved_at
+        due = since > settings.reprove_within * _EARLY if number else since > _DAY
         if not due or left <= timedelta(0):
             return
         verdict = verify(workspace, point, store=store, progress=progress, run_id=run_id, again=True)
-        left -= verdict.finished_at - verdict.started_at
+        left -= timedelta(seconds=verdict.took_s)
         yield verdict
 
 
 def _spent_today(workspace: Workspace, name: str, now: datetime) -> timedelta:
     rows = workspace.ledger.recent(source=name, kind="verify", since=now - _DAY)
-    return timedelta(seconds=sum(row.duration_s or 0 for row in rows if row.meta.get("again")))
+    return timedelta(
+        seconds=sum(row.duration_s or 0 for row in rows if row.meta.get("again") and within(row.started_at, now, _DAY))
+    )

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from pydantic import ValidationError
 
-from ops_pipelines.clock import moment_of
+from ops_pipelines.clock import Stopwatch, moment_of
 from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.base import Contents, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
@@ -106,7 +106,7 @@ class _Proof:
         self.changed: Changed = {}
 
     def run(self, number: int) -> Verdict:
-        started = self._workspace.clock.now()
+        started, watch = self._workspace.clock.now(), Stopwatch()
         outcome = self._outcome()
         return Verdict(
             number=number,
@@ -119,7 +119,7 @@ class _Proof:
             wanted=configured_grade(self._workspace.source(self._point.manifest.source), self._point.manifest),
             gaps=self._gaps,
             started_at=started,
-            finished_at=self._workspace.clock.now(),
+            finished_at=started + watch.took(self._workspace.clock.now() - started),
             checks=self._checks,
             seconds=self._seconds,
             warnings=self._warnings,

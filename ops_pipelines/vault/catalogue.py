@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ops_pipelines.errors import CorruptCopy, OpsError, StoreError
 from ops_pipelines.vault.manifest import Manifest
+from ops_pipelines.vault.order import ahead, in_order, moments
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.trust import ALARMING, Found, Published, Sealed, Stranger, Untrusted, summary, told_apart
 from ops_pipelines.vault.verdict import Verdict
@@ -18,12 +19,15 @@ class RestorePoint:
     Attributes:
         verdicts: in the order of their numbers: a clock that was wrong puts none of them last.
         sha256: of the manifest's bytes.
+        number: its turn among those that this installation took; None of one that was adopted or signed later, whose
+            place is given by its time.
     """
 
     manifest: Manifest
     stores: Sequence[str]
     verdicts: Sequence[Verdict] = field(default=())
     sha256: str = ""
+    number: int | None = None
 
     @property
     def id(self) -> str:
@@ -54,7 +58,7 @@ class RestorePoint:
         proofs = [proof for proof in map(self.proof, self.stores) if proof is not None]
         for outcome in ("bad", "verified", "inconclusive"):
             if found := [proof for proof in proofs if proof.outcome == outcome]:
-                return max(found, key=lambda proof: (proof.number, proof.started_at))
+                return max(found, key=lambda proof: (proof.number, proof.file_name))
         # The copy that was proved is gone or out of reach; what was found out about the backup still holds.
         telling = [verdict for verdict in self.verdicts if verdict.outcome == "verified"]
         return next(reversed(telling or self.verdicts), None)
@@ -83,7 +87,7 @@ class RestorePoint:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The restore points of one source, oldest first, and what could not be read.
+    """The restore points of one source, in the order in which they were taken, and what could not be read.
 
     Attributes:
         problems: stores or copies that cannot be read, in words.
@@ -106,6 +110,19 @@ class Catalogue:
     def recovery_point(self) -> RestorePoint | None:
         """The newest verified restore point: what a disaster would go back to. Never one taken for safety."""
         return next((point for point in reversed(self.points) if point.verified and not point.safety), None)
+
+    def moments(self, now: datetime) -> Mapping[str, datetime | None]:
+        """By id, a time that a restore point is no older than; None where a wrong clock leaves nothing to go by."""
+        return moments(self.points, now)
+
+    def age(self, point: RestorePoint, now: datetime) -> timedelta | None:
+        """How old a restore point is at most, from the start of its dump; None where a wrong clock hides it."""
+        at = self.moments(now)[point.id]
+        return max(now - at, timedelta(0)) if at is not None else None
+
+    def ahead(self, now: datetime) -> Sequence[RestorePoint]:
+        """Restore points from the future, oldest first: a clock is wrong, or was when they were taken."""
+        return ahead(self.points, now)
 
     @property
     def told(self) -> Sequence[str]:
@@ -143,11 +160,17 @@ def read_catalogue(
     for each in kept:
         copies.setdefault(each.manifest.id, []).append(each)
     points = [
-        RestorePoint(found[0].manifest, tuple(each.store for each in found), reading.verdicts_on(key), found[0].sha256)
+        RestorePoint(
+            found[0].manifest,
+            tuple(each.store for each in found),
+            reading.verdicts_on(key),
+            found[0].sha256,
+            _turn(found[0]),
+        )
         for key, found in copies.items()
     ]
     return Catalogue(
-        tuple(sorted(points, key=lambda point: (point.started_at, point.id))),
+        tuple(in_order(points)),
         tuple(line for _, line in reading.problems),
         frozenset(name for name, _ in reading.problems)
         | {each.store for each in strangers if each.standing in ALARMING and not each.name},
@@ -221,6 +244,12 @@ class _Reading:
     ) -> Stranger:
         sha256 = sealed.sha256 if sealed is not None else ""
         return Stranger(error.standing, self._source, backup_id, store.name, error.why, sha256, error.claimed, name)
+
+
+def _turn(found: Found) -> int | None:
+    """The number it was taken with; one that it was given later says nothing of its turn."""
+    manifest = found.manifest
+    return found.number if manifest.adopted_from is None and manifest.number == found.number else None
 
 
 def _line(error: OpsError) -> str:

@@ -1,4 +1,4 @@
-"""Which copies a store still needs: a pure decision on recorded times and verdicts. Nothing is deleted here.
+"""Which copies a store still needs: a pure decision on numbers, recorded times and verdicts. Nothing is deleted here.
 
 `decide` looks at one store. In its terms a copy is *verified*, *bad* or *unproved*, and:
 
@@ -12,20 +12,24 @@
 * One that was taken because its source was about to be replaced takes no place either, and stays for a month: what
   was written last is nowhere else.
 * What the store locks, what another restore point is tied to and what comes from the future stays. One from the
-  future takes no place either: a clock that was wrong for a moment must not cost anything.
+  future takes no place either: a clock that was wrong for a moment must not cost anything. When enough later ones have
+  shown that its clock was wrong, it counts as taken right after the one before it.
 
-Buckets are counted, not measured: `daily: 14` are the last 14 days that have one, so that a week without backups, or a
-clock that jumps ahead, deletes nothing. Days, ISO weeks, months and years are those of the configured time zone.
+Which is newer is a matter of numbers. Buckets are counted, not measured: `daily: 14` are the last 14 days that have
+one, so that a week without backups, or a clock that jumps ahead, deletes nothing. For the same reason a week or a month
+is over only when a restore point of an earlier day than the newest one's says so. Days, ISO weeks, months and years are
+those of the configured time zone.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Literal
 
 from ops_pipelines.config.settings import Keep
 from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.order import ahead, in_order, moments
 
 EVIDENCE = timedelta(days=7)
 """How long a bad restore point stays after its verdict."""
@@ -35,6 +39,7 @@ SAFETY = timedelta(days=30)
 Standing = Literal["verified", "bad", "unproved"]
 _Reasons = dict[str, list[str]]
 _NEWEST = "newest verified"
+_BEFORE_ALL = datetime.min.replace(tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,14 @@ class Held:
     needed: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class _Present:
+    """A restore point that has a say, and the time at which it counts as taken."""
+
+    point: RestorePoint
+    at: datetime
+
+
 def decide(
     points: Sequence[RestorePoint],
     store: str,
@@ -83,28 +96,35 @@ def decide(
     """What stays in one store and what goes, newest first.
 
     Args:
-        points: what the store holds of one source.
+        points: what the store holds of one source, in any order.
         recovery_point: id of the newest verified restore point of the source, wherever its copies are.
     """
-    ordered = sorted(points, key=_age_order, reverse=True)
+    oldest_first = in_order(points)
+    ordered, taken = oldest_first[::-1], moments(oldest_first, now)
+    from_the_future = {point.id for point in ahead(oldest_first, now)}
     standings = {point.id: standing(point, store) for point in ordered}
-    present = [point for point in ordered if point.started_at <= now and not point.safety]
+    present = [
+        _Present(point, at)
+        for point in ordered
+        if (at := taken[point.id]) is not None and point.id not in from_the_future and not point.safety
+    ]
+    settled = _settled(present, zone)
     reasons: _Reasons = defaultdict(list)
     for point, reason in (*_slots(present, standings, keep, zone), *_floor(present, standings, keep)):
         if reason not in reasons[point.id]:
             reasons[point.id].append(reason)
-    proved = any(standings[point.id] == "verified" for point in present)
+    proved = any(standings[each.point.id] == "verified" for each in present)
     for point in ordered:
         because = reasons[point.id]
-        if point.started_at > now:
+        if point.id in from_the_future or taken[point.id] is None:
             because.append("from the future: was the clock wrong?")
         if point.id == recovery_point and _NEWEST not in because:
             because.append("recovery point of the source")
-        if point.safety and (kept_until := point.started_at + SAFETY) > now:
+        if point.safety and (kept_until := point.started_at + SAFETY) > settled:
             because.append(f"what was there before a replacement, until {kept_until.astimezone(zone):%Y-%m-%d}")
         if point.safety and not proved:
             because.append("nothing else is verified in this store")
-        if standings[point.id] == "bad" and (until := _evidence_until(point, store)) > now:
+        if standings[point.id] == "bad" and (until := _evidence_until(point, store)) > settled:
             because.append(f"evidence until {until.astimezone(zone):%Y-%m-%d}")
         if (until_at := held.locked.get(point.id)) is not None:
             because.append(_locked(until_at, zone))
@@ -124,21 +144,26 @@ def standing(point: RestorePoint, store: str) -> Standing:
     return "bad" if whole_backup else "unproved"
 
 
-def _age_order(point: RestorePoint) -> tuple[datetime, datetime]:
-    """By recorded times; ids are names and decide nothing."""
-    return point.started_at, point.manifest.finished_at
+def _settled(present: Sequence[_Present], zone: tzinfo) -> datetime:
+    """The latest time that is known to be over, whatever this machine's clock shows just now.
+
+    A clock that is wrong dates the newest ones: only those of the days before them are asked.
+    """
+    days = [f"{each.at.astimezone(zone):%Y-%m-%d}" for each in present]
+    earlier = [each.at for each, day in zip(present, days, strict=True) if day != days[0]]
+    return max(earlier, default=_BEFORE_ALL)
 
 
 def _slots(
-    present: Sequence[RestorePoint], standings: Mapping[str, Standing], keep: Keep, zone: tzinfo
+    present: Sequence[_Present], standings: Mapping[str, Standing], keep: Keep, zone: tzinfo
 ) -> Iterator[tuple[RestorePoint, str]]:
     """The places of `keep`, given once among the verified ones and once among all that are not bad."""
-    verified = [point for point in present if standings[point.id] == "verified"]
-    sound = [point for point in present if standings[point.id] != "bad"]
+    verified = [each for each in present if standings[each.point.id] == "verified"]
+    sound = [each for each in present if standings[each.point.id] != "bad"]
     # Stable: the verified ones of a bucket are looked at first, the newest of them before the others.
-    verified_first = sorted(sound, key=lambda point: standings[point.id] != "verified")
-    for point in (*verified[: keep.last], *sound[: keep.last]):
-        yield point, f"last {keep.last}"
+    verified_first = sorted(sound, key=lambda each: standings[each.point.id] != "verified")
+    for each in (*verified[: keep.last], *sound[: keep.last]):
+        yield each.point, f"last {keep.last}"
     for rule, count, shape in (
         ("daily", keep.daily, "%Y-%m-%d"),
         ("weekly", keep.weekly, "%G-W%V"),
@@ -147,25 +172,25 @@ def _slots(
     ):
         for candidates in (verified, verified_first):
             first: dict[str, RestorePoint] = {}
-            for point in candidates:
-                first.setdefault(f"{point.started_at.astimezone(zone):{shape}}", point)
+            for each in candidates:
+                first.setdefault(f"{each.at.astimezone(zone):{shape}}", each.point)
             for bucket in sorted(first, reverse=True)[:count]:
                 yield first[bucket], f"{rule} {bucket}"
 
 
 def _floor(
-    present: Sequence[RestorePoint], standings: Mapping[str, Standing], keep: Keep
+    present: Sequence[_Present], standings: Mapping[str, Standing], keep: Keep
 ) -> Iterator[tuple[RestorePoint, str]]:
     """What stays under every policy: proof is not given up before there is newer proof."""
-    verified = [point for point in present if standings[point.id] == "verified"]
+    points = [each.point for each in present]
+    verified = [point for point in points if standings[point.id] == "verified"]
     if not verified:
-        yield from ((point, "nothing is verified in this store") for point in present)
+        yield from ((point, "nothing is verified in this store") for point in points)
         return
-    newest = verified[0]
-    yield newest, _NEWEST
+    yield verified[0], _NEWEST
     yield from ((point, f"min_verified {keep.min_verified}") for point in verified[: keep.min_verified])
-    for point in present:
-        if _age_order(point) > _age_order(newest) and standings[point.id] != "bad":
+    for point in points[: points.index(verified[0])]:
+        if standings[point.id] != "bad":
             yield point, "newer than the newest verified"
 
 

@@ -124,6 +124,11 @@ class Verdict(BaseModel):
         return f"{sum(check.passed for check in self.checks)} checks passed{looked}"
 
     @property
+    def took_s(self) -> float:
+        """Seconds from its begin to its end."""
+        return max(0.0, (self.finished_at - self.started_at).total_seconds())
+
+    @property
     def file_name(self) -> str:
         """`verify-20261121T020512-nas.json`: sorts by time."""
         return f"verify-{self.started_at:%Y%m%dT%H%M%S%f}-{self.store}.json"

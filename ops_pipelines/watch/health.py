@@ -4,7 +4,7 @@ Ages come from the start of the dump in the newest *verified* restore point, rea
 the answer does not depend on Dagster, its schedules or the ledger being alive.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
@@ -14,8 +14,9 @@ from ops_pipelines.config.sources import Source
 from ops_pipelines.config.values import Duration
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.trust import foreign_points, only_foreign, summary
-from ops_pipelines.watch.phases import PhaseHealth, State, phases_of
+from ops_pipelines.watch.phases import PhaseHealth, phases_of
 from ops_pipelines.watch.proved import Proved, proved
+from ops_pipelines.watch.situations import Situation, State, clock_wrong
 from ops_pipelines.watch.trends import Trends, trends_of
 from ops_pipelines.workspace import Workspace
 
@@ -41,11 +42,13 @@ class SourceHealth(BaseModel):
 
     Attributes:
         recovery_point: id of the newest verified restore point.
-        age: of the recovery point, from the start of its dump.
+        recovery_point_at: the start of its dump, or what it is no older than where a wrong clock dated it.
+        age: of the recovery point, from there; None where nobody knows.
         newest: id of the newest restore point, verified or not.
         notes: what its dump warned of, and what could not be looked at while it was taken.
         proof: how much the proof of the recovery point says, against what is configured.
         phases: the same, step by step and store by store.
+        clock: what is wrong with clocks, by which nobody can tell how old something is.
         trends: success rates of the last week, what restores took, growth.
         foreign: whose restore points lie beside them, which nothing here uses.
     """
@@ -75,6 +78,7 @@ class SourceHealth(BaseModel):
     trends: Trends
     problems: Sequence[str]
     foreign: str = ""
+    clock: Situation | None = None
 
     @property
     def ok(self) -> bool:
@@ -91,10 +95,11 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
     source, now = workspace.source(name), workspace.clock.now()
     catalogue = catalogue or workspace.catalogue(name)
     point, newest = catalogue.recovery_point, catalogue.newest
-    age = now - point.started_at if point is not None else None
+    age = catalogue.age(point, now) if point is not None else None
     phases = phases_of(workspace, name, catalogue, now)
     proof = proved(workspace, point)
-    state, cause, advice = _judge(name, source, catalogue, age, phases, proof)
+    clock = _wrong_clock(source, name, catalogue, now)
+    state, cause, advice = next(_judge(name, source, catalogue, age, phases, proof, clock))
     return SourceHealth(
         source=name,
         kind=source.kind,
@@ -104,7 +109,7 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
         rpo=source.rpo,
         warn_after=source.warn_window,
         recovery_point=point.id if point else None,
-        recovery_point_at=point.started_at if point else None,
+        recovery_point_at=catalogue.moments(now)[point.id] if point else None,
         age=age,
         newest=newest.id if newest else None,
         newest_verdict=newest.verdict.outcome if newest and newest.verdict else None,
@@ -119,6 +124,7 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
         trends=trends_of(workspace, name, catalogue, now),
         problems=catalogue.told,
         foreign=foreign_points(catalogue.strangers),
+        clock=clock,
     )
 
 
@@ -134,35 +140,55 @@ def _judge(
     age: timedelta | None,
     phases: Sequence[PhaseHealth],
     proof: Proved | None,
-) -> tuple[State, str, str]:
-    """The state, its cause, and the next command: the recovery point first, then the worst step."""
+    clock: Situation | None,
+) -> Iterator[tuple[State, str, str]]:
+    """Every state that it is in with its cause and the next command: the recovery point first, then the worst step."""
     newest, back_up = catalogue.newest, f"ops backup {name}"
     if newest is None:
-        return _nothing_of_ours(name, catalogue)
+        yield _nothing_of_ours(name, catalogue)
+        return
     if newest.verdict is not None and newest.verdict.outcome == "bad" and not newest.verified:
-        return "FAIL", f"the newest backup {newest.id} is bad: {newest.verdict.reason}", back_up
-    if age is None:
-        return "NEVER", f"{len(catalogue.points)} backed up, none of them verified", f"ops verify {name}"
+        yield "FAIL", f"the newest backup {newest.id} is bad: {newest.verdict.reason}", back_up
+    point = catalogue.recovery_point
+    if point is None:
+        yield "NEVER", f"{len(catalogue.points)} backed up, none of them verified", f"ops verify {name}"
+        return
+    if age is None or (clock is not None and clock.state == "UNKNOWN"):
+        assert clock is not None
+        yield clock.state, clock.cause, clock.next
+        return
     if age > source.rpo:
-        return "FAIL", f"the recovery point is {human_duration(age)} old, rpo is {human_duration(source.rpo)}", back_up
+        yield "FAIL", f"the recovery point is {human_duration(age)} old, rpo is {human_duration(source.rpo)}", back_up
     damaged = next((point for point in reversed(catalogue.points) if point.damaged), None)
     if damaged is not None and damaged.verdict is not None:
         stores = ", ".join(damaged.damaged)
         advice = f"ops copy {name} --to {damaged.damaged[0]}"
-        return "FAIL", f"the copy of {damaged.id} in {stores} is bad: {damaged.verdict.reason}", advice
+        yield "FAIL", f"the copy of {damaged.id} in {stores} is bad: {damaged.verdict.reason}", advice
+    if clock is not None:
+        yield clock.state, clock.cause, clock.next
     if age > source.warn_window:
-        return "STALE", f"the recovery point is {human_duration(age)} old", back_up
+        yield "STALE", f"the recovery point is {human_duration(age)} old", back_up
     worst = max(phases, key=lambda phase: EXIT_STATUS[phase.state])
     if EXIT_STATUS[worst.state]:
         # The recovery point is young enough: whatever is wrong now is not a loss yet.
         where = f"{worst.phase}{f' to {worst.store}' if worst.store else ''}"
-        return "STALE", f"{where}: {worst.cause}", worst.next
+        yield "STALE", f"{where}: {worst.cause}", worst.next
     if catalogue.told:
-        return "STALE", catalogue.told[0], f"ops sign {name}" if catalogue.strangers else "ops list"
+        yield "STALE", catalogue.told[0], f"ops sign {name}" if catalogue.strangers else "ops list"
     told = f"{proof.words if proof is not None else 'verified'}; {human_duration(age)} old"
     if proof is not None and proof.weaker:
-        return "WEAK", f"{told}; {proof.gaps[0].what}: {proof.gaps[0].why}", proof.next
-    return "OK", told, ""
+        yield "WEAK", f"{told}; {proof.gaps[0].what}: {proof.gaps[0].why}", proof.next
+    yield "OK", told, ""
+
+
+def _wrong_clock(source: Source, name: str, catalogue: Catalogue, now: datetime) -> Situation | None:
+    """What is wrong with clocks: a restore point from the future, or a recovery point that none can date."""
+    point, from_the_future = catalogue.recovery_point, list(catalogue.ahead(now))
+    dated = point is None or catalogue.moments(now)[point.id] == point.started_at
+    age = catalogue.age(point, now) if point is not None else None
+    known = point is None or (age is not None and (dated or age <= source.rpo))
+    undated = from_the_future or ([point] if point is not None and not known else [])
+    return clock_wrong(name, undated, now, age_known=known) if undated else None
 
 
 def _nothing_of_ours(name: str, catalogue: Catalogue) -> tuple[State, str, str]:
@@ -177,11 +203,11 @@ def _copy(store: str, catalogue: Catalogue, now: datetime) -> CopyHealth:
     held = [point for point in catalogue.points if store in point.stores]
     newest = held[-1] if held else None
     return CopyHealth(
-        store=store, backup_id=newest.id if newest else None, age=now - newest.started_at if newest else None
+        store=store, backup_id=newest.id if newest else None, age=catalogue.age(newest, now) if newest else None
     )
 
 
 def _restore_seconds(point: RestorePoint | None) -> float | None:
     if point is None or point.verdict is None:
         return None
-    return (point.verdict.finished_at - point.verdict.started_at).total_seconds()
+    return point.verdict.took_s

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ops_pipelines import __version__
+from ops_pipelines.chronology import age
 from ops_pipelines.config.cadence import longest_interval
 from ops_pipelines.config.models import Config
 from ops_pipelines.ledger import tallies
@@ -194,7 +195,7 @@ class _Page:
         for snapshot in found:
             self._snapshot(snapshot)
         watched = [snapshot.watched_at for snapshot in found if snapshot.watched_at is not None]
-        self.heartbeat.add("", max(watched).timestamp() if watched else 0)
+        self.heartbeat.add("", max(map(self._unix, watched), default=0))
         self._tallies(session)
         self._alerting(session)
         self._probes(session)
@@ -207,7 +208,12 @@ class _Page:
         return source == self._only if self._only else source in self._config.sources
 
     def _age(self, at: datetime | None) -> float:
-        return (self._now - at).total_seconds() if at is not None else math.inf
+        passed = age(at, self._now) if at is not None else None
+        return passed.total_seconds() if passed is not None else math.inf
+
+    def _unix(self, at: datetime | None) -> float:
+        """In Unix time; 0 for never, and for what a clock that was wrong dated in the future: it is no sign of life."""
+        return at.timestamp() if at is not None and age(at, self._now) is not None else 0
 
     def _snapshot(self, snapshot: Snapshot[Seen]) -> None:
         name, seen = snapshot.source, snapshot.seen
@@ -215,7 +221,7 @@ class _Page:
         state, _cause, _next = snapshot.judged(self._now, self._config.web.stale_after)
         self.healthy.add(own, int(state in HOLDS))
         self.state.add(self._label(name, kind=source.kind, state=state), 1)
-        self.snapshot_at.add(own, _unix(snapshot.at))
+        self.snapshot_at.add(own, self._unix(snapshot.at))
         self.rpo_target.add(own, source.rpo.total_seconds())
         self.rpo_warning.add(own, source.warn_window.total_seconds())
         self.rto_target.add(own, source.rto.total_seconds())
@@ -223,13 +229,13 @@ class _Page:
         self.proof_configured.add(own, strength(proof.configured if proof else grade_of(source.fingerprint)))
         self.interval.add(own, longest_interval(source.every, self._config.timezone).total_seconds())
         point = seen.recovery_point_at if seen is not None else None
-        self.point_at.add(own, _unix(point))
+        self.point_at.add(own, self._unix(point))
         self.rpo_actual.add(own, self._age(point))
         verified = seen.verified_at if seen is not None else None
-        self.verified_at.add(own, _unix(verified))
+        self.verified_at.add(own, self._unix(verified))
         self.verify_hours.add(own, self._age(verified) / 3600)
         dump = seen.newest if seen is not None else None
-        self.dump_at.add(own, _unix(dump.started_at if dump else None))
+        self.dump_at.add(own, self._unix(dump.started_at if dump else None))
         self.dump_minutes.add(own, self._age(dump.started_at if dump else None) / 60)
         if seen is not None:
             self._seen(own, seen)
@@ -251,7 +257,7 @@ class _Page:
             self.proof_weaker.add(own, int(seen.proof.weaker))
         if seen.verdict is not None:
             which = self._label(seen.source, outcome=seen.verdict.outcome, store=seen.verdict.store)
-            self.verdict_at.add(which, seen.verdict.finished_at.timestamp())
+            self.verdict_at.add(which, self._unix(seen.verdict.finished_at))
             self.verdict_failed.add(own, seen.verdict.failed)
         for each in seen.stores:
             there = self._label(seen.source, store=each.store)
@@ -259,7 +265,7 @@ class _Page:
             self.copies.add(there, each.copies)
             self.copies_damaged.add(there, each.damaged)
             self.copies_bytes.add(there, each.size_bytes)
-            self.copy_at.add(there, _unix(each.newest_at))
+            self.copy_at.add(there, self._unix(each.newest_at))
         for phase in seen.phases:
             step = self._label(seen.source, phase=phase.phase, store=phase.store or "")
             self.phase_state.add(
@@ -297,7 +303,7 @@ class _Page:
         self.waiting.add("", messages)
         self.waiting_since.add("", oldest.timestamp() if oldest else None)
         for part, at in session.execute(select(Evaluation.part, Evaluation.at)):
-            self.evaluated.add(labels(part=part), at.timestamp())
+            self.evaluated.add(labels(part=part), self._unix(at))
 
     def _probes(self, session: Session) -> None:
         for found in kept(session):
@@ -305,7 +311,7 @@ class _Page:
                 continue
             own, said = labels(target="" if self._only else found.target, kind=found.kind), found.figures
             self.probe_up.add(own, int(found.is_up))
-            self.probe_at.add(own, found.at.timestamp())
+            self.probe_at.add(own, self._unix(found.at))
             self.probe_latency.add(own, found.latency_s)
             self.probe_connections.add(own, said.connections)
             self.probe_allowed.add(own, said.connections_allowed)
@@ -331,7 +337,3 @@ def _rates(counts: Sequence[tallies.Count], kind: str) -> dict[str, float]:
             ended[each.source] = ended.get(each.source, 0) + each.attempts
             well[each.source] = well.get(each.source, 0) + (each.attempts if each.outcome in tallies.WELL else 0)
     return {name: well[name] / total for name, total in ended.items()}
-
-
-def _unix(at: datetime | None) -> float:
-    return at.timestamp() if at is not None else 0

@@ -6,10 +6,11 @@ cannot be read, what only it knows is UNKNOWN, and the rest is told all the same
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from ops_pipelines.chronology import believed
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.drills import Drills
 from ops_pipelines.config.sources import Source
@@ -18,9 +19,10 @@ from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.models import FAILED, RUNNING, Activity
 from ops_pipelines.proof import VERIFIED
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
+from ops_pipelines.vault.verdict import Verdict
+from ops_pipelines.watch.situations import State
 from ops_pipelines.workspace import Workspace
 
-State = Literal["OK", "WEAK", "STALE", "UNKNOWN", "OVERDUE", "FAIL", "NEVER"]
 Phase = Literal["dump", "snapshot", "copy", "verify", "retention", "drill"]
 _ATTEMPTS = ("dump", "copy", "verify", "prune", "drill")
 
@@ -49,45 +51,54 @@ def phases_of(workspace: Workspace, name: str, catalogue: Catalogue, now: dateti
     """Every step of a source's chain."""
     source = workspace.source(name)
     try:
-        last: Mapping[str, Activity] | None = _last_attempts(workspace, name)
+        last: Mapping[str, _Last] | None = _last_attempts(workspace, name, now)
     except OpsError:
         last = None
     found = [_dump(name, source, catalogue, last, now)]
     found += [_copy(workspace, name, source, store, catalogue, now) for store in source.copies]
     found.append(_verify(name, source, catalogue, now))
     if source.keep is not None:
-        found.append(_retention(name, last, now))
+        found.append(_retention(name, last))
     if (drills := workspace.config.drills) is not None:
-        found.append(_drill(drills, last, now))
+        found.append(_drill(drills, last))
     return found
 
 
-def _last_attempts(workspace: Workspace, name: str) -> dict[str, Activity]:
-    """The newest finished attempt of each kind."""
-    last: dict[str, Activity] = {}
+class _Last(NamedTuple):
+    """The newest attempt of a kind that has ended, and how long ago it began at most, where a clock tells."""
+
+    attempt: Activity
+    age: timedelta | None
+
+
+def _last_attempts(workspace: Workspace, name: str, now: datetime) -> dict[str, _Last]:
+    last: dict[str, _Last] = {}
     for kind in _ATTEMPTS:
-        finished = (row for row in workspace.ledger.recent(source=name, kind=kind, limit=5) if row.status != RUNNING)
-        if (row := next(finished, None)) is not None:
-            last[kind] = row
+        ended = [row for row in workspace.ledger.recent(source=name, kind=kind, limit=5) if row.status != RUNNING]
+        if ended:
+            at = believed([row.started_at for row in reversed(ended)], now)[-1]
+            last[kind] = _Last(ended[0], max(now - at, timedelta(0)) if at is not None else None)
     return last
 
 
 def _dump(
-    name: str, source: Source, catalogue: Catalogue, last: Mapping[str, Activity] | None, now: datetime
+    name: str, source: Source, catalogue: Catalogue, last: Mapping[str, _Last] | None, now: datetime
 ) -> PhaseHealth:
     phase: Phase = "snapshot" if source.kind == "files" else "dump"
-    attempt = (last or {}).get("dump")
+    attempt = last["dump"].attempt if last and "dump" in last else None
     newest = catalogue.newest
-    age = now - newest.started_at if newest is not None else None
+    age = catalogue.age(newest, now) if newest is not None else None
     back_up = f"ops backup {name}"
 
     def told(state: State, cause: str, advice: str = back_up) -> PhaseHealth:
         return PhaseHealth(phase=phase, state=state, age=age, threshold=source.rpo, cause=cause, next=advice)
 
-    if attempt is not None and attempt.status == FAILED and (newest is None or attempt.started_at > newest.started_at):
+    if attempt is not None and attempt.status == FAILED:
         return told("FAIL", f"the last attempt failed: {_first_line(attempt.error)}")
-    if age is None:
+    if newest is None:
         return told("NEVER", "never backed up")
+    if age is None:
+        return told("UNKNOWN", undatable(newest, now))
     return told(*_aged(age, source), "" if age <= source.warn_window else back_up)
 
 
@@ -95,7 +106,7 @@ def _copy(
     workspace: Workspace, name: str, source: Source, store: str, catalogue: Catalogue, now: datetime
 ) -> PhaseHealth:
     held = [point for point in catalogue.points if store in point.stores]
-    age = now - held[-1].started_at if held else None
+    age = catalogue.age(held[-1], now) if held else None
     fill = f"ops copy {name} --to {store}"
 
     def told(state: State, cause: str, advice: str = fill) -> PhaseHealth:
@@ -108,7 +119,7 @@ def _copy(
         return told("UNKNOWN", unreadable[0], "ops list")
     if not catalogue.points:
         return told("NEVER", "nothing to copy yet", f"ops backup {name}")
-    if age is None:
+    if not held:
         return told("NEVER", f"nothing of {name} is in {store}")
     damaged = [point.id for point in held if store in point.damaged]
     if damaged:
@@ -116,13 +127,15 @@ def _copy(
     behind = sum(1 for point in catalogue.points[-2:] if store not in point.stores)
     if behind == 2:
         return told("STALE", "the newest two backups are not in it")
+    if age is None:
+        return told("UNKNOWN", undatable(held[-1], now), f"ops backup {name}")
     return told(*_aged(age, source), "" if age <= source.warn_window else fill)
 
 
 def _verify(name: str, source: Source, catalogue: Catalogue, now: datetime) -> PhaseHealth:
-    ends = [(_proved_at(point), point) for point in catalogue.points if point.verified]
-    last = max((end for end, _point in ends), default=None)
-    age = now - last if last is not None else None
+    proofs = _proofs(catalogue)
+    last = believed([proof.finished_at for proof in proofs], now)[-1] if proofs else None
+    age = max(now - last, timedelta(0)) if last is not None else None
     overdue = source.verify.overdue_after or source.rpo
     again = f"ops verify {name}"
 
@@ -135,18 +148,19 @@ def _verify(name: str, source: Source, catalogue: Catalogue, now: datetime) -> P
         again_bad = sum(1 for _bad in _bad_in_a_row(catalogue))
         row = f"{again_bad} in a row; " if again_bad > 1 else ""
         return told("FAIL", f"{row}{newest.id} is bad: {verdict.reason}", f"ops backup {name}")
-    if age is None:
+    if not proofs:
         return told("NEVER", "nothing was ever restored and compared")
+    if age is None:
+        return told("UNKNOWN", f"the last proof is dated {proofs[-1].finished_at:%Y-%m-%d %H:%M} UTC: in the future")
     if age > overdue:
         return told("OVERDUE", f"last proved {human_duration(age)} ago, {human_duration(overdue)} is allowed")
     if verdict is not None and verdict.outcome == "inconclusive":
         return told("STALE", f"the newest proof was inconclusive: {verdict.reason}")
-    words = next((point.verdict.words for end, point in ends if end == last and point.verdict is not None), "")
-    partly = f": {words}" if words != VERIFIED else ""
+    partly = f": {proofs[-1].words}" if proofs[-1].words != VERIFIED else ""
     return told("OK", f"last proved {human_duration(age)} ago{partly}", "")
 
 
-def _retention(name: str, last: Mapping[str, Activity] | None, now: datetime) -> PhaseHealth:
+def _retention(name: str, last: Mapping[str, _Last] | None) -> PhaseHealth:
     dry_run = f"ops prune {name}"
     if last is None:
         return PhaseHealth(
@@ -155,16 +169,15 @@ def _retention(name: str, last: Mapping[str, Activity] | None, now: datetime) ->
             cause="the ledger cannot be read",
             next="look at the disk of base, then: ops status",
         )
-    attempt = last.get("prune")
-    if attempt is None:
+    if "prune" not in last:
         return PhaseHealth(phase="retention", state="OK", cause="nothing had to be deleted yet")
-    age = now - attempt.started_at
+    attempt, age = last["prune"]
     if attempt.status == FAILED:
         return PhaseHealth(phase="retention", state="STALE", age=age, cause=_first_line(attempt.error), next=dry_run)
-    return PhaseHealth(phase="retention", state="OK", age=age, cause=f"last deleted {human_duration(age)} ago")
+    return PhaseHealth(phase="retention", state="OK", age=age, cause=f"last deleted {_ago(age)}")
 
 
-def _drill(drills: Drills, last: Mapping[str, Activity] | None, now: datetime) -> PhaseHealth:
+def _drill(drills: Drills, last: Mapping[str, _Last] | None) -> PhaseHealth:
     again = f"ops drill {drills.scenario}"
     if last is None:
         return PhaseHealth(
@@ -173,23 +186,28 @@ def _drill(drills: Drills, last: Mapping[str, Activity] | None, now: datetime) -
             cause="the ledger cannot be read",
             next="look at the disk of base, then: ops status",
         )
-    attempt = last.get("drill")
-    age = now - attempt.started_at if attempt is not None else None
+    attempt, age = last.get("drill", (None, None))
 
     def told(state: State, cause: str, advice: str = again) -> PhaseHealth:
         return PhaseHealth(
             phase="drill", state=state, age=age, threshold=drills.overdue_after, cause=cause, next=advice
         )
 
-    if attempt is None or age is None:
+    if attempt is None:
         return told("NEVER", "no disaster drill yet")
     scenario = attempt.meta.get("scenario", "drill")
     if attempt.status == FAILED:
         return told("FAIL", f"the last drill failed: {_first_line(attempt.error)}")
+    if age is None:
+        return told("UNKNOWN", f"the last drill is dated {attempt.started_at:%Y-%m-%d %H:%M} UTC: in the future")
     if age > drills.overdue_after:
         allowed = human_duration(drills.overdue_after)
         return told("OVERDUE", f"last drilled {human_duration(age)} ago, {allowed} is allowed")
     return told("OK", f"{scenario} passed {human_duration(age)} ago", "")
+
+
+def _ago(age: timedelta | None) -> str:
+    return f"{human_duration(age)} ago" if age is not None else "at a time in the future: was the clock wrong?"
 
 
 def _aged(age: timedelta, source: Source) -> tuple[State, str]:
@@ -200,8 +218,18 @@ def _aged(age: timedelta, source: Source) -> tuple[State, str]:
     return "OK", f"{human_duration(age)} old"
 
 
-def _proved_at(point: RestorePoint) -> datetime:
-    return max(verdict.finished_at for verdict in point.verdicts if verdict.outcome == "verified")
+def _proofs(catalogue: Catalogue) -> list[Verdict]:
+    """The good verdicts that stand, in the order in which they were found."""
+    found = (verdict for point in catalogue.points if point.verified for verdict in point.verdicts)
+    return sorted((each for each in found if each.outcome == "verified"), key=lambda each: each.number)
+
+
+def undatable(point: RestorePoint, now: datetime) -> str:
+    """Why nobody knows how old a restore point is."""
+    if point.started_at > now:
+        ahead = human_duration(point.started_at - now)
+        return f"{point.id} is dated {ahead} ahead of this machine's clock, so its age is not known"
+    return f"{point.id} is older than others by its clock and newer by its number, so its age is not known"
 
 
 def _bad_in_a_row(catalogue: Catalogue) -> Iterator[RestorePoint]:

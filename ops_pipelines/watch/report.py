@@ -54,7 +54,8 @@ def _overview(found: Sequence[SourceHealth]) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for health in found:
-        age = human_duration(health.age) if health.age is not None else "never"
+        unknown = "not known" if health.recovery_point else "never"
+        age = human_duration(health.age) if health.age is not None else unknown
         size = human_size(health.size_bytes) if health.size_bytes is not None else "–"
         took = f"{health.restore_s:.1f}s" if health.restore_s is not None else "–"
         rows.append(

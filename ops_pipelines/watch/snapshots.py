@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from ops_pipelines.chronology import believed, within
 from ops_pipelines.clock import human_duration
 from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.ledger.models import Health
@@ -22,8 +23,9 @@ from ops_pipelines.redact import redact_within
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.verdict import Check
 from ops_pipelines.watch.health import HOLDS, SourceHealth, source_health
-from ops_pipelines.watch.phases import Phase, State
+from ops_pipelines.watch.phases import Phase
 from ops_pipelines.watch.proved import Proved
+from ops_pipelines.watch.situations import State
 from ops_pipelines.workspace import Workspace
 
 
@@ -151,8 +153,9 @@ class Snapshot(Generic[AnySeen]):
         """State, cause and next command as of now: what was seen grows older, and is not believed for ever."""
         if self.seen is None or self.at is None:
             return "UNKNOWN", "nobody has looked at it yet", "ops status"
-        if now - self.at > stale_after:
-            silent = f"last looked at {human_duration(now - self.at)} ago: is the daemon running?"
+        if not within(self.at, now, stale_after):
+            when = f"{human_duration(now - self.at)} ago" if now > self.at else "at a time in the future"
+            silent = f"last looked at {when}: is the daemon running?"
             return "UNKNOWN", f"{silent} (then: {self.seen.state}, {self.seen.cause})", "ops status"
         point = self.seen.recovery_point_at
         if self.seen.state in HOLDS and point is not None and (now - point).total_seconds() > self.seen.rpo_s:
@@ -212,7 +215,8 @@ def _keep(session: Session, rows: Sequence[Health]) -> None:
 
 
 def _seen(workspace: Workspace, health: SourceHealth, catalogue: Catalogue, at: datetime) -> SeenWhole:
-    good = [verdict for point in catalogue.points for verdict in point.verdicts if verdict.outcome == "verified"]
+    found = (verdict for point in catalogue.points for verdict in point.verdicts if verdict.outcome == "verified")
+    good = sorted(found, key=lambda verdict: verdict.number)
     return SeenWhole(
         source=health.source,
         kind=health.kind,
@@ -226,12 +230,12 @@ def _seen(workspace: Workspace, health: SourceHealth, catalogue: Catalogue, at: 
         recovery_point_at=health.recovery_point_at,
         restore_points=health.restore_points,
         verified=health.verified,
-        verified_at=max((verdict.finished_at for verdict in good), default=None),
+        verified_at=believed([verdict.finished_at for verdict in good], at)[-1] if good else None,
         restore_s=health.restore_s,
         proof=health.proof,
         newest=_dump(catalogue.newest),
         verdict=_verdict(catalogue),
-        stores=[_copies(workspace, copy.store, catalogue) for copy in health.copies],
+        stores=[_copies(workspace, copy.store, catalogue, at) for copy in health.copies],
         phases=[
             PhaseSeen(
                 phase=each.phase,
@@ -256,7 +260,7 @@ def _dump(point: RestorePoint | None) -> DumpSeen | None:
     return DumpSeen(
         id=point.id,
         started_at=point.started_at,
-        duration_s=(manifest.finished_at - manifest.started_at).total_seconds(),
+        duration_s=max(0.0, (manifest.finished_at - manifest.started_at).total_seconds()),
         size_bytes=manifest.size_bytes,
         plain_bytes=manifest.plain_bytes,
         rows=manifest.contents.known_rows,
@@ -266,7 +270,7 @@ def _dump(point: RestorePoint | None) -> DumpSeen | None:
 
 def _verdict(catalogue: Catalogue) -> VerdictWhole | None:
     verdicts = (verdict for point in catalogue.points for verdict in point.verdicts)
-    newest = max(verdicts, key=lambda verdict: verdict.finished_at, default=None)
+    newest = max(verdicts, key=lambda verdict: (verdict.number, verdict.finished_at), default=None)
     if newest is None:
         return None
     return VerdictWhole(
@@ -281,7 +285,7 @@ def _verdict(catalogue: Catalogue) -> VerdictWhole | None:
     )
 
 
-def _copies(workspace: Workspace, store: str, catalogue: Catalogue) -> CopiesSeen:
+def _copies(workspace: Workspace, store: str, catalogue: Catalogue, at: datetime) -> CopiesSeen:
     held = [point for point in catalogue.points if store in point.stores]
     opened = workspace.stores[store]
     return CopiesSeen(
@@ -292,7 +296,7 @@ def _copies(workspace: Workspace, store: str, catalogue: Catalogue) -> CopiesSee
         copies=len(held),
         damaged=sum(store in point.damaged for point in held),
         size_bytes=sum(point.manifest.size_bytes for point in held),
-        newest_at=held[-1].started_at if held else None,
+        newest_at=catalogue.moments(at)[held[-1].id] if held else None,
     )
 
 

@@ -44,11 +44,11 @@ def trends_of(workspace: Workspace, name: str, catalogue: Catalogue, now: dateti
     except OpsError:
         counted = []
     good = [each for point in catalogue.points for each in point.verdicts if each.outcome == "verified"]
-    last = sorted(good, key=lambda each: each.finished_at)[-_RESTORES:]
+    last = sorted(good, key=lambda each: each.number)[-_RESTORES:]
     return Trends(
         backup_success_7d=_share([each for each in counted if each.kind == "dump"]),
         verify_success_7d=_share([each for each in counted if each.kind == "verify"]),
-        restores_s=[round((each.finished_at - each.started_at).total_seconds(), 3) for each in last],
+        restores_s=[round(each.took_s, 3) for each in last],
         growth_bytes_per_day=_growth(daily(catalogue.points)),
     )
 

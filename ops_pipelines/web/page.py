@@ -8,11 +8,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ops_pipelines import __version__, text
+from ops_pipelines.chronology import in_words
 from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.ledger.models import Incident
 from ops_pipelines.proof import VERIFIED
 from ops_pipelines.redact import redact
-from ops_pipelines.watch.phases import State
+from ops_pipelines.watch.situations import State
 from ops_pipelines.watch.snapshots import SeenWhole, Snapshot, snapshots
 from ops_pipelines.workspace import Workspace
 
@@ -90,7 +91,7 @@ def _environment(now: datetime) -> Environment:
         return text.lines(redact(value)) if type(value) is str else value
 
     def ago(at: datetime | None) -> str:
-        return human_duration(now - at) if at is not None else "never"
+        return in_words(at, now) if at is not None else "never"
 
     def moment(at: datetime | None) -> str:
         return f"{at:%Y-%m-%d %H:%M} UTC" if at is not None else "never"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from ops_pipelines import __version__
+from ops_pipelines.chronology import within
 from ops_pipelines.errors import OpsError
 from ops_pipelines.probes.dagster import dagster_answers
 from ops_pipelines.probes.redis import redis_answers
@@ -102,7 +103,7 @@ class Services:
             return self._without_ledger((time.perf_counter() - begun) * 1000)
         read = round((time.perf_counter() - begun) * 1000, 1)
         states = {each.source: each.judged(now, config.web.stale_after)[0] for each in found}
-        fresh = [each for each in found if each.at is not None and now - each.at <= config.web.stale_after]
+        fresh = [each for each in found if each.at is not None and within(each.at, now, config.web.stale_after)]
         return [
             Service("ledger", True, round(answered, 1)),
             *(Service(name, state in HOLDS, read) for name, state in states.items()),

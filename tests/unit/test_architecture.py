@@ -11,7 +11,7 @@ PACKAGE = Path(ops_pipelines.__file__).parent
 # From the ground up; rooms on one floor do not know each other.
 FLOORS = (
     {"__init__", "clock", "redact", "repository", "streams", "text", "py"},
-    {"errors", "logs", "personal"},
+    {"chronology", "errors", "logs", "personal"},
     {"lease", "process"},
     {"sandbox"},
     {"config"},

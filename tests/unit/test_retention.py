@@ -91,8 +91,11 @@ def stays(history: History, point: RestorePoint) -> bool:
         return True
     if standing(point, "local") == "bad":
         telling = [each for each in point.verdicts if each.outcome == "bad"]
+        days = [each.started_at.astimezone(history.zone).date() for each in present]
+        earlier = [each.started_at for each, day in zip(present, days, strict=True) if day < max(days)]
+        settled = max(earlier, default=None)
         recovery = max((each for each in history.points if each.verified), key=lambda each: each.started_at)
-        return telling[-1].finished_at + EVIDENCE > NOW or point == recovery
+        return settled is None or telling[-1].finished_at + EVIDENCE > settled or point == recovery
     if point == max((each for each in history.points if each.verified), key=lambda each: each.started_at):
         return True
     if point in proved and sum(each.started_at > point.started_at for each in proved) < history.keep.min_verified:
@@ -186,9 +189,9 @@ def test_names_decide_nothing(history: History, chance: Random) -> None:
 
 
 @given(histories(), st.integers(1, 40))
-def test_a_clock_that_jumps_ahead_deletes_nothing_but_what_was_proved_bad(history: History, years: int) -> None:
+def test_a_clock_that_jumps_ahead_deletes_nothing(history: History, years: int) -> None:
     unlocked = History(history.points, history.keep, Held({}, history.held.needed), history.zone)
-    present = [each for each in history.points if each.started_at <= NOW and standing(each, "local") != "bad"]
+    present = [each for each in history.points if each.started_at <= NOW]
     jumped = decide(
         present, "local", history.keep, zone=history.zone, now=NOW + timedelta(days=365 * years),
         recovery_point=None, held=unlocked.held,
@@ -247,7 +250,7 @@ def test_the_verified_one_of_a_day_stays_and_with_it_a_newer_one_only_where_the_
 
 
 def test_a_bad_one_takes_no_place_and_stays_for_a_week() -> None:
-    points = [made(ago(hours=1), "verified"), made(ago(days=2), "bad"), made(ago(days=9), "bad"), made(ago(days=10))]
+    points = [made(ago(hours=1), "verified"), made(ago(days=2), "bad"), made(ago(days=11), "bad"), made(ago(days=12))]
     assert decisions(points, SMALL.model_copy(update={"last": 2})) == [
         "last 2, newest verified, min_verified 1",
         "evidence until 2026-11-26",
@@ -258,12 +261,12 @@ def test_a_bad_one_takes_no_place_and_stays_for_a_week() -> None:
 
 def test_a_copy_that_was_proved_bad_elsewhere_is_not_bad_here() -> None:
     point = made(ago(days=30), "bad", stores=("nas", "local"), blames="copy")
-    whole = [made(ago(hours=1), "verified", stores=("nas", "local")), point]
+    whole = [*(made(ago(hours=age), "verified", stores=("nas", "local")) for age in (1, 30)), point]
     assert standing(point, "nas") == "bad"
     assert standing(point, "local") == "unproved"
     assert standing(made(ago(days=30), "bad", stores=("nas", "local")), "local") == "bad", "the backup is to blame"
-    assert decisions(whole, SMALL.model_copy(update={"last": 2}), store="local")[1] == "last 2"
-    assert decisions(whole, SMALL.model_copy(update={"last": 2}), store="nas")[1].startswith("goes: proved bad")
+    assert decisions(whole, SMALL.model_copy(update={"last": 3}), store="local")[2] == "last 3"
+    assert decisions(whole, SMALL.model_copy(update={"last": 3}), store="nas")[2].startswith("goes: proved bad")
 
 
 def test_what_the_store_locks_stays_and_says_until_when() -> None:
@@ -282,10 +285,10 @@ def test_what_something_else_needs_stays_and_says_for_what() -> None:
 def test_the_recovery_point_of_the_source_stays_although_this_copy_of_it_is_bad() -> None:
     point = made(ago(days=30), "bad", stores=("nas", "local"))
     found = decide(
-        [made(ago(days=40), "verified", stores=("nas",)), point], "nas", SMALL,
+        [*(made(ago(days=age), "verified", stores=("nas",)) for age in (40, 2, 1)), point], "nas", SMALL,
         zone=UTC, now=NOW, recovery_point=point.id, held=NOTHING_ELSE,
     )  # fmt: skip
-    assert found[0].reasons == ("recovery point of the source",)
+    assert found[2].reasons == ("recovery point of the source",)
 
 
 def test_one_from_the_future_stays_and_takes_no_place() -> None:
@@ -297,6 +300,37 @@ def test_one_from_the_future_stays_and_takes_no_place() -> None:
     ]
 
 
+def numbered(*points: RestorePoint) -> list[RestorePoint]:
+    """Taken in this order, whatever their clocks said."""
+    return [replace(point, number=number) for number, point in enumerate(points, start=1)]
+
+
+def test_the_first_backup_by_a_clock_that_jumped_ahead_ends_no_time_of_grace() -> None:
+    there = [made(ago(days=3, hours=1), "bad"), *(made(ago(days=age), "verified") for age in (2, 1))]
+    first = numbered(*there, made(ago(days=-3650), "verified"))
+    found = decide(first, "local", SMALL, zone=UTC, now=ago(days=-3650, hours=-1), recovery_point=None,
+                   held=NOTHING_ELSE)  # fmt: skip
+    assert found[-1].reasons == ("evidence until 2026-11-25",)
+
+
+def test_one_that_a_wrong_clock_dated_counts_as_taken_after_the_one_before_it_once_others_have_shown_that() -> None:
+    keep = SMALL.model_copy(update={"daily": 9})
+    before, wrong = made(ago(days=4), "verified"), made(ago(days=-3650), "verified")
+    after = [made(ago(days=age), "verified") for age in (3, 2)]
+    assert decisions(numbered(before, wrong, after[0]), keep)[1] == "from the future: was the clock wrong?"
+    assert decisions(numbered(before, wrong, *after), keep) == [
+        "last 1, daily 2026-11-19, newest verified, min_verified 1", "daily 2026-11-18", "daily 2026-11-17",
+        "goes: no rule of keep needs it",
+    ]  # fmt: skip
+
+
+def test_a_clock_that_was_set_back_makes_its_backup_no_old_one() -> None:
+    points = numbered(*(made(ago(days=age), "verified") for age in (9, 8, 7, 6 * 365, 5)))
+    said = decisions(points, SMALL.model_copy(update={"daily": 3}))
+    assert said == ["last 1, daily 2026-11-16, newest verified, min_verified 1", "daily 2026-11-14",
+                    "goes: no rule of keep needs it", "daily 2026-11-13", "goes: no rule of keep needs it"]  # fmt: skip
+
+
 def test_one_taken_for_safety_takes_no_place_and_stays_for_a_month() -> None:
     def safety(**age: float) -> RestorePoint:
         point = made(ago(**age), "verified")
@@ -304,9 +338,12 @@ def test_one_taken_for_safety_takes_no_place_and_stays_for_a_month() -> None:
 
     regular = made(ago(hours=3), "verified")
     keep = SMALL.model_copy(update={"daily": 3})
-    assert decisions([safety(hours=1), regular, safety(days=31)], keep) == [
+    assert decisions([safety(hours=1), regular, made(ago(hours=30), "verified"), safety(days=32)], keep) == [
         "what was there before a replacement, until 2026-12-21",
         "last 1, daily 2026-11-21, newest verified, min_verified 1",
+        "daily 2026-11-20",
         "goes: no rule of keep needs it",
     ]
-    assert decisions([safety(days=31)], keep) == ["nothing else is verified in this store"]
+    assert decisions([safety(days=32), made(ago(days=2)), made(ago(days=1))], keep)[2:] == [
+        "nothing else is verified in this store"
+    ]

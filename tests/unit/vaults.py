@@ -4,12 +4,14 @@ import io
 import os
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyrage
 
+from ops_pipelines.clock import moment_of
 from ops_pipelines.repository import Repository
 from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, Summary, checksums
 from ops_pipelines.vault.signing.keys import Keys
@@ -63,7 +65,9 @@ def seal(
 
 
 def number_of(backup_id: str) -> int:
-    """A number for a restore point that nobody counted: another one for each id."""
+    """A number for a restore point that nobody counted: another one for each id, in the order of their times."""
+    with suppress(ValueError):
+        return int(moment_of(backup_id).timestamp()) << 16 | zlib.crc32(backup_id.encode()) & 0xFFFF
     return zlib.crc32(backup_id.encode()) + 1
 
 

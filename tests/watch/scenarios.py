@@ -177,6 +177,14 @@ def rpo(world: World) -> Iterator[None]:
 
 
 @scenario
+def clock_wrong(world: World) -> Iterator[None]:
+    world.backed_up()
+    ahead = world.backed_up(at=AT + 3650 * DAY, copied=False)
+    yield
+    world.house.local.delete("crm", ahead)
+
+
+@scenario
 def proof_weaker(world: World) -> Iterator[None]:
     partly = world.backed_up(good=False)
     why = "the account may not read it"

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
-from ops_pipelines.clock import human_duration
 from ops_pipelines.config.values import parse_duration
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.alerts import AlertLedger
@@ -233,7 +233,7 @@ def _tell_done(done: str, identifiers: Sequence[str], as_json: bool) -> None:
 
 
 def _row(row: Incident, now: datetime, waiting: Collection[str]) -> list[str]:
-    told = f"{human_duration(now - row.told_at)} ago" if row.told_at is not None else "nobody"
+    told = f"{in_words(row.told_at, now)} ago" if row.told_at is not None else "nobody"
     told = "not yet delivered" if row.id in waiting else told
     acked = f", acknowledged by {row.acked_by}" if row.acked_at is not None else ""
     return [
@@ -241,7 +241,7 @@ def _row(row: Incident, now: datetime, waiting: Collection[str]) -> list[str]:
         output.coloured(row.severity),
         row.source or f"store {row.store}",
         f"{row.condition['title']} ({row.rule}): {row.condition['cause']}",
-        human_duration(now - row.opened_at),
+        in_words(row.opened_at, now),
         f"{told}{acked}",
     ]
 

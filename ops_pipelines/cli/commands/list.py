@@ -1,11 +1,13 @@
 """`ops list`: the restore points, read from the manifests in the stores."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
+from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
-from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.clock import human_size
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.trust import foreign_points
 from ops_pipelines.workspace import Workspace
@@ -46,7 +48,7 @@ def _rows(workspace: Workspace, catalogue: Catalogue) -> list[list[str]]:
         [
             point.manifest.source,
             point.id,
-            human_duration(now - point.started_at),
+            _age(catalogue, point, now),
             point.manifest.contents.rows_told,
             human_size(point.manifest.size_bytes),
             ", ".join(point.stores),
@@ -54,6 +56,11 @@ def _rows(workspace: Workspace, catalogue: Catalogue) -> list[list[str]]:
         ]
         for point in reversed(catalogue.points)
     ]
+
+
+def _age(catalogue: Catalogue, point: RestorePoint, now: datetime) -> str:
+    at = catalogue.moments(now)[point.id]
+    return in_words(point.started_at if at is None or point in catalogue.ahead(now) else at, now)
 
 
 def _verdict(point: RestorePoint) -> str:

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from ops_pipelines.backup.prune import SourcePruned, StorePruned, prune
+from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
-from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.clock import human_size
 from ops_pipelines.errors import SafetyRefusal
 from ops_pipelines.vault.retention import Decision
 
@@ -59,7 +60,7 @@ def _rows(source: SourcePruned, each: StorePruned, apply: bool, now: datetime) -
             source.source,
             each.store,
             decision.point.id,
-            human_duration(now - decision.point.started_at),
+            in_words(decision.point.started_at, now),
             output.coloured(decision.standing),
             human_size(decision.point.manifest.size_bytes),
             _outcome(each, decision, apply),

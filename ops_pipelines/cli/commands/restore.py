@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from ops_pipelines.backup.take import take_backup
+from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
 from ops_pipelines.cli.progress import shown
 from ops_pipelines.clock import UTC, human_duration, human_size
@@ -127,10 +128,10 @@ def _moment(text: str, zone: str) -> datetime:
 
 
 def _announce(workspace: Workspace, point: RestorePoint, store: str, to: str) -> None:
-    age = human_duration(workspace.clock.now() - point.started_at)
+    age = in_words(point.started_at, workspace.clock.now())
     proof = point.verdict
     output.say(
-        "restoring {} of {}, taken {} UTC ({} ago), from {} to {}",
+        "restoring {} of {}, taken {} UTC (age: {}), from {} to {}",
         point.id,
         point.manifest.source,
         f"{point.started_at:%Y-%m-%d %H:%M}",

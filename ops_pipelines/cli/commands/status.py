@@ -114,6 +114,12 @@ def _notes(health: SourceHealth) -> list[str]:
     return [*told, *(f"{health.newest}: {note}" for note in health.notes if note not in told)]
 
 
+def _age(health: SourceHealth) -> str:
+    if health.age is not None:
+        return human_duration(health.age)
+    return "not known" if health.recovery_point else "never"
+
+
 def _row(health: SourceHealth) -> list[str]:
     copies = [f"{copy.store} {human_duration(copy.age) if copy.age is not None else '–'}" for copy in health.copies]
     return [
@@ -121,7 +127,7 @@ def _row(health: SourceHealth) -> list[str]:
         output.coloured(health.state),
         health.recovery_point or "–",
         _proof(health),
-        human_duration(health.age) if health.age is not None else "never",
+        _age(health),
         human_duration(health.rpo),
         human_size(health.size_bytes) if health.size_bytes is not None else "–",
         f"{health.restore_s:.1f}s" if health.restore_s is not None else "–",

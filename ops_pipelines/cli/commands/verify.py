@@ -52,7 +52,9 @@ def verify(
             raise StoreError(f"{point.id} is not in {store}", why=f"it is in {', '.join(point.stores)}")
         op = f"{name}__verified"
         run_config = {"ops": {op: {"config": {"backup_id": point.id, "store": store}}}}
-        choices[name] = ([verified_key(name), REPORT_KEY], day_of(loaded, point.started_at), run_config)
+        # One that is dated in the future belongs to no day that there is yet.
+        day = day_of(loaded, min(point.started_at, workspace.clock.now()))
+        choices[name] = ([verified_key(name), REPORT_KEY], day, run_config)
     more = partial(_differences, workspace)
     return run_sources(loaded, found, choices, as_json=as_json, verbose=verbose, more=more)
 

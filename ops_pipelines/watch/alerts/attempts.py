@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 
+from ops_pipelines.chronology import believed
 from ops_pipelines.clock import human_duration, moment_of
 from ops_pipelines.config.cadence import longest_interval
 from ops_pipelines.config.sources import Source
@@ -53,7 +54,8 @@ class _History:
 
 def attempts(workspace: Workspace, name: str, now: datetime) -> list[Condition]:
     """What is wrong with the attempts at one source. Raises LedgerError."""
-    history = _History(name, workspace.source(name), workspace, now, AlertLedger(workspace.ledger).attempts(name))
+    rows = _dated(AlertLedger(workspace.ledger).attempts(name), now)
+    history = _History(name, workspace.source(name), workspace, now, rows)
     proofs = history.of("verify")
     found = [
         *_dump(history),
@@ -66,6 +68,12 @@ def attempts(workspace: Workspace, name: str, now: datetime) -> list[Condition]:
         return []
     good = _good(proofs)
     return [replace(each, good=good) for each in found]
+
+
+def _dated(rows: Sequence[Attempt], now: datetime) -> list[Attempt]:
+    """The same, newest first; where a wrong clock dated one, with a time that it is no older than."""
+    times = believed([row.started_at for row in reversed(rows)], now)
+    return [row._replace(started_at=at or now) for row, at in zip(rows, reversed(times), strict=True)]
 
 
 def still_down(outage: Ended) -> Condition:
@@ -115,14 +123,14 @@ def _bad_older(history: _History, proofs: Sequence[Attempt], store: str) -> list
     last: dict[str | None, Attempt] = {}
     for row in proofs:
         last.setdefault(row.backup_id, row)
-    mended: dict[str | None, datetime] = {}
+    mended: dict[str | None, int] = {}
     for row in (*history.of("copy"), *history.of("prune")):
         if row.status != FAILED and row.store == store:
-            mended.setdefault(row.backup_id, row.started_at)
+            mended.setdefault(row.backup_id, row.turn)
     return [
         row
         for backup_id, row in last.items()
-        if _outcome(row) == "bad" and not (backup_id in mended and mended[backup_id] > row.started_at)
+        if _outcome(row) == "bad" and not (backup_id in mended and mended[backup_id] > row.turn)
     ]
 
 

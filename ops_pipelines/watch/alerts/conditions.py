@@ -12,11 +12,12 @@ class GoodPoint:
     """The newest restore point with a good proof: what a disaster would go back to.
 
     Attributes:
+        at: the start of its dump; None where a wrong clock dated it.
         words: what that proof is called.
     """
 
     id: str
-    at: datetime
+    at: datetime | None
     words: str = ""
 
 

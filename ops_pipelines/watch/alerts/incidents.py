@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from ops_pipelines.chronology import just
 from ops_pipelines.config.models import Config
 from ops_pipelines.ledger.alerts import AlertLedger, Settling
 from ops_pipelines.ledger.models import Incident, Mute
@@ -95,7 +96,7 @@ class _Evaluation:
             return "opened"
         if worse(incident.severity, incident.told_severity):
             return "escalated"
-        quiet = incident.acked_at is not None or self._now - incident.told_at < self._config.alerts.repeat_after
+        quiet = incident.acked_at is not None or just(incident.told_at, self._now, self._config.alerts.repeat_after)
         return None if quiet or self._settling.waiting(incident) else "repeated"
 
     def _tell(self, incident: Incident, condition: Condition, event: Event, *, changed: bool) -> None:
@@ -118,7 +119,7 @@ class _Evaluation:
         if (mute := _muting(self._mutes, incident)) is not None:
             return f"muted until {mute.ends_at:%Y-%m-%d %H:%M} UTC by {mute.created_by}"
         last = self._settling.last_sent(incident.key, event)
-        return IN_A_STORM if last is not None and self._now - last < STORM else ""
+        return IN_A_STORM if last is not None and just(last, self._now, STORM) else ""
 
     def _resolve(self, incident: Incident) -> None:
         incident.resolved_at, incident.open_key = self._now, None

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines import text
-from ops_pipelines.clock import human_duration
+from ops_pipelines.chronology import age, in_words
 from ops_pipelines.config.alerts import SEVERITIES, Severity
 from ops_pipelines.redact import redact
 from ops_pipelines.watch.alerts.conditions import Condition
@@ -78,8 +78,8 @@ class Message(BaseModel):
         about = self.source or (f"store {self.store}" if self.store else "this machine")
         after = {
             "escalated": ", got worse",
-            "repeated": f", for {human_duration(self.at - self.since)}",
-            "resolved": f": {self.ended or 'recovered'} after {human_duration(self.at - self.since)}",
+            "repeated": f", for {self._lasted}",
+            "resolved": f": {self.ended or 'recovered'} after {self._lasted}",
         }.get(self.event, "")
         return " ".join(f"[ops] {self.word} {about}: {self.title}{after}".split())
 
@@ -93,7 +93,7 @@ class Message(BaseModel):
             "store": self.store,
             "phase": self.phase,
             "cause": self.cause,
-            "since": f"{_moment(self.since)} ({human_duration(self.at - self.since)})",
+            "since": f"{_moment(self.since)} ({self._lasted})",
             "last good": self._good(),
             "next": self.next,
             "run": self.link or "",
@@ -128,11 +128,17 @@ class Message(BaseModel):
             ],
         }
 
+    @property
+    def _lasted(self) -> str:
+        return in_words(self.since, self.at) if self.since <= self.at else "a clock was set back since"
+
     def _good(self) -> str:
-        if self.good is None or self.good_at is None:
+        if self.good is None:
             return f"nothing of {self.source} has been verified yet" if self.source else ""
         words = f", {self.good_words}" if self.good_words else ""
-        return f"{self.good}, {human_duration(self.at - self.good_at)} old{words}"
+        if self.good_at is None or age(self.good_at, self.at) is None:
+            return f"{self.good}, age not known{words}"
+        return f"{self.good}, {in_words(self.good_at, self.at)} old{words}"
 
 
 def message_about(

@@ -6,6 +6,7 @@ What was found longer ago than `web.stale_after` says nothing about now: its inc
 from collections.abc import Iterator, Mapping
 from datetime import datetime, time, timezone
 
+from ops_pipelines.chronology import within
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.alerts import Severity
 from ops_pipelines.config.probes import Probes
@@ -38,7 +39,7 @@ def probed(workspace: Workspace, now: datetime) -> tuple[list[Condition], frozen
         return [], frozenset()
     with workspace.ledger.session() as session:
         found = list(kept(session))
-    fresh = [each for each in found if now - each.at <= workspace.config.web.stale_after]
+    fresh = [each for each in found if within(each.at, now, workspace.config.web.stale_after)]
     unknown = frozenset((*workspace.config.sources, *probes.services)) - {each.target for each in fresh}
     return [
         *(condition for each in fresh for condition in _judged(each, probes, now)),

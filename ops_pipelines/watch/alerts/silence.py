@@ -5,9 +5,11 @@ nobody is missed. When the whole machine is silent, only somebody elsewhere can 
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from sqlalchemy import func, select
 
+from ops_pipelines.chronology import age, within
 from ops_pipelines.clock import human_duration
 from ops_pipelines.ledger.models import Health
 from ops_pipelines.watch.alerts.conditions import Condition, Look
@@ -29,7 +31,7 @@ def look_at_daemon(workspace: Workspace, *, inside: bool = False) -> Look:
     now = workspace.clock.now()
     with workspace.ledger.session() as session:
         watched_at = session.scalar(select(func.max(Health.watched_at)))
-    silent = watched_at is not None and now - watched_at > workspace.config.web.stale_after
+    silent = watched_at is not None and not within(watched_at, now, workspace.config.web.stale_after)
     if not silent or watched_at is None:
         return Look("daemon", frozenset(RULES), now, [])
     if inside:
@@ -40,7 +42,14 @@ def look_at_daemon(workspace: Workspace, *, inside: bool = False) -> Look:
         source="",
         phase="health",
         title="Dagster's daemon is silent: nothing is backed up, nothing is watched",
-        cause=f"it last looked {human_duration(now - watched_at)} ago, at {watched_at:%Y-%m-%d %H:%M} UTC",
+        cause=f"it last looked {_when(watched_at, now)}, at {watched_at:%Y-%m-%d %H:%M} UTC",
         next="systemctl restart ops-daemon, or make up; then: ops doctor",
     )
     return Look("daemon", frozenset(RULES), now, [condition])
+
+
+def _when(watched_at: datetime, now: datetime) -> str:
+    passed = age(watched_at, now)
+    if passed is None:
+        return f"{human_duration(watched_at - now)} ahead of this machine's clock, which was set back since"
+    return f"{human_duration(passed)} ago"

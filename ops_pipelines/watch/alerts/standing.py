@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ops_pipelines.clock import human_duration, moment_of
+from ops_pipelines.clock import human_duration
 from ops_pipelines.config.alerts import Severity
 from ops_pipelines.config.cadence import longest_interval
 from ops_pipelines.config.settings import Settings
@@ -21,6 +21,7 @@ from ops_pipelines.workspace import Workspace
 
 RULES: Mapping[str, str] = {
     "rpo": "the newest verified backup is older than `warn_after` (warn) or `rpo` (critical), or there is none (error)",
+    "clock_wrong": "a restore point is dated in the future, so a clock is wrong, or was",
     "proof_weaker": "the newest proof compared less than `fingerprint` asks for",
     "rto_over_target": "the last good restore took longer than `rto`",
     "dump_stale": "a scheduled dump or snapshot did not come; error when none came for 24 hours",
@@ -45,7 +46,7 @@ class _Standing:
 
     @property
     def newest_age(self) -> timedelta | None:
-        return self.now - moment_of(self.health.newest) if self.health.newest is not None else None
+        return next((step.age for step in self.health.phases if step.phase in ("dump", "snapshot")), None)
 
     def dumping(self) -> bool:
         return any(row.kind == "dump" for row in self.workspace.ledger.running(self.health.source))
@@ -55,7 +56,7 @@ def standing(workspace: Workspace, health: SourceHealth, now: datetime) -> list[
     """What is wrong with how one source stands."""
     settings = workspace.source(health.source)
     this = _Standing(workspace, health, settings, longest_interval(settings.every, workspace.config.timezone), now)
-    return [*_rpo(this), *_proof(this), *_rto(this), *_dump(this), *_phases(this)]
+    return [*_clock(this), *_rpo(this), *_proof(this), *_rto(this), *_dump(this), *_phases(this)]
 
 
 def unjudged(name: str, why: str) -> Condition:
@@ -65,13 +66,19 @@ def unjudged(name: str, why: str) -> Condition:
     )
 
 
+def _clock(this: _Standing) -> Iterator[Condition]:
+    """Restore points from the future: how old they are nobody knows, and whether others are as old as they look."""
+    if (wrong := this.health.clock) is not None:
+        yield _condition(this, "clock_wrong", "error", "health", "a clock is wrong", wrong.cause, wrong.next)
+
+
 def _rpo(this: _Standing) -> Iterator[Condition]:
     health = this.health
-    if health.age is None:
+    if health.recovery_point is None:
         what = f"{health.restore_points} backed up, none of them verified" if health.newest else "never backed up"
         advice = f"ops verify {health.source}" if health.newest else f"ops backup {health.source}"
         yield _condition(this, "rpo", "error", "health", "RPO broken", what, advice)
-    elif health.age > health.warn_after:
+    elif health.age is not None and health.age > health.warn_after and health.state != "UNKNOWN":
         cause = f"the recovery point is {human_duration(health.age)} old, rpo is {human_duration(health.rpo)}"
         advice = f"ops backup {health.source}"
         if health.age > health.rpo:
@@ -150,5 +157,5 @@ def _condition(
 ) -> Condition:
     point, at = this.health.recovery_point, this.health.recovery_point_at
     words = this.health.proof.words if this.health.proof is not None else ""
-    good = GoodPoint(point, at, words) if point is not None and at is not None else None
+    good = GoodPoint(point, at, words) if point is not None else None
     return Condition(rule, severity, this.health.source, phase, title, cause, advice, store, good)

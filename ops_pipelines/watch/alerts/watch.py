@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+from ops_pipelines.chronology import just
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.watch.alerts.conditions import Condition, Look
@@ -83,7 +84,7 @@ def _tell_without_ledger(workspace: Workspace, error: LedgerError) -> None:
     """Without a ledger there are no incidents and no outbox, but somebody must know: once per process and period."""
     settings, now = workspace.config.alerts, workspace.clock.now()
     last = _told_without_ledger.get(workspace.config.base)
-    if last is not None and now - last < settings.repeat_after:
+    if last is not None and just(last, now, settings.repeat_after):
         return
     condition = Condition(
         "ledger_unusable", "critical", "", "alerts", "nothing can be recorded, backups and alerts stand still",
