@@ -7,6 +7,7 @@ run is allowed as much as the RTO: a restore is its longest step.
 
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
@@ -17,6 +18,9 @@ from ops_pipelines.config.settings import Settings
 
 _LOOKED_AT = timedelta(days=400)
 _STEP = timedelta(hours=1)
+_HOURS_A_DAY = 24
+# Dagster looks for changes of the clock at these hours; elsewhere it takes lines of once a day as they are.
+_SET_AT = (1, 2, 3)
 _SOME_DAY = datetime(2026, 1, 1)
 _QUIET_FROM, _QUIET_TO, _QUIET_STEP = timedelta(hours=3), timedelta(hours=6, minutes=30), timedelta(minutes=5)
 
@@ -55,13 +59,34 @@ def cadence_problem(settings: Settings, timezone: str) -> str | None:
 
 
 def ticks(cron: str, timezone: str, begin: datetime, end: datetime) -> list[datetime]:
-    """The moments of a cron line after `begin` and up to `end`, in UTC."""
-    found = []
-    for tick in CronSim(cron, begin.astimezone(ZoneInfo(timezone))):
-        if tick > end:
-            break
-        found.append(tick.astimezone(UTC))
+    """The moments at which Dagster starts what has this cron line, after `begin` and up to `end`, in UTC.
+
+    Where summer time ends it takes the later of two equal times, and where it begins the end of the missing hour. What
+    runs in every hour runs in each that really passes.
+    """
+    zone = ZoneInfo(timezone)
+    local = begin.astimezone(zone)
+    if len(CronSim(cron, local).hours) == _HOURS_A_DAY:
+        moments = (tick.astimezone(UTC) for tick in CronSim(cron, local))
+    else:
+        # By the clock on the wall, as if it were never set. An hour back: it may show this hour twice.
+        wall = CronSim(cron, local.replace(tzinfo=UTC, fold=0) - _STEP)
+        moments = (_as_dagster(cron, tick.replace(tzinfo=zone)) for tick in wall)
+    found: list[datetime] = []
+    for moment in takewhile(lambda each: each <= end, moments):
+        if moment > (found[-1] if found else begin):
+            found.append(moment)
     return found
+
+
+def _as_dagster(cron: str, shown: datetime) -> datetime:
+    """What a clock on the wall shows, as a moment in UTC."""
+    moment = shown.astimezone(UTC)
+    at_night = shown.hour in _SET_AT
+    if moment.astimezone(shown.tzinfo).replace(tzinfo=None) != shown.replace(tzinfo=None):
+        return shown.replace(minute=0).astimezone(UTC) if at_night else moment
+    once_a_day = all(field.isdecimal() for field in cron.split()[:2])
+    return shown.replace(fold=1).astimezone(UTC) if at_night or not once_a_day else moment
 
 
 def quiet_moment(config: Config) -> str:

@@ -38,7 +38,8 @@ class Notes:
             "kind": "sqlite", "paths": ["notes.sqlite3"], "copies": ["nas"], "keep": {"last": 1, "daily": 3},
             "encrypt": {"age": [str(identity.to_public())], "identity": {"file": "age.key"}},
         }  # fmt: skip
-        document = {"base": "base", "stores": {"nas": {"kind": "directory", "path": "nas"}}, "sources": {"notes": source}}
+        stores = {"nas": {"kind": "directory", "path": "nas"}}
+        document = {"base": "base", "stores": stores, "sources": {"notes": source}}
         (folder / "ops.yaml").write_text(json.dumps(document), encoding="utf-8")
         self.workspace = Workspace(load_config(folder / "ops.yaml", environ={}), self.clock)
 
