@@ -65,7 +65,11 @@ def _watched(shared: Shared) -> Answer:
     now = shared.workspace.clock.now()
     if min(moments) > now + SKEW:
         said = f"the last look was {human_duration(min(moments) - now)} ahead of this machine's clock"
-        return failed(f"{said}: schedules wait for it, if it was set back", SET_CLOCK)
+        return failed(
+            f"{said}: schedules wait for it, if it was set back",
+            SET_CLOCK,
+            "ops backup; systemctl restart ops-daemon   # or make up: it waits for that time",
+        )
     age = max(timedelta(0), now - max(each for each in moments if each <= now + SKEW))
     allowed = max(_SILENT, shared.workspace.config.web.stale_after)
     measure = Measure("watched", round(age.total_seconds()), "s", None, allowed.total_seconds())

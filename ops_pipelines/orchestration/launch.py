@@ -15,6 +15,7 @@ from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.build import build_definitions
 from ops_pipelines.orchestration.dead import end_dead_runs, free_places
+from ops_pipelines.orchestration.set_back import forget_the_future
 from ops_pipelines.workspace import Workspace
 
 
@@ -79,7 +80,7 @@ def run_assets(
 
 
 def _clear_away(config: Config, instance: dg.DagsterInstance) -> None:
-    """What killed runs left: scratch servers, open rows, runs without a process, places in pools."""
+    """What killed runs left: scratch servers, open rows, runs without a process, places in pools; times to come."""
     workspace = Workspace(config)
     try:
         workspace.sweep(stores=False)
@@ -87,6 +88,7 @@ def _clear_away(config: Config, instance: dg.DagsterInstance) -> None:
     except LedgerError:
         pass  # the run's first step says so, with what to do
     free_places(instance)
+    forget_the_future(instance, workspace.clock.now())
 
 
 def _before_us(instance: dg.DagsterInstance, job: dg.JobDefinition) -> Iterator[str]:

@@ -13,6 +13,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as CheckStatus
 from pydantic import BaseModel, ConfigDict
 
+from ops_pipelines.chronology import age
 from ops_pipelines.clock import UTC
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
@@ -53,18 +54,21 @@ def begin(now: datetime) -> Cursor:
     return Cursor(read_to=now - _FAR_BACK)
 
 
-def read_runs(instance: dg.DagsterInstance, config: Config, cursor: Cursor) -> Cursor:
-    """Read on; at most a few hundred runs."""
+def read_runs(instance: dg.DagsterInstance, config: Config, cursor: Cursor, now: datetime) -> Cursor:
+    """Read on; at most a few hundred runs. What a wrong clock dated in the future was read when it showed that time."""
+    if age(cursor.read_to, now) is None:
+        cursor = Cursor(read_to=begin(now).read_to, unmended=cursor.unmended)
     # A run may be written a moment after one that ended later: the last seconds are read twice, which changes nothing.
     wanted = dg.RunsFilter(statuses=_ENDED, updated_after=cursor.read_to - _OVERLAP)
-    records = instance.get_run_records(wanted, limit=_AT_ONCE, order_by="update_timestamp", ascending=True)
+    found = instance.get_run_records(wanted, limit=_AT_ONCE, order_by="update_timestamp", ascending=True)
+    records = [each for each in found if age(each.update_timestamp.astimezone(UTC), now) is not None]
     unmended = dict(cursor.unmended)
     for record in records:
         run = record.dagster_run
         at = datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC)
         for about, assets in _about(run, config).items():
             before = unmended.get(about)
-            if before is not None and before.run.at > at:
+            if before is not None and at < before.run.at and age(before.run.at, now) is not None:
                 continue
             if run.status is dg.DagsterRunStatus.SUCCESS:
                 if before is not None and before.assets <= assets:

@@ -31,7 +31,7 @@ def build_run_sensor(config: Config) -> dg.SensorDefinition:
         now, instance = workspace.clock.now(), context.instance
         with sensor_errors_reported("run_watch"):
             before = facts.Cursor.model_validate_json(context.cursor) if context.cursor else facts.begin(now)
-            after = facts.read_runs(instance, config, before)
+            after = facts.read_runs(instance, config, before, now)
             graph = context.repository_def.asset_graph if context.repository_def is not None else None
             found = Facts(
                 runs=[each.run for each in after.unmended.values()],

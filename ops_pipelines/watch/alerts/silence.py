@@ -13,11 +13,13 @@ from ops_pipelines.chronology import age, within
 from ops_pipelines.clock import human_duration
 from ops_pipelines.ledger.models import Health
 from ops_pipelines.watch.alerts.conditions import Condition, Look
+from ops_pipelines.watch.situations import SET_CLOCK
 from ops_pipelines.workspace import Workspace
 
 RULES: Mapping[str, str] = {
     "daemon_silent": "Dagster's daemon has not looked at any source for longer than `web.stale_after`",
 }
+_RESTART = "systemctl restart ops-daemon, or make up; then: ops doctor"
 
 
 def look_at_daemon(workspace: Workspace, *, inside: bool = False) -> Look:
@@ -43,7 +45,7 @@ def look_at_daemon(workspace: Workspace, *, inside: bool = False) -> Look:
         phase="health",
         title="Dagster's daemon is silent: nothing is backed up, nothing is watched",
         cause=f"it last looked {_when(watched_at, now)}, at {watched_at:%Y-%m-%d %H:%M} UTC",
-        next="systemctl restart ops-daemon, or make up; then: ops doctor",
+        next=_RESTART if age(watched_at, now) is not None else f"{SET_CLOCK}; ops backup; then: {_RESTART}",
     )
     return Look("daemon", frozenset(RULES), now, [condition])
 

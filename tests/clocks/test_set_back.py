@@ -1,0 +1,57 @@
+"""Dagster after a clock that was ahead: it goes on, and does not wait until that time comes."""
+
+from datetime import datetime, timedelta, timezone
+
+import dagster as dg
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._daemon.sensor import get_elapsed
+
+from ops_pipelines.orchestration.set_back import forget_the_future
+
+NOW = datetime.now(timezone.utc)
+AHEAD = (NOW + timedelta(days=3650)).timestamp()
+
+
+def state(name: str, kind: InstigatorType, data: SensorInstigatorData | ScheduleInstigatorData) -> InstigatorState:
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(LoadableTargetOrigin(module_name="ops"), "ops")
+    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "ops"), name)
+    return InstigatorState(origin, kind, InstigatorStatus.DECLARED_IN_CODE, data)
+
+
+def test_schedules_and_sensors_go_on_after_a_clock_that_was_ahead() -> None:
+    with dg.DagsterInstance.local_temp() as instance:
+        watch = SensorInstigatorData(last_tick_timestamp=AHEAD, last_tick_start_timestamp=AHEAD, cursor="here")
+        instance.add_instigator_state(state("rpo_watch", InstigatorType.SENSOR, watch))
+        backup = state("backup_1", InstigatorType.SCHEDULE, ScheduleInstigatorData("0 2 * * *", None, AHEAD))
+        instance.add_instigator_state(backup)
+        for timestamp in (NOW.timestamp() - 60, AHEAD):
+            instance.create_tick(
+                TickData(backup.instigator_origin_id, "backup_1", backup.instigator_type, TickStatus.SUCCESS, timestamp,
+                         run_ids=[], selector_id=backup.selector_id)
+            )  # fmt: skip
+        fine = SensorInstigatorData(last_tick_timestamp=NOW.timestamp() - 30, cursor="there")
+        instance.add_instigator_state(state("run_watch", InstigatorType.SENSOR, fine))
+
+        assert forget_the_future(instance, NOW) == ["backup_1", "rpo_watch"]
+
+        found = {each.instigator_name: each for each in instance.all_instigator_state()}
+        assert get_elapsed(found["rpo_watch"]) is None, "it is due"
+        assert found["rpo_watch"].instigator_data.cursor == "here"  # type: ignore[union-attr]
+        assert found["backup_1"].instigator_data == ScheduleInstigatorData("0 2 * * *", NOW.timestamp())
+        assert instance.get_ticks(backup.instigator_origin_id, backup.selector_id) == []
+        assert found["run_watch"].instigator_data == fine
+        assert forget_the_future(instance, NOW) == []
