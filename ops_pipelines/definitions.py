@@ -1,6 +1,6 @@
-"""What Dagster loads. A broken `ops.yaml` shows in its UI with the message that `ops check` prints."""
+"""What Dagster loads: `ops.yaml`, or what was last good. Where nothing was, its UI shows what `ops check` prints."""
 
-from ops_pipelines.config.load import load_config
+from ops_pipelines.config.last_good import load_or_last_good
 from ops_pipelines.orchestration.build import build_definitions
 
-defs = build_definitions(load_config())
+defs = build_definitions(load_or_last_good(keep=True))

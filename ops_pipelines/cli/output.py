@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ops_pipelines import text
+from ops_pipelines.config.last_good import load_or_last_good
 from ops_pipelines.config.load import find_config, load_config
 from ops_pipelines.config.models import Config
 from ops_pipelines.errors import OpsError
@@ -67,6 +68,11 @@ def open_config(path: Path | None) -> tuple[Config, Path]:
 def open_work(path: Path | None) -> Workspace:
     """A workspace on the configuration. Raises ConfigError."""
     return open_workspace(open_config(path)[0])
+
+
+def open_last_good(path: Path | None, *, keep: bool = False) -> Workspace:
+    """The same; on what was last good, while the file cannot be used. Arguments and errors of `load_or_last_good`."""
+    return open_workspace(load_or_last_good(path, keep=keep))
 
 
 def print_json(document: object) -> None:

@@ -45,6 +45,11 @@ def load_config(path: Path | None = None, *, environ: Mapping[str, str] = os.env
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(path, [Mistake(1, "", f"cannot be read: {error}")]) from None
+    return config_of(text, path, environ)
+
+
+def config_of(text: str, path: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration that a file's text makes. Arguments and errors as for `load_config`."""
     parsed = document.parse(text, environ)
     mistakes = list(parsed.mistakes)
     config = None
@@ -59,7 +64,9 @@ def load_config(path: Path | None = None, *, environ: Mapping[str, str] = os.env
             mistakes += broken_rules(config, parsed)
     if mistakes or config is None:
         raise ConfigError(path, mistakes)
-    return _absolute(config, path.parent)
+    absolute = _absolute(config, path.parent)
+    absolute._file = path
+    return absolute
 
 
 def _prepared(values: Any) -> Any:

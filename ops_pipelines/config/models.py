@@ -6,7 +6,7 @@ Reading files, line numbers and `${VAR}` belong to `load`; rules across fields t
 from datetime import date
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from ops_pipelines.config.alerts import Alerts
 from ops_pipelines.config.drills import Application, Drills
@@ -43,6 +43,12 @@ class Config(Model):
     probes: Probes | None = Field(None, description="ask servers and services how they are; nobody unless given")
     drills: Drills | None = Field(None, description="disaster drills; `drills: {}` is one a week, of everything")
     logging: Logging | None = Field(None, description="structured logs; none but the web server's unless given")
+    _file: Path | None = PrivateAttr(None)
+
+    @property
+    def file(self) -> Path | None:
+        """The file it was read from, whatever that holds by now."""
+        return self._file
 
     @property
     def heads(self) -> list[str]:

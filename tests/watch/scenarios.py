@@ -344,6 +344,16 @@ def daemon_silent(world: World) -> Iterator[None]:
 
 
 @scenario
+def configuration_broken(world: World) -> Iterator[None]:
+    path = world.house.config.file
+    assert path is not None
+    whole = path.read_text("utf-8")
+    path.write_text(f"{whole}\nstorse: {{}}\n", encoding="utf-8")
+    yield
+    path.write_text(whole, encoding="utf-8")
+
+
+@scenario
 def run_failed(world: World) -> Iterator[None]:
     cause = "Run worker exited unexpectedly"
     run = EndedRun(about="crm", run_id="5a1c", status="FAILURE", at=world.clock.at, cause=cause)

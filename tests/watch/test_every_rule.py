@@ -118,6 +118,10 @@ _PARTS = {
     "attempts": ("Attempts", "From the ledger: what failed, until the next attempt of the kind goes well."),
     "probes": ("Servers and services", "From what `probes:` found within `web.stale_after`."),
     "daemon": ("Ourselves", "Told by `ops alerts run` in a crontab and by `ops serve`, which do not need the daemon."),
+    "configuration": (
+        "Configuration",
+        "From `ops.yaml` as it lies there now; runs and watchers use what was last good.",
+    ),
     "standing": ("How things stand", "From the stores, by the clock: these hold when nothing runs at all."),
     "runs": ("Dagster", "From Dagster's own storage, where our code had no chance to write anything down."),
     "drill": ("Drills", "Told by the drill itself, through the channels that would be used for a real outage."),

@@ -34,7 +34,7 @@ def list_(config: output.ConfigOption = None, as_json: output.JsonOption = False
 
     Exit status: 0 nothing is open, 1 warnings, 2 something is broken or cannot be delivered. Example: ops alerts list
     """
-    workspace = output.open_work(config)
+    workspace = output.open_last_good(config)
     book, now = AlertLedger(workspace.ledger), workspace.clock.now()
     incidents, mutes, depth = book.open_incidents(), book.mutes(now), book.depth()
     waiting = [row for row in book.outbox() if row.status == WAITING]
@@ -76,7 +76,7 @@ def run(config: output.ConfigOption = None, as_json: output.JsonOption = False) 
 
     Exit status as of ops alerts list. In a crontab: * * * * * ops alerts run >/dev/null. Example: ops alerts run
     """
-    workspace = output.open_work(config)
+    workspace = output.open_last_good(config, keep=True)
     done = watch_once(workspace, within=timedelta(minutes=2))
     status = _status(AlertLedger(workspace.ledger).open_incidents(), bool(done.failed))
     if as_json:
@@ -102,7 +102,7 @@ def test(
 
     Exit status: 0 every channel took it, 2 one did not, or there is none. Example: ops alerts test --channel mail
     """
-    workspace = output.open_work(config)
+    workspace = output.open_last_good(config)
     channels = workspace.config.alerts.channels
     if not channels or (channel and channel not in channels):
         raise NoSuchChannel(
@@ -129,7 +129,7 @@ def ack(
     as_json: output.JsonOption = False,
 ) -> int:
     """Stop the repeats of an incident until it ends or its severity changes. Example: ops alerts ack crm"""
-    workspace = output.open_work(config)
+    workspace = output.open_last_good(config)
     book = AlertLedger(workspace.ledger)
     meant = [row for row in book.open_incidents() if what in (row.id, row.source)]
     if not meant:
@@ -153,7 +153,7 @@ def mute(
 
     Example: ops alerts mute crm --for 4h --reason "server moves"
     """
-    workspace = output.open_work(config)
+    workspace = output.open_last_good(config)
     if source:
         workspace.source(source)
     now = workspace.clock.now()
@@ -185,7 +185,7 @@ def unmute(
     as_json: output.JsonOption = False,
 ) -> int:
     """End a mute now. Example: ops alerts unmute crm"""
-    workspace = output.open_work(config)
+    workspace = output.open_last_good(config)
     book, now = AlertLedger(workspace.ledger), workspace.clock.now()
     meant = [row.id for row in book.mutes(now) if what in (row.id, row.source, "all")]
     if not meant:

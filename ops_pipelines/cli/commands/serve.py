@@ -23,7 +23,7 @@ def serve(
     # Starlette and uvicorn take their time to import: only this command needs them.
     from ops_pipelines.web.server import serve as serve_web  # noqa: PLC0415
 
-    workspace = output.open_work(config)
+    workspace = output.open_last_good(config)
     if workspace.config.logging is None:
         logs.set_up()
     serve_web(workspace, host=host, port=port)

@@ -9,6 +9,7 @@ from ops_pipelines.cli import output
 from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.watch.alerts.conditions import Condition
+from ops_pipelines.watch.alerts.configuration import look_at_configuration
 from ops_pipelines.watch.alerts.silence import look_at_daemon
 from ops_pipelines.watch.health import EXIT_STATUS, SourceHealth
 from ops_pipelines.watch.phases import PhaseHealth
@@ -29,15 +30,16 @@ def status(
 
     Exit status: 0 fine, 1 attention, 2 broken. Example: ops status --json
     """
-    workspace = output.open_work(config)
+    workspace = output.open_last_good(config)
+    broken = next(iter(look_at_configuration(workspace).conditions), None)
     found, silence = look(workspace), _silence(workspace)
     worst = max(EXIT_STATUS[health.state] for health in found)
-    if silence is not None:
+    if silence is not None or broken is not None:
         worst = output.BROKEN
     if as_json:
-        told = silence and {"what": silence.title, "cause": silence.cause, "next": silence.next}
         sources = [health.model_dump(mode="json") for health in found]
-        output.print_json({"ok": worst == output.FINE, "sources": sources, "daemon_silent": told})
+        told = {"daemon_silent": _told(silence), "configuration_broken": _told(broken)}
+        output.print_json({"ok": worst == output.FINE, "sources": sources, **told})
         return worst
     output.print_table(
         ["source", "state", "recovery point", "proof", "age", "rpo", "size", "restore", "copies", "proved"],
@@ -59,9 +61,14 @@ def status(
             output.say("[yellow]![/] {}: {}", health.source, line)
         if health.foreign:
             output.say("{}: {}", health.source, health.foreign)
-    if silence is not None:
-        output.say("\n[bold red]{}[/]: {}\n  next: [bold]{}[/]", silence.title, silence.cause, silence.next)
+    for each in (silence, broken):
+        if each is not None:
+            output.say("\n[bold red]{}[/]: {}\n  next: [bold]{}[/]", each.title, each.cause, each.next)
     return worst
+
+
+def _told(condition: Condition | None) -> dict[str, str] | None:
+    return condition and {"what": condition.title, "cause": condition.cause, "next": condition.next}
 
 
 def _silence(workspace: Workspace) -> Condition | None:

@@ -11,6 +11,7 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import newest_proofs
 from ops_pipelines.orchestration.describe import Metadata, bullets, failures_explained, health_table
+from ops_pipelines.watch.alerts.configuration import look_at_configuration
 from ops_pipelines.watch.health import EXIT_STATUS, SourceHealth
 from ops_pipelines.watch.snapshots import look
 from ops_pipelines.workspace import Workspace
@@ -31,7 +32,8 @@ def build_health_asset(config: Config) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(
                 names.ALL_WELL_CHECK,
                 asset=names.HEALTH_KEY,
-                description="No step of any source is FAIL, OVERDUE or NEVER, and every recovery point holds its RPO.",
+                description="No step of any source is FAIL, OVERDUE or NEVER, every recovery point holds its RPO, and "
+                "`ops.yaml` can be used.",
             )
         ],
         description="Every source and each of its steps: state, age, what is allowed, cause and the command to type.",
@@ -41,7 +43,7 @@ def build_health_asset(config: Config) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not know it by its parameter beside checks
         with failures_explained():
             found = look(workspace)
-        broken = _broken(found)
+        broken = _broken(workspace, found)
         result = dg.AssetCheckResult(check_name=names.ALL_WELL_CHECK, passed=not broken, metadata=_metadata(broken))
         return dg.MaterializeResult(metadata=health_table(found), check_results=[result])
 
@@ -53,22 +55,30 @@ def health_materialized(found: Sequence[SourceHealth]) -> dg.AssetMaterializatio
     return dg.AssetMaterialization(names.HEALTH_KEY, metadata=health_table(found))
 
 
-def health_evaluated(found: Sequence[SourceHealth]) -> dg.AssetCheckEvaluation:
+def health_evaluated(workspace: Workspace, found: Sequence[SourceHealth]) -> dg.AssetCheckEvaluation:
     """The check's result as an event."""
-    broken = _broken(found)
+    broken = _broken(workspace, found)
     return dg.AssetCheckEvaluation(
         asset_key=names.HEALTH_KEY, check_name=names.ALL_WELL_CHECK, passed=not broken, metadata=_metadata(broken)
     )
 
 
-def _broken(found: Sequence[SourceHealth]) -> list[str]:
-    """What is FAIL, OVERDUE or NEVER, in words."""
-    return [
-        f"{health.source} {step.phase}{f' to {step.store}' if step.store else ''} {step.state}: {step.cause}"
-        for health in found
-        for step in health.phases
-        if EXIT_STATUS[step.state] == _BROKEN
-    ] + [f"{health.source} {health.state}: {health.cause}" for health in found if EXIT_STATUS[health.state] == _BROKEN]
+def _broken(workspace: Workspace, found: Sequence[SourceHealth]) -> list[str]:
+    """What is FAIL, OVERDUE or NEVER, in words; first of all a configuration that cannot be used."""
+    return (
+        [f"{each.title}: {each.cause}" for each in look_at_configuration(workspace).conditions]
+        + [
+            f"{health.source} {step.phase}{f' to {step.store}' if step.store else ''} {step.state}: {step.cause}"
+            for health in found
+            for step in health.phases
+            if EXIT_STATUS[step.state] == _BROKEN
+        ]
+        + [
+            f"{health.source} {health.state}: {health.cause}"
+            for health in found
+            if EXIT_STATUS[health.state] == _BROKEN
+        ]
+    )
 
 
 def _metadata(broken: Sequence[str]) -> Metadata:

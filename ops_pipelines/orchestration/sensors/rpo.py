@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from ops_pipelines.config.last_good import fault
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.health import health_evaluated, health_materialized
@@ -22,7 +23,7 @@ from ops_pipelines.watch.snapshots import look
 from ops_pipelines.workspace import Workspace
 
 _EVERY_S = 30
-_STEPS = "*"  # no source is called that
+_STEPS, _CONFIGURATION = "*", "ops.yaml"  # no source is called that
 
 
 def build_rpo_sensor(config: Config) -> dg.SensorDefinition:
@@ -43,11 +44,12 @@ def build_rpo_sensor(config: Config) -> dg.SensorDefinition:
         changed = [found[name] for name, value in now.items() if before.get(name) != value]
         everything = list(found.values())
         now[_STEPS] = _digest(everything)
+        now[_CONFIGURATION] = "broken" if fault(workspace.config) is not None else "whole"
         return dg.SensorResult(
             cursor=json.dumps(now),
             asset_events=[
                 *(_evaluation(health) for health in changed),
-                *([health_evaluated(everything)] if before != now else []),
+                *([health_evaluated(workspace, everything)] if before != now else []),
                 *([health_materialized(everything)] if before.get(_STEPS) != now[_STEPS] else []),
             ],
             skip_reason=dg.SkipReason(", ".join(f"{name} {health.state}" for name, health in found.items())),

@@ -1,15 +1,16 @@
 """Every rule, in the parts in which they are evaluated. Each part's incidents are its own to open and to end.
 
-`attempts`, `probes` and `daemon` need the ledger alone; `standing` reads the stores, which may be slow or away, and
-must not hold them up. A new rule is a few lines in one of them, and its name and sentence in `RULES` there. Of a fifth
-part, `runs`, Dagster's sensor brings the facts; a drill raises what belongs to `drill` itself.
+`attempts`, `probes` and `daemon` need the ledger alone, `configuration` the file; `standing` reads the stores, which
+may be slow or away, and must not hold them up. A new rule is a few lines in one of them, and its name and sentence in
+`RULES` there. Of another part, `runs`, Dagster's sensor brings the facts; a drill raises what belongs to
+`drill` itself.
 """
 
 from collections.abc import Callable, Mapping
 
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.models import RUNNING
-from ops_pipelines.watch.alerts import ahead, attempts, probed, runs, silence, standing
+from ops_pipelines.watch.alerts import ahead, attempts, configuration, probed, runs, silence, standing
 from ops_pipelines.watch.alerts.conditions import Condition, Look
 from ops_pipelines.watch.health import SourceHealth, source_health
 from ops_pipelines.workspace import Workspace
@@ -18,6 +19,7 @@ RULES: Mapping[str, Mapping[str, str]] = {
     "attempts": attempts.RULES,
     "probes": probed.RULES,
     "daemon": silence.RULES,
+    "configuration": configuration.RULES,
     "standing": {**standing.RULES, **ahead.RULES},
     "runs": runs.RULES,
     "drill": {
@@ -75,6 +77,7 @@ PARTS: Mapping[str, Callable[[Workspace], Look]] = {
     "attempts": look_at_attempts,
     "probes": look_at_probes,
     "daemon": silence.look_at_daemon,
+    "configuration": configuration.look_at_configuration,
     "drill": look_at_drill,
     "standing": look_at_standing,
 }
