@@ -68,7 +68,9 @@ def status(
 
 
 def _told(condition: Condition | None) -> dict[str, str] | None:
-    return condition and {"what": condition.title, "cause": condition.cause, "next": condition.next}
+    if condition is None:
+        return None
+    return {"what": condition.title, "cause": condition.cause, "next": condition.next}
 
 
 def _silence(workspace: Workspace) -> Condition | None:
