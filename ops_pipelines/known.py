@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from ops_pipelines.ledger.models import Activity
+from ops_pipelines.ledger.models import REFUSED, Activity
 from ops_pipelines.vault.trust import Published
 
 
@@ -18,7 +18,9 @@ def published(movements: Iterable[Activity], stores: Collection[str]) -> dict[st
     for row in movements:
         held = places.setdefault(row.backup_id or "", set())
         if row.kind == "prune":
-            held.discard(row.store or "")
+            # What was refused removed nothing. Who was killed may have.
+            if REFUSED not in row.meta:
+                held.discard(row.store or "")
         elif row.kind == "copy":
             held.add(row.store or "")
         elif row.meta.get("gone"):
@@ -27,5 +29,5 @@ def published(movements: Iterable[Activity], stores: Collection[str]) -> dict[st
             facts[row.backup_id or ""] = row.meta["manifest_sha256"], row.meta.get("number")
             held.add(row.store or "")
     return {
-        key: Published(sha256, number, kept=bool(places[key] & set(stores))) for key, (sha256, number) in facts.items()
+        key: Published(sha256, number, frozenset(places[key] & set(stores))) for key, (sha256, number) in facts.items()
     }

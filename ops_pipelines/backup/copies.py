@@ -1,12 +1,49 @@
-"""Bring restore points from the local store to the others. Dumped once, copied many times."""
+"""Bring restore points from one store to another. Dumped once, copied many times."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from ops_pipelines.engines.base import Carrier
-from ops_pipelines.errors import StoreError
+from ops_pipelines.errors import CorruptCopy, StoreError
+from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault.catalogue import RestorePoint
-from ops_pipelines.vault.manifest import Manifest
-from ops_pipelines.vault.stores.registry import LOCAL
+from ops_pipelines.vault.reader import fetch
+from ops_pipelines.vault.stores.base import Store
+from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.workspace import Workspace
+
+Done = Literal["there", "copied", "replaced"]
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What became of one restore point on its way to a store.
+
+    Attributes:
+        done: it was there already, it was copied, or it was put in place of a damaged copy.
+        origin: the store it was read from; empty when it was there.
+        damaged: stores whose copy turned out to be damaged when it was read to be copied.
+    """
+
+    id: str
+    store: str
+    done: Done
+    origin: str = ""
+    damaged: Sequence[str] = ()
+
+
+class NoSoundCopy(CorruptCopy):
+    """Every copy that was read to be copied turned out to be damaged.
+
+    Attributes:
+        damaged: the stores they are in.
+    """
+
+    damaged: Sequence[str] = ()
 
 
 def copy_to(
@@ -14,46 +51,96 @@ def copy_to(
     point: RestorePoint,
     store_name: str,
     *,
+    replace: bool | None = None,
     progress: Progress = silent,
     run_id: str | None = None,
-) -> Manifest:
-    """Copy one restore point from the local store into another; does nothing when it is there.
+) -> Copied:
+    """Copy one restore point into a store, from the nearest copy that is sound; does nothing when it is there.
 
-    A copy that was proved damaged is replaced, unless the backup itself was proved bad.
-
+    Args:
+        replace: put it in the place of what lies there; unless given, when the copy is known to be damaged.
     Raises:
-        StoreError: the store cannot be written, or the local copy is gone.
-        CorruptCopy: the local copy is damaged; it was not copied.
+        StoreError: the store cannot be written, or no other store has a copy that is not known to be damaged.
+        NoSoundCopy: every other copy turned out to be damaged.
         SafetyRefusal: the store is offsite and the parts are not encrypted.
     """
+    replace = store_name in point.damaged if replace is None else replace
+    if store_name in point.stores and not replace:
+        return Copied(point.id, store_name, "there")
     manifest = point.manifest
-    replaced = store_name in point.damaged and point.verified
-    if store_name in point.stores and not replaced:
-        return manifest
-    if LOCAL not in point.stores or LOCAL in point.damaged:
-        raise StoreError(
-            f"{point.id} of {manifest.source} cannot be copied to {store_name}: the local copy is gone or damaged",
-            why=f"it is in {', '.join(point.stores)}",
-            safe="those copies are untouched",
-        )
-    store = workspace.stores[store_name]
-    done = 0
+    damaged: list[str] = []
+    with workspace.ledger.activity(
+        "copy", source=manifest.source, backup_id=point.id, store=store_name, run_id=run_id
+    ) as entry:
+        failure: CorruptCopy | None = None
+        for origin in _origins(workspace, point, store_name):
+            try:
+                written = _bring(workspace, point, origin, workspace.stores[store_name], replace, progress)
+            except CorruptCopy as error:
+                damaged.append(origin.name)
+                failure = error
+            else:
+                entry.meta = {
+                    "size_bytes": manifest.size_bytes, "replaced": replace, "from": origin.name, "damaged": damaged
+                }  # fmt: skip
+                done: Done = "replaced" if replace else "copied" if written else "there"
+                return Copied(point.id, store_name, done, origin.name, damaged)
+        entry.meta = {"damaged": damaged}
+        raise _nothing_to_copy(point, store_name, failure, damaged)
+
+
+def _origins(workspace: Workspace, point: RestorePoint, target: str) -> list[Store]:
+    """The stores whose copy is not known to be damaged, the nearest first: ours, directories, buckets."""
+    sound = [workspace.stores[each] for each in point.stores if each not in (*point.damaged, target)]
+    return sorted(sound, key=lambda each: (each.name != workspace.local.name, not isinstance(each, DirectoryStore)))
+
+
+def _bring(
+    workspace: Workspace, point: RestorePoint, origin: Store, target: Store, replace: bool, progress: Progress
+) -> bool:
+    """Returns whether it was written."""
+    manifest, done = point.manifest, 0
 
     def copied(size_bytes: int) -> None:
         nonlocal done
         done += size_bytes
-        progress(f"copy to {store_name}", done, manifest.size_bytes)
+        progress(f"copy to {target.name}", done, manifest.size_bytes)
 
-    with workspace.ledger.activity(
-        "copy", source=manifest.source, backup_id=point.id, store=store_name, run_id=run_id
-    ) as entry:
-        engine = workspace.engine(manifest.source)
-        if isinstance(engine, Carrier):
-            # The data first: the restore point exists in the store once its manifest does.
-            origin, target = (each.repository(manifest.source) for each in (workspace.local, store))
-            engine.carry(manifest.engine, origin, target, progress=progress)
-        if replaced:
-            store.delete(manifest.source, point.id)
-        store.receive(manifest, workspace.local.directory(manifest.source, point.id), copied)
-        entry.meta = {"size_bytes": manifest.size_bytes, "replaced": replaced}
-    return manifest
+    engine = workspace.engine(manifest.source)
+    if isinstance(engine, Carrier):
+        # The data first: the restore point exists in the store once its manifest does.
+        repositories = (each.repository(manifest.source) for each in (origin, target))
+        engine.carry(manifest.engine, *repositories, progress=progress)
+    with _files_of(workspace, point, origin) as published:
+        return target.receive(manifest, published, copied, replace=replace)
+
+
+@contextmanager
+def _files_of(workspace: Workspace, point: RestorePoint, origin: Store) -> Iterator[Path]:
+    """A directory with the files of a copy: where they lie, or where they were fetched to. Raises CorruptCopy."""
+    if isinstance(origin, DirectoryStore):
+        yield origin.directory(point.manifest.source, point.id)
+        return
+    with scratch_directory(workspace.scratch_root, "copy") as directory:
+        fetch(origin, point.manifest, directory)
+        yield directory
+
+
+def _nothing_to_copy(
+    point: RestorePoint, store: str, failure: CorruptCopy | None, damaged: Sequence[str]
+) -> StoreError | NoSoundCopy:
+    source = point.manifest.source
+    others = ", ".join(each for each in point.stores if each != store)
+    safe, following = "nothing was changed", f"ops list {source}; a new restore point: ops backup {source}"
+    if failure is None:
+        known = f"every other copy is known to be damaged ({others})" if others else "no other store has it"
+        return StoreError(f"{point.id} of {source} cannot be copied to {store}: {known}", safe=safe, next=following)
+    error = NoSoundCopy(
+        f"{point.id} of {source} in {damaged[-1]} is damaged and was not copied to {store}",
+        check=failure.check,
+        why=f"{failure.what}{f': {failure.why}' if failure.why else ''}",
+        safe=safe,
+        next=following,
+    )
+    error.damaged = damaged
+    return error

@@ -1,10 +1,11 @@
 """The list of restore points and copies, read from the manifests that are ours, which are the truth."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ops_pipelines.errors import CorruptCopy, OpsError, StoreError
+from ops_pipelines.vault.faults import Fault, Problem
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.order import ahead, in_order, moments
 from ops_pipelines.vault.stores.base import Store
@@ -21,6 +22,7 @@ class RestorePoint:
         sha256: of the manifest's bytes.
         number: its turn among those that this installation took; None of one that was adopted or signed later, whose
             place is given by its time.
+        incomplete: by store, which part of the copy is missing there, or has another size.
     """
 
     manifest: Manifest
@@ -28,6 +30,7 @@ class RestorePoint:
     verdicts: Sequence[Verdict] = field(default=())
     sha256: str = ""
     number: int | None = None
+    incomplete: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -47,8 +50,15 @@ class RestorePoint:
 
     @property
     def damaged(self) -> Sequence[str]:
-        """The stores whose copy was proved bad."""
-        return [name for name in self.stores if (proof := self.proof(name)) is not None and proof.outcome == "bad"]
+        """The stores whose copy was proved bad, or lacks something."""
+        return [name for name in self.stores if self.damage(name)]
+
+    def damage(self, store: str) -> str:
+        """What is wrong with the copy in a store, in words; empty when nothing is known to be."""
+        if store in self.incomplete:
+            return self.incomplete[store]
+        proof = self.proof(store)
+        return proof.reason if proof is not None and proof.outcome == "bad" else ""
 
     @property
     def verdict(self) -> Verdict | None:
@@ -90,16 +100,68 @@ class Catalogue:
     """The restore points of one source, in the order in which they were taken, and what could not be read.
 
     Attributes:
-        problems: stores or copies that cannot be read, in words.
-        troubled: the names of those stores, and of those in which something was forged.
+        faults: what cannot be read, and what is gone; for what is wrong with copies as a whole, see `damage`.
         strangers: what is there and is not ours, or is not what it should be: nothing uses it.
     """
 
     points: Sequence[RestorePoint]
-    problems: Sequence[str] = ()
-    troubled: frozenset[str] = frozenset()
+    faults: Sequence[Fault] = ()
     strangers: Sequence[Stranger] = ()
     source: str = ""
+
+    @property
+    def problems(self) -> Sequence[str]:
+        """Stores or copies that cannot be read, in words."""
+        return tuple(each.words for each in self.faults if each.problem != "lost")
+
+    @property
+    def troubled(self) -> frozenset[str]:
+        """Stores in which something cannot be read, or was forged."""
+        return frozenset(each.store for each in self.faults if each.problem != "lost") | {
+            each.store for each in self.strangers if each.standing in ALARMING and not each.name
+        }
+
+    @property
+    def damage(self) -> Sequence[Fault]:
+        """Every copy that is not what was published, whatever noticed it; that of the oldest restore point first.
+
+        Of those that only lack their signature `copy` puts it back, and the bytes stay.
+        """
+        found = {(each.id, each.store): each for each in self.faults if each.problem == "damaged"}
+        for each in self.strangers:
+            point = self.find(each.id)
+            other = point is not None and each.standing == "unsigned" and point.sha256 != each.sha256
+            if point is not None and (each.standing in ALARMING or other) and each.store and not each.name:
+                found[each.id, each.store] = Fault(each.store, each.id, "damaged", each.words)
+        for point in self.points:
+            for store in point.damaged:
+                found[point.id, store] = Fault(store, point.id, "damaged", point.damage(store))
+        return self._in_order(found.values())
+
+    @property
+    def damaged_verdicts(self) -> Sequence[Fault]:
+        """Verdicts of ours that cannot be read or believed, by the age of the restore point, oldest first.
+
+        One without a signature is among them when another store has it with one.
+        """
+        whole = {(each.id, verdict.file_name) for each in self.points for verdict in each.verdicts}
+        found = {
+            (each.id, each.store, each.name): each for each in self.faults if each.problem == "verdict" and each.name
+        }
+        for each in self.strangers:
+            ours = each.standing in ALARMING or (each.standing == "unsigned" and (each.id, each.name) in whole)
+            if each.name and ours:
+                found[each.id, each.store, each.name] = Fault(each.store, each.id, "verdict", each.words, each.name)
+        return self._in_order(found.values())
+
+    def _in_order(self, faults: Iterable[Fault]) -> Sequence[Fault]:
+        turns = {point.id: turn for turn, point in enumerate(self.points)}
+        return sorted(faults, key=lambda each: (turns.get(each.id, -1), each.id, each.store, each.name))
+
+    def wanting(self, store: str) -> Sequence[RestorePoint]:
+        """The restore points that a store has no good copy of, oldest first."""
+        damaged = {each.id for each in self.damage if each.store == store}
+        return [point for point in self.points if store not in point.stores or point.id in damaged]
 
     @property
     def newest(self) -> RestorePoint | None:
@@ -126,8 +188,10 @@ class Catalogue:
 
     @property
     def told(self) -> Sequence[str]:
-        """What a human should know: what cannot be read, and what is not believed."""
-        return (*self.problems, *summary(self.strangers, self.source))
+        """What a human should know: what cannot be read, what is gone, and what is not believed."""
+        lost = [each.words for each in self.faults if each.problem == "lost"]
+        more = [f"{lost[-1]}{f'; {len(lost) - 1} more are gone' if len(lost) > 1 else ''}"] if lost else []
+        return (*self.problems, *more, *summary(self.strangers, self.source))
 
     def find(self, backup_id: str) -> RestorePoint | None:
         """The restore point with this id."""
@@ -153,7 +217,7 @@ def read_catalogue(
     reading = _Reading(source)
     for store in stores.values():
         reading.read(store)
-    whole = every_store and not reading.problems
+    whole = every_store and not any(each.problem == "away" for each in reading.faults)
     kept, strangers = told_apart(reading.found, published or {}, source, frozenset(reading.present), whole=whole)
     strangers = [*reading.strangers, *strangers]
     copies: dict[str, list[Found]] = {}
@@ -166,17 +230,12 @@ def read_catalogue(
             reading.verdicts_on(key),
             found[0].sha256,
             _turn(found[0]),
+            {each.store: each.incomplete for each in found if each.incomplete},
         )
         for key, found in copies.items()
     ]
-    return Catalogue(
-        tuple(in_order(points)),
-        tuple(line for _, line in reading.problems),
-        frozenset(name for name, _ in reading.problems)
-        | {each.store for each in strangers if each.standing in ALARMING and not each.name},
-        tuple(strangers),
-        source,
-    )
+    faults = (*reading.faults, *reading.lost(points, published or {}))
+    return Catalogue(tuple(in_order(points)), faults, tuple(strangers), source)
 
 
 class _Reading:
@@ -187,15 +246,17 @@ class _Reading:
         self.found: list[Found] = []
         self.present: set[str] = set()
         self.strangers: list[Stranger] = []
-        self.problems: list[tuple[str, str]] = []
+        self.faults: list[Fault] = []
+        self._ids: dict[str, set[str]] = {}
         self._verdicts: dict[str, dict[str, Verdict]] = {}
 
     def read(self, store: Store) -> None:
         try:
             ids = store.ids(self._source)
         except StoreError as error:
-            self.problems.append((store.name, _line(error)))
+            self._fault(store, "", "away", error)
             return
+        self._ids[store.name] = set(ids)
         self.present.update(ids)
         for backup_id in ids:
             if self._read_point(store, backup_id):
@@ -206,18 +267,31 @@ class _Reading:
         found = self._verdicts.get(backup_id, {})
         return tuple(verdict for _, verdict in sorted(found.items(), key=lambda each: (each[1].number, each[0])))
 
+    def lost(self, points: Sequence[RestorePoint], published: Mapping[str, Published]) -> list[Fault]:
+        """Copies that the ledger saw made and nothing of ours removed, of what another store still has."""
+        return [
+            Fault(store, point.id, "lost", f"the copy of {point.id} in {store} is gone, and no prune removed it")
+            for point in points
+            if point.id in published
+            for store in sorted(published[point.id].stores & self._ids.keys())
+            if point.id not in self._ids[store]
+        ]
+
     def _read_point(self, store: Store, backup_id: str) -> bool:
         """Whether it is ours."""
         sealed: Sealed | None = None
         try:
             sealed = store.sealed(self._source, backup_id)
             manifest, number = store.opened(sealed, self._source, backup_id)
+            incomplete = _incomplete(manifest, store.sizes(self._source, backup_id))
         except Untrusted as error:
             self.strangers.append(self._stranger(error, store, backup_id, sealed))
-        except (CorruptCopy, StoreError) as error:
-            self.problems.append((store.name, _line(error)))
+        except CorruptCopy as error:
+            self._fault(store, backup_id, "damaged", error)
+        except StoreError as error:
+            self._fault(store, backup_id, "unreadable", error)
         else:
-            self.found.append(Found(store.name, manifest, number, sealed.sha256))
+            self.found.append(Found(store.name, manifest, number, sealed.sha256, incomplete))
             return True
         return False
 
@@ -226,7 +300,7 @@ class _Reading:
             sealed = store.sealed_verdicts(self._source, backup_id)
         except (CorruptCopy, StoreError) as error:
             # What other stores keep of the proofs still counts: a bad store costs its own only.
-            self.problems.append((store.name, _line(error)))
+            self._fault(store, backup_id, "verdict", error)
             return
         for name, each in sealed:
             where = f"{name} on {store.location(self._source, backup_id)}"
@@ -235,9 +309,13 @@ class _Reading:
             except Untrusted as error:
                 self.strangers.append(self._stranger(error, store, backup_id, each, name))
             except CorruptCopy as error:
-                self.problems.append((store.name, _line(error)))
+                self._fault(store, backup_id, "verdict", error, name)
             else:
                 self._verdicts.setdefault(backup_id, {})[verdict.file_name] = verdict
+
+    def _fault(self, store: Store, backup_id: str, problem: Problem, error: OpsError, name: str = "") -> None:
+        words = f"{error.what}: {error.why}" if error.why else error.what
+        self.faults.append(Fault(store.name, backup_id, problem, words, name))
 
     def _stranger(
         self, error: Untrusted, store: Store, backup_id: str, sealed: Sealed | None, name: str = ""
@@ -252,5 +330,11 @@ def _turn(found: Found) -> int | None:
     return found.number if manifest.adopted_from is None and manifest.number == found.number else None
 
 
-def _line(error: OpsError) -> str:
-    return f"{error.what}: {error.why}" if error.why else error.what
+def _incomplete(manifest: Manifest, sizes: Mapping[str, int]) -> str:
+    """Which part a copy lacks, or has another size than it should, in words; empty when none does."""
+    for part in manifest.parts:
+        if part.name not in sizes:
+            return f"parts: {part.name} is missing"
+        if sizes[part.name] != part.size_bytes:
+            return f"parts: {part.name} has {sizes[part.name]} bytes, the manifest says {part.size_bytes}"
+    return ""

@@ -11,7 +11,8 @@ from ops_pipelines.errors import CorruptCopy
 from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault import codec
-from ops_pipelines.vault.manifest import Manifest, Part
+from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, Part
+from ops_pipelines.vault.stores import plain
 from ops_pipelines.vault.stores.base import Store
 
 _CHUNK = 1024 * 1024
@@ -114,6 +115,18 @@ class Copy:
         if failure is not None:
             raise CorruptCopy(f"{where}: {failure.what}", check=failure.check, why=failure.why)
         self._hashed.add(part.name)
+
+
+def fetch(store: Store, manifest: Manifest, directory: Path) -> None:
+    """Write every file of a copy into a directory as it is stored; who takes it in checks it. Raises CorruptCopy."""
+    for name, most in [
+        *((part.name, part.size_bytes) for part in manifest.parts),
+        *((name, plain.SMALL_BYTES) for name in (SUMS, SIGNATURE, NAME)),
+    ]:
+        with store.open_part(manifest.source, manifest.id, name) as opened, (directory / name).open("xb") as sink:
+            source = _Fetched(opened, lambda done: None, most=most, where=f"{name} of {manifest.id} in {store.name}")
+            while chunk := source.read(_CHUNK):
+                sink.write(chunk)
 
 
 class _Nowhere(io.RawIOBase):

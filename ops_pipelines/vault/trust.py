@@ -72,22 +72,32 @@ class Published:
 
     Attributes:
         number: none of one from before signatures.
-        kept: whether a store must still have it: no prune has removed it from all of them.
+        stores: which must still have it: it was put there, and no prune removed it.
     """
 
     sha256: str
     number: int | None
-    kept: bool = False
+    stores: frozenset[str] = frozenset()
+
+    @property
+    def kept(self) -> bool:
+        """Whether any store must still have it."""
+        return bool(self.stores)
 
 
 @dataclass(frozen=True)
 class Found:
-    """A copy whose signature is ours."""
+    """A copy whose signature is ours.
+
+    Attributes:
+        incomplete: which part of it is missing, or has another size, in words.
+    """
 
     store: str
     manifest: Manifest
     number: int
     sha256: str
+    incomplete: str = ""
 
 
 @dataclass(frozen=True)

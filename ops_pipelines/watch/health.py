@@ -159,11 +159,10 @@ def _judge(
         return
     if age > source.rpo:
         yield "FAIL", f"the recovery point is {human_duration(age)} old, rpo is {human_duration(source.rpo)}", back_up
-    damaged = next((point for point in reversed(catalogue.points) if point.damaged), None)
-    if damaged is not None and damaged.verdict is not None:
-        stores = ", ".join(damaged.damaged)
-        advice = f"ops copy {name} --to {damaged.damaged[0]}"
-        yield "FAIL", f"the copy of {damaged.id} in {stores} is bad: {damaged.verdict.reason}", advice
+    if catalogue.damage:
+        damaged = catalogue.damage[-1]
+        advice = f"ops copy {name} --to {damaged.store}"
+        yield "FAIL", f"the copy of {damaged.id} in {damaged.store} is bad: {damaged.words}", advice
     if clock is not None:
         yield clock.state, clock.cause, clock.next
     if age > source.warn_window:

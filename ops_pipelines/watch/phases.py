@@ -34,6 +34,9 @@ class PhaseHealth(BaseModel):
         store: the store it is about, for copies.
         age: since it last went well; a dump's from its start.
         threshold: the age at which it fails.
+        damaged: of copies, the restore points whose copy there is not what was published, oldest first.
+        lost: of copies, those that were there, and that no prune removed.
+        verdicts: of copies, the restore points of which a verdict there is damaged.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +48,9 @@ class PhaseHealth(BaseModel):
     threshold: Duration | None = None
     cause: str = ""
     next: str = ""
+    damaged: Sequence[str] = ()
+    lost: Sequence[str] = ()
+    verdicts: Sequence[str] = ()
 
 
 def phases_of(workspace: Workspace, name: str, catalogue: Catalogue, now: datetime) -> list[PhaseHealth]:
@@ -55,7 +61,10 @@ def phases_of(workspace: Workspace, name: str, catalogue: Catalogue, now: dateti
     except OpsError:
         last = None
     found = [_dump(name, source, catalogue, last, now)]
-    found += [_copy(workspace, name, source, store, catalogue, now) for store in source.copies]
+    local = workspace.local.name
+    wrong = {each.store for each in (*catalogue.damage, *catalogue.damaged_verdicts, *catalogue.faults)}
+    stores = [*source.copies, *([local] if local in wrong and catalogue.points else [])]
+    found += [_copy(name, source, store, catalogue, now) for store in stores]
     found.append(_verify(name, source, catalogue, now))
     if source.keep is not None:
         found.append(_retention(name, last))
@@ -102,31 +111,42 @@ def _dump(
     return told(*_aged(age, source), "" if age <= source.warn_window else back_up)
 
 
-def _copy(
-    workspace: Workspace, name: str, source: Source, store: str, catalogue: Catalogue, now: datetime
-) -> PhaseHealth:
+def _copy(name: str, source: Source, store: str, catalogue: Catalogue, now: datetime) -> PhaseHealth:
     held = [point for point in catalogue.points if store in point.stores]
     age = catalogue.age(held[-1], now) if held else None
     fill = f"ops copy {name} --to {store}"
 
+    damaged = [each for each in catalogue.damage if each.store == store]
+    verdicts = [each for each in catalogue.damaged_verdicts if each.store == store]
+    lost = [each.id for each in catalogue.faults if (each.store, each.problem) == (store, "lost")]
+
     def told(state: State, cause: str, advice: str = fill) -> PhaseHealth:
         return PhaseHealth(
-            phase="copy", store=store, state=state, age=age, threshold=source.rpo, cause=cause, next=advice
-        )
+            phase="copy", store=store, state=state, age=age, threshold=source.rpo, cause=cause, next=advice,
+            damaged=[each.id for each in damaged], lost=lost,
+            verdicts=[each.id for each in verdicts],
+        )  # fmt: skip
 
-    unreadable = [problem for problem in catalogue.problems if f"store {store} " in problem]
+    unreadable = [
+        each.words for each in catalogue.faults if each.store == store and each.problem in ("away", "unreadable")
+    ]
     if unreadable:
         return told("UNKNOWN", unreadable[0], "ops list")
+    if damaged:
+        more = f"{len(damaged)} damaged, the newest is " if len(damaged) > 1 else ""
+        return told("FAIL", f"{more}{damaged[-1].id}: {damaged[-1].words}")
     if not catalogue.points:
         return told("NEVER", "nothing to copy yet", f"ops backup {name}")
+    if lost:
+        which = f"{len(lost)} copies are gone, the newest is {lost[-1]}" if len(lost) > 1 else f"{lost[-1]} is gone"
+        return told("STALE", f"{which}, and no prune removed it")
     if not held:
         return told("NEVER", f"nothing of {name} is in {store}")
-    damaged = [point.id for point in held if store in point.damaged]
-    if damaged:
-        return told("FAIL", f"{len(damaged)} damaged, the newest is {damaged[-1]}")
     behind = sum(1 for point in catalogue.points[-2:] if store not in point.stores)
     if behind == 2:
         return told("STALE", "the newest two backups are not in it")
+    if verdicts:
+        return told("STALE", verdicts[-1].words)
     if age is None:
         return told("UNKNOWN", undatable(held[-1], now), f"ops backup {name}")
     return told(*_aged(age, source), "" if age <= source.warn_window else fill)

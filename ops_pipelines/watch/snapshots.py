@@ -292,9 +292,9 @@ def _copies(workspace: Workspace, store: str, catalogue: Catalogue, at: datetime
         store=store,
         medium=opened.medium,
         offsite=opened.offsite,
-        readable=store not in catalogue.troubled,
+        readable=not any(each.store == store and each.problem in ("away", "unreadable") for each in catalogue.faults),
         copies=len(held),
-        damaged=sum(store in point.damaged for point in held),
+        damaged=sum(each.store == store for each in catalogue.damage),
         size_bytes=sum(point.manifest.size_bytes for point in held),
         newest_at=catalogue.moments(at)[held[-1].id] if held else None,
     )

@@ -20,6 +20,7 @@ FLOORS = (
     {"workspace"},
     {"numbering"},
     {"backup", "recovery", "probes", "setup"},
+    {"healing"},
     {"watch", "plan"},
     {"drill"},
     {"doctor"},

@@ -1,9 +1,13 @@
 """For each rule a trouble and its end, as short as it can be told: what `test_every_rule` plays and the page lists."""
 
+import hashlib
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ops_pipelines.config.probes import Probes
@@ -93,6 +97,8 @@ def published(store: DirectoryStore, identifier: str, at: datetime, *, stored: i
     with store.stage(identifier) as directory:
         manifest = seal(directory, identifier, at=at, trust=store.trust)
         parts = [part.model_copy(update={"size_bytes": stored or part.size_bytes}) for part in manifest.parts]
+        for part in parts:
+            os.truncate(directory / part.name, part.size_bytes)
         sized = manifest.model_copy(update={"parts": parts, "data_bytes": plain})
         rewrite(directory, sized, store.trust)
         store.publish(directory, sized)
@@ -234,6 +240,30 @@ def copy_damaged(world: World) -> Iterator[None]:
 
 
 @scenario
+def copy_lost(world: World) -> Iterator[None]:
+    with world.house.ledger.activity("dump", source="crm", store="local") as entry:
+        kept = entry.backup_id = world.backed_up()
+        sha256 = hashlib.sha256((world.house.local.directory("crm", kept) / "manifest.json").read_bytes()).hexdigest()
+        entry.meta = {"manifest_sha256": sha256}
+    world.attempt("copy", store="nas", backup_id=kept)
+    folder = Path(world.house.stores["nas"].location("crm", kept))
+    away = folder.rename(world.house.config.base / "moved")
+    yield
+    away.rename(folder)
+
+
+@scenario
+def verdict_damaged(world: World) -> Iterator[None]:
+    proved = verdict(world.backed_up(), "verified", at=AT, store="nas")
+    world.house.stores["nas"].keep_verdict(proved)
+    (kept,) = Path(world.house.stores["nas"].location("crm", "")).parent.glob(f".verdicts/crm/*/{proved.file_name}")
+    whole = kept.read_bytes()
+    kept.write_bytes(b"{}")
+    yield
+    kept.write_bytes(whole)
+
+
+@scenario
 def store_unreadable(world: World) -> Iterator[None]:
     world.backed_up()
     nas = world.house.stores["nas"]
@@ -265,7 +295,7 @@ def drill_overdue(world: World) -> Iterator[None]:
 
 @scenario
 def disk_filling(world: World) -> Iterator[None]:
-    world.backed_up(stored=10**17)
+    world.backed_up(stored=shutil.disk_usage(world.house.config.base.parent).free, copied=False)
     yield
     world.later(6 * HOUR)
     world.backed_up()

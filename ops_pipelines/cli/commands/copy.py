@@ -1,54 +1,82 @@
-"""`ops copy`: fill a store with the restore points it lacks, and replace copies that were proved damaged."""
+"""`ops copy`: fill a store with the restore points it lacks, and replace copies that are damaged."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.cli import output
 from ops_pipelines.cli.progress import shown
 from ops_pipelines.errors import StoreError
-from ops_pipelines.vault.catalogue import RestorePoint
-from ops_pipelines.workspace import Workspace
+from ops_pipelines.healing import Brought, bring
 
 
 @output.explained
 def copy(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="Whose restore points.")],
-    to: Annotated[str, typer.Option("--to", help="The store to copy to.")],
+    to: Annotated[str, typer.Option("--to", help="The store to copy to; `local`, too.")],
     backup: Annotated[str, typer.Option("--backup", help="One restore point's id; all unless given.")] = "",
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:
-    """Copy restore points to a store that lacks them, or whose copy was proved damaged. Works without Dagster.
+    """Copy restore points to a store that lacks them, or whose copy is damaged. Works without Dagster.
+
+    What is copied is read back from the store; what is put in place of a damaged copy is restored and compared, too.
 
     Example: ops copy crm --to nas
     """
     workspace = output.open_work(config)
     workspace.source(source)
-    if to not in workspace.stores or to == workspace.local.name:
-        known = ", ".join(name for name in workspace.stores if name != workspace.local.name)
-        raise StoreError(f"no store is called {to!r}", why=f"ops.yaml has: {known or 'none'}")
-    wanted = _lacking(workspace, source, to, backup)
+    if to not in workspace.stores:
+        raise StoreError(f"no store is called {to!r}", why=f"there are: {', '.join(workspace.stores)}")
     with shown(source, quiet=as_json) as progress:
-        for point in wanted:
-            copy_to(workspace, point, to, progress=progress)
-    ids = [point.id for point in wanted]
+        brought = bring(workspace, source, to, {backup} if backup else None, progress=progress)
     if as_json:
-        output.print_json({"ok": True, "source": source, "store": to, "copied": ids})
+        output.print_json(_document(source, to, brought))
     else:
-        output.say(
-            "[green]✓[/] {}: {} restore point{} copied to {}", source, len(ids), "" if len(ids) == 1 else "s", to
-        )
-    return output.FINE
+        _say(source, to, brought)
+    return _status(brought)
 
 
-def _lacking(workspace: Workspace, source: str, store: str, backup: str) -> list[RestorePoint]:
-    points = workspace.catalogue(source).points
-    if backup and not any(point.id == backup for point in points):
-        raise StoreError(f"{source} has no restore point {backup}", next=f"ops list {source}")
-    return [
-        point
-        for point in points
-        if (not backup or point.id == backup) and (store not in point.stores or store in point.damaged)
-    ]
+def _status(brought: Sequence[Brought]) -> int:
+    statuses = {each.error.exit_status if each.error is not None else output.BROKEN for each in brought if not each.ok}
+    return min(statuses, default=output.FINE)
+
+
+def _say(source: str, to: str, brought: Sequence[Brought]) -> None:
+    copied = sum(each.done in ("copied", "replaced") for each in brought)
+    failed = [each for each in brought if not each.ok]
+    output.say(
+        "{} {}: {} restore point{} copied to {}",
+        output.mark(good=not failed), source, copied, "" if copied == 1 else "s", to,
+    )  # fmt: skip
+    for each in brought:
+        if each.done == "replaced" and each.verdict is not None:
+            output.say("  {} was damaged in {} and is replaced: {}", each.id, to, output.proof(each.verdict))
+        elif each.done == "proved":
+            how = output.proof(each.verdict) if each.verdict is not None else "put back from another store"
+            output.say("  the verdict on {} was damaged in {}: {}", each.id, to, how)
+        for store in each.found_damaged:
+            output.complain("  [red]{} is damaged in {}[/]: ops copy {} --to {}", each.id, store, source, store)
+    for each in failed:
+        if each.error is not None:
+            output.complain("[bold red]✗[/] {}", str(each.error))
+        elif each.verdict is not None:
+            output.complain("[bold red]✗[/] {} in {}: {}", each.id, to, each.verdict.reason)
+
+
+def _document(source: str, to: str, brought: Sequence[Brought]) -> dict[str, object]:
+    return {
+        "ok": all(each.ok for each in brought),
+        "source": source,
+        "store": to,
+        "copied": [each.id for each in brought if each.done in ("copied", "replaced")],
+        "replaced": [
+            {"id": each.id, "outcome": each.verdict.outcome, "words": each.verdict.words, "reason": each.verdict.reason}
+            for each in brought
+            if each.done == "replaced" and each.verdict is not None
+        ],
+        "proved": [each.id for each in brought if each.done == "proved"],
+        "failed": [{"id": each.id, **each.error.as_dict()} for each in brought if each.error is not None],
+        "found_damaged": [{"id": each.id, "store": store} for each in brought for store in each.found_damaged],
+    }

@@ -1,6 +1,6 @@
 """What every store offers. A store keeps restore points; it knows nothing of engines or schedules."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,13 +74,24 @@ class Store(Protocol):
         """A part's stored bytes. Raises CorruptCopy when it is missing."""
         ...
 
-    def receive(self, manifest: Manifest, published: Path, copied: Copied) -> None:
-        """Copy a published restore point in, checking every byte, manifest last. Does nothing twice.
+    def sizes(self, source: str, backup_id: str) -> Mapping[str, int]:
+        """The size in bytes of every file of a copy, by name, without reading any."""
+        ...
+
+    def receive(self, manifest: Manifest, published: Path, copied: Copied, *, replace: bool = False) -> bool:
+        """Copy a published restore point in, manifest last; a whole copy of it that is there stays.
+
+        Every byte is checked when it is read to be copied, and read back from here and checked again before the
+        restore point is listed.
 
         Args:
-            published: its directory in the local store.
+            published: a directory with its files.
+            replace: whatever stands in its place gives way, when all is ready to take that place.
+        Returns:
+            Whether it was written; when it was there, at most its signature was.
         Raises:
             CorruptCopy: the bytes that were read are not those of the manifest.
+            StoreError: it cannot be written, or what was read back is not what was written.
         """
         ...
 
@@ -94,6 +105,10 @@ class Store(Protocol):
 
     def sealed_verdicts(self, source: str, backup_id: str) -> list[tuple[str, Sealed]]:
         """Every verdict on a restore point by its file's name, neither checked nor parsed."""
+        ...
+
+    def mend_verdict(self, source: str, backup_id: str, name: str, sealed: Sealed | None) -> None:
+        """Put a verdict in the place of a damaged one, as another store has it; None removes the damaged one."""
         ...
 
     def keep_report(self, drill_id: str, name: str, content: bytes) -> None:

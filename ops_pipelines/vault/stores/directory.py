@@ -6,7 +6,6 @@ A restore point appears by one rename of a directory whose every byte has been f
 """
 
 import errno
-import hashlib
 import os
 import re
 import secrets
@@ -30,7 +29,6 @@ from ops_pipelines.vault.stores.volume import Volume
 from ops_pipelines.vault.trust import SUFFIX, Sealed, Trust
 from ops_pipelines.vault.verdict import Verdict
 
-_CHUNK = 4 * 1024 * 1024
 _LOCK_WAIT = timedelta(seconds=30)  # others hold it for the blink of an eye, unless they mean harm
 _STAGED = re.compile(r"(deleted-)?\d{8}T\d{6}Z-[0-9a-f]+")
 
@@ -147,29 +145,46 @@ class DirectoryStore(Checked):
                     raise _strange(error, check="parts") from None
             yield opened
 
-    def receive(self, manifest: Manifest, published: Path, copied: Copied) -> None:
+    def sizes(self, source: str, backup_id: str) -> dict[str, int]:
+        """The size in bytes of every file of a copy, by name. Raises CorruptCopy when it is no directory of ours."""
+        with self._errors("read"):
+            try:
+                return plain.sizes(self.root, source, backup_id, most=plain.MOST_POINTS)
+            except FileNotFoundError:
+                return {}
+            except plain.NotPlain as error:
+                raise _strange(error, check="parts") from None
+
+    def receive(self, manifest: Manifest, published: Path, copied: Copied, *, replace: bool = False) -> bool:
         """Copy a published restore point in; see `Store.receive`."""
         if self.offsite:
             incoming.refuse_plain(self.name, manifest)
-        if self._holds(manifest, published):
-            return
+        if not replace and self._holds(manifest, published):
+            return False
         expected = {part.name: part.sha256 for part in manifest.parts}
         sizes = {part.name: part.size_bytes for part in manifest.parts}
         with self.stage(manifest.id) as staged:
             for name in (*expected, SUMS, SIGNATURE, NAME):
                 try:
-                    found = _copy(published / name, staged / name, copied, most=sizes.get(name, plain.SMALL_BYTES))
+                    found = incoming.taken(
+                        published / name, staged / name, copied, most=sizes.get(name, plain.SMALL_BYTES)
+                    )
                 except FileNotFoundError:
                     raise incoming.missing(self.name, published / name) from None
                 except plain.NotPlain as error:
                     raise incoming.damaged(self.name, published / name, error.why) from None
                 if name in expected and found != expected[name]:
                     raise incoming.damaged(self.name, published / name, incoming.other_sum(found))
+                if (there := incoming.read_back(staged / name)) != found:
+                    raise incoming.not_as_written(self.name, name, f"written was {found}, read back {there}")
             content, signature = ((staged / name).read_bytes() for name in (NAME, SIGNATURE))
             if (staged / SUMS).read_bytes() != checksums(manifest, content):
                 raise incoming.damaged(self.name, published / NAME, f"{SUMS} beside it says otherwise")
             incoming.refuse_strange(self.trust, Sealed(content, signature), manifest, published / NAME)
+            if replace or self._is_half(manifest):
+                self._set_aside(manifest.source, manifest.id)
             self.publish(staged, manifest)
+        return True
 
     def keep_verdict(self, verdict: Verdict) -> None:
         """Keep what a verification found: first its signature, so that it never stands without one."""
@@ -178,6 +193,18 @@ class DirectoryStore(Checked):
         with self._errors("written", writing=True):
             for name, data in ((verdict.file_name + SUFFIX, signature), (verdict.file_name, content)):
                 self._put(data, ".verdicts", verdict.source, verdict.backup_id, name)
+
+    def mend_verdict(self, source: str, backup_id: str, name: str, sealed: Sealed | None) -> None:
+        """Put a verdict in the place of a damaged one; see `Store.mend_verdict`."""
+        steps = (".verdicts", source, backup_id)
+        with self._errors("written", writing=True):
+            if sealed is not None and sealed.signature is not None:
+                for each, data in ((name + SUFFIX, sealed.signature), (name, sealed.content)):
+                    self._put(data, *steps, each)
+                return
+            plain.refuse_links(self.root, *steps)
+            for each in (name, name + SUFFIX):
+                self.root.joinpath(*steps, each).unlink(missing_ok=True)
 
     def sealed_verdicts(self, source: str, backup_id: str) -> list[tuple[str, Sealed]]:
         """Every verdict on a restore point, by name. Raises CorruptCopy."""
@@ -208,11 +235,38 @@ class DirectoryStore(Checked):
                 return False
             content, signature = ((published / name).read_bytes() for name in (NAME, SIGNATURE))
         held = (manifest.source, manifest.id, NAME)
-        if self._small(*held, check="manifest") != content:
+        try:
+            same = self._small(*held, check="manifest") == content
+        except CorruptCopy:
+            same = False
+        if not same:
             raise incoming.another(self.name, self.location(manifest.source, manifest.id))
         if self._signature(*held, check="manifest") != signature:
             self.sign(manifest.source, manifest.id, signature)
         return True
+
+    def _is_half(self, manifest: Manifest) -> bool:
+        """Whether a copy of this restore point lies here without its manifest, and nothing else does."""
+        with self._errors("read"):
+            try:
+                found = plain.entries(self.root, manifest.source, manifest.id, most=plain.MOST_POINTS)
+            except FileNotFoundError:
+                return False
+        return {each.name for each in found} <= {*(part.name for part in manifest.parts), SUMS, SIGNATURE}
+
+    def _set_aside(self, source: str, backup_id: str) -> None:
+        """Take what stands in a restore point's place out of sight by one rename, then remove it."""
+        with self._errors("changed", writing=True):
+            for steps in ((".staging",), (source,)):
+                plain.refuse_links(self.root, *steps)
+            doomed = self.root / ".staging" / f"deleted-{backup_id}"
+            doomed.parent.mkdir(mode=0o700, exist_ok=True)
+            with suppress(FileNotFoundError):
+                self.directory(source, backup_id).rename(doomed)
+                if doomed.is_symlink():
+                    doomed.unlink()
+                else:
+                    shutil.rmtree(doomed)
 
     def keep_report(self, drill_id: str, name: str, content: bytes) -> None:
         """Keep a file of a drill's report, below `.drills/<id>/`."""
@@ -222,13 +276,8 @@ class DirectoryStore(Checked):
     def delete(self, source: str, backup_id: str) -> None:
         """Remove a restore point: out of sight by one rename, then gone."""
         with self._errors("changed"):
-            for steps in ((".staging",), (source,), (".verdicts", source)):
-                plain.refuse_links(self.root, *steps)
-            doomed = self.root / ".staging" / f"deleted-{backup_id}"
-            doomed.parent.mkdir(mode=0o700, exist_ok=True)
-            with suppress(FileNotFoundError):
-                self.directory(source, backup_id).rename(doomed)
-                shutil.rmtree(doomed)
+            plain.refuse_links(self.root, ".verdicts", source)
+            self._set_aside(source, backup_id)
             shutil.rmtree(self.root / ".verdicts" / source / backup_id, ignore_errors=True)
 
     def locked_until(self, source: str, backup_id: str) -> datetime | None:
@@ -345,18 +394,3 @@ class DirectoryStore(Checked):
 
 def _strange(error: plain.NotPlain, *, check: str) -> CorruptCopy:
     return CorruptCopy(f"{error.filename} cannot be part of a copy", check=check, why=error.why, safe="it was not read")
-
-
-def _copy(source: Path, target: Path, copied: Copied, *, most: int) -> str:
-    """Copy a file of at most so many bytes; returns the SHA-256. Raises NotPlain when it is longer."""
-    sha256, done = hashlib.sha256(), 0
-    private = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(private, "wb") as written, plain.opened(source.parent, source.name) as opened:
-        while chunk := opened.read(_CHUNK):
-            done += len(chunk)
-            if done > most:
-                raise plain.NotPlain(source, f"it is longer than the {most} bytes that it should have")
-            written.write(chunk)
-            sha256.update(chunk)
-            copied(len(chunk))
-    return sha256.hexdigest()

@@ -1,10 +1,18 @@
 """What every store asks of a restore point before it takes it in, in the same words."""
 
+import hashlib
+import os
+from contextlib import suppress
 from pathlib import Path
 
+from ops_pipelines import lease
 from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
 from ops_pipelines.vault.manifest import NAME, Manifest
+from ops_pipelines.vault.stores import plain
+from ops_pipelines.vault.stores.base import Copied
 from ops_pipelines.vault.trust import Sealed, Trust, Untrusted
+
+_CHUNK = 4 * 1024 * 1024
 
 
 def refuse_plain(store: str, manifest: Manifest) -> None:
@@ -51,9 +59,46 @@ def another(store: str, location: str) -> StoreError:
     )
 
 
+def not_as_written(store: str, where: str, why: str) -> StoreError:
+    """What was read back is not what was written."""
+    return StoreError(
+        f"store {store} does not give back what was written to it: {where}",
+        why=why,
+        safe="it is not listed as a copy; copies in other stores are untouched",
+        next="run this again; if it comes back, the disk, the endpoint or something before it changes data",
+    )
+
+
 def refuse_strange(trust: Trust, sealed: Sealed, manifest: Manifest, path: Path) -> None:
     """Raise CorruptCopy when what was read to be copied is not what we signed."""
     try:
         trust.open_point(sealed, manifest.source, manifest.id, where=str(path))
     except Untrusted as error:
         raise damaged(store="any store", path=path, why=error.what) from None
+
+
+def taken(source: Path, target: Path, copied: Copied, *, most: int) -> str:
+    """Copy a file of at most so many bytes; returns the SHA-256. Raises NotPlain when it is longer."""
+    sha256, done = hashlib.sha256(), 0
+    private = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(private, "wb") as written, plain.opened(source.parent, source.name) as opened:
+        while chunk := opened.read(_CHUNK):
+            done += len(chunk)
+            if done > most:
+                raise plain.NotPlain(source, f"it is longer than the {most} bytes that it should have")
+            written.write(chunk)
+            sha256.update(chunk)
+            copied(len(chunk))
+    return sha256.hexdigest()
+
+
+def read_back(path: Path) -> str:
+    """The SHA-256 of a file as the disk or the server has it, where the kernel lets us pass its memory by."""
+    sha256 = hashlib.sha256()
+    lease.flush(path)
+    with path.open("rb") as file:
+        with suppress(OSError):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        while chunk := file.read(_CHUNK):
+            sha256.update(chunk)
+    return sha256.hexdigest()

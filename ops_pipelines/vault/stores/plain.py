@@ -91,6 +91,18 @@ def entries(root: Path, *steps: str, most: int) -> list[Entry]:
     return found
 
 
+def sizes(root: Path, *steps: str, most: int) -> dict[str, int]:
+    """The size in bytes of every regular file in a directory, by name. Raises as `entries`."""
+    with _directory(root, steps) as descriptor, os.scandir(descriptor) as listed:
+        found = {}
+        for number, each in enumerate(listed):
+            if number == most:
+                raise NotPlain(root.joinpath(*steps), f"it holds more than {most:,} entries")
+            if _form(each) == "file":
+                found[each.name] = each.stat(follow_symlinks=False).st_size
+    return found
+
+
 def refuse_links(root: Path, *steps: str) -> None:
     """Before something is written or removed there. Raises NotPlain when one of the steps is a link."""
     path = root

@@ -26,7 +26,9 @@ RULES: Mapping[str, str] = {
     "rto_over_target": "the last good restore took longer than `rto`",
     "dump_stale": "a scheduled dump or snapshot did not come; error when none came for 24 hours",
     "copy_behind": "a store misses the newest two backups",
-    "copy_damaged": "a copy was proved bad while the backup is good elsewhere",
+    "copy_damaged": "a copy is not what was published: it was proved bad, or a file of it is changed or missing",
+    "verdict_damaged": "what a store keeps of a proof cannot be read, or is not what was signed",
+    "copy_lost": "a copy that was there is gone, and no prune removed it",
     "store_unreadable": "a store, or what a source has in the stores, cannot be read",
     "verify_overdue": "no restore was found good for longer than `verify.overdue_after`",
     "drill_overdue": "no disaster drill passed within `drills.overdue_after`; error when the last one failed",
@@ -142,11 +144,15 @@ def _copy(this: _Standing, phase: PhaseHealth) -> Iterator[Condition]:
     if phase.state == "UNKNOWN":
         title = f"store {store} cannot be read"
         yield _condition(this, "store_unreadable", "error", "copy", title, phase.cause, phase.next, store)
+    elif phase.damaged:
+        yield _condition(this, "copy_damaged", "error", "copy", f"damaged copy in {store}", phase.cause, fill, store)
+    elif phase.lost:
+        yield _condition(this, "copy_lost", "warn", "copy", f"copy in {store} is gone", phase.cause, fill, store)
+    elif phase.verdicts:
+        title = f"damaged verdict in {store}"
+        yield _condition(this, "verdict_damaged", "warn", "copy", title, phase.cause, fill, store)
     elif newest is None:
         return  # nothing to copy: others tell it
-    elif phase.state == "FAIL" and age is not None and age <= this.settings.rpo:
-        # It is young enough, so it is not its age that is wrong.
-        yield _condition(this, "copy_damaged", "error", "copy", f"damaged copy in {store}", phase.cause, fill, store)
     elif age - newest > 1.5 * this.interval if age is not None else this.health.restore_points > 1:
         # One behind is on its way, two are not: a distance does not change while nothing happens, an age does.
         yield _condition(this, "copy_behind", "warn", "copy", f"copy in {store} behind", phase.cause, fill, store)

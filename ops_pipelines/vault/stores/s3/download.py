@@ -1,5 +1,6 @@
 """Read an object as a stream that survives a broken connection, in bounded memory."""
 
+import hashlib
 import io
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,15 @@ _BUFFER = 1024 * 1024
 def stream(connection: Connection, key: str) -> io.BufferedReader:
     """An object from its first byte to its last. Raises ClientError when it is not there."""
     return io.BufferedReader(_Resuming(connection, key), _BUFFER)
+
+
+def sha256_of(connection: Connection, key: str) -> str:
+    """The SHA-256 of an object, read to its end. Raises ClientError when it is not there."""
+    sha256 = hashlib.sha256()
+    with stream(connection, key) as opened:
+        while chunk := opened.read(_BUFFER):
+            sha256.update(chunk)
+    return sha256.hexdigest()
 
 
 class _Resuming(io.RawIOBase):

@@ -20,14 +20,14 @@ from botocore.exceptions import ClientError
 from ops_pipelines.config.stores import S3Store as Settings
 from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
 from ops_pipelines.repository import Repository
-from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, checksums
+from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, Part, checksums
 from ops_pipelines.vault.stores import incoming, plain
 from ops_pipelines.vault.stores.base import Copied, Trial
 from ops_pipelines.vault.stores.checked import Checked
 from ops_pipelines.vault.stores.s3 import litter, versions
 from ops_pipelines.vault.stores.s3.cache import Cache
 from ops_pipelines.vault.stores.s3.client import GONE, Connection, code_of
-from ops_pipelines.vault.stores.s3.download import stream
+from ops_pipelines.vault.stores.s3.download import sha256_of, stream
 from ops_pipelines.vault.stores.s3.objects import S3Objects
 from ops_pipelines.vault.stores.s3.trial import trial
 from ops_pipelines.vault.stores.s3.upload import Throttle, Upload, digest
@@ -41,9 +41,15 @@ _UNCONDITIONAL = frozenset({"NotImplemented", "501"})
 
 @dataclass(frozen=True)
 class _Listing:
-    """The small objects of one source, by key, as one listing showed them."""
+    """The objects of one source, by key, as one listing showed them.
+
+    Attributes:
+        etags: of the small ones.
+        sizes: in bytes, by restore point and name, of all but verdicts.
+    """
 
     etags: Mapping[str, str]
+    sizes: Mapping[str, Mapping[str, int]]
     seen_at: float
 
 
@@ -108,8 +114,15 @@ class S3Store(Checked):
         with closing(opened):
             yield opened
 
-    def receive(self, manifest: Manifest, published: Path, copied: Copied) -> None:
-        """Copy a published restore point in; see `Store.receive`. Goes on where a broken copy ended."""
+    def sizes(self, source: str, backup_id: str) -> Mapping[str, int]:
+        """The size in bytes of every object of a copy, by name, from the listing."""
+        return self._listed(source).sizes.get(self._key(source, backup_id), {})
+
+    def receive(self, manifest: Manifest, published: Path, copied: Copied, *, replace: bool = False) -> bool:
+        """Copy a published restore point in; see `Store.receive`. Goes on where a broken copy ended.
+
+        What is replaced is overwritten: where the bucket keeps versions, locked ones stay below the new one.
+        """
         if self.offsite:
             incoming.refuse_plain(self.name, manifest)
         data, signature, sums = (self._published(published / name) for name in (NAME, SIGNATURE, SUMS))
@@ -117,10 +130,10 @@ class S3Store(Checked):
             raise incoming.damaged(self.name, published / NAME, f"{SUMS} beside it says otherwise")
         incoming.refuse_strange(self.trust, Sealed(data, signature), manifest, published / NAME)
         with self.connection.errors("written"):
-            if self._has_manifest(manifest, data):
+            if not replace and self._has_manifest(manifest, data):
                 if self._signature(manifest.source, self._key(manifest.source, manifest.id, NAME), True) != signature:
                     self.sign(manifest.source, manifest.id, signature)
-                return
+                return False
             until = self._retention()
             throttle = Throttle(self._settings.bandwidth_mib_s and self._settings.bandwidth_mib_s * 1024 * 1024)
             for part in manifest.parts:
@@ -133,12 +146,16 @@ class S3Store(Checked):
                     locked_until=until,
                     throttle=throttle,
                     copied=copied,
-                ).send()
+                ).send(anew=replace)
+                self._read_back(manifest, part)
             for name, small in ((SUMS, sums), (SIGNATURE, signature)):
                 self._put(self._key(manifest.source, manifest.id, name), small, until)
-            self._put_manifest(manifest, data, until)
+                self._compare(self._key(manifest.source, manifest.id, name), small)
+            self._put_manifest(manifest, data, until, replace=replace)
+            self._compare(self._key(manifest.source, manifest.id, NAME), data)
         self._forget(manifest.source)
         copied(len(sums) + len(signature) + len(data))
+        return True
 
     def keep_verdict(self, verdict: Verdict) -> None:
         """Keep what a verification found: first its signature, so that it never stands without one."""
@@ -148,6 +165,18 @@ class S3Store(Checked):
             for name, data in ((verdict.file_name + SUFFIX, signature), (verdict.file_name, content)):
                 self._put(self._key(".verdicts", verdict.source, verdict.backup_id, name), data, None)
         self._forget(verdict.source)
+
+    def mend_verdict(self, source: str, backup_id: str, name: str, sealed: Sealed | None) -> None:
+        """Put a verdict in the place of a damaged one; see `Store.mend_verdict`."""
+        key = self._key(".verdicts", source, backup_id, name)
+        with self.connection.errors("written"):
+            if sealed is not None and sealed.signature is not None:
+                for each, data in ((key + SUFFIX, sealed.signature), (key, sealed.content)):
+                    self._put(each, data, None)
+            else:
+                for each in (key, key + SUFFIX):
+                    self.connection.client.delete_object(Bucket=self.connection.bucket, Key=each)
+        self._forget(source)
 
     def sealed_verdicts(self, source: str, backup_id: str) -> list[tuple[str, Sealed]]:
         """Every verdict on a restore point, by name."""
@@ -262,8 +291,22 @@ class S3Store(Checked):
         """Of parts: the small files are read all the time, and the cheap classes charge for that."""
         return {"StorageClass": self._settings.storage_class} if self._settings.storage_class is not None else {}
 
-    def _put_manifest(self, manifest: Manifest, data: bytes, until: datetime | None) -> None:
+    def _read_back(self, manifest: Manifest, part: Part) -> None:
+        """Raise StoreError unless the bucket gives the part that was sent."""
+        key = self._key(manifest.source, manifest.id, part.name)
+        if (found := sha256_of(self.connection, key)) != part.sha256:
+            raise incoming.not_as_written(self.name, key, f"sent was {part.sha256}, read back {found}")
+
+    def _compare(self, key: str, content: bytes) -> None:
+        """The same for a small object."""
+        if self._fetch(key) != content:
+            raise incoming.not_as_written(self.name, key, "it has other bytes than were sent")
+
+    def _put_manifest(self, manifest: Manifest, data: bytes, until: datetime | None, *, replace: bool) -> None:
         key = self._key(manifest.source, manifest.id, NAME)
+        if replace:
+            self._put(key, data, until)
+            return
         try:
             self._put(key, data, until, IfNoneMatch="*")
         except ClientError as error:
@@ -328,12 +371,14 @@ class S3Store(Checked):
                 each["Key"]: each["ETag"]
                 for each in litter.objects(self.connection, self._key(".verdicts", source, ""))
             }
-            points = {
-                each["Key"]: each["ETag"]
-                for each in litter.objects(self.connection, self._key(source, ""))
-                if each["Key"].endswith((f"/{NAME}", f"/{SUMS}", f"/{SIGNATURE}"))
-            }
-        listing = _Listing({**points, **verdicts}, seen_at)
+            found = list(litter.objects(self.connection, self._key(source, "")))
+        small = tuple(f"/{name}" for name in (NAME, SUMS, SIGNATURE))
+        points = {each["Key"]: each["ETag"] for each in found if each["Key"].endswith(small)}
+        sizes: dict[str, dict[str, int]] = {}
+        for each in found:
+            point, _, name = each["Key"].rpartition("/")
+            sizes.setdefault(point, {})[name] = int(each["Size"])
+        listing = _Listing({**points, **verdicts}, sizes, seen_at)
         self._cache.keep_only(source, listing.etags.items())
         self._listings[source] = listing
         return listing

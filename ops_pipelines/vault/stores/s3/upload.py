@@ -126,14 +126,16 @@ class Upload:
         fewest = math.ceil(part.size_bytes / _MOST_PARTS / _MIB)
         self._piece_bytes = max(connection.settings.part_mib, fewest) * _MIB
 
-    def send(self) -> None:
+    def send(self, *, anew: bool = False) -> None:
         """Send it, unless it is there, and check what the endpoint has.
 
+        Args:
+            anew: send it even so: what is there is known to be damaged, whatever its ETag says.
         Raises:
             CorruptCopy: the file is not what the manifest says.
             StoreError, ClientError, BotoCoreError: it could not be sent; the next attempt goes on from there.
         """
-        there = self._head()
+        there = None if anew else self._head()
         if there is not None and there["ContentLength"] == self._part.size_bytes:
             etag = self._pieces(lambda number, md5, content: None)
             if _plain(there["ETag"]) == etag:
