@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,6 +27,7 @@ from ops_pipelines.vault.stores.s3 import litter, versions
 from ops_pipelines.vault.stores.s3.cache import Cache
 from ops_pipelines.vault.stores.s3.client import GONE, Connection, code_of
 from ops_pipelines.vault.stores.s3.download import sha256_of, stream
+from ops_pipelines.vault.stores.s3.listing import Listing, list_source
 from ops_pipelines.vault.stores.s3.objects import S3Objects
 from ops_pipelines.vault.stores.s3.trial import trial
 from ops_pipelines.vault.stores.s3.upload import Throttle, Upload, digest
@@ -37,20 +37,6 @@ from ops_pipelines.vault.verdict import Verdict
 _LISTING_HOLDS_S = 10.0
 _EXISTS = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict", "409"})
 _UNCONDITIONAL = frozenset({"NotImplemented", "501"})
-
-
-@dataclass(frozen=True)
-class _Listing:
-    """The objects of one source, by key, as one listing showed them.
-
-    Attributes:
-        etags: of the small ones.
-        sizes: in bytes, by restore point and name, of all but verdicts.
-    """
-
-    etags: Mapping[str, str]
-    sizes: Mapping[str, Mapping[str, int]]
-    seen_at: float
 
 
 class S3Store(Checked):
@@ -67,7 +53,7 @@ class S3Store(Checked):
         self.name, self.medium, self.offsite = name, settings.medium, settings.offsite
         self._settings, self.connection = settings, Connection(name, settings)
         self._cache = Cache(cache)
-        self._listings: dict[str, _Listing] = {}
+        self._listings: dict[str, Listing] = {}
         self._lockable: bool | None = None
         self._lock = threading.Lock()
 
@@ -360,25 +346,15 @@ class S3Store(Checked):
             next="prune again after that date",
         )
 
-    def _listed(self, source: str, *, anew: bool = False) -> _Listing:
+    def _listed(self, source: str, *, anew: bool = False) -> Listing:
         """The manifests, sums and verdicts of a source. A catalogue asks once, then for each restore point."""
         known = self._listings.get(source)
         if known is not None and not anew and time.monotonic() - known.seen_at < _LISTING_HOLDS_S:
             return known
-        seen_at = time.monotonic()
         with self.connection.errors("read"):
-            verdicts = {
-                each["Key"]: each["ETag"]
-                for each in litter.objects(self.connection, self._key(".verdicts", source, ""))
-            }
-            found = list(litter.objects(self.connection, self._key(source, "")))
-        small = tuple(f"/{name}" for name in (NAME, SUMS, SIGNATURE))
-        points = {each["Key"]: each["ETag"] for each in found if each["Key"].endswith(small)}
-        sizes: dict[str, dict[str, int]] = {}
-        for each in found:
-            point, _, name = each["Key"].rpartition("/")
-            sizes.setdefault(point, {})[name] = int(each["Size"])
-        listing = _Listing({**points, **verdicts}, sizes, seen_at)
+            listing = list_source(
+                self.connection, points=self._key(source, ""), verdicts=self._key(".verdicts", source, "")
+            )
         self._cache.keep_only(source, listing.etags.items())
         self._listings[source] = listing
         return listing
