@@ -5,6 +5,7 @@ import os
 import stat
 import tarfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -12,13 +13,15 @@ import pytest
 
 from ops_pipelines.clock import UTC
 from ops_pipelines.engines.base import Legacy
-from ops_pipelines.errors import SourceError
+from ops_pipelines.errors import OpsError, SourceError
 from ops_pipelines.sandbox import isolation
 from ops_pipelines.vault.reader import Copy
 from ops_pipelines.vault.writer import Staged
-from tests.engines.files.conftest import House
+from tests.engines.files.conftest import PASSWORD, House
 from tests.engines.files.test_adopted import manifest_of
 from tests.sandbox.conftest import Canary, left_in
+from tests.sandbox.forged_restic import SETUID, Forger, Node
+from tests.unit.vaults import rewrite
 
 needs_sandbox = pytest.mark.skipif(isolation.standing().best != "sandbox", reason="no sandbox can be had here")
 Member = tuple[str, bytes, str]
@@ -81,6 +84,56 @@ def test_an_archive_that_is_taken_in_writes_nowhere_else_and_makes_no_device(
     assert canary.secret.read_text() == "AGE-SECRET-KEY"
     devices = [path for path in tmp_path.rglob("*") if path.is_block_device() or path.is_char_device()]
     assert devices == []
+
+
+Tree = Callable[[Forger, Canary], tuple[Node, ...]]
+TREES: dict[str, Tree] = {
+    "up": lambda forger, canary: (forger.file(f"{'../' * 20}{str(canary.folder).lstrip('/')}/up"),),
+    "absolute": lambda forger, canary: (forger.file(f"{canary.folder}/absolute"),),
+    "a folder that is up": lambda forger, _canary: (
+        forger.folder("..", forger.folder("..", forger.folder("canary", forger.file("up")))),
+    ),
+    "through a link": lambda forger, canary: (
+        forger.link("out", str(canary.folder)), forger.folder("out", forger.file("through"))
+    ),
+    "over a link": lambda forger, canary: (
+        forger.link("out", f"{canary.folder}/over"), forger.file("out")
+    ),
+    "an empty name": lambda forger, canary: (forger.folder("", forger.link("", str(canary.folder)), forger.file(".")),),
+    "devices": lambda forger, _canary: (
+        forger.device("null", "chardev", os.makedev(1, 3)), forger.device("disk", "dev", os.makedev(7, 0))
+    ),
+    "rights": lambda forger, _canary: (forger.file("root", b"#!/bin/sh\n", 0o4755 | SETUID),),
+}  # fmt: skip
+
+
+@needs_sandbox
+@pytest.mark.parametrize("name", TREES)
+def test_a_snapshot_that_restic_never_makes_writes_nowhere_else(folders: House, canary: Canary, name: str) -> None:
+    manifest = folders.backup()
+    forger = Forger.of(folders.repository(), PASSWORD)
+    nodes = [forger.folder("forged", *TREES[name](forger, canary), forger.file("plain"))]
+    facts = {**manifest.engine, "snapshot": forger.snapshot(nodes, str(manifest.engine["tag"]))}
+    workspace = folders.workspace
+    # As whoever has the password, and was adopted: it is signed here.
+    forged = manifest.model_copy(update={"engine": facts})
+    rewrite(workspace.local.directory("files", manifest.id), forged, workspace.trust)  # type: ignore[attr-defined]
+    assert folders.workspace.catalogue("files").newest is None, "the ledger knows what was published"
+    for path in folders.base.glob("ledger.sqlite*"):
+        path.unlink()
+    verdict = folders.verify()
+    assert verdict.outcome in ("bad", "inconclusive"), verdict.reason
+    canary.assert_unharmed()
+    assert left_in(workspace.scratch_root) == []
+
+    target = folders.path / "into" / "mine"
+    target.mkdir(parents=True)
+    with suppress(OpsError):
+        parts = Copy(workspace.local, forged, lambda: ())
+        folders.engine.restore(parts, facts, target.as_uri(), work=folders.path, globals_too=False)
+    canary.assert_unharmed()
+    assert [path.name for path in target.parent.iterdir()] == ["mine"]
+    assert any(path.name == "plain" for path in target.rglob("*")) or name not in ("devices", "rights"), "it is a tree"
 
 
 @needs_sandbox
