@@ -2,19 +2,25 @@
 
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.doctor import sources
 from ops_pipelines.doctor.shared import Shared
+from ops_pipelines.process import Limits, running
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.sandbox import account, isolation
 from ops_pipelines.sandbox.isolation import Isolation, Standing
+from ops_pipelines.sandbox.orphans import none_left
 from ops_pipelines.vault.verdict import Verdict
 from tests.conftest import Made, MakeWorkspace, TestServer
+from tests.faults.conftest import wait_until
 
+LIMITS = Limits(timedelta(minutes=1), timedelta(minutes=1), grace=timedelta(seconds=1))
 CURE = "apt-get install bubblewrap"
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch to another account")
 
@@ -81,6 +87,22 @@ def test_another_account_is_the_next_best(backed_up: Made, monkeypatch: pytest.M
     assert verdict.outcome == "verified", verdict.reason
     (told,) = [check for check in verdict.notable if check.name == "isolation"]
     assert f"user {account.sandbox_uid()}" in told.detail
+
+
+@AS_ROOT
+def test_what_the_other_account_starts_and_lets_go_of_ends_with_it(tmp_path: Path) -> None:
+    # It left its group and its session, has another folder, and nothing in its environment tells of us.
+    leaving = "setsid env -i sh -c 'cd /; setsid sleep 1234.5 & sleep 1234.5' & disown; echo left; sleep 60"
+    argv = [*account.dropping(), "bash", "-c", leaving]
+    with none_left(running(argv, limits=LIMITS, cwd=Path("/"))) as program:
+        assert program.read() == b"left\n"
+        wait_until(lambda: len(called("sleep 1234.5")) == 2)
+    assert called("sleep 1234.5") == []
+
+
+def called(words: str) -> list[int]:
+    """Processes with this command line."""
+    return [each.pid for each in psutil.process_iter(["cmdline"]) if " ".join(each.info["cmdline"] or ()) == words]
 
 
 def test_a_sandbox_is_said_to_be_well(backed_up: Made) -> None:

@@ -26,6 +26,7 @@ from ops_pipelines.recovery.enclosed.watch import watched
 from ops_pipelines.redact import register
 from ops_pipelines.sandbox import account, isolation, mounts
 from ops_pipelines.sandbox.jail import Jail
+from ops_pipelines.sandbox.orphans import none_left
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.text import shell
 from ops_pipelines.vault.manifest import Manifest
@@ -162,7 +163,7 @@ class _EnclosedEngine:
                 if closed := account.cannot(path, write=write):
                     raise _kept_out(closed, path)
             words = [*account.dropping(), *worker]
-            return running(words, limits=_LIVES, env=environment, stdin=stdin, stdout=2, cwd=directory)
+            return none_left(running(words, limits=_LIVES, env=environment, stdin=stdin, stdout=2, cwd=directory))
         own = [Path(each.command[0]) for each in self._source.commands if Path(each.command[0]).is_file()]
         readable = [
             *mounts.programs([*_searched(), *self._source.bin_dirs], [directory, *self._hidden]),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ops_pipelines.clock import human_size
 from ops_pipelines.recovery.enclosed.setup import Bounds
+from ops_pipelines.sandbox.family import descendants
 
 _SHORTEST_PAUSE_S = 0.5
 _SHARE = 50  # of the time looking may take
@@ -97,17 +98,3 @@ def memory_bytes(processes: Sequence[int]) -> int:
             _size, resident, shared = Path(f"/proc/{each}/statm").read_text("ascii").split()[:3]
             total += int(resident) - int(shared)
     return total * os.sysconf("SC_PAGE_SIZE")
-
-
-def descendants(pid: int) -> list[int]:
-    """A process and all that it started, directly or not."""
-    children: dict[int, list[int]] = {}
-    for each in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 (a tenth of the time)
-        with suppress(OSError, IndexError, ValueError):
-            # Behind the name, which may hold anything: the state, then the parent.
-            above = Path(f"/proc/{each}/stat").read_bytes().rpartition(b")")[2].split()[1]
-            children.setdefault(int(above), []).append(int(each))
-    found = [pid]
-    for parent in found:
-        found += children.get(parent, [])
-    return found
