@@ -16,7 +16,7 @@ from ops_pipelines.config.settings import Keep
 from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.base import Carrier
 from ops_pipelines.errors import OpsError, SafetyRefusal, StoreError
-from ops_pipelines.ledger.models import FAILED, RUNNING, SUCCEEDED, Activity
+from ops_pipelines.ledger.models import CANCELLED, FAILED, RUNNING, SUCCEEDED, Activity
 from ops_pipelines.vault.catalogue import Catalogue
 from ops_pipelines.vault.retention import Decision, Held, decide
 from ops_pipelines.workspace import Workspace
@@ -158,8 +158,8 @@ def _refusal(workspace: Workspace, name: str, catalogue: Catalogue) -> str:
 
 
 def _last(rows: Iterable[Activity]) -> Activity | None:
-    """The newest that has ended: we hold the source, so a running dump is one that waits for us."""
-    return next((row for row in rows if row.status != RUNNING), None)
+    """The newest that came to an end of its own: we hold the source, so a running dump is one that waits for us."""
+    return next((row for row in rows if row.status != RUNNING and CANCELLED not in row.meta), None)
 
 
 def _plan(

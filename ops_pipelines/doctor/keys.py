@@ -64,19 +64,21 @@ def _kit(shared: Shared) -> Answer:
 
 def _drill(shared: Shared) -> Answer:
     workspace = shared.workspace
-    allowed = workspace.config.drills.overdue_after if workspace.config.drills is not None else _DRILLS
+    drills = workspace.config.drills
+    allowed = drills.overdue_after if drills is not None else _DRILLS
+    play = f"ops drill {drills.scenario if drills is not None else 'total_loss'}"
     newest = kept_reports(workspace)
     if not newest:
-        return attention("nobody has ever rehearsed a recovery", "ops drill")
+        return attention("nobody has ever rehearsed a recovery", play)
     last = read_report(newest[0])
     age = max(timedelta(0), workspace.clock.now() - last.finished_at)
     measure = Measure("drill", round(age.total_seconds()), "s", allowed.total_seconds())
     said = f"{last.scenario} {'passed' if last.passed else 'FAILED'} {human_duration(age)} ago"
     if not last.passed:
-        return failed(f"{said}: {'; '.join(last.problems[:2])}", f"less {newest[0]}/report.md; then: ops drill",
+        return failed(f"{said}: {'; '.join(last.problems[:2])}", f"less {newest[0]}/report.md; then: {play}",
                       measures=[measure])  # fmt: skip
     if age > allowed:
-        return attention(f"{said}, and should be every {human_duration(allowed)}", "ops drill", measures=[measure])
+        return attention(f"{said}, and should be every {human_duration(allowed)}", play, measures=[measure])
     return well(said, measure)
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from ops_pipelines.clock import Clock, Stopwatch, SystemClock, new_id
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.ledger.holder import alive, myself
-from ops_pipelines.ledger.models import FAILED, REFUSED, RUNNING, SUCCEEDED, Activity
+from ops_pipelines.ledger.models import CANCELLED, FAILED, REFUSED, RUNNING, SUCCEEDED, Activity
 from ops_pipelines.ledger.tallies import count
 from ops_pipelines.ledger.told import told
 from ops_pipelines.redact import redact, register
@@ -120,9 +120,11 @@ class Ledger:
         except BaseException as error:
             if isinstance(error, SafetyRefusal):
                 entry.meta[REFUSED] = True
+            if not isinstance(error, Exception):  # Ctrl-C, or whoever runs us was told to stop
+                entry.meta[CANCELLED] = True
             # What went wrong is what the caller must hear, even when it cannot be written down.
             with suppress(LedgerError):
-                self._close(identifier, entry, watch, FAILED, redact(str(error)) or type(error).__name__, error)
+                self._close(identifier, entry, watch, FAILED, _said(error), error)
             raise
         self._close(identifier, entry, watch, FAILED if entry.failure else SUCCEEDED, entry.failure)
 
@@ -251,6 +253,12 @@ class Ledger:
                 yield session
         except SQLAlchemyError as error:
             raise _translated(error) from None
+
+
+def _said(error: BaseException) -> str:
+    if not isinstance(error, Exception):
+        return "it was cancelled"
+    return redact(str(error)) or type(error).__name__
 
 
 def _with_driver(text: str) -> URL:

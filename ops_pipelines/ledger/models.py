@@ -8,6 +8,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
 REFUSED = "refused_for_safety"  # in the facts of a failed attempt that was never begun
+CANCELLED = "cancelled"  # of one that somebody stopped
 WAITING, DELIVERED, SUPPRESSED = "waiting", "delivered", "suppressed"
 EVER = "ever"
 

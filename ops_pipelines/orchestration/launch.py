@@ -14,8 +14,11 @@ from ops_pipelines.ledger.holder import anywhere
 from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.build import build_definitions
+from ops_pipelines.orchestration.checks.rpo import evaluation, unanswered
 from ops_pipelines.orchestration.dead import end_dead_runs, free_places
 from ops_pipelines.orchestration.set_back import forget_the_future
+from ops_pipelines.watch.health import source_health
+from ops_pipelines.watch.report import renew_report
 from ops_pipelines.workspace import Workspace
 
 
@@ -70,6 +73,7 @@ def run_assets(
         tags={names.SOURCE_TAG: source, names.PROCESS_TAG: anywhere(), "ops/launched_by": "cli"},
         raise_on_error=False,
     )
+    _tell_what_is_true_now(config, instance, source)
     if any(_stopped(event) for event in result.all_events):
         raise KeyboardInterrupt
     facts: dict[str, object] = {}
@@ -89,6 +93,14 @@ def _clear_away(config: Config, instance: dg.DagsterInstance) -> None:
         pass  # the run's first step says so, with what to do
     free_places(instance)
     forget_the_future(instance, workspace.clock.now())
+
+
+def _tell_what_is_true_now(config: Config, instance: dg.DagsterInstance, source: str) -> None:
+    """The report, and the `rpo` check that a failed run has planned and not come to: no daemon may be here to do it."""
+    workspace = Workspace(config)
+    renew_report(workspace)
+    if unanswered(instance, [source]):
+        instance.report_runless_asset_event(evaluation(source_health(workspace, source)))
 
 
 def _before_us(instance: dg.DagsterInstance, job: dg.JobDefinition) -> Iterator[str]:

@@ -82,8 +82,13 @@ class SourceHealth(BaseModel):
 
     @property
     def ok(self) -> bool:
-        """Whether the RPO holds."""
+        """Whether all is well enough: the RPO holds, and nothing is broken."""
         return self.state in HOLDS
+
+    @property
+    def rpo_holds(self) -> bool:
+        """Whether the recovery point is at most as old as the RPO allows, whatever else is wrong."""
+        return self.age is not None and self.age <= self.rpo
 
 
 def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None = None) -> SourceHealth:

@@ -16,7 +16,7 @@ from ops_pipelines.config.drills import Drills
 from ops_pipelines.config.sources import Source
 from ops_pipelines.config.values import Duration
 from ops_pipelines.errors import OpsError
-from ops_pipelines.ledger.models import FAILED, RUNNING, Activity
+from ops_pipelines.ledger.models import CANCELLED, FAILED, RUNNING, Activity
 from ops_pipelines.proof import VERIFIED
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.verdict import Verdict
@@ -83,11 +83,16 @@ class _Last(NamedTuple):
 def _last_attempts(workspace: Workspace, name: str, now: datetime) -> dict[str, _Last]:
     last: dict[str, _Last] = {}
     for kind in _ATTEMPTS:
-        ended = [row for row in workspace.ledger.recent(source=name, kind=kind, limit=5) if row.status != RUNNING]
+        ended = [row for row in workspace.ledger.recent(source=name, kind=kind, limit=5) if _has_ended(row)]
         if ended:
             at = believed([row.started_at for row in reversed(ended)], now)[-1]
             last[kind] = _Last(ended[0], max(now - at, timedelta(0)) if at is not None else None)
     return last
+
+
+def _has_ended(row: Activity) -> bool:
+    """What somebody stopped has neither gone well nor failed."""
+    return row.status != RUNNING and CANCELLED not in row.meta
 
 
 def _dump(

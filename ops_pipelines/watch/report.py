@@ -1,10 +1,12 @@
 """The backup report: what is protected, how old it is, what was proved. Markdown, for people."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ops_pipelines import text
+from ops_pipelines import logs, text
 from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.errors import OpsError
 from ops_pipelines.redact import redact
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.watch.health import SourceHealth, all_health
@@ -13,9 +15,13 @@ from ops_pipelines.workspace import Workspace
 _SHOWN = 7
 
 
-def build_report(workspace: Workspace) -> str:
-    """The report on every source, as Markdown."""
-    found = all_health(workspace)
+def build_report(workspace: Workspace, found: Sequence[SourceHealth] | None = None) -> str:
+    """The report on every source, as Markdown.
+
+    Args:
+        found: how they are, for who has just looked.
+    """
+    found = found if found is not None else all_health(workspace)
     now = workspace.clock.now()
     lines = [f"# Backup report, {now:%Y-%m-%d %H:%M} UTC", "", _headline(found), "", *_overview(found)]
     for health in found:
@@ -27,11 +33,30 @@ def write_report(workspace: Workspace) -> Path:
     """Write the report below `base/reports`, and as `latest.md`; returns the dated file."""
     report = build_report(workspace)
     directory = workspace.config.base / "reports"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     dated = directory / f"report-{workspace.clock.now():%Y%m%d-%H%M%S}.md"
     for path in (dated, directory / "latest.md"):
-        path.write_text(redact(report), encoding="utf-8")
+        _write(path, report)
     return dated
+
+
+def renew_report(workspace: Workspace, found: Sequence[SourceHealth] | None = None) -> None:
+    """Write `latest.md` anew, after something that changes what it says. That it cannot be written fails nothing.
+
+    Args:
+        found: as in `build_report`.
+    """
+    try:
+        _write(workspace.config.base / "reports" / "latest.md", build_report(workspace, found))
+    except (OpsError, OSError) as error:
+        logs.event("report_not_written", level="error", error=str(error))
+
+
+def _write(path: Path, report: str) -> None:
+    """All of it or nothing: somebody may read it meanwhile."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    new.write_text(redact(report), encoding="utf-8")
+    new.replace(path)
 
 
 def _headline(found: Sequence[SourceHealth]) -> str:

@@ -77,7 +77,8 @@ def test_an_exception_ends_it_as_failed_and_its_secrets_are_hidden(url: str) -> 
     with pytest.raises(KeyboardInterrupt), ledger.activity("dump", source="crm"):
         raise KeyboardInterrupt
     interrupted, failed = ledger.recent()
-    assert (interrupted.status, interrupted.error) == ("failed", "KeyboardInterrupt")
+    assert (interrupted.status, interrupted.error) == ("failed", "it was cancelled")
+    assert interrupted.meta["cancelled"]
     assert (failed.status, failed.error) == ("failed", f"wrong password {redact.MASK}")
 
 

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ops_pipelines.config.probes import Probes
 from ops_pipelines.ledger.models import Health
 from ops_pipelines.probes.measured import Figures, Measured, keep
@@ -179,6 +181,16 @@ def rpo(world: World) -> Iterator[None]:
     world.backed_up()
     world.later(25 * HOUR)
     yield
+    world.backed_up()
+
+
+@scenario
+def cancelled(world: World) -> Iterator[None]:
+    world.backed_up()
+    with pytest.raises(KeyboardInterrupt), world.house.ledger.activity("dump", source="crm"):
+        raise KeyboardInterrupt
+    yield
+    world.later(DAY + HOUR)
     world.backed_up()
 
 

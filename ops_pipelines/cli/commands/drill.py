@@ -9,6 +9,7 @@ from ops_pipelines.config.drills import SCENARIOS
 from ops_pipelines.drill.report.pages import headline
 from ops_pipelines.drill.run import Drilled, run_drill
 from ops_pipelines.errors import OpsError
+from ops_pipelines.watch.report import renew_report
 from ops_pipelines.workspace import open_workspace
 
 
@@ -35,13 +36,15 @@ def drill(
         if total is None and not as_json:
             output.say("  {}", step)
 
+    workspace = open_workspace(loaded)
     drilled = run_drill(
-        open_workspace(loaded),
+        workspace,
         scenario,
         applications=tuple(application or ()),
         seed=seed,
         progress=tell,
     )
+    renew_report(workspace)
     if as_json:
         document = {"ok": drilled.report.passed, "directory": str(drilled.directory),
                     "not_copied": dict(drilled.not_copied), **drilled.report.model_dump(mode="json")}  # fmt: skip

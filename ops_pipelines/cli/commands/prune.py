@@ -12,6 +12,7 @@ from ops_pipelines.cli import output
 from ops_pipelines.clock import human_size
 from ops_pipelines.errors import SafetyRefusal
 from ops_pipelines.vault.retention import Decision
+from ops_pipelines.watch.report import renew_report
 
 
 @output.explained
@@ -30,6 +31,8 @@ def prune_(
     workspace = output.open_work(config)
     now = workspace.clock.now()
     found = prune(workspace, sources or list(workspace.config.sources), store=store or None, apply=apply)
+    if apply:
+        renew_report(workspace)
     status = _status(found, apply)
     if as_json:
         documents = [_document(source, apply) for source in found]

@@ -13,12 +13,11 @@ import dagster as dg
 
 from ops_pipelines.config.last_good import fault
 from ops_pipelines.config.models import Config
-from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.health import health_evaluated, health_materialized
-from ops_pipelines.orchestration.checks.rpo import passes, severity
-from ops_pipelines.orchestration.describe import health_metadata
+from ops_pipelines.orchestration.checks.rpo import evaluation, unanswered
 from ops_pipelines.orchestration.outside import sensor_errors_reported
 from ops_pipelines.watch.health import SourceHealth
+from ops_pipelines.watch.report import renew_report
 from ops_pipelines.watch.snapshots import look
 from ops_pipelines.workspace import Workspace
 
@@ -41,14 +40,17 @@ def build_rpo_sensor(config: Config) -> dg.SensorDefinition:
         with sensor_errors_reported("rpo_watch"):
             found = {health.source: health for health in look(workspace, watching=True)}
         now = {name: f"{health.state} {hour}" for name, health in found.items()}
-        changed = [found[name] for name, value in now.items() if before.get(name) != value]
+        silent = unanswered(context.instance, found)
+        changed = [found[name] for name, value in now.items() if before.get(name) != value or name in silent]
         everything = list(found.values())
         now[_STEPS] = _digest(everything)
         now[_CONFIGURATION] = "broken" if fault(workspace.config) is not None else "whole"
+        if before.get(_STEPS) != now[_STEPS]:
+            renew_report(workspace, everything)
         return dg.SensorResult(
             cursor=json.dumps(now),
             asset_events=[
-                *(_evaluation(health) for health in changed),
+                *(evaluation(health) for health in changed),
                 *([health_evaluated(workspace, everything)] if before != now else []),
                 *([health_materialized(everything)] if before.get(_STEPS) != now[_STEPS] else []),
             ],
@@ -59,16 +61,12 @@ def build_rpo_sensor(config: Config) -> dg.SensorDefinition:
 
 
 def _digest(found: Sequence[SourceHealth]) -> str:
-    """Of the states of every source and step: another one means that something has changed."""
-    states = [[each.source, each.state, *(step.state for step in each.phases)] for each in found]
+    """Of what is true of every source and step, but for ages: another one means that something has changed."""
+    states = [
+        [
+            each.source, each.state, each.recovery_point, each.newest, each.newest_verdict, each.restore_points,
+            each.verified, *(step.state for step in each.phases),
+        ]
+        for each in found
+    ]  # fmt: skip
     return hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]
-
-
-def _evaluation(health: SourceHealth) -> dg.AssetCheckEvaluation:
-    return dg.AssetCheckEvaluation(
-        asset_key=names.verified_key(health.source),
-        check_name=names.RPO_CHECK,
-        passed=passes(health),
-        severity=severity(health),
-        metadata=dict(health_metadata(health)),
-    )

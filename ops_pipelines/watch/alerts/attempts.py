@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import takewhile
 
-from ops_pipelines.chronology import believed
+from ops_pipelines.chronology import age, believed
 from ops_pipelines.clock import human_duration, moment_of
 from ops_pipelines.config.cadence import longest_interval
 from ops_pipelines.config.sources import Source
 from ops_pipelines.ledger.alerts import AlertLedger, Attempt
-from ops_pipelines.ledger.models import FAILED, REFUSED
+from ops_pipelines.ledger.models import CANCELLED, FAILED, REFUSED
 from ops_pipelines.outages import Ended
 from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint
 from ops_pipelines.workspace import Workspace
@@ -27,11 +27,16 @@ RULES: Mapping[str, str] = {
     "older_backup_bad": "an older copy was proved again, and is bad",
     "needs_a_look": "the newest backup is good, but of an odd size, or something else in it is notable",
     "restore_failed": "a restore failed within the last 24 hours",
+    "cancelled": "somebody cancelled a run within the last 24 hours, and none of its kind came after it",
     "retention_refused": "retention was refused or could not delete: nothing is deleted any more",
     "outage_left": "a drill died that had stopped a server with the user's own command, and it does not start",
 }
 # Who typed a restore saw it fail; the others learn of it, and need not until somebody restores again.
 _RESTORE_FORGOTTEN = timedelta(hours=24)
+_STOPPABLE: Mapping[str, str] = {"dump": "dump", "copy": "copy", "verify": "verify"}
+_AGAIN: Mapping[str, str] = {
+    "dump": "ops backup {name}", "copy": "ops copy {name} --to {store}", "verify": "ops verify {name}",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,12 @@ class _History:
     rows: Sequence[Attempt]
 
     def of(self, kind: str) -> list[Attempt]:
-        return [row for row in self.rows if row.kind == kind]
+        return [row for row in self.rows if row.kind == kind and CANCELLED not in row.meta]
+
+    def cancelled(self, kind: str) -> Attempt | None:
+        """The newest of a kind, when it was cancelled."""
+        newest = next((row for row in self.rows if row.kind == kind), None)
+        return newest if newest is not None and CANCELLED in newest.meta else None
 
     @property
     def stores(self) -> Sequence[str]:
@@ -63,10 +73,11 @@ def attempts(workspace: Workspace, name: str, now: datetime) -> list[Condition]:
         *_proofs(history, proofs),
         *_restore(history),
         *_retention(history),
+        *_cancelled(history),
     ]
     if not found:
         return []
-    good = _good(proofs)
+    good = _good(history, proofs)
     return [replace(each, good=good) for each in found]
 
 
@@ -177,6 +188,19 @@ def _retention(history: _History) -> Iterator[Condition]:
         )  # fmt: skip
 
 
+def _cancelled(history: _History) -> Iterator[Condition]:
+    """Somebody wanted it so: it is told once, and over with the next attempt or after a day."""
+    for kind, phase in _STOPPABLE.items():
+        row = history.cancelled(kind)
+        if row is not None and history.now - row.started_at < _RESTORE_FORGOTTEN:
+            yield Condition(
+                "cancelled", "warn", history.name, phase, f"{phase} was cancelled",
+                "somebody stopped it, or its machine was shut down",
+                _AGAIN[kind].format(name=history.name, store=row.store or ""), run_id=row.run_id,
+            )  # fmt: skip
+            return
+
+
 def _failure(
     rule: str, phase: str, history: _History, failed: Sequence[Attempt], advice: str, store: str = ""
 ) -> Condition:
@@ -210,7 +234,7 @@ def _told(row: Attempt) -> tuple[str, str]:
     return (f"{what}: {labelled['why']}" if "why" in labelled else what), labelled.get("next", "")
 
 
-def _good(proofs: Sequence[Attempt]) -> GoodPoint | None:
+def _good(history: _History, proofs: Sequence[Attempt]) -> GoodPoint | None:
     """The newest restore point whose latest proof is good, as far as the ledger knows."""
     latest: dict[str, Attempt] = {}
     for row in proofs:
@@ -219,4 +243,8 @@ def _good(proofs: Sequence[Attempt]) -> GoodPoint | None:
     verified = [backup_id for backup_id, row in latest.items() if _outcome(row) == "verified"]
     if not verified:
         return None
-    return GoodPoint(max(verified), moment_of(max(verified)), str(latest[max(verified)].meta.get("words", "")))
+    taken = {row.backup_id: row.turn for row in reversed(history.of("dump"))}
+    newest = max(verified, key=lambda backup_id: (taken.get(backup_id, 0), backup_id))
+    at = moment_of(newest)
+    known = age(at, history.now) is not None
+    return GoodPoint(newest, at if known else None, str(latest[newest].meta.get("words", "")))

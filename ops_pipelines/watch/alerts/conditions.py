@@ -12,6 +12,7 @@ class GoodPoint:
     """The newest restore point with a good proof: what a disaster would go back to.
 
     Attributes:
+        id: empty where nobody knows; then `words` say so.
         at: the start of its dump; None where a wrong clock dated it.
         words: what that proof is called.
     """

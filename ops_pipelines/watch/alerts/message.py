@@ -135,6 +135,8 @@ class Message(BaseModel):
     def _good(self) -> str:
         if self.good is None:
             return f"nothing of {self.source} has been verified yet" if self.source else ""
+        if not self.good:
+            return self.good_words
         words = f", {self.good_words}" if self.good_words else ""
         if self.good_at is None or age(self.good_at, self.at) is None:
             return f"{self.good}, age not known{words}"

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 
+from ops_pipelines.chronology import just
 from ops_pipelines.clock import human_duration
 from ops_pipelines.ledger.models import FAILED, Activity, Incident
 from ops_pipelines.watch.alerts.conditions import Condition, Look
@@ -79,7 +80,7 @@ def look_at_runs(workspace: Workspace, facts: Facts) -> Look:
     """What is wrong on Dagster's side. Raises LedgerError."""
     now = workspace.clock.now()
     conditions = [
-        *_runs(workspace, facts.runs),
+        *_runs(workspace, facts.runs, now),
         *_checks(workspace, facts.checks),
         *_backfills(facts.backfills, now),
         *_freshness(workspace, facts.unfresh),
@@ -87,14 +88,14 @@ def look_at_runs(workspace: Workspace, facts: Facts) -> Look:
     return Look("runs", frozenset(RULES), now, conditions)
 
 
-def _runs(workspace: Workspace, runs: Sequence[EndedRun]) -> Iterator[Condition]:
+def _runs(workspace: Workspace, runs: Sequence[EndedRun], now: datetime) -> Iterator[Condition]:
     """A condition for each source, and one for all runs that are about none."""
     with workspace.ledger.session() as session:
         recorded = select(Activity.run_id).where(
             Activity.run_id.in_([each.run_id for each in runs]), Activity.status == FAILED
         )
         told = set(session.scalars(recorded))
-    silent = [each for each in runs if each.run_id not in told]
+    silent = [each for each in runs if each.run_id not in told and not _over(each, now)]
     for run in silent:
         if run.about in workspace.config.sources:
             yield _ended(run, run.about, f"run {_HOW[run.status]}", f"ops backup {run.about}")
@@ -102,6 +103,11 @@ def _runs(workspace: Workspace, runs: Sequence[EndedRun]) -> Iterator[Condition]
         worst = min(others, key=lambda each: each.status != "FAILURE")
         title = f"{_listed([each.about for each in others])}: {_HOW[worst.status]}"
         yield _ended(worst, "", title, "look at the run in Dagster's web UI, and launch it again")
+
+
+def _over(run: EndedRun, now: datetime) -> bool:
+    """Whoever cancelled a run knows of it: that is over by itself."""
+    return run.status == "CANCELED" and not just(run.at, now, BACKFILL_FORGOTTEN)
 
 
 _HOW = {"FAILURE": "failed or was killed", "CANCELED": "was cancelled"}

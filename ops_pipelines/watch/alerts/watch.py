@@ -16,6 +16,7 @@ from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.watch.alerts.conditions import Condition, Look
 from ops_pipelines.watch.alerts.delivery import Delivered, deliver, send_at_once
+from ops_pipelines.watch.alerts.good import with_good
 from ops_pipelines.watch.alerts.incidents import Settled, settle
 from ops_pipelines.watch.alerts.message import message_about
 from ops_pipelines.watch.alerts.rules import PARTS
@@ -70,7 +71,7 @@ def watch(workspace: Workspace, parts: Mapping[str, LookAt], *, within: timedelt
     try:
         alerts = AlertLedger(workspace.ledger)
         for part, look in parts.items():
-            done.settled[part] = settle(workspace.config, alerts, look(workspace))
+            done.settled[part] = settle(workspace.config, alerts, with_good(workspace, look(workspace)))
             left = timedelta(seconds=max(0.0, deadline - time.monotonic()))
             done.delivered.append(deliver(workspace, within=left))
         done.open_incidents, done.depth = len(alerts.open_incidents()), alerts.depth()
