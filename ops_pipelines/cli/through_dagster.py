@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from ops_pipelines.cli import output
 from ops_pipelines.cli.progress import shown
-from ops_pipelines.clock import human_size
+from ops_pipelines.clock import SystemClock, human_size
 from ops_pipelines.config.models import Config
 from ops_pipelines.streams import Progress
 
 if TYPE_CHECKING:
     from ops_pipelines.orchestration.launch import RunResult
 
-Chosen = tuple[Sequence[Any], str, Mapping[str, object]]
-"""Asset keys, the day, and the run configuration."""
+Chosen = tuple[Sequence[Any], str | None, Mapping[str, object]]
+"""Asset keys, the day (none is the one on which the run begins), and the run configuration."""
 
 
 def _no_more(name: str) -> Mapping[str, object]:
@@ -42,6 +42,7 @@ def run_sources(
     from ops_pipelines.orchestration.describe import lines_of  # noqa: PLC0415
     from ops_pipelines.orchestration.instance import dagster_instance  # noqa: PLC0415
     from ops_pipelines.orchestration.launch import run_assets  # noqa: PLC0415
+    from ops_pipelines.orchestration.partitions import day_of  # noqa: PLC0415
     from ops_pipelines.orchestration.resources import WATCHER  # noqa: PLC0415
 
     documents, status = [], output.FINE
@@ -52,7 +53,7 @@ def run_sources(
                     config,
                     instance,
                     source=name,
-                    day=day,
+                    day=day or day_of(config, SystemClock().now()),
                     selection=selection,
                     run_config={**run_config, **({} if verbose else _QUIET)},
                     overrides={WATCHER: _Shown(progress)},

@@ -12,7 +12,7 @@ from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.workspace import Workspace
 
 GRACE = timedelta(hours=6)
-"""How long after midnight a run that was meant for the day before may still dump."""
+"""How long after midnight a run that was asked for on the day before may still dump."""
 
 
 def daily(workspace: Workspace) -> dg.DailyPartitionsDefinition:
@@ -40,12 +40,20 @@ def day_of(config: Config, moment: datetime) -> str:
     return f"{moment.astimezone(ZoneInfo(config.timezone)):%Y-%m-%d}"
 
 
-def still_now(window: dg.TimeWindow, now: datetime) -> bool:
-    """Whether a snapshot for that day can still be taken: its data exists only now."""
-    return window.start <= now < window.end + GRACE
+def still_now(window: dg.TimeWindow, now: datetime, *, asked_at: datetime) -> bool:
+    """Whether a snapshot for that day can still be taken: its data exists only now.
+
+    Args:
+        asked_at: when the run was asked for. Who asked on that day gets his snapshot although it came after midnight;
+            who asks when it is over wants what the day already has.
+    """
+    return window.start <= now < (window.end + GRACE if asked_at < window.end else window.end)
 
 
-def points_of(catalogue: Catalogue, window: dg.TimeWindow) -> list[RestorePoint]:
-    """The restore points of a day, oldest first; when it has none, those of its grace."""
-    own = [point for point in catalogue.points if window.start <= point.started_at < window.end]
-    return own or [point for point in catalogue.points if window.end <= point.started_at < window.end + GRACE]
+def points_of(catalogue: Catalogue, window: dg.TimeWindow, *, dumped: str | None) -> list[RestorePoint]:
+    """The restore points of a day, oldest first.
+
+    Args:
+        dumped: the restore point that the day's `dump` made; it counts although it was taken after midnight.
+    """
+    return [point for point in catalogue.points if window.start <= point.started_at < window.end or point.id == dumped]

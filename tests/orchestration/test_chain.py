@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.test_utils import freeze_time
 
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
@@ -122,14 +123,32 @@ def test_a_new_store_is_filled_by_past_days(tmp_path: Path, crm: Server, instanc
 
 
 @pytest.mark.parametrize(("hours_late", "taken"), [(5, True), (7, False)])
-def test_a_run_retried_after_midnight_has_six_hours_of_grace(
+def test_a_run_asked_for_before_midnight_has_six_hours_of_grace(
     config: Config, instance: dg.DagsterInstance, hours_late: int, taken: bool
 ) -> None:
     midnight = YESTERDAY_NOON.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     take_backup(Workspace(config, StoppedClock(midnight - timedelta(days=2))), "crm")
-    workspace = Workspace(config, StoppedClock(midnight + timedelta(hours=hours_late)))
-    result = run(config, instance, names.dump_key("crm", "postgres"), day=YESTERDAY, overrides={"workspace": workspace})
+    late = {"workspace": Workspace(config, StoppedClock(midnight + timedelta(hours=hours_late)))}
+    dump, copy = names.dump_key("crm", "postgres"), names.copy_key("crm", "nas")
+    with freeze_time(midnight - timedelta(minutes=10)):
+        result = run(config, instance, dump, copy, day=YESTERDAY, overrides=late)
     assert result.success is taken
+    again = run(config, instance, copy, day=YESTERDAY, overrides=late)
+    assert again.success is taken, "what the day's dump made is the day's, whenever it was taken"
+    assert again.facts.get("backup_id") == result.facts.get("backup_id")
+
+
+def test_an_empty_day_stays_empty_though_the_next_one_has_an_early_backup(
+    config: Config, instance: dg.DagsterInstance
+) -> None:
+    for at in (YESTERDAY_NOON - timedelta(days=3), YESTERDAY_NOON.replace(hour=2)):
+        take_backup(Workspace(config, StoppedClock(at)), "crm")
+    empty = f"{YESTERDAY_NOON - timedelta(days=1):%Y-%m-%d}"
+    for key in (names.dump_key("crm", "postgres"), names.copy_key("crm", "nas"), names.verified_key("crm")):
+        result = run(config, instance, key, day=empty)
+        assert not result.success
+        assert f"of {empty}" in result.failures[0]
+    assert not materialized(instance), "a day without a backup is no green day"
 
 
 def test_a_failing_dump_leaves_nothing_and_no_password_behind(

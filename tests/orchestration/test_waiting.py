@@ -127,4 +127,4 @@ def test_a_verification_that_somebody_stops_is_not_tried_again(home: Path) -> No
         assert process.wait(timeout=60) == 130
         assert "stopped" in said.read_text()
     assert [row.status for row in workspace.ledger.recent(kind="verify")] == ["failed"]
-    assert not [each for each in workspace.scratch_root.iterdir() if each.is_dir()]
+    assert not list(workspace.scratch_root.glob("*/"))

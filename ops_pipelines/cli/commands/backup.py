@@ -24,7 +24,6 @@ def backup(
     """
     from ops_pipelines.orchestration.jobs import chain_selection  # noqa: PLC0415
     from ops_pipelines.orchestration.names import verified_key  # noqa: PLC0415
-    from ops_pipelines.orchestration.partitions import day_of  # noqa: PLC0415
 
     loaded, found = output.open_config(config)
     workspace = open_workspace(loaded)
@@ -34,7 +33,7 @@ def backup(
         workspace.source(name)
         keys = chain_selection(loaded, name)
         chosen = keys if verify else keys[: keys.index(verified_key(name))]
-        choices[name] = (chosen, day_of(loaded, workspace.clock.now()), {})
+        choices[name] = (chosen, None, {})
     return run_sources(loaded, found, choices, as_json=as_json, verbose=verbose)
 
 

@@ -6,8 +6,8 @@ from ops_pipelines.backup.adopt import adopt, of_day, passphrase_of
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
+from ops_pipelines.orchestration.days import is_todays, points_of_day
 from ops_pipelines.orchestration.describe import failures_explained, manifest_metadata
-from ops_pipelines.orchestration.partitions import points_of, still_now
 from ops_pipelines.orchestration.probes import is_probed, server_key
 from ops_pipelines.orchestration.resources import Watcher
 from ops_pipelines.vault.manifest import Manifest
@@ -36,22 +36,22 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
         watcher: dg.ResourceParam[Watcher],
     ) -> dg.MaterializeResult[None]:
         with failures_explained():
-            if still_now(context.partition_time_window, workspace.clock.now()):
+            if is_todays(context, workspace.clock.now()):
                 progress, run_id = watcher.watch(context), context.run.run_id
                 manifest = take_backup(workspace, chain.name, progress=progress, run_id=run_id)
                 adopted = False
             else:
-                manifest, adopted = _adopt(context, workspace, chain.name), True
+                manifest, adopted = _adopt(context, workspace, chain), True
         location = workspace.local.location(chain.name, manifest.id)
         return dg.MaterializeResult(metadata={**manifest_metadata(manifest, location), "adopted": adopted})
 
     return dump
 
 
-def _adopt(context: dg.AssetExecutionContext, workspace: Workspace, name: str) -> Manifest:
+def _adopt(context: dg.AssetExecutionContext, workspace: Workspace, chain: Chain) -> Manifest:
     """The restore point a past day already has, or one made of its legacy backup. Raises Failure when it has none."""
-    window = context.partition_time_window
-    points = points_of(workspace.catalogue(name), window)
+    name, window = chain.name, context.partition_time_window
+    points = points_of_day(context, chain, workspace.catalogue(name))
     if points:
         return points[-1].manifest
     legacy = of_day(workspace, name, window.start, window.end)
@@ -61,8 +61,8 @@ def _adopt(context: dg.AssetExecutionContext, workspace: Workspace, name: str) -
     searched = f" (nor a legacy backup in {folder.folder})" if folder is not None else ""
     raise dg.Failure(
         description=(
-            f"{name} has no backup of {context.partition_key}{searched}, and none can be taken any more: the data of "
-            "that day is gone\n  safe: every existing backup is untouched\n"
+            f"{name} has no backup of {context.partition_key}{searched}, and none can be taken any more: that day is "
+            "over, and its data is gone\n  safe: every existing backup is untouched\n"
             f"  next: materialize today's partition, or: ops backup {name}"
         ),
         allow_retries=False,

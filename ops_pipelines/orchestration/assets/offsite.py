@@ -8,8 +8,8 @@ from ops_pipelines.errors import StoreError
 from ops_pipelines.healing import Brought, bring
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
+from ops_pipelines.orchestration.days import points_of_day
 from ops_pipelines.orchestration.describe import failures_explained, manifest_metadata
-from ops_pipelines.orchestration.partitions import points_of
 from ops_pipelines.orchestration.resources import Watcher
 from ops_pipelines.workspace import Workspace
 
@@ -36,7 +36,7 @@ def build_offsite(chain: Chain, store: str) -> dg.AssetsDefinition:
         watcher: dg.ResourceParam[Watcher],
     ) -> dg.MaterializeResult[None]:
         with failures_explained():
-            points = points_of(workspace.catalogue(chain.name), context.partition_time_window)
+            points = points_of_day(context, chain, workspace.catalogue(chain.name))
             if not points:
                 raise StoreError(
                     f"{chain.name} has no restore point of {context.partition_key} to copy to {store}",

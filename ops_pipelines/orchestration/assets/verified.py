@@ -5,8 +5,8 @@ import dagster as dg
 from ops_pipelines.errors import StoreError
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
+from ops_pipelines.orchestration.days import is_todays, points_of_day
 from ops_pipelines.orchestration.describe import bullets, failures_explained, proof_metadata, verdict_metadata
-from ops_pipelines.orchestration.partitions import points_of, still_now
 from ops_pipelines.orchestration.resources import Watcher
 from ops_pipelines.recovery.rotation import reprove, turns
 from ops_pipelines.recovery.verify import verify
@@ -50,7 +50,7 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
         watcher: dg.ResourceParam[Watcher],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # dagster takes no parameter beside check_specs
         with failures_explained():
-            point = _chosen(context, config, workspace, chain.name)
+            point = _chosen(context, config, workspace, chain)
             verdict = verify(
                 workspace, point, store=config.store or None, progress=watcher.watch(context), run_id=context.run.run_id
             )
@@ -95,7 +95,7 @@ def _rotation(
     context: dg.AssetExecutionContext, config: VerifyConfig, workspace: Workspace, watcher: Watcher, name: str
 ) -> dg.AssetCheckResult:
     """Prove older copies again, when this run is today's."""
-    todays = still_now(context.partition_time_window, workspace.clock.now()) and not config.backup_id
+    todays = is_todays(context, workspace.clock.now()) and not config.backup_id
     with failures_explained():
         verdicts = list(
             reprove(workspace, name, progress=watcher.watch(context), run_id=context.run.run_id) if todays else ()
@@ -121,12 +121,15 @@ def _advice(outcome: str, name: str) -> str:
     return f"mend the verifier as said above, then: ops verify {name}"
 
 
-def _chosen(context: dg.AssetExecutionContext, config: VerifyConfig, workspace: Workspace, name: str) -> RestorePoint:
+def _chosen(
+    context: dg.AssetExecutionContext, config: VerifyConfig, workspace: Workspace, chain: Chain
+) -> RestorePoint:
+    name = chain.name
     catalogue = workspace.catalogue(name)
     if config.backup_id:
         point = catalogue.find(config.backup_id)
     else:
-        point = next(reversed(points_of(catalogue, context.partition_time_window)), None)
+        point = next(reversed(points_of_day(context, chain, catalogue)), None)
     if point is None:
         raise StoreError(
             f"{name} has no restore point {config.backup_id or f'of {context.partition_key}'} to verify",
