@@ -1,6 +1,7 @@
 """An opened configuration: its stores, its ledger, its locks. What the verbs work in."""
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,8 +43,16 @@ def open_workspace(config: Config) -> "Workspace":
 
     Raises:
         LogMissing: the file for structured logs cannot be written.
+        OpsError: this process would read the names of files in another encoding than UTF-8.
     """
     os.umask(0o077)
+    if (encoding := sys.getfilesystemencoding()) != "utf-8":
+        raise OpsError(
+            f"this process reads the names of files as {encoding}",
+            why="they would be other names to it than to the programs that back them up",
+            safe="nothing was started; existing backups are untouched",
+            next="export PYTHONUTF8=1, and start it again",
+        )
     if (wanted := config.logging) is not None:
         try:
             logs.set_up(file=wanted.file, form=wanted.format, level=wanted.level, keep_mib=wanted.rotate_mib)

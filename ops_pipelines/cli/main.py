@@ -5,6 +5,7 @@ from collections.abc import Callable
 import typer
 
 from ops_pipelines import __version__
+from ops_pipelines.cli import encoding
 from ops_pipelines.cli.commands.adopt import adopt_
 from ops_pipelines.cli.commands.alerts import alerts
 from ops_pipelines.cli.commands.backup import backup
@@ -69,4 +70,5 @@ def _options(version: bool = typer.Option(False, "--version", help="Print the ve
 
 def main() -> None:
     """The console script."""
+    encoding.settle()
     app()

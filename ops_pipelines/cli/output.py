@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ops_pipelines import text
+from ops_pipelines.cli.encoding import is_unicode
 from ops_pipelines.config.last_good import load_or_last_good
 from ops_pipelines.config.load import find_config, load_config
 from ops_pipelines.config.models import Config
@@ -77,7 +78,8 @@ def open_last_good(path: Path | None, *, keep: bool = False) -> Workspace:
 
 def print_json(document: object) -> None:
     """One document on standard output."""
-    write(text.json(json.dumps(redact_within(document), indent=2, ensure_ascii=False)) + "\n")
+    document = json.dumps(redact_within(document), indent=2, ensure_ascii=not is_unicode())
+    write(text.json(document) + "\n")
 
 
 def write(said: str) -> None:
