@@ -19,9 +19,12 @@ _SHORTEST = 4  # masking every "a" of a one-letter password would hide the messa
 _values: set[str] = set()
 # What is masked of each is its group `secret`.
 _PATTERNS = (
-    re.compile(r"://[^\s/:@]*:(?P<secret>[^\s\"'<>]+)(?=@)"),  # up to the last @: not everybody encodes his password
+    # The word itself stands where a hint shows how an address is written.
     re.compile(
-        r"(?i)\b(?:(?:ssl)?password|passwd|pwd|secret|token)\s*[=:]\s*"
+        r"://[^\s/:@]*:(?!(?:PASSWORD|password)@[^@\s]*(?:\s|\Z))(?P<secret>[^\s\"'<>]+)(?=@)"
+    ),  # up to the last @: not everybody encodes his password
+    re.compile(
+        r"(?i)(?<!using )\b(?:(?:ssl)?password|passwd|pwd|secret|token)\s*[=:]\s*"
         r"(?!\s*\{(?:env|file):)(?P<secret>'[^']*'|\"[^\"]*\"|[^\s,;&]+)"  # where a secret is kept is none
     ),
     re.compile(r"(?P<secret>AGE-SECRET-KEY-1[0-9A-Z]+)"),

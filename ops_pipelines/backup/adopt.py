@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from ops_pipelines import text
 from ops_pipelines.backup import legacy
 from ops_pipelines.backup.legacy import Found, NotAdoptable, TimeFrom
 from ops_pipelines.backup.seal import seal
@@ -114,10 +115,11 @@ def adopt(
             staged = Staged(directory, recipients, workspace.local.repository(name))
             dumped, sha256 = _taken_in(workspace, name, candidate, found, passphrase, staged, taken_at)
             if sha256 != candidate.sha256:
+                again = text.shell("ops", "adopt", str(found.path), "--source", name)
                 raise NotAdoptable(
                     f"{found.path.name} changed while it was taken in",
                     safe="nothing was published",
-                    next="wait until nobody writes to it, then: ops adopt",
+                    next=f"wait until nobody writes to it, then: {again}",
                 )
             manifest = seal(workspace, name, staged, dumped, started_at=taken_at, adopted_from=origin)
             workspace.local.publish(directory, manifest)

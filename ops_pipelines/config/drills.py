@@ -5,12 +5,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from ops_pipelines.config.checks import MASK_DESCRIPTION, Expectation
 from ops_pipelines.config.secrets import Secret
 from ops_pipelines.config.settings import Model
-from ops_pipelines.config.values import Cron, Duration, Name, Span
+from ops_pipelines.config.values import Cron, Duration, Name, Span, may_be_off, none_if_off
 
 Scenario = Literal["total_loss", "corruption", "outage", "lost_keys", "random_restore_point"]
 SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
@@ -86,10 +86,19 @@ class DrillKit(Model):
 
 
 class Drills(Model):
-    """Disaster drills: a weekly one by default, and those that are started by hand."""
+    """Disaster drills: a weekly one, a random restore a month, and those that are started by hand."""
 
     every: Cron = Field("0 4 * * 0", description="when the scheduled drill runs")
-    scenario: Scenario = Field("total_loss", description="what the scheduled drill plays")
+    scenario: Scenario = Field(
+        "total_loss",
+        description="what the scheduled drill plays; where `drills` is not written, and no store would be left after a "
+        "loss, it is random_restore_point",
+    )
+    random_restore: Annotated[Cron | None, BeforeValidator(none_if_off)] = Field(
+        "0 5 1 * *",
+        description="when a restore point chosen at random is restored and proved; `off` for never",
+        json_schema_extra=may_be_off,
+    )
     kit: DrillKit | None = Field(None, description="without it drills use encrypt.identity, and say so")
     stores: tuple[Name, ...] = Field(
         (), description="what is left after a loss; every store with offsite: unless given"
@@ -113,3 +122,7 @@ class Drills(Model):
                 if isinstance(check, SqlProbe) and check.source not in application.sources:
                     raise ValueError(f"{name}: check {check.name} asks {check.source}, which is not one of its sources")
         return self
+
+
+class DefaultDrills(Drills):
+    """Drills that nobody asked for: they are played, and nobody is told before the first was."""

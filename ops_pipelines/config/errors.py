@@ -43,3 +43,17 @@ class ConfigError(OpsError):
             {"line": m.line, "field": m.field, "expected": m.expected, "example": m.example} for m in self.mistakes
         ]
         return {**super().as_dict(), "file": str(self.path), "mistakes": listed}
+
+
+class NoConfig(ConfigError):
+    """There is no configuration yet, or not where it was looked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.mistakes = path, [Mistake(1, "", "there is no such file")]
+        OpsError.__init__(
+            self,
+            f"there is no {path}",
+            why="it says what is protected; it is looked for here and in the folders above, unless OPS_CONFIG names it",
+            safe="nothing was run; existing backups are untouched",
+            next="write one: ops init; or run this in its folder, or name it: --config FILE",
+        )

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from ops_pipelines.config import document
 from ops_pipelines.config.environment import with_old_names
-from ops_pipelines.config.errors import ConfigError, Mistake
+from ops_pipelines.config.errors import ConfigError, Mistake, NoConfig
 from ops_pipelines.config.models import Config
 from ops_pipelines.config.rules import broken_rules
 from ops_pipelines.config.settings import Settings
@@ -39,10 +39,13 @@ def load_config(path: Path | None = None, *, environ: Mapping[str, str] = os.env
         environ: where `${VAR}` and the overriding variables come from.
     Raises:
         ConfigError: every mistake in the file, each with its line.
+        NoConfig: there is no such file.
     """
     path = find_config(path)
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NoConfig(path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(path, [Mistake(1, "", f"cannot be read: {error}")]) from None
     return config_of(text, path, environ)
@@ -130,6 +133,10 @@ def _mistake(path: document.Path, problem: Any, parsed: document.Document) -> Mi
     given = problem.get("input")
     shown = f", not {given!r}" if isinstance(given, (str, int, float)) and not isinstance(given, bool) else ""
     message = problem["msg"].removeprefix("Value error, ")
+    if kind == "string_type" and isinstance(given, bool):
+        words = "on, yes and true" if given else "off, no and false"
+        return Mistake(parsed.line_of(path), field, f"text: YAML takes {words} for a switch; write it in quotes",
+                       f'{name}: "{"ON" if given else "OFF"}"')  # fmt: skip
     if kind == "union_tag_not_found":
         return Mistake(parsed.line_of(path), f"{field}.kind", "is required: it says what this is", "kind: postgres")
     if kind == "union_tag_invalid":

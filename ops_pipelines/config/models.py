@@ -5,11 +5,12 @@ Reading files, line numbers and `${VAR}` belong to `load`; rules across fields t
 
 from datetime import date
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, PrivateAttr
+from pydantic import BeforeValidator, Field, PrivateAttr
 
 from ops_pipelines.config.alerts import Alerts
-from ops_pipelines.config.drills import Application, Drills
+from ops_pipelines.config.drills import Application, DefaultDrills, Drills, Scenario
 from ops_pipelines.config.logs import Logging
 from ops_pipelines.config.probes import Probes
 from ops_pipelines.config.secrets import Secret
@@ -17,7 +18,7 @@ from ops_pipelines.config.sentry import Sentry
 from ops_pipelines.config.settings import DaemonHeartbeat, Model, Settings
 from ops_pipelines.config.sources import FilesSource, Source
 from ops_pipelines.config.stores import AnyStore
-from ops_pipelines.config.values import Name, TimeZone
+from ops_pipelines.config.values import Name, TimeZone, may_be_off, none_if_off
 from ops_pipelines.config.web import Web
 
 
@@ -41,7 +42,12 @@ class Config(Model):
     heartbeats: DaemonHeartbeat = Field(DaemonHeartbeat(), description="plain URLs that notice a silent daemon")
     web: Web = Field(Web(), description="`ops serve`: status page, metrics, health")
     probes: Probes | None = Field(None, description="ask servers and services how they are; nobody unless given")
-    drills: Drills | None = Field(None, description="disaster drills; `drills: {}` is one a week, of everything")
+    drills: Annotated[Drills | None, BeforeValidator(none_if_off)] = Field(
+        DefaultDrills(),
+        description="disaster drills: one a week of everything, and a restore point chosen at random every month; "
+        "`drills: off` for none",
+        json_schema_extra=may_be_off,
+    )
     logging: Logging | None = Field(None, description="structured logs; none but the web server's unless given")
     _file: Path | None = PrivateAttr(None)
 
@@ -59,6 +65,19 @@ class Config(Model):
         """A source, then those that are tied to it, in the order in which they are backed up."""
         tied = (other for other, each in self.sources.items() if isinstance(each, FilesSource) and each.tied_to == name)
         return [name, *tied]
+
+    @property
+    def drilled(self) -> Drills | None:
+        """The drills that are played by schedule; none by default where no backup can be opened."""
+        closed = any(each.encrypt is not None and each.encrypt.identity is None for each in self.sources.values())
+        return None if closed and isinstance(self.drills, DefaultDrills) else self.drills
+
+    @property
+    def scenario(self) -> Scenario:
+        """What the scheduled drill plays."""
+        drills = self.drills or DefaultDrills()
+        left = any(store.offsite for store in self.stores.values())
+        return drills.scenario if left or not isinstance(drills, DefaultDrills) else "random_restore_point"
 
     @property
     def applications(self) -> dict[str, Application]:

@@ -4,10 +4,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ops_pipelines.config.secrets import Secret
-from ops_pipelines.config.values import Cron, Duration, Name, Span
+from ops_pipelines.config.values import Cron, Duration, Name, Span, recipient
 from ops_pipelines.sandbox.isolation import Isolation
 
 
@@ -20,7 +20,7 @@ class Model(BaseModel):
 class Encryption(Model):
     """Who can read the parts. The backup host needs the recipients only; the verifier also the identity."""
 
-    age: tuple[Annotated[str, Field(pattern="^(age1|ssh-)")], ...] = Field(
+    age: tuple[Annotated[str, Field(pattern="^(age1|ssh-)"), AfterValidator(recipient)], ...] = Field(
         min_length=1,
         description="age or SSH public keys; any one of their identities opens the backup",
         examples=[["age1qxyz…"]],

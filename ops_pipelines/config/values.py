@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import pyrage
 from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
@@ -61,6 +62,26 @@ def format_duration(value: timedelta) -> str:
         if seconds and seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def recipient(value: str) -> str:
+    """A public key that can be encrypted for. Raises ValueError for a placeholder, or one that was cut off."""
+    parser = pyrage.ssh.Recipient if value.startswith("ssh-") else pyrage.x25519.Recipient
+    try:
+        parser.from_str(value)
+    except pyrage.RecipientError:
+        raise ValueError(f"a public key, as age-keygen prints it, not {value[:20]!r}") from None
+    return value
+
+
+def none_if_off(value: Any) -> Any:
+    """`off` and `no`, which YAML reads as false, as None: what would run by itself does not."""
+    return None if value is False or value in ("off", "no", "false") else value
+
+
+def may_be_off(schema: dict[str, Any]) -> None:
+    """Say so in the JSON Schema, for a field that takes `none_if_off`."""
+    schema["anyOf"].append({"enum": [False, "off"]})
 
 
 def _cron(value: str) -> str:

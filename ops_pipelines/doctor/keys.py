@@ -66,19 +66,19 @@ def _drill(shared: Shared) -> Answer:
     workspace = shared.workspace
     drills = workspace.config.drills
     allowed = drills.overdue_after if drills is not None else _DRILLS
-    play = f"ops drill {drills.scenario if drills is not None else 'total_loss'}"
+    again = f"ops drill {workspace.config.scenario}"
     newest = kept_reports(workspace)
     if not newest:
-        return attention("nobody has ever rehearsed a recovery", play)
+        return attention("nobody has ever rehearsed a recovery", again)
     last = read_report(newest[0])
     age = max(timedelta(0), workspace.clock.now() - last.finished_at)
     measure = Measure("drill", round(age.total_seconds()), "s", allowed.total_seconds())
     said = f"{last.scenario} {'passed' if last.passed else 'FAILED'} {human_duration(age)} ago"
     if not last.passed:
-        return failed(f"{said}: {'; '.join(last.problems[:2])}", f"less {newest[0]}/report.md; then: {play}",
+        return failed(f"{said}: {'; '.join(last.problems[:2])}", f"less {newest[0]}/report.md; then: {again}",
                       measures=[measure])  # fmt: skip
     if age > allowed:
-        return attention(f"{said}, and should be every {human_duration(allowed)}", play, measures=[measure])
+        return attention(f"{said}, and should be every {human_duration(allowed)}", again, measures=[measure])
     return well(said, measure)
 
 

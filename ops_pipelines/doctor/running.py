@@ -14,6 +14,7 @@ from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.ledger import HEAD
 from ops_pipelines.ledger.models import DELIVERED, WAITING, Evaluation, Health, Outgoing
 from ops_pipelines.probes.dagster import DagsterState, dagster_state
+from ops_pipelines.starting import start_command
 from ops_pipelines.watch.alerts.channels.registry import open_channel
 from ops_pipelines.watch.alerts.delivery import send
 from ops_pipelines.watch.alerts.message import trial
@@ -59,7 +60,7 @@ def _watched(shared: Shared) -> Answer:
     with shared.workspace.ledger.session() as session:
         seen = [session.scalar(select(func.max(Health.watched_at))), session.scalar(select(func.max(Evaluation.at)))]
     moments = [each for each in seen if isinstance(each, datetime) and each > _BEFORE_US]
-    start = "make up   # or on a server: systemctl start ops-daemon"
+    start = start_command()
     if not moments:
         return attention("nobody has ever watched: backups only run when you type them", start)
     now = shared.workspace.clock.now()
@@ -111,7 +112,7 @@ def _daemons(state: DagsterState) -> Answer:
         beats = [each.beat_at for each in dead if each.beat_at is not None]
         since = f" since {max(beats):%Y-%m-%d %H:%M} UTC" if beats else ", and never were"
         said = f"{', '.join(each.name.lower() for each in dead)} are not alive{since}"
-        return failed(said, "make up   # or on a server: systemctl restart ops-daemon")
+        return failed(said, start_command())
     return well(f"{len(state.daemons)} alive")
 
 

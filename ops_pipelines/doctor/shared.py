@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from ops_pipelines.engines.base import Probe
+from ops_pipelines.engines.registry import load
 from ops_pipelines.errors import StoreError
 from ops_pipelines.vault.catalogue import Catalogue, read_catalogue
 from ops_pipelines.vault.stores.base import Store, Trial
@@ -30,6 +31,8 @@ class Shared:
     def __init__(self, workspace: Workspace, config_path: Path, only: str | None = None) -> None:
         self.workspace, self.config_path = workspace, config_path
         self.sources = [only] if only is not None else list(workspace.config.sources)
+        on_server = ["postgres"] if workspace.config.ledger is not None else []
+        load({*on_server, *(workspace.config.sources[name].kind for name in self.sources)})
         self._lock = threading.Lock()
         self._known: dict[tuple[str, str], Future[Any]] = {}
 

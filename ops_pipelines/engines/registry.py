@@ -41,6 +41,13 @@ def examiner_for(name: str, source: Source) -> Examiner:
     return examiner
 
 
+def load(kinds: Collection[str]) -> None:
+    """Import what these kinds of source need, before threads do: two that import a driver at once may break it."""
+    for kind in kinds:
+        _class_of(kind)
+        import_module(_EXAMINERS[kind][0])
+
+
 def by_hand(kind: str, facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
     """The commands that restore the plain parts of a source of this kind; see `Engine.by_hand`."""
     commands: Sequence[str] = _class_of(kind).by_hand(facts, roles)

@@ -35,7 +35,7 @@ def build_backup_job(config: Config) -> "UnresolvedAssetJobDefinition":
         names.BACKUP_JOB,
         # A drill plays a disaster on all sources at once: it has a job of its own.
         selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*map(names.drill_key, config.sources))
-        if config.drills is not None
+        if config.drilled is not None
         else dg.AssetSelection.all(),
         description="Dump, copy, restore, compare, report.",
         tags={"dagster/max_runtime": str(6 * 3600)},

@@ -74,9 +74,9 @@ def monitor_config(config: Config, phase: str, source: str) -> dict[str, Any] | 
 
 
 def _drill_schedule(config: Config, source: str) -> str | None:
-    drills = config.drills
+    drills = config.drilled
     # Those that choose what they play with may leave a source out for long.
-    if drills is None or drills.scenario in ("outage", "random_restore_point"):
+    if drills is None or config.scenario in ("outage", "random_restore_point"):
         return None
     played = [name for each in drills.applications.values() for name in each.sources] or list(config.sources)
     return drills.every if source in played else None

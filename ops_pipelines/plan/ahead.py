@@ -27,6 +27,7 @@ class Run:
         source: what is backed up; empty for what concerns all.
         took: as long as the last ones; None when there were none.
         adds_bytes: by store.
+        scenario: what a drill plays.
     """
 
     at: datetime
@@ -34,6 +35,7 @@ class Run:
     source: str = ""
     took: timedelta | None = None
     adds_bytes: Mapping[str, int] | None = None
+    scenario: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ def look_ahead(workspace: Workspace, days: int) -> Plan:
             future.take(head, at)
             runs += [_backup(workspace, member, at, known[member]) for member in config.group_of(head)]
             continue
-        runs.append(Run(at, doing))
+        runs.append(Run(at, doing, scenario=head))
         if doing == "retention":
             pruned = future.prune(at)
             first = first or pruned
@@ -161,14 +163,15 @@ def _moments(workspace: Workspace, begin: datetime, end: datetime) -> list[tuple
     config = workspace.config
 
     def of(cron: str) -> list[datetime]:
-        return ticks(cron, config.timezone, begin, end)
+        return ticks(cron, config.timezone, begin, end) if cron else []
 
     found: list[tuple[datetime, Doing, str]] = [
         (at, "backup", head) for head in config.heads for at in of(config.sources[head].every)
     ]
     found += [(at, "retention", "") for at in of(quiet_moment(config))]
-    if config.drills is not None:
-        found += [(at, "drill", "") for at in of(config.drills.every)]
+    if (drills := config.drilled) is not None:
+        found += [(at, "drill", config.scenario) for at in of(drills.every)]
+        found += [(at, "drill", "random_restore_point") for at in of(drills.random_restore or "")]
     return sorted(found, key=lambda each: each[0])
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ops_pipelines.clock import UTC
 from ops_pipelines.errors import OpsError
+from ops_pipelines.starting import start_command
 
 _ANSWER_S = 2.0
 _LONGEST_S = 15.0
@@ -140,7 +141,7 @@ def _silent(url: str, why: str) -> DagsterSilent:
         f"Dagster's web server at {url} does not answer",
         why=why,
         safe="backups do not need it: ops backup works without",
-        next="start it (make up; or systemctl status), or correct alerts.dagster_url",
+        next=f"start it: {start_command()}; or correct alerts.dagster_url",
     )
 
 

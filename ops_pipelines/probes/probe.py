@@ -70,10 +70,10 @@ def _measured(name: str, kind: str, at: datetime, answer: Answer, deadline: floa
 def _server(workspace: Workspace, name: str, probes: Probes) -> Ask:
     source = workspace.source(name)
     assert isinstance(source, ON_SERVERS)
+    # Imported here, by one thread: only who has such a server loads its driver.
+    measure = import_module(f"ops_pipelines.probes.{source.kind}").measure
 
     def ask() -> tuple[float, Figures]:
-        # Imported here: only who has such a server loads its driver.
-        measure = import_module(f"ops_pipelines.probes.{source.kind}").measure
         url = source.url.reveal(purpose=f"url of {name}")
         answer: tuple[float, Figures] = measure(url, limit=probes.timeout, slow_query=probes.slow_query)
         return answer

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from ops_pipelines.config.sources import Source
-from ops_pipelines.engines.registry import engine_for
+from ops_pipelines.engines.registry import engine_for, load
 from ops_pipelines.errors import OpsError, SourceError
 from ops_pipelines.setup import clients, compose, servers, units, variables
 from ops_pipelines.setup.found import Database, Folder, Missing, database_of, plain_name
@@ -111,6 +111,7 @@ def asked(every: Sequence[Database]) -> list[Database]:
     Of two spellings of one database that differ in their login, the one that is let in counts.
     """
     spellings = list({(each.key, each.url): each for each in reversed(every)}.values())[::-1]
+    load({each.kind for each in spellings})
     with ThreadPoolExecutor(_AT_ONCE) as side_by_side:
         answered = list(side_by_side.map(_asked, spellings))
     distinct: dict[tuple[str, str, str, str], Database] = {}

@@ -199,8 +199,8 @@ def _tail() -> Iterator[str]:
 # Who notices when nothing runs any more
 # sentry: {dsn: {env: SENTRY_DSN}, environment: production}
 
-# A rehearsed disaster every week
-# drills: {}
+# Every week a disaster is rehearsed, every month a restore point chosen at random is restored (see `ops plan`)
+# drills: off
 """
 
 

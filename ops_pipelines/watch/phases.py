@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.chronology import believed
 from ops_pipelines.clock import human_duration
-from ops_pipelines.config.drills import Drills
+from ops_pipelines.config.drills import DefaultDrills, Drills, Scenario
 from ops_pipelines.config.sources import Source
 from ops_pipelines.config.values import Duration
 from ops_pipelines.errors import OpsError
@@ -68,8 +68,10 @@ def phases_of(workspace: Workspace, name: str, catalogue: Catalogue, now: dateti
     found.append(_verify(name, source, catalogue, now))
     if source.keep is not None:
         found.append(_retention(name, last))
-    if (drills := workspace.config.drills) is not None:
-        found.append(_drill(drills, last))
+    drills = workspace.config.drilled
+    # Of those that nobody asked for, nobody is told before the first was played.
+    if drills is not None and not (isinstance(drills, DefaultDrills) and last is not None and "drill" not in last):
+        found.append(_drill(drills, workspace.config.scenario, last))
     return found
 
 
@@ -202,8 +204,8 @@ def _retention(name: str, last: Mapping[str, _Last] | None) -> PhaseHealth:
     return PhaseHealth(phase="retention", state="OK", age=age, cause=f"last deleted {_ago(age)}")
 
 
-def _drill(drills: Drills, last: Mapping[str, _Last] | None) -> PhaseHealth:
-    again = f"ops drill {drills.scenario}"
+def _drill(drills: Drills, scheduled: Scenario, last: Mapping[str, _Last] | None) -> PhaseHealth:
+    again = f"ops drill {scheduled}"
     if last is None:
         return PhaseHealth(
             phase="drill",

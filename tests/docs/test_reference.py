@@ -10,7 +10,7 @@ from tools.reference.pages import PAGES, REFERENCE
 
 PACKAGE = Path(__file__).parents[2] / "ops_pipelines"
 # Read by the programs that these are set for, never by us; PG* are libpq's own.
-_NOT_OURS = {"LC_ALL", "PGHOST", "PGPORT"}
+_NOT_OURS = {"HOME", "LC_ALL", "PGHOST", "PGPASSFILE", "PGPORT"}
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -22,7 +22,7 @@ def test_people_read_one_line_for_each_question_and_what_to_do(house: House) -> 
     shown = typed(house, expect=1).output
     assert re.search(r"^crm$", shown, re.MULTILINE)
     assert re.search(r"^  OK +rights +may read everything that is dumped$", shown, re.MULTILINE)
-    assert re.search(r"^  ATTENTION +drill .*\n +→ ops drill$", shown, re.MULTILINE)
+    assert re.search(r"^  ATTENTION +drill .*\n +→ ops drill total_loss$", shown, re.MULTILINE)
     assert re.search(r"^\d+ OK, [1-9]\d* ATTENTION, 0 FAILED$", shown.splitlines()[-1])
     quiet = typed(house, "--quiet", expect=1).output
     assert "OK  " not in quiet and quiet.splitlines()[-1] == shown.splitlines()[-1]

@@ -40,7 +40,8 @@ def test_every_asset_is_grouped_tagged_owned_and_described(config: Config) -> No
         assert node.description and node.owners and node.kinds
         if node.group_name == "crm":
             assert node.tags[names.SOURCE_TAG] == "crm"
-            assert node.pools == ({"source_crm"} if key.path[-1] == "dump" else set()), "proofs hold up no dump"
+            pools = {names.dump_key("crm", "postgres"): {"source_crm"}, names.drill_key("crm"): {names.DRILL_POOL}}
+            assert node.pools == pools.get(key, set()), "proofs hold up no dump"
 
 
 def test_one_schedule_for_each_distinct_cron_running_by_default(tmp_path: Path, crm: Server) -> None:
@@ -54,6 +55,33 @@ def test_one_schedule_for_each_distinct_cron_running_by_default(tmp_path: Path, 
     assert {each.cron_schedule for each in schedules} == {"0 */4 * * *", "0 2,8,14,20 * * *"}
     assert all(each.default_status is dg.DefaultScheduleStatus.RUNNING for each in definitions.schedules or [])
     assert all(each.default_status is dg.DefaultSensorStatus.RUNNING for each in definitions.sensors or [])
+
+
+@pytest.mark.parametrize(
+    ("written", "played"),
+    [
+        ("", {"dr_drill_weekly": "random_restore_point", "dr_random_restore": "random_restore_point"}),
+        ("drills: off", {}),
+        ("drills: {}", {"dr_drill_weekly": "total_loss", "dr_random_restore": "random_restore_point"}),
+        ("drills: {scenario: corruption, random_restore: off}", {"dr_drill_weekly": "corruption"}),
+        ("stores: {far: {kind: directory, path: far, offsite: true}}", {
+            "dr_drill_weekly": "total_loss", "dr_random_restore": "random_restore_point"}),
+        ("defaults: {encrypt: {age: [age1jc97240a4srj08dllx98hc0lvkc74dca2vpa3wlgzlq37f6zw4aqg3l0qy]}}", {}),
+    ],
+)  # fmt: skip
+def test_drills_are_scheduled_unless_they_are_off_or_cannot_be_played(
+    written: str, played: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "ops.yaml").write_text(f"{written}\nsources: {{app: {{kind: sqlite, paths: [app.sqlite]}}}}\n", "utf-8")
+    definitions = build_definitions(load_config(tmp_path / "ops.yaml", environ={}))
+    repository = definitions.get_repository_def()
+    found = {}
+    for each in definitions.schedules or []:
+        if each.name.startswith("dr_"):
+            context = dg.build_schedule_context(scheduled_execution_time=NOW, repository_def=repository)
+            (request,) = repository.get_schedule_def(each.name).evaluate_tick(context).run_requests or []
+            found[each.name] = request.run_config["ops"]["dr_drill_step"]["config"]["scenario"]
+    assert found == played
 
 
 def _tick(config: Config, at: datetime) -> list[dg.RunRequest]:

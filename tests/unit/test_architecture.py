@@ -16,7 +16,7 @@ FLOORS = (
     {"sandbox"},
     {"config"},
     {"engines", "vault", "ledger"},
-    {"scratch", "outages", "outside", "known", "by_hand"},
+    {"scratch", "outages", "outside", "known", "by_hand", "starting"},
     {"workspace"},
     {"numbering"},
     {"backup", "recovery", "probes", "setup"},

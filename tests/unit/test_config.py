@@ -16,7 +16,7 @@ GOOD = """
     defaults:
       rpo: 24h
       copies: [nas]
-      encrypt: {age: [age1qyqszqgp], identity: {file: age.key}}
+      encrypt: {age: [age16ffsn79l6rarj65qklr9tc9k5nytexey68ussza8sccpymug8vzq0u9pwq], identity: {file: age.key}}
     stores:
       nas: {kind: directory, path: nas}
     sources:
@@ -215,7 +215,7 @@ def test_one_bad_default_that_two_sources_inherit_is_told_once_where_it_stands(m
 
 
 def test_a_file_that_is_missing_or_not_text_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nothing\.yaml.*cannot be read"):
+    with pytest.raises(ConfigError, match=r"there is no .*nothing\.yaml"):
         load_config(tmp_path / "nothing.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="cannot be read"):
@@ -263,3 +263,22 @@ def test_an_empty_or_unreadable_secret_file_is_a_missing_secret(load: Load, tmp_
     (tmp_path / "forge.url").write_bytes(b"\xff\xfe")
     with pytest.raises(SecretMissing, match="cannot be read"):
         url.reveal(purpose="source forge, url")
+
+
+@pytest.mark.parametrize("placeholder", ["age1…", "age1...", "age1qxyz…", "ssh-ed25519 AAAA…"])
+def test_a_placeholder_of_a_public_key_is_refused_with_its_line(placeholder: str, mistakes: Mistakes) -> None:
+    found = mistakes(f"defaults: {{rpo: 24h}}\nsources:\n  crm:\n    kind: sqlite\n    paths: [crm.sqlite]\n"
+                     f"    encrypt: {{age: ['{placeholder}']}}\n")  # fmt: skip
+    assert [(each.line, each.field) for each in found] == [(6, "sources.crm.encrypt.age.0")]
+    assert "age-keygen" in found[0].expected
+
+
+def test_a_word_that_yaml_takes_for_a_switch_is_explained(mistakes: Mistakes) -> None:
+    (found,) = mistakes("sources: {crm: {kind: postgres, url: {env: OFF}}}\n")
+    assert (found.field, found.example) == ("sources.crm.url.env", 'env: "OFF"')
+
+
+def test_without_a_file_the_command_that_writes_one_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "ops.yaml")
+    assert "mistake" not in str(caught.value) and "ops init" in caught.value.next

@@ -121,6 +121,19 @@ def test_what_is_no_secret_stays_readable() -> None:
         assert redact.redact(text) == text
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Access denied for user 'crm'@'localhost' (using password: YES)",
+        "export DATABASE_URL=postgresql://USER:PASSWORD@HOST:5432/DATABASE; ops init",
+        "write it like mysql://user:password@host:3306/database",
+    ],
+)
+def test_words_that_only_stand_for_a_secret_are_shown(said: str) -> None:
+    assert redact.redact(said) == said
+    assert "PASSWORD@canary" not in redact.redact("postgresql://USER:PASSWORD@canary@HOST/db"), "that is a password"
+
+
 def test_an_error_hides_secrets_in_each_of_its_sentences() -> None:
     redact.register("canary-in-an-error")
     error = OpsError(

@@ -14,7 +14,13 @@ from ops_pipelines.vault import manifest
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 EXAMPLE: dict[str, Any] = {
     "timezone": "Europe/Prague",
-    "defaults": {"rpo": "24h", "encrypt": {"age": ["age1xyz"], "identity": {"file": "/etc/ops/age.key"}}},
+    "defaults": {
+        "rpo": "24h",
+        "encrypt": {
+            "age": ["age19rl0ger38zrxj7y7f24u4mu5eftxv0wx0mcw0mg8880ka0awqc0qwg309d"],
+            "identity": {"file": "/etc/ops/age.key"},
+        },
+    },
     "stores": {"nas": {"kind": "directory", "path": "/mnt/nas", "offsite": True}},
     "sources": {
         "crm": {

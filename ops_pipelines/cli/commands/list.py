@@ -8,6 +8,7 @@ import typer
 from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
 from ops_pipelines.clock import human_size
+from ops_pipelines.errors import StoreError
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.trust import foreign_points
 from ops_pipelines.workspace import Workspace
@@ -25,9 +26,11 @@ def list_(
     """
     workspace = output.open_work(config)
     names = sources or list(workspace.config.sources)
-    for name in names:
-        workspace.source(name)
     catalogues = {name: workspace.catalogue(name) for name in names}
+    for name, catalogue in catalogues.items():
+        # One that was renamed or taken out of ops.yaml still has its backups.
+        if not (catalogue.points or catalogue.strangers):
+            workspace.source(name)
     problems = [problem for catalogue in catalogues.values() for problem in catalogue.told]
     if as_json:
         output.print_json({name: _document(catalogue) for name, catalogue in catalogues.items()})
@@ -37,9 +40,19 @@ def list_(
         for name, catalogue in catalogues.items():
             if foreign := foreign_points(catalogue.strangers):
                 output.say("{}: {}, and are left alone", name, foreign)
+        if not sources and (former := _former(workspace)):
+            output.say("not in ops.yaml any more: {}; ops list {} shows them", ", ".join(former), " ".join(former))
         for problem in problems:
             output.complain("[yellow]![/] {}", problem)
     return output.ATTENTION if problems else output.FINE
+
+
+def _former(workspace: Workspace) -> list[str]:
+    """Sources that the local store has backups of, and that ops.yaml does not name."""
+    try:
+        return [name for name in workspace.local.sources() if name not in workspace.config.sources]
+    except StoreError:
+        return []
 
 
 def _rows(workspace: Workspace, catalogue: Catalogue) -> list[list[str]]:

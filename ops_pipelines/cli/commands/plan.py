@@ -13,6 +13,7 @@ from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.plan.ahead import Outlook, Plan, look_ahead
 
 _UNKNOWN = "not known yet"
+_NO_DRILLS = "none: they are off, or no identity to open a backup with is here"
 
 
 @output.explained
@@ -35,11 +36,11 @@ def plan(
         output.print_json({"ok": well, **_document(found)})
         return status
     zone = ZoneInfo(workspace.config.timezone)
-    _tell(found, zone, every=runs)
+    _tell(found, zone, every=runs, drilled=workspace.config.drilled is not None)
     return status
 
 
-def _tell(plan: Plan, zone: ZoneInfo, *, every: bool) -> None:
+def _tell(plan: Plan, zone: ZoneInfo, *, every: bool, drilled: bool) -> None:
     output.say("from {} to {} ({})\n", _at(plan.begin, zone), _at(plan.end, zone), zone.key)
     columns = ["source", "next backup", "backups", "size of one", "time of one", "rpo breaks if nothing runs"]
     output.print_table(columns, [_source(each, plan.begin, zone) for each in plan.sources])
@@ -61,6 +62,8 @@ def _tell(plan: Plan, zone: ZoneInfo, *, every: bool) -> None:
         for room in plan.rooms
     ]  # fmt: skip
     output.print_table(["store", "adds", "frees", "needs free", "free now"], rooms)
+    drills = [f"{run.scenario} {_at(run.at, zone)}" for run in plan.runs if run.doing == "drill"]
+    output.say("\ndrills: {}", ", ".join(drills) or ("none in these days" if drilled else _NO_DRILLS))
     for each in plan.sources:
         if each.leaves_out:
             output.say("\n{}: {}", each.source, each.leaves_out)
@@ -96,7 +99,7 @@ def _every_run(plan: Plan, zone: ZoneInfo) -> Iterator[list[str]]:
     for run in plan.runs:
         size = human_size(sum(run.adds_bytes.values())) if run.adds_bytes else "–"
         took = human_duration(run.took) if run.took is not None else "–"
-        yield [_at(run.at, zone), f"{run.doing} {run.source}".strip(), took, size]
+        yield [_at(run.at, zone), f"{run.doing} {run.source or run.scenario}".strip(), took, size]
 
 
 def _every_deletion(plan: Plan, zone: ZoneInfo) -> Iterator[list[str]]:

@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from ops_pipelines import text
-from ops_pipelines.config.drills import SCENARIOS, Drills
+from ops_pipelines.config.drills import SCENARIOS
 from ops_pipelines.config.models import Config
 from ops_pipelines.drill.record import Report, SourceResult
 from ops_pipelines.drill.report.pages import headline, markdown
@@ -31,9 +31,9 @@ class DrillConfig(dg.Config):
 
 def build_drill_asset(config: Config) -> list[dg.AssetsDefinition]:
     """The drill of every source, as one step; nothing where no drills are configured."""
-    if config.drills is None:
+    if (drills := config.drilled) is None:
         return []
-    drills = config.drills
+    scheduled = config.scenario
     specs = [
         dg.AssetSpec(
             names.drill_key(name),
@@ -57,7 +57,7 @@ def build_drill_asset(config: Config) -> list[dg.AssetsDefinition]:
         watcher: dg.ResourceParam[Watcher],
     ) -> Iterator[dg.MaterializeResult[None]]:
         with failures_explained():
-            drilled = _run(context, config, workspace, drills)
+            drilled = _run(context, config, workspace, scheduled)
         yield from _events(drilled)
         if not drilled.report.passed:
             problems = bullets(drilled.report.problems)
@@ -70,8 +70,8 @@ def build_drill_asset(config: Config) -> list[dg.AssetsDefinition]:
     return [drill]
 
 
-def _run(context: dg.AssetExecutionContext, config: DrillConfig, workspace: Workspace, drills: Drills) -> Drilled:
-    scenario = config.scenario or drills.scenario
+def _run(context: dg.AssetExecutionContext, config: DrillConfig, workspace: Workspace, scheduled: str) -> Drilled:
+    scenario = config.scenario or scheduled
     known = [each for each in SCENARIOS if each == scenario]
     if not known:
         raise OpsError(f"there is no scenario {scenario!r}", next=f"one of {', '.join(SCENARIOS)}")

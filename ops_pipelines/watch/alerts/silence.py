@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from ops_pipelines.chronology import age, within
 from ops_pipelines.clock import human_duration
 from ops_pipelines.ledger.models import Health
+from ops_pipelines.starting import start_command
 from ops_pipelines.watch.alerts.conditions import Condition, Look
 from ops_pipelines.watch.situations import SET_CLOCK
 from ops_pipelines.workspace import Workspace
@@ -19,7 +20,6 @@ from ops_pipelines.workspace import Workspace
 RULES: Mapping[str, str] = {
     "daemon_silent": "Dagster's daemon has not looked at any source for longer than `web.stale_after`",
 }
-_RESTART = "systemctl restart ops-daemon, or make up; then: ops doctor"
 
 
 def look_at_daemon(workspace: Workspace, *, inside: bool = False) -> Look:
@@ -38,6 +38,7 @@ def look_at_daemon(workspace: Workspace, *, inside: bool = False) -> Look:
         return Look("daemon", frozenset(RULES), now, [])
     if inside:
         return Look("daemon", frozenset(RULES), now, [], frozenset({""}))
+    restart = f"{start_command()}; then: ops doctor"
     condition = Condition(
         rule="daemon_silent",
         severity="critical",
@@ -45,7 +46,7 @@ def look_at_daemon(workspace: Workspace, *, inside: bool = False) -> Look:
         phase="health",
         title="Dagster's daemon is silent: nothing is backed up, nothing is watched",
         cause=f"it last looked {_when(watched_at, now)}, at {watched_at:%Y-%m-%d %H:%M} UTC",
-        next=_RESTART if age(watched_at, now) is not None else f"{SET_CLOCK}; ops backup; then: {_RESTART}",
+        next=restart if age(watched_at, now) is not None else f"{SET_CLOCK}; ops backup; then: {restart}",
     )
     return Look("daemon", frozenset(RULES), now, [condition])
 
