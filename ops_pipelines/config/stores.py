@@ -1,15 +1,19 @@
 """Where copies live: one model per kind of store. The local store below `base` needs none."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from ops_pipelines.config.secrets import Secret
 from ops_pipelines.config.settings import Keep, Model
 from ops_pipelines.config.values import Span
 
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_HOST = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9.])?|[0-9a-fA-F:]+")
 _CANNOT_BE_READ_AT_ONCE = ("GLACIER", "DEEP_ARCHIVE")
 
 
@@ -49,13 +53,76 @@ class S3Credentials(Model):
         return self
 
 
+def _bucket(text: str) -> str:
+    """The name of a bucket, and nothing else."""
+    bare = text.strip().rstrip("/")
+    if "://" in bare:
+        bare = bare.split("://", 1)[1]
+        raise ValueError(f"the bucket's name alone, not an address: {bare.split('/')[0]}{_rest(bare)}")
+    if "/" in bare:
+        raise ValueError(f"the bucket's name alone: {bare.split('/')[0]}{_rest(bare)}")
+    if bare.startswith("arn:"):
+        return bare
+    if bare != text or not _BUCKET.fullmatch(bare):
+        raise ValueError("3 to 63 of a-z, 0-9, - and ., with a letter or a digit at both ends, as buckets are called")
+    return bare
+
+
+def _rest(address: str) -> str:
+    """What to do with a path behind a bucket's name."""
+    below = address.partition("/")[2].strip("/")
+    return f", and prefix: {below}" if below else ""
+
+
+def _prefix(text: str) -> str:
+    """Steps with single slashes between them; what stands around them is taken away."""
+    steps = text.strip("/").split("/")
+    if "://" in text:
+        raise ValueError("only what comes after the bucket's name, not an address")
+    if not text.isprintable() or text != text.strip() or (text and any(step in ("", ".", "..") for step in steps)):
+        raise ValueError("names with a single / between them, none of them . or .., no space at the ends")
+    return "/".join(steps)
+
+
+def _endpoint(text: str, info: ValidationInfo) -> str:
+    """Where a service is: scheme, host, port; the bucket stands neither in its path nor before its host."""
+    bare, bucket = text.strip().rstrip("/"), str(info.data.get("bucket", ""))
+    if "://" not in bare:
+        raise ValueError(f"a scheme is missing: https://{bare}, or http://{bare} where there is no TLS")
+    address = urlsplit(bare)
+    if address.scheme not in ("https", "http"):
+        raise ValueError(f"https:// or http://, not {address.scheme}://; a bucket's name stands in bucket:")
+    if "@" in address.netloc:
+        raise ValueError("no keys in the address: put them where credentials: says")
+    if address.query or address.fragment:
+        raise ValueError("scheme, host and port alone, without ? and #")
+    if not _HOST.fullmatch(address.hostname or "") or not _port_is_one(address):
+        raise ValueError("a host of letters, digits, - and ., and a port of 1 to 65535 where it is another one")
+    if bucket and bucket in address.path.split("/"):
+        raise ValueError(f"without the bucket in its path: {address.scheme}://{address.netloc}")
+    if bucket and (address.hostname or "").startswith(f"{bucket}."):
+        raise ValueError(
+            f"without the bucket before its host: {address.scheme}://{address.netloc.removeprefix(f'{bucket}.')}"
+        )
+    return bare
+
+
+def _port_is_one(address: SplitResult) -> bool:
+    try:
+        return address.port != 0
+    except ValueError:
+        return False
+
+
 class S3Store(Model):
     """A bucket, at AWS or anywhere that speaks S3."""
 
     kind: Literal["s3"]
-    bucket: str = Field(examples=["acme-backups"])
-    prefix: str = Field("", description="key prefix of everything in it")
-    endpoint: str | None = Field(None, examples=["https://s3.example.com"])
+    bucket: Annotated[str, AfterValidator(_bucket)] = Field(examples=["acme-backups"])
+    prefix: Annotated[str, AfterValidator(_prefix)] = Field(
+        "", description="key prefix of everything in it", examples=["office/backups"]
+    )
+    endpoint: Annotated[str, AfterValidator(_endpoint)] | None = Field(None, examples=["https://s3.example.com"])
     region: str = "us-east-1"
     path_style: bool | None = Field(None, description="bucket in the path; on by default with an endpoint of one's own")
     credentials: S3Credentials = S3Credentials()
@@ -79,9 +146,6 @@ class S3Store(Model):
     def _fits_together(self) -> "S3Store":
         if self.storage_class in _CANNOT_BE_READ_AT_ONCE:
             raise ValueError(f"storage_class {self.storage_class} takes hours to read: no copy in it can be verified")
-        steps = self.prefix.strip("/").split("/")
-        if not self.prefix.isprintable() or (self.prefix and any(step in ("", ".", "..") for step in steps)):
-            raise ValueError("prefix: names with single / between them, none of them . or ..")
         if self.sse_kms_key is not None and self.sse != "aws:kms":
             raise ValueError("sse_kms_key needs sse: aws:kms")
         return self

@@ -9,6 +9,7 @@ import pytest
 from ops_pipelines.config.errors import ConfigError
 from ops_pipelines.config.load import find_config, load_config
 from ops_pipelines.config.secrets import SecretMissing
+from ops_pipelines.config.stores import S3Store
 from tests.unit.conftest import Load, Mistakes
 
 GOOD = """
@@ -182,6 +183,49 @@ def test_a_mistake_is_told_with_its_line_field_expectation_and_example(
     assert [(m.line, m.field) for m in found] == [(line, field)], found
     assert expected in found[0].expected
     assert found[0].example.startswith(example)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("endpoint", "127.0.0.1:9000", "a scheme is missing: https://127.0.0.1:9000"),
+        ("endpoint", "s3.example.com", "a scheme is missing"),
+        ("endpoint", "s3://acme-backups", "https:// or http://, not s3://"),
+        ("endpoint", "https://s3.example.com/acme-backups", "without the bucket in its path: https://s3.example.com"),
+        ("endpoint", "https://acme-backups.s3.example.com", "without the bucket before its host: https://s3.example"),
+        ("endpoint", "https://key:secret@s3.example.com", "no keys in the address"),
+        ("endpoint", "https://s3.example.com?region=x", "without ? and #"),
+        ("endpoint", "http://my_minio:9000", "a host of letters"),
+        ("endpoint", "http://minio:90000", "a port of 1 to 65535"),
+        ("bucket", "s3://acme-backups", "the bucket's name alone, not an address: acme-backups"),
+        ("bucket", "acme-backups/office/db", "the bucket's name alone: acme-backups, and prefix: office/db"),
+        ("bucket", "Acme-Backups", "3 to 63 of a-z"),
+        ("bucket", "acme_backups", "3 to 63 of a-z"),
+        ("bucket", "''", "3 to 63 of a-z"),
+        ("prefix", "s3://acme-backups/office", "only what comes after the bucket's name"),
+        ("prefix", "office//db", "a single / between them"),
+        ("prefix", "../db", "none of them . or .."),
+        ("prefix", "' office'", "no space at the ends"),
+    ],
+)
+def test_a_bucket_is_refused_at_the_line_of_what_is_wrong(
+    mistakes: Mistakes, key: str, value: str, expected: str
+) -> None:
+    lines = {"kind": "s3", "bucket": "acme-backups", "prefix": "ops", "endpoint": "https://s3.example.com", key: value}
+    text = "stores:\n  far:\n" + "".join(f"    {name}: {each}\n" for name, each in lines.items())
+    (found,) = mistakes(text + "sources:\n  crm: {kind: postgres, url: {env: X}}\n")
+    assert (found.line, found.field) == (3 + [*lines].index(key), f"stores.far.{key}")
+    assert expected in found.expected and found.example
+    assert "secret" not in str(found)
+
+
+def test_a_bucket_is_understood_however_it_is_written(load: Load) -> None:
+    store = load("""
+        stores: {far: {kind: s3, bucket: acme.backups, prefix: "/office #1/50%/", endpoint: "http://[::1]:9000/"}}
+        sources: {crm: {kind: postgres, url: {env: X}}}
+    """).stores["far"]
+    assert isinstance(store, S3Store)
+    assert (store.bucket, store.prefix, store.endpoint) == ("acme.backups", "office #1/50%", "http://[::1]:9000")
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(load: Load, tmp_path: Path) -> None:

@@ -42,7 +42,15 @@ class Connection:
         """The client; safe to use from several threads. Raises StoreError, SecretMissing."""
         if self._client is None:
             with self.errors("opened"):
-                self._client = self._connect()
+                try:
+                    self._client = self._connect()
+                except ValueError as error:  # an address that botocore cannot use
+                    raise StoreError(
+                        f"store {self.name} ({self.place}) cannot be opened",
+                        why=str(error),
+                        safe=_UNTOUCHED,
+                        next=f"correct stores.{self.name}.endpoint in ops.yaml",
+                    ) from None
         return self._client
 
     def _connect(self) -> "S3Client":
