@@ -116,6 +116,9 @@ class FilesSource(Settings):
         description="a verification restores everything up to this size; of more a sample of that size, while the "
         "repository's packs are read in rotation",
     )
+    allow_links_out: bool = Field(
+        False, description="links may lead out of the folders: that what they point to is not in the backup is known"
+    )
     allow_empty: bool = Field(
         False, description="a folder that had files and has none any more is backed up nonetheless"
     )

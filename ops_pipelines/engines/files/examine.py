@@ -9,8 +9,10 @@ from pathlib import Path
 from ops_pipelines import process
 from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.examiner import Lack, Stray
-from ops_pipelines.engines.files import folders, restic
+from ops_pipelines.engines.files import folders, listing, restic
+from ops_pipelines.engines.files.listing import Root
 from ops_pipelines.engines.files.restic import Restic, ResticFailed
+from ops_pipelines.engines.files.snapshot import led_out
 from ops_pipelines.errors import SourceError, StoreError
 from ops_pipelines.repository import Repository
 from ops_pipelines.text import shell
@@ -30,13 +32,15 @@ class FilesExaminer:
         return f"restic {restic.version(restic.find(self._source.bin_dirs))}"
 
     def lacks(self) -> Sequence[Lack]:
-        """Files and folders this user cannot read."""
-        unread = [path for _, real in folders.distinct(self._source.paths) for path in _unreadable(real)]
+        """Files and folders this user cannot read; else what links lead to that will not be in a backup."""
+        roots = [Root(str(real), str(real)) for _, real in folders.distinct(self._source.paths)]
+        unread = [path for root in roots for path in _unreadable(Path(root.at))]
         if not unread:
-            return []
+            gaps = led_out(listing.walk(roots), roots, self._name, self._source)
+            return [Lack(f"{each.what}: {each.why}", each.cure, needed=False) for each in gaps]
         more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
-        roots = " ".join(str(each) for each in self._source.paths)
-        return [Lack(f"cannot read {', '.join(unread[:_NAMED])}{more}", f"setfacl -R -m u:{os.geteuid()}:rX {roots}")]
+        configured = " ".join(str(each) for each in self._source.paths)
+        return [Lack(f"cannot read {', '.join(unread[:_NAMED])}{more}", f"setfacl -R -m u:{os.geteuid()}:rX {configured}")]
 
     def clock(self) -> datetime | None:
         """This machine's: there is no other."""

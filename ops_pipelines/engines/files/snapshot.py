@@ -25,6 +25,7 @@ from ops_pipelines.engines.files.digests import Memory
 from ops_pipelines.engines.files.listing import Entry, Root, as_restic_says, inside, written
 from ops_pipelines.engines.files.restic import Restic, ResticFailed, Summary
 from ops_pipelines.errors import OpsError, SourceError, StoreError
+from ops_pipelines.proof import Gap
 from ops_pipelines.streams import Progress
 from ops_pipelines.text import shell
 
@@ -138,7 +139,8 @@ class Snapshot:
         """What the snapshot holds, and what a human should know about it."""
         level = level_of(self._source)
         if level == "off":
-            return Contents(level="off", dialect=listing.DIALECT), []
+            gaps = led_out(before, self._roots, self._name, self._source)
+            return Contents(level="off", dialect=listing.DIALECT, gaps=gaps), []
         after = listing.walk(self._roots)
         moving = {path for path in before.keys() | after.keys() if not _same(before.get(path), after.get(path))}
         held = dict(before)
@@ -149,8 +151,9 @@ class Snapshot:
             digests.update(memory.digests(held, Event()))
         described = listing.describe(held, digests, level)
         roots = [root.listed for root in self._roots]
+        found = listing.as_contents({**described, **only_exist}, roots, level)
         return (
-            listing.as_contents({**described, **only_exist}, roots, level),
+            found.model_copy(update={"gaps": led_out(held, self._roots, self._name, self._source)}),
             _warnings(before, moving & {listing.read_back(path) for path in only_exist}, self.summary),
         )
 
@@ -175,6 +178,30 @@ class Snapshot:
 def level_of(source: FilesSource) -> Level:
     """A sample would save nothing: only files that changed are read, and a large restore is sampled by itself."""
     return "full" if source.fingerprint == "sample" else source.fingerprint
+
+
+def led_out(entries: Mapping[str, Entry], roots: Sequence[Root], name: str, source: FilesSource) -> tuple[Gap, ...]:
+    """What links lead to that is not in the folders: restic keeps the link, and nothing of what it points to.
+
+    A link that leads nowhere leaves nothing out.
+    """
+    out: dict[str, str] = {}
+    for path, entry in entries.items() if not source.allow_links_out else ():
+        if entry.kind == "symlink" and entry.at == path:
+            real = os.path.realpath(entry.at)
+            if os.path.exists(real) and not any(inside(real, root.at) for root in roots):  # noqa: PTH110 (bytes in names)
+                out[path] = real
+    if not out:
+        return ()
+    path, real = min(out.items())
+    more = f" and {len(out) - 1} more" if len(out) > 1 else ""
+    return (
+        Gap(
+            what=f"what the link {written(path)} points to{more}",
+            why=f"it leads out of the folders, to {written(real)}: that is not in the backup",
+            cure=f"add {written(real)} to paths of {name}, or set allow_links_out: true there",
+        ),
+    )
 
 
 def _vanished(path: str, number: int) -> bool:

@@ -13,7 +13,9 @@ import pytest
 from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
+from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.files.engine import FilesEngine
+from ops_pipelines.engines.files.examine import FilesExaminer
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.manifest import Manifest
@@ -66,6 +68,13 @@ class House:
         engine = self.workspace.engine("files")
         assert isinstance(engine, FilesEngine)
         return engine
+
+    @property
+    def examiner(self) -> FilesExaminer:
+        """Who answers the doctor's questions about the folders."""
+        source = self.workspace.source("files")
+        assert isinstance(source, FilesSource)
+        return FilesExaminer("files", source)
 
     def backup(self) -> Manifest:
         """Take a restore point."""

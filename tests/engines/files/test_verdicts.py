@@ -12,6 +12,7 @@ from ops_pipelines.errors import CorruptCopy, StoreError
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.verify import fingerprint_of
 from ops_pipelines.vault.reader import Copy
+from ops_pipelines.watch.health import source_health
 from tests.engines.files.conftest import House, MakeHouse, flip
 
 
@@ -155,3 +156,31 @@ def test_what_is_forgotten_is_gone_and_the_others_are_intact(house: House) -> No
         gone = house.verify(store, first.id)
         assert (gone.outcome, gone.failed[0].name) == ("bad", "snapshot")
         house.engine.forget([first.engine], house.workspace.stores[store].repository("files"))
+
+
+def test_a_link_that_leads_out_of_the_folders_is_attention_and_never_plain_verified(house: House) -> None:
+    """Laravel's `public/storage`: the link is backed up, and nothing of what it points to."""
+    outside = house.path / "storage"
+    outside.mkdir()
+    (outside / "invoice.pdf").write_bytes(b"lost")
+    (house.uploads / "storage").symlink_to("../storage")
+    (house.uploads / "newest").symlink_to("logo.png")
+    (house.uploads / "nowhere").symlink_to("/not/mounted")
+    house.backup()
+    house.copy()
+    verdict = house.verify()
+    assert (verdict.outcome, verdict.words) == ("verified", "partly verified, 1 not compared")
+    (gap,) = verdict.gaps
+    assert gap.what == f"what the link {house.uploads}/storage points to"
+    assert f"add {outside} to paths of files" in gap.cure
+    health = source_health(house.workspace, "files")
+    assert health.state == "WEAK" and f"it leads out of the folders, to {outside}" in health.cause
+    (lack,) = house.examiner.lacks()
+    assert not lack.needed and str(outside) in lack.what
+    house.configure(allow_links_out=True)
+    house.backup()
+    assert house.verify().words == "verified"
+    assert not house.examiner.lacks()
+    house.configure(paths=["uploads", "storage"])
+    house.backup()
+    assert house.verify().words == "verified"
