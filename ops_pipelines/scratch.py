@@ -4,9 +4,11 @@ import os
 import re
 import secrets
 import signal
+import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ops_pipelines import lease
@@ -15,6 +17,20 @@ from ops_pipelines.engines.registry import reap
 
 _GONE_WITHIN_S = 10.0
 _OURS = re.compile(r"[a-z]+-[0-9a-f]{8}")
+
+
+def elsewhere() -> Path:
+    """A private place for scratch directories when there is none below `base`: this user's, among temporary files.
+
+    Raises OSError when there is no place for temporary files either.
+    """
+    path = Path(tempfile.gettempdir()) / f"ops-scratch-{os.geteuid()}"
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    seen = path.lstat()
+    if stat.S_ISDIR(seen.st_mode) and (seen.st_uid, stat.S_IMODE(seen.st_mode)) == (os.geteuid(), 0o700):
+        return path
+    return Path(tempfile.mkdtemp(prefix="ops-scratch-"))  # somebody else has taken that name
 
 
 @contextmanager

@@ -21,7 +21,8 @@ from ops_pipelines.ledger.ledger import Ledger, LedgerError, sqlite_url
 from ops_pipelines.outages import Ended, end_outages
 from ops_pipelines.outside import errors
 from ops_pipelines.outside.observer import Outside
-from ops_pipelines.scratch import sweep_scratch
+from ops_pipelines.scratch import elsewhere, sweep_scratch
+from ops_pipelines.text import shell
 from ops_pipelines.vault.catalogue import Catalogue, read_catalogue
 from ops_pipelines.vault.signing.keys import Keys
 from ops_pipelines.vault.stores.base import Store
@@ -32,6 +33,19 @@ from ops_pipelines.vault.trust import Published, Trust
 
 class UnknownSource(OpsError):
     """No source of that name is configured."""
+
+
+class BaseReadOnly(OpsError):
+    """`base` cannot be written: nothing can be locked, recorded or published."""
+
+    def __init__(self, base: Path) -> None:
+        super().__init__(
+            f"{base} cannot be written",
+            why="its disk is mounted read-only, or it belongs to somebody else",
+            safe="nothing was started; meanwhile ops restore SOURCE --to … works",
+            next=f'mount -o remount,rw "$(findmnt -no TARGET --target {shell(str(base))})"; '
+            f"or let this user write: ls -ld {shell(str(base))}",
+        )
 
 
 class LogMissing(OpsError):
@@ -101,10 +115,16 @@ class Workspace:
         """The store every restore point is published in."""
         return local_store(self.config, self.trust)
 
-    @property
+    @cached_property
+    def writable(self) -> bool:
+        """Whether `base`, or where it would be made, can be written: on a bad day its disk may be mounted read-only."""
+        base = self.config.base
+        return os.access(next(each for each in (base, *base.parents) if each.exists()), os.W_OK | os.X_OK)
+
+    @cached_property
     def scratch_root(self) -> Path:
-        """Where scratch servers live."""
-        return self.config.base / "scratch"
+        """Where scratch servers live: below `base`; where that cannot be written, among this user's temporary files."""
+        return self.config.base / "scratch" if self.writable else elsewhere()
 
     @property
     def outages_root(self) -> Path:
@@ -156,13 +176,15 @@ class Workspace:
 
     @contextmanager
     def locked(self, name: str, *, doing: str, wait: timedelta | None = None) -> Iterator[None]:
-        """Hold a source: no other run of it, in any process, until the block ends. Raises Busy.
+        """Hold a source: no other run of it, in any process, until the block ends. Raises Busy, BaseReadOnly.
 
         Args:
             wait: for another run to end; `limits.lock` unless given.
         """
         now = self.clock.now()
         wait = wait if wait is not None else self.source(name).limits.lock
+        if not self.writable:
+            raise BaseReadOnly(self.config.base)
         with lease.exclusive(
             self.config.base / "locks" / f"{name}.lock",
             holder=f"{doing}, process {os.getpid()}, since {now:%Y-%m-%d %H:%M:%S} UTC",
@@ -191,7 +213,10 @@ class Workspace:
             f"not swept: {each.source} is down: {each.problem}" if each.problem else f"{each.source}, started again"
             for each in self.end_outages()
         ]
-        swept += [str(path) for path in sweep_scratch(self.scratch_root, evict=evict)]
+        try:
+            swept += [str(path) for path in sweep_scratch(self.scratch_root, evict=evict)]
+        except OSError as error:
+            swept.append(f"not swept: {self.scratch_root}: {error.strerror or error}")
         for store in self.stores.values() if stores else ():
             try:
                 swept += store.sweep()

@@ -4,6 +4,7 @@ A row is written before the first byte and always reaches a terminal state: by t
 or, when that process died, by the next one that looks.
 """
 
+import errno
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from ops_pipelines.ledger.models import CANCELLED, FAILED, REFUSED, RUNNING, SUC
 from ops_pipelines.ledger.tallies import count
 from ops_pipelines.ledger.told import told
 from ops_pipelines.redact import redact, register
+from ops_pipelines.text import shell
 
 HEAD = "0006"
 _MIGRATIONS = Path(__file__).with_name("migrations")
@@ -301,11 +303,14 @@ def sqlite_url(path: Path) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
     except OSError as error:
+        mounted = f'mount -o remount,rw "$(findmnt -no TARGET --target {shell(str(path.parent))})"'
         raise LedgerError(
             f"the ledger {path} cannot be written",
             why=error.strerror or str(error),
-            safe="nothing was started; existing backups are untouched",
-            next=f"make {path.parent} writable for this user, or set base in ops.yaml",
+            safe="nothing was started; existing backups are untouched, and ops restore works without a ledger",
+            next=mounted
+            if error.errno == errno.EROFS
+            else f"make {path.parent} writable for this user, or set base in ops.yaml",
         ) from None
     return f"sqlite:///{path}"
 

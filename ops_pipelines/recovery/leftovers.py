@@ -61,7 +61,7 @@ def noted(workspace: Workspace, name: str, to: str, backup_id: str, purpose: Pur
         SourceError: whether the target is there cannot be found out.
     """
     engine = workspace.engine(name)
-    if not _is_plain(workspace, name, to):
+    if not _is_plain(workspace, name, to) or not workspace.writable:
         yield
         return
     if engine.exists(to):

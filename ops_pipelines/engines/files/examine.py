@@ -40,7 +40,9 @@ class FilesExaminer:
             return [Lack(f"{each.what}: {each.why}", each.cure, needed=False) for each in gaps]
         more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
         configured = " ".join(str(each) for each in self._source.paths)
-        return [Lack(f"cannot read {', '.join(unread[:_NAMED])}{more}", f"setfacl -R -m u:{os.geteuid()}:rX {configured}")]
+        return [
+            Lack(f"cannot read {', '.join(unread[:_NAMED])}{more}", f"setfacl -R -m u:{os.geteuid()}:rX {configured}")
+        ]
 
     def clock(self) -> datetime | None:
         """This machine's: there is no other."""

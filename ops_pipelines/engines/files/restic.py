@@ -189,6 +189,8 @@ class Restic:
 
     def _argv(self, words: Sequence[str]) -> list[str | Path]:
         options = [] if self.cache is not None else ["--no-cache"]
+        if read_only(self.repository.address):
+            options.append("--no-lock")  # nobody can write there, and a lock is a file
         return [self.program, *self.repository.options, *options, *words]
 
     def _environment(self) -> dict[str, str]:
@@ -201,6 +203,11 @@ class Restic:
             "RESTIC_PROGRESS_FPS": "4",
             "TZ": "UTC",
         }
+
+
+def read_only(address: str) -> bool:
+    """Whether a repository is a directory that cannot be written: its disk is mounted so, on a bad day."""
+    return os.path.isdir(address) and not os.access(address, os.W_OK | os.X_OK)  # noqa: PTH112 (a URL is no path)
 
 
 def find(bin_dirs: Sequence[Path]) -> Path:
