@@ -1,7 +1,7 @@
 """Which runs of the past may be forgotten. Knows no orchestrator: it is handed facts about runs, and hands back ids.
 
 What an orchestrator remembers colours the days of its calendar: a day that still has a restore point somewhere keeps
-its runs, and so does everything about a source whose stores cannot all be read.
+the last run that did all of it, and a source whose stores cannot all be read keeps everything.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ class PastRun:
         first_day: the first day of the calendar that it filled, `last_day` the last; nothing when it filled none.
         ended_at: when it ended.
         newest_good: whether no later run of its kind ended well.
+        done_again: whether a later run did as much for the same days, and ended well.
     """
 
     id: str
@@ -31,6 +32,7 @@ class PastRun:
     last_day: date | None
     ended_at: datetime
     newest_good: bool
+    done_again: bool = False
 
 
 def forgettable(workspace: Workspace, runs: Sequence[PastRun], *, older_than: timedelta) -> list[str]:
@@ -50,7 +52,8 @@ def _holds(days: frozenset[date] | None, run: PastRun) -> bool:
     if days is None:
         return True
     return (
-        run.first_day is not None
+        not run.done_again
+        and run.first_day is not None
         and run.last_day is not None
         and any(run.first_day <= day <= run.last_day for day in days)
     )

@@ -3,6 +3,7 @@
 Dagster keeps every event of every run for ever: a thousand rows a day and source. Its `retention:` covers ticks only.
 """
 
+from collections import defaultdict
 from datetime import date, timedelta, timezone
 
 import dagster as dg
@@ -10,18 +11,21 @@ import dagster as dg
 from ops_pipelines.backup.history import PastRun, forgettable
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.room import forget_runless, give_back, remove_files
 from ops_pipelines.workspace import Workspace
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _PAGE = 500
 _PARTITION = ("dagster/partition", "dagster/partition")
+_Good = dict[tuple[date | None, date | None], list[frozenset[dg.AssetKey]]]
 _RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 
 
 class PurgeConfig(dg.Config):
-    """How many days of history are kept whatever they say."""
+    """How many days of history are kept whatever they say: of runs, and of what sensors write without one."""
 
     older_than_days: int = 90
+    runless_days: int = 7
 
 
 def build_history_job(config: Config) -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
@@ -29,8 +33,11 @@ def build_history_job(config: Config) -> tuple[dg.JobDefinition, dg.ScheduleDefi
 
     @dg.op(name="purge", description="Deletes runs that neither the catalogue nor anybody else needs any more.")
     def purge(context: dg.OpExecutionContext, config: PurgeConfig, workspace: dg.ResourceParam[Workspace]) -> None:
-        deleted = purge_runs(context.instance, workspace, older_than=timedelta(days=config.older_than_days))
-        context.log.info(f"{deleted} runs deleted")
+        instance = context.instance
+        deleted = purge_runs(instance, workspace, older_than=timedelta(days=config.older_than_days))
+        events = forget_runless(instance, workspace.clock.now() - timedelta(days=config.runless_days))
+        give_back(instance)
+        context.log.info(f"{deleted} runs and {events} events without a run deleted")
 
     @dg.job(name=names.HISTORY_JOB, description="Old runs leave Dagster's database; no backup is touched.")
     def purge_history() -> None:
@@ -50,21 +57,28 @@ def purge_runs(instance: dg.DagsterInstance, workspace: Workspace, *, older_than
     """Delete the runs that may be forgotten, with what they printed; returns how many."""
     filters = dg.RunsFilter(statuses=_ENDED, updated_before=workspace.clock.now() - older_than)
     facts: list[PastRun] = []
+    later: _Good = defaultdict(list)
     cursor: str | None = None
     while page := instance.get_run_records(filters=filters, limit=_PAGE, cursor=cursor):
         cursor = page[-1].dagster_run.run_id
-        facts += [_facts(instance, workspace.config, record) for record in page]
+        facts += [_facts(instance, workspace.config, record, later) for record in page]
     doomed = forgettable(workspace, facts, older_than=older_than)
     for run_id in doomed:
         instance.compute_log_manager.delete_logs(prefix=[run_id])
         instance.delete_run(run_id)
+        remove_files(instance, run_id)
     return len(doomed)
 
 
-def _facts(instance: dg.DagsterInstance, config: Config, record: dg.RunRecord) -> PastRun:
+def _facts(instance: dg.DagsterInstance, config: Config, record: dg.RunRecord, later: _Good) -> PastRun:
+    """What must be known of a run. Runs come newest first; `later` has what those before it did well, by day."""
     run = record.dagster_run
     pair = next((each for each in (_PARTITION, _RANGE) if each[0] in run.tags), None)
     days = [date.fromisoformat(run.tags[name][:10]) for name in pair] if pair else [None, None]
+    assets = frozenset(run.asset_selection or ())
+    done_again = bool(assets and pair) and any(assets <= each for each in later[days[0], days[1]])
+    if run.is_success and not done_again:
+        later[days[0], days[1]].append(assets)
     return PastRun(
         id=run.run_id,
         sources=_sources(config, run),
@@ -72,6 +86,7 @@ def _facts(instance: dg.DagsterInstance, config: Config, record: dg.RunRecord) -
         last_day=days[1],
         ended_at=record.update_timestamp.replace(tzinfo=record.update_timestamp.tzinfo or timezone.utc),
         newest_good=_newest_good(instance, run) == run.run_id,
+        done_again=done_again,
     )
 
 

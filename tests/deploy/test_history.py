@@ -19,6 +19,7 @@ from ops_pipelines.orchestration.dead import end_dead_runs
 from ops_pipelines.orchestration.history import purge_runs
 from ops_pipelines.orchestration.instance import dagster_instance
 from ops_pipelines.orchestration.launch import run_assets
+from ops_pipelines.orchestration.room import forget_runless, give_back
 from ops_pipelines.workspace import Workspace
 from tests.deploy.parts import BIN, PROJECT, until
 from tests.orchestration.conftest import config, crm, instance  # noqa: F401 - fixtures
@@ -49,6 +50,31 @@ def test_old_runs_go_and_those_of_days_with_a_backup_stay(config: Config, instan
     assert purge_runs(instance, workspace, older_than=NO_TIME) == 1
     assert [run.run_id for run in instance.get_runs()] == [second], "the newest good one stays for ever"
     assert instance.all_logs(first) == []
+
+
+def test_the_disk_gets_back_what_a_purge_deletes(tmp_path: Path, crm: Server, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(PROJECT / "dagster.yaml", tmp_path / "dagster.yaml")
+    protected = load_config(write_config(tmp_path, crm, copies="[]"))
+    workspace = Workspace(protected)
+    dump = names.dump_key("crm", "postgres")
+    with dagster_instance(tmp_path) as own:
+        first, second = (run_assets(protected, own, source="crm", day=TODAY, selection=[dump]).run_id for _ in range(2))
+        for _ in range(60):
+            said = {"said": "x" * 30_000}
+            own.report_runless_asset_event(dg.AssetObservation(dg.AssetKey("crm"), metadata=said))
+        history = tmp_path / "var" / "dagster" / "history" / "runs"
+        before = sum(path.stat().st_size for path in history.iterdir())
+
+        assert purge_runs(own, workspace, older_than=NO_TIME) == 1, "the day keeps the last run that did all of it"
+        assert not list(history.glob(f"{first}*")) and list(history.glob(f"{second}*"))
+        assert own.get_materialized_partitions(dump) == {TODAY}, "the day stays coloured"
+        assert forget_runless(own, workspace.clock.now() + timedelta(seconds=1)) == 59
+        assert own.fetch_observations(dg.AssetKey("crm"), limit=2).records, "the newest word stays"
+        give_back(own)
+        after = sum(path.stat().st_size for path in history.iterdir())
+        assert after < before - 2 * 59 * 30_000, "twice, since SQLite has them in two files"
+        assert run_assets(protected, own, source="crm", day=TODAY, selection=[dump]).success, "and all goes on"
 
 
 def test_the_weekly_job_purges(config: Config, instance: dg.DagsterInstance) -> None:  # noqa: F811
