@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ops_pipelines.engines.base import Carrier
+from ops_pipelines.engines.base import Carrier, RepositoryDamaged
 from ops_pipelines.errors import CorruptCopy, StoreError
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.reader import fetch
+from ops_pipelines.vault.stores import incoming, objects
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.workspace import Workspace
@@ -109,10 +111,29 @@ def _bring(
     engine = workspace.engine(manifest.source)
     if isinstance(engine, Carrier):
         # The data first: the restore point exists in the store once its manifest does.
-        repositories = (each.repository(manifest.source) for each in (origin, target))
-        engine.carry(manifest.engine, *repositories, progress=progress)
+        try:
+            _carry(engine, manifest, origin, target, replace, progress)
+        except RepositoryDamaged:
+            _carry(engine, manifest, origin, target, True, progress)
     with _files_of(workspace, point, origin) as published:
         return target.receive(manifest, published, copied, replace=replace)
+
+
+def _carry(engine: Carrier, manifest: Manifest, origin: Store, target: Store, anew: bool, progress: Progress) -> None:
+    """Bring data from repository to repository, and read back what was written. Raises as `Carrier.carry`."""
+    repositories = (each.repository(manifest.source) for each in (origin, target))
+    there = target.objects(manifest.source)
+    before = objects.everything(there)
+    if anew:
+        size = sum(each for _, _, each in before)
+        for kind, name in objects.damaged(there, before, lambda done: progress("look for damage", done, size)):
+            there.remove(kind, name)
+        before = objects.everything(there)
+    engine.carry(manifest.engine, *repositories, anew=anew and bool(before), progress=progress)
+    written = objects.everything(there) - before
+    size = sum(each for _, _, each in written)
+    if strange := objects.damaged(there, written, lambda done: progress("read back", done, size)):
+        raise incoming.not_as_written(target.name, "/".join(strange[0]), "its content is not what it is called after")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from ops_pipelines.engines import definition
 from ops_pipelines.engines.places import Place
-from ops_pipelines.errors import OpsError
+from ops_pipelines.errors import OpsError, StoreError
 from ops_pipelines.proof import Gap
 from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress, Reader, silent
@@ -392,16 +392,32 @@ class Engine(Protocol):
         ...
 
 
+class RepositoryDamaged(StoreError):
+    """A repository that was to take data in is damaged."""
+
+
 @runtime_checkable
 class Carrier(Protocol):
     """An engine whose data lies in a repository of its own, beside the parts (restic)."""
 
     def carry(
-        self, facts: Mapping[str, JsonValue], origin: Repository, target: Repository, *, progress: Progress = silent
+        self,
+        facts: Mapping[str, JsonValue],
+        origin: Repository,
+        target: Repository,
+        *,
+        anew: bool = False,
+        progress: Progress = silent,
     ) -> None:
         """Bring a restore point's data into another store's repository; does nothing twice.
 
-        Raises StoreError when the target cannot be written, CorruptCopy when the origin is damaged.
+        Args:
+            anew: what the target has of it is not to be relied on; damaged objects were removed from it. What else the
+                target holds and the origin has is made whole, too.
+        Raises:
+            RepositoryDamaged: the target has it already, and is damaged.
+            StoreError: the target cannot be written.
+            CorruptCopy: the origin is damaged.
         """
         ...
 

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import Event
@@ -33,7 +34,7 @@ from ops_pipelines.engines.base import (
     Readiness,
     Restored,
 )
-from ops_pipelines.engines.files import folders, listing, restic, restore
+from ops_pipelines.engines.files import carry, folders, listing, restic, restore
 from ops_pipelines.engines.files.digests import Memory
 from ops_pipelines.engines.files.listing import Entry, Root, inside, written
 from ops_pipelines.engines.files.restic import Restic, ResticFailed
@@ -359,71 +360,17 @@ class FilesEngine:
         return folder
 
     def carry(
-        self, facts: Mapping[str, JsonValue], origin: Repository, target: Repository, *, progress: Progress = silent
+        self,
+        facts: Mapping[str, JsonValue],
+        origin: Repository,
+        target: Repository,
+        *,
+        anew: bool = False,
+        progress: Progress = silent,
     ) -> None:
         """Copy a snapshot into another store's repository, making that when it is missing; see `Carrier`."""
-        there = self._restic(target)
-        reading = {**origin.environment, **target.environment}
-        reading |= {"RESTIC_FROM_REPOSITORY": origin.address, "RESTIC_FROM_PASSWORD": there.password}
-        snapshot, expected = restore.snapshot_of(facts), int(str(facts["bytes"]))
-        if self._is_there(there, facts, reading):
-            return
-        try:
-            there.run(
-                "copy",
-                "--",
-                snapshot,
-                env=reading,
-                moved=lambda done: progress("copy files", min(done, expected), expected),
-            )
-        except ResticFailed as error:
-            raise self._not_carried(error, snapshot, origin, target) from None
-
-    def _is_there(self, there: Restic, facts: Mapping[str, JsonValue], reading: Mapping[str, str]) -> bool:
-        """Whether a repository, made when it is missing, has the snapshot whole.
-
-        Raises StoreError when it cannot be used or, asked to take again what it has, is damaged: restic would skip it.
-        """
-        try:
-            try:
-                found = there.snapshots("--tag", restore.tag_of(facts))
-            except ResticFailed as error:
-                if error.kind != "missing":
-                    raise
-                # The same chunk boundaries: what is copied twice is stored once.
-                there.run("init", "--copy-chunker-params", env=reading)
-                return False
-            if found:
-                there.run("check", "--read-data", moved=lambda done: None)
-        except ResticFailed as error:
-            address = there.repository.address
-            raise StoreError(
-                f"{address} cannot take the snapshot {restore.snapshot_of(facts)[:8]} of {self._name}",
-                why=f"{error.what}: {error.why}",
-                safe="the local copy is untouched",
-                next=f"move the damaged repository aside (mv {shell(address, address + '.damaged')}), "
-                "delete its restore points and copy them again"
-                if error.kind == "damaged"
-                else "",
-            ) from None
-        return bool(found)
-
-    def _not_carried(
-        self, error: ResticFailed, snapshot: str, origin: Repository, target: Repository
-    ) -> CorruptCopy | StoreError:
-        # The target answered a moment ago: what is missing or damaged now is what is read.
-        if error.kind in ("damaged", "snapshot", "missing"):
-            return CorruptCopy(
-                f"the snapshot {snapshot[:8]} of {self._name} cannot be read from {origin.address}",
-                check={"snapshot": "snapshot", "missing": "repository"}.get(error.kind, "packs"),
-                why=f"{error.what}: {error.why}",
-                safe="copies in other stores are untouched",
-            )
-        return StoreError(
-            f"the snapshot {snapshot[:8]} of {self._name} cannot be copied to {target.address}",
-            why=f"{error.what}: {error.why}",
-            safe="the local copy is untouched",
-        )
+        there = self._restic(replace(target, options=target.options or origin.options))
+        carry.carry(self._name, there, self._restic(origin), facts, anew=anew, progress=progress)
 
     def forget(self, facts: Sequence[Mapping[str, JsonValue]], repository: Repository) -> None:
         """Remove snapshots and what only they needed; see `Carrier`."""

@@ -18,7 +18,6 @@ from ops_pipelines.repository import Repository
 from ops_pipelines.text import shell
 
 _NAMED = 3
-_TAG = re.compile(r"ops-[0-9a-f]{16}")
 
 
 class FilesExaminer:
@@ -65,7 +64,7 @@ class FilesExaminer:
             ) from None
         strays = []
         for each in found:
-            ours = {tag for tag in each.get("tags") or () if _TAG.fullmatch(tag)}
+            ours = {tag for tag in each.get("tags") or () if restic.OWN_TAG.fullmatch(tag)}
             if ours and not ours & published:
                 made = datetime.fromisoformat(re.sub(r"\.\d+", "", str(each["time"])).replace("Z", "+00:00"))
                 what = f"snapshot {str(each['id'])[:8]} in {repository.address}"

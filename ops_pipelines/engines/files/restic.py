@@ -53,6 +53,8 @@ _RETRIED_IN_VAIN = re.compile(r"Load\(<data/.*(no such file or directory|does no
 _UNKNOWN = re.compile("no matching ID found")
 _PASSED_OVER = re.compile(r'no matching ID found|^Ignoring "', re.MULTILINE)
 _OLDEST = (0, 14)
+OWN_TAG = re.compile(r"ops-[0-9a-f]{16}")
+"""The tag that each snapshot of ours has alone."""
 _TICK = 64 * 1024
 
 
@@ -221,7 +223,7 @@ def find(bin_dirs: Sequence[Path]) -> Path:
             safe="existing backups are untouched",
             next="install restic 0.14 or newer (Debian: apt-get install restic), or name its folder in bin_dirs",
         )
-    if _numbers(version(Path(found))) < _OLDEST:
+    if numbers(version(Path(found))) < _OLDEST:
         raise ToolMissing(
             f"{found} is restic {version(Path(found))}, which cannot copy between repositories as it has to",
             next="install restic 0.14 or newer",
@@ -237,7 +239,8 @@ def version(program: Path) -> str:
     return words[1] if len(words) > 1 else ""
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def numbers(text: str) -> tuple[int, ...]:
+    """The first two numbers of a version."""
     return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
 
 

@@ -9,7 +9,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -27,7 +27,10 @@ _LOCK_BYTES = 64 * 1024
 
 @contextmanager
 def lent(listener: socket.socket, objects: Objects) -> Iterator[None]:
-    """Answer restic on a listening socket for the length of the block."""
+    """Answer restic on a listening socket for the length of the block.
+
+    Locks that it left, because it was stopped, are removed at the end: nobody else could tell that it is dead.
+    """
     server = _Server(listener, objects)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
@@ -37,6 +40,9 @@ def lent(listener: socket.socket, objects: Objects) -> Iterator[None]:
         server.shutdown()
         thread.join()
         server.server_close()
+        for name in server.locks:
+            with suppress(OpsError, OSError):
+                objects.remove_lock(name)
 
 
 class _Server(ThreadingHTTPServer):
@@ -45,7 +51,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, listener: socket.socket, objects: Objects) -> None:
         super().__init__(("", 0), _Request, bind_and_activate=False)
         self.socket.close()
-        self.socket, self.objects = listener, objects
+        self.socket, self.objects, self.locks = listener, objects, set[str]()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that ends in the middle is restic's business, which is stopped at any moment."""
@@ -125,6 +131,7 @@ class _Request(BaseHTTPRequestHandler):
             self.close_connection = True
             self._send(HTTPStatus.FORBIDDEN)
             return
+        self.server.locks.add(name)
         self.server.objects.write_lock(name, self.rfile.read(length))
         self._send(HTTPStatus.OK)
 
@@ -133,6 +140,7 @@ class _Request(BaseHTTPRequestHandler):
             self._send(HTTPStatus.FORBIDDEN)
             return
         self.server.objects.remove_lock(name)
+        self.server.locks.discard(name)
         self._send(HTTPStatus.OK)
 
     def _send(self, status: HTTPStatus, body: bytes = b"", kind: str = "text/plain") -> None:

@@ -4,7 +4,10 @@ restic's own layout (https://restic.readthedocs.io/en/stable/100_references.html
 below `data` (in folders by the first two letters of the name), `index`, `keys`, `locks` and `snapshots` the others.
 """
 
+import hashlib
 import os
+import re
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +15,9 @@ from typing import Protocol
 
 CONFIG = "config"
 KINDS = frozenset({"data", "index", "keys", "locks", "snapshots"})
+ADDRESSED = KINDS - {"locks"}
+"""Of these, an object's name is the SHA-256 of its content."""
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def layout(kind: str, name: str) -> str:
@@ -43,6 +49,32 @@ class Objects(Protocol):
     def remove_lock(self, name: str) -> None:
         """Remove a lock."""
         ...
+
+    def remove(self, kind: str, name: str) -> None:
+        """Remove an object that is damaged."""
+        ...
+
+
+def everything(objects: Objects) -> set[tuple[str, str, int]]:
+    """Every object that is called after its content: kind, name, size in bytes."""
+    return {(kind, name, size) for kind in ADDRESSED for name, size in objects.names(kind) if _SHA256.fullmatch(name)}
+
+
+def damaged(
+    objects: Objects, among: Iterable[tuple[str, str, int]], told: Callable[[int], None]
+) -> list[tuple[str, str]]:
+    """Those of some objects whose content is not what they are called after; each is read to its end.
+
+    Args:
+        told: how many bytes were read so far.
+    """
+    found, done = [], 0
+    for kind, name, size in sorted(among):
+        if hashlib.sha256(objects.read(kind, name, 0, size)).hexdigest() != name:
+            found.append((kind, name))
+        done += size
+        told(done)
+    return found
 
 
 @dataclass(frozen=True)
@@ -90,3 +122,7 @@ class DirectoryObjects:
     def remove_lock(self, name: str) -> None:
         """See `Objects.remove_lock`."""
         (self.root / layout("locks", name)).unlink(missing_ok=True)
+
+    def remove(self, kind: str, name: str) -> None:
+        """See `Objects.remove`."""
+        (self.root / layout(kind, name)).unlink(missing_ok=True)

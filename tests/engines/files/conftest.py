@@ -99,6 +99,11 @@ class House:
         """Where restic keeps the data."""
         return Path(self.workspace.stores[store].repository("files").address)
 
+    def snapshots(self, store: str = "local") -> dict[str, str]:
+        """The repository's snapshots: their ids by their own tags."""
+        found = self.engine._restic(self.workspace.stores[store].repository("files")).snapshots()
+        return {tag: each["id"] for each in found for tag in each["tags"] if tag.startswith("ops-")}
+
     def packs(self, store: str = "local") -> list[Path]:
         """The repository's packs, largest first."""
         found = [path for path in self.repository(store).glob("data/*/*") if path.is_file()]

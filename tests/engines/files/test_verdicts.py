@@ -1,5 +1,6 @@
 """A damaged copy is bad, with the name of what is wrong; a verifier that cannot look leaves it open."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -8,7 +9,8 @@ import pytest
 
 from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.backup.take import take_backup
-from ops_pipelines.errors import CorruptCopy, StoreError
+from ops_pipelines.errors import CorruptCopy
+from ops_pipelines.healing import bring
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.verify import fingerprint_of
 from ops_pipelines.vault.reader import Copy
@@ -131,15 +133,32 @@ def test_a_damaged_origin_is_not_copied(house: House) -> None:
     assert house.workspace.stores["nas"].ids("files") == []
 
 
-def test_a_damaged_repository_does_not_pass_for_a_new_copy(house: House) -> None:
-    house.backup()
+@pytest.mark.parametrize("kind", ["packs", "index and snapshot"])
+def test_a_damaged_repository_is_made_whole_by_the_copy_that_replaces_it(house: House, kind: str) -> None:
+    """And what only this repository has is left as it is: the oldest restore point is gone from the local store."""
+    oldest = house.backup()
     house.copy()
-    flip(house.packs("nas")[0])
-    assert failed(house, "nas") == ("bad", ["packs"])
-    assert house.verify().outcome == "verified"
-    with pytest.raises(StoreError, match="cannot take the snapshot") as caught:
-        house.copy()
-    assert "mv " in caught.value.next
+    house.uploads.joinpath("more.bin").write_bytes(os.urandom(200_000))
+    second = house.backup()
+    house.copy()
+    house.engine.forget([oldest.engine], house.workspace.local.repository("files"))
+    nas = house.repository("nas")
+    snapshots = house.snapshots("nas")
+    if kind == "packs":
+        flip(house.packs("nas")[1])
+        house.packs("nas")[0].unlink()  # the proof that finds out is stopped, and its lock must not stay
+    else:
+        flip(max((nas / "index").iterdir()))
+        (nas / "snapshots" / snapshots[str(second.engine["tag"])]).unlink()
+    assert failed(house, "nas")[0] == "bad"
+    (brought,) = bring(house.workspace, "files", "nas", [second.id])
+    assert (brought.done, brought.ok) == ("replaced", True), str(brought.error)
+    assert brought.verdict is not None and brought.verdict.outcome == "verified"
+    assert house.snapshots("nas").keys() == snapshots.keys(), "of each restore point there is one snapshot"
+    if kind != "packs":
+        assert house.verify("nas", oldest.id).outcome == "verified"
+    for path in (each for each in nas.rglob("*") if each.is_file() and each.parent.name not in ("locks", nas.name)):
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
 
 
 def test_what_is_forgotten_is_gone_and_the_others_are_intact(house: House) -> None:

@@ -59,5 +59,10 @@ class S3Objects:
         with self.connection.errors("written"):
             self.connection.client.delete_object(Bucket=self.connection.bucket, Key=self._key("locks", name))
 
+    def remove(self, kind: str, name: str) -> None:
+        """See `Objects.remove`."""
+        with self.connection.errors("changed"):
+            self.connection.client.delete_object(Bucket=self.connection.bucket, Key=self._key(kind, name))
+
     def _key(self, kind: str, name: str) -> str:
         return f"{self.prefix}/{layout(kind, name)}"
