@@ -1,7 +1,8 @@
-"""Targets that a restore made and did not finish, and what a replacement kept: noted, listed, removed when told to.
+"""Targets that restores made, and what a replacement kept: noted, listed, removed when told to.
 
 A note is on the disk before its target is made, and is held by a kernel lock as long as the restore lives; so whatever
-is noted and not held was left by a failure or a kill. Nothing is removed that was there before, that is a source, or
+is noted and not held was left by a failure or a kill. What was restored to its end is its owner's: it stays noted as
+that, and goes when it is named. Nothing is removed that was there before, that is a source, or
 that holds anything the backup does not have: somebody works with it then. Targets given as URLs are not noted: a URL
 may hold a password, and without it they are not found again.
 """
@@ -22,10 +23,11 @@ from ops_pipelines.engines.files.folders import folder_of
 from ops_pipelines.errors import Busy, OpsError, SafetyRefusal
 from ops_pipelines.recovery.refuse import refuse_sources
 from ops_pipelines.recovery.verify import fingerprint_of
+from ops_pipelines.text import shell
 from ops_pipelines.vault.reader import Copy
 from ops_pipelines.workspace import Workspace
 
-Purpose = Literal["restore", "replacement", "former"]
+Purpose = Literal["restore", "restored", "replacement", "former"]
 _NAMED = 3
 
 
@@ -34,7 +36,8 @@ class Leftover(BaseModel):
 
     Attributes:
         to: the name beside the source, or the folder.
-        purpose: a restore that was not finished, one beside a source that was not replaced, or what a replacement kept.
+        purpose: a restore that was not finished, one that was, one beside a source that was not replaced, or what a
+            replacement kept.
         problem: why it is not known whether it is still there.
     """
 
@@ -68,12 +71,16 @@ def noted(workspace: Workspace, name: str, to: str, backup_id: str, purpose: Pur
         try:
             yield
         except SafetyRefusal as error:
-            if _left(workspace, name, to):
-                error.next = f"it is what a restore left that did not finish: ops leftovers {to} --apply, then again"
+            for each in _left(workspace, name, to):
+                what = "an earlier restore made" if each.purpose == "restored" else "a restore left that did not finish"
+                error.next = f"it is what {what}: ops leftovers {shell(to)} --apply, then again"
             raise
         for each in _left(workspace, name, to):
-            _forget(workspace, each.id)  # it was killed before it had brought anything, and this one has filled it
+            _finished(workspace, each)  # it was killed before it had brought anything, and this one has filled it
         return
+    for each in _notes(workspace):
+        if (each.source, each.to) == (name, to):
+            _forget(workspace, each.id)  # somebody dropped it by hand
     left = _made(workspace, name, to, backup_id, purpose)
     with _held(workspace, left.id):
         _write(workspace, left)
@@ -83,11 +90,19 @@ def noted(workspace: Workspace, name: str, to: str, backup_id: str, purpose: Pur
             if not _is_there(engine, to):
                 _forget(workspace, left.id)
             raise
+        _finished(workspace, left)
+
+
+def _finished(workspace: Workspace, left: Leftover) -> None:
+    """What a replacement made has another name by now; any other target is noted as what it is."""
+    if left.purpose == "restore":
+        _write(workspace, left.model_copy(update={"purpose": "restored"}))
+    elif left.purpose != "restored":
         _forget(workspace, left.id)
 
 
 def _left(workspace: Workspace, name: str, to: str) -> list[Leftover]:
-    return [each for each in leftovers(workspace) if (each.source, each.to) == (name, to)]
+    return [each for each in _standing(workspace) if (each.source, each.to) == (name, to)]
 
 
 def _made(workspace: Workspace, name: str, to: str, backup_id: str, purpose: Purpose) -> Leftover:
@@ -103,7 +118,16 @@ def note_former(workspace: Workspace, name: str, names: Sequence[str], backup_id
 
 
 def leftovers(workspace: Workspace) -> list[Leftover]:
-    """Everything that is noted, still there, and that no living restore works on; the oldest first."""
+    """What was not finished or was kept, is still there, and no living restore works on; the oldest first."""
+    return [each for each in _standing(workspace) if each.purpose != "restored"]
+
+
+def restored(workspace: Workspace) -> list[Leftover]:
+    """The targets that restores made and filled to their end, as long as they are there; the oldest first."""
+    return [each for each in _standing(workspace) if each.purpose == "restored"]
+
+
+def _standing(workspace: Workspace) -> list[Leftover]:
     found = []
     for each in _notes(workspace):
         try:

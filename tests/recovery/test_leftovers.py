@@ -82,6 +82,21 @@ def test_a_killed_restore_is_listed_and_removed_when_told_to(pg18: TestServer, c
     pg18.sql("drop table if exists t", database="left")
     assert restore_to(crm_made.workspace, newest(crm_made.workspace), "left").good
     assert leftovers(crm_made.workspace) == [], "what was restored to its end is its owner's"
+    assert ops(crm_made, "leftovers", "--apply")[0] == 0 and there(pg18, "left"), "it goes by its name alone"
+
+
+def test_what_a_restore_brought_to_its_end_goes_when_it_is_named(pg18: TestServer, crm_made: Made) -> None:
+    restore = ("restore", "crm", "--to", "crm_t", "--only", "public.t", "--unverified")
+    assert ops(crm_made, *restore)[0] == 0
+    status, printed = ops(crm_made, *restore)
+    assert status == 3 and "it is what an earlier restore made: ops leftovers crm_t --apply, then again" in printed
+    pg18.sql("create table mine (id int)", database="crm_t")
+    status, printed = ops(crm_made, "leftovers", "crm_t", "--apply")
+    assert status == 3 and "mine" in printed, "somebody works with it"
+    pg18.sql("drop table mine", database="crm_t")
+    assert ops(crm_made, "leftovers", "crm_t", "--apply")[0] == 0 and not there(pg18, "crm_t")
+    status, printed = ops(crm_made, "leftovers")
+    assert (status, printed.strip()) == (0, "nothing is left of any restore")
 
 
 def test_what_somebody_works_with_by_now_or_was_there_before_is_left_alone(pg18: TestServer, crm_made: Made) -> None:

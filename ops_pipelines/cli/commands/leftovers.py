@@ -7,10 +7,11 @@ import typer
 from ops_pipelines.cli import output
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.recovery.choose import sentence
-from ops_pipelines.recovery.leftovers import Leftover, leftovers, remove
+from ops_pipelines.recovery.leftovers import Leftover, leftovers, remove, restored
 
 _WHAT = {
     "restore": "a restore that did not finish",
+    "restored": "restored to its end; removed by its name alone",
     "replacement": "restored to take the source's place, and did not",
     "former": "what the source held before it was replaced",
 }
@@ -23,14 +24,14 @@ def leftovers_(
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:
-    """List databases and folders that restores left behind; with --apply, remove them.
+    """List databases and folders that restores made or left behind; with --apply, remove them.
 
-    What a replacement left is only removed when it is named. Never a source, never what was there before the restore,
-    never what holds more than its backup. Exit status: 0 nothing is left, 1 something is, 3 a removal was
-    refused. Example: ops leftovers crm_restored --apply
+    What was restored to its end, and what a replacement left, is only removed when it is named. Never a source, never
+    what was there before the restore, never what holds more than its backup. Exit status: 0 nothing unfinished is
+    left, 1 something is, 3 a removal was refused. Example: ops leftovers crm_restored --apply
     """
     workspace = output.open_work(config)
-    found = [each for each in leftovers(workspace) if not names or each.to in names]
+    found = [each for each in (*leftovers(workspace), *restored(workspace)) if not names or each.to in names]
     unknown = sorted(set(names or ()) - {each.to for each in found})
     if unknown:
         raise OpsError(f"{', '.join(unknown)} is no leftover of ours", next="ops leftovers lists them")
@@ -49,12 +50,17 @@ def leftovers_(
             {**each.model_dump(mode="json"), "removed": each in removed, "refused": _why(refusals.get(each.id))}
             for each in found
         ]
-        output.print_json({"ok": len(removed) == len(found), "applied": apply, "leftovers": documents})
+        output.print_json({"ok": not _open(found, removed, names), "applied": apply, "leftovers": documents})
     else:
         _tell(found, removed, refusals, apply)
     if any(isinstance(error, SafetyRefusal) for error in refusals.values()):
         return SafetyRefusal.exit_status
-    return output.FINE if len(removed) == len(found) else output.ATTENTION
+    return output.ATTENTION if _open(found, removed, names) else output.FINE
+
+
+def _open(found: list[Leftover], removed: list[Leftover], names: list[str] | None) -> list[Leftover]:
+    """What is still to be done: a finished restore is its owner's, until its removal was asked for."""
+    return [each for each in found if each not in removed and (names or each.purpose != "restored")]
 
 
 def _tell(found: list[Leftover], removed: list[Leftover], refusals: dict[str, OpsError], apply: bool) -> None:
@@ -75,7 +81,7 @@ def _tell(found: list[Leftover], removed: list[Leftover], refusals: dict[str, Op
     for error in refusals.values():
         output.complain("[yellow]next:[/] {}", error.next)
     if rows and not apply:
-        output.say("next: ops leftovers --apply; what a replacement left is only removed when it is named")
+        output.say("next: ops leftovers --apply; what was restored, and what a replacement left, only by its name")
 
 
 def _why(error: OpsError | None) -> str:
