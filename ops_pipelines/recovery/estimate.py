@@ -1,6 +1,7 @@
-"""How long will it take? What the last restores and verifications of the same source took, scaled by size."""
+"""How long will it take? As long as the last ones of the same source and about the same size did, or nobody knows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
 
@@ -10,41 +11,75 @@ from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.workspace import Workspace
 
 _REMEMBERED = 5
-_NOT_IN_A_RESTORE = ("start", "drop", "references")
+_LIKE = 2.0
+"""How many times as large or small another one may be: what does not grow with the data is most of a small restore."""
 
 
-def expected_phases(workspace: Workspace, manifest: Manifest) -> dict[str, timedelta]:
-    """Seconds by phase that a restore of this will take; empty when nothing like it was ever done.
+@dataclass(frozen=True)
+class Estimate:
+    """What a restore will take.
 
-    The verdicts in the stores know it as well as the ledger does, which may be gone.
+    Attributes:
+        took: from begin to end.
+        phases: the longest parts of it.
+        restores: how many restores it is known from; 0 when only verifications are known.
     """
-    known = _of_verdicts(workspace.catalogue(manifest.source), manifest) + _of_ledger(workspace, manifest)
-    rates: dict[str, list[float]] = {}
-    for seconds, scale in known[-_REMEMBERED:]:
-        for phase, took in seconds.items():
-            if phase not in _NOT_IN_A_RESTORE:
-                rates.setdefault(phase, []).append(took * scale)
-    return {phase: timedelta(seconds=median(took)) for phase, took in rates.items()}
+
+    took: timedelta
+    phases: Mapping[str, timedelta]
+    restores: int
 
 
-def _of_verdicts(catalogue: Catalogue, manifest: Manifest) -> list[tuple[Mapping[str, float], float]]:
-    """Phases of every verification, oldest first, with what to multiply them by."""
+@dataclass(frozen=True)
+class _Known:
+    seconds: float
+    phases: Mapping[str, float]
+    plain_bytes: int
+
+
+def estimate(workspace: Workspace, manifest: Manifest) -> Estimate | None:
+    """What restoring this will take, from this source's own restores, else from its verifications; None when neither
+    of one of about its size is known.
+    """
+    restores = _like(_restores(workspace, manifest.source), manifest)
+    known = restores or _like(_verifications(workspace.catalogue(manifest.source)), manifest)
+    if not known:
+        return None
+    names = dict.fromkeys(name for each in known for name in each.phases)
+    phases = {name: median(each.phases.get(name, 0.0) for each in known) for name in names}
+    return Estimate(
+        timedelta(seconds=median(each.seconds for each in known)),
+        {name: timedelta(seconds=took) for name, took in phases.items()},
+        len(restores),
+    )
+
+
+def _like(known: Sequence[_Known], manifest: Manifest) -> list[_Known]:
+    """The last ones of about the same size."""
+    size = max(1, manifest.plain_bytes)
+    return [each for each in known if size / _LIKE <= max(1, each.plain_bytes) <= size * _LIKE][-_REMEMBERED:]
+
+
+def _verifications(catalogue: Catalogue) -> list[_Known]:
+    """Every good verification, in their order. The stores know them as well as the ledger does, which may be gone."""
     found = [
-        (verdict.started_at, verdict.seconds, manifest.plain_bytes / max(1, point.manifest.plain_bytes))
+        (verdict.number, _Known(verdict.took_s, verdict.seconds, point.manifest.plain_bytes))
         for point in catalogue.points
         for verdict in point.verdicts
         if verdict.outcome == "verified"
     ]
-    return [(seconds, scale) for _, seconds, scale in sorted(found, key=lambda each: each[0])]
+    return [each for _, each in sorted(found, key=lambda pair: pair[0])]
 
 
-def _of_ledger(workspace: Workspace, manifest: Manifest) -> list[tuple[Mapping[str, float], float]]:
+def _restores(workspace: Workspace, source: str) -> list[_Known]:
+    """Good restores of everything, oldest first."""
     try:
-        rows = workspace.ledger.recent(source=manifest.source, kind="restore", limit=_REMEMBERED)
+        rows = workspace.ledger.recent(source=source, kind="restore", limit=4 * _REMEMBERED)
     except OpsError:
         return []
     return [
-        (row.meta["seconds"], manifest.plain_bytes / max(1, row.meta["plain_bytes"]))
+        _Known(row.duration_s, row.meta["seconds"], row.meta["plain_bytes"])
         for row in reversed(rows)
-        if row.meta.get("good") and not row.meta.get("only") and isinstance(row.meta.get("seconds"), dict)
+        if row.meta.get("good") and not row.meta.get("only") and row.duration_s and "plain_bytes" in row.meta
+        if isinstance(row.meta.get("seconds"), dict)
     ]

@@ -21,11 +21,13 @@ from ops_pipelines.errors import OpsError, SafetyRefusal, StoreError
 from ops_pipelines.recovery.by_hand import commands
 from ops_pipelines.recovery.choose import LATEST, choose, choose_store, require_source, safety_since
 from ops_pipelines.recovery.differences import as_lines, by_name
-from ops_pipelines.recovery.estimate import expected_phases
+from ops_pipelines.recovery.estimate import estimate
 from ops_pipelines.recovery.replace import Replaced, replace_source
 from ops_pipelines.recovery.restore import Recovered, restore_to
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.workspace import Workspace
+
+_TOLD = timedelta(seconds=1)
 
 
 @output.explained
@@ -155,16 +157,16 @@ def _announce(workspace: Workspace, point: RestorePoint, store: str, to: str) ->
             f"{safety.started_at:%Y-%m-%d %H:%M}",
             safety.id,
         )
-    phases = expected_phases(workspace, point.manifest)
+    known = estimate(workspace, point.manifest)
     size = human_size(point.manifest.plain_bytes)
-    if phases:
-        listed = ", ".join(
-            f"{phase} {human_duration(took)}" for phase, took in phases.items() if took.total_seconds() >= 1
-        )
-        whole = human_duration(sum(phases.values(), timedelta()))
-        output.say("expect about {} for {}, as before{}", whole, size, f" ({listed})" if listed else "")
-    else:
-        output.say("{}; how long it takes is not known yet, none was restored before", size)
+    if known is None:
+        output.say("{}; how long it takes is not known yet: none of about that size was restored before", size)
+        return
+    listed = ", ".join(f"{phase} {human_duration(took)}" for phase, took in known.phases.items() if took >= _TOLD)
+    before = "as restores before" if known.restores else "as verifications before; it was never restored yet"
+    output.say(
+        "expect about {} for {}, {}{}", human_duration(known.took), size, before, f" ({listed})" if listed else ""
+    )
 
 
 def _confirm(source: str, yes_replace: str) -> None:
