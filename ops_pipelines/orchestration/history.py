@@ -4,7 +4,7 @@ Dagster keeps every event of every run for ever: a thousand rows a day and sourc
 """
 
 from collections import defaultdict
-from datetime import date, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 import dagster as dg
 
@@ -16,6 +16,7 @@ from ops_pipelines.workspace import Workspace
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _PAGE = 500
+_QUIET = timedelta(days=7)
 _PARTITION = ("dagster/partition", "dagster/partition")
 _Good = dict[tuple[date | None, date | None], list[frozenset[dg.AssetKey]]]
 _RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
@@ -35,7 +36,7 @@ def build_history_job(config: Config) -> tuple[dg.JobDefinition, dg.ScheduleDefi
     def purge(context: dg.OpExecutionContext, config: PurgeConfig, workspace: dg.ResourceParam[Workspace]) -> None:
         instance = context.instance
         deleted = purge_runs(instance, workspace, older_than=timedelta(days=config.older_than_days))
-        events = forget_runless(instance, workspace.clock.now() - timedelta(days=config.runless_days))
+        events = forget_runless(instance, _now(instance, workspace) - timedelta(days=config.runless_days))
         give_back(instance)
         context.log.info(f"{deleted} runs and {events} events without a run deleted")
 
@@ -55,7 +56,7 @@ def build_history_job(config: Config) -> tuple[dg.JobDefinition, dg.ScheduleDefi
 
 def purge_runs(instance: dg.DagsterInstance, workspace: Workspace, *, older_than: timedelta) -> int:
     """Delete the runs that may be forgotten, with what they printed; returns how many."""
-    filters = dg.RunsFilter(statuses=_ENDED, updated_before=workspace.clock.now() - older_than)
+    filters = dg.RunsFilter(statuses=_ENDED, updated_before=_now(instance, workspace) - older_than)
     facts: list[PastRun] = []
     later: _Good = defaultdict(list)
     cursor: str | None = None
@@ -68,6 +69,14 @@ def purge_runs(instance: dg.DagsterInstance, workspace: Workspace, *, older_than
         instance.delete_run(run_id)
         remove_files(instance, run_id)
     return len(doomed)
+
+
+def _now(instance: dg.DagsterInstance, workspace: Workspace) -> datetime:
+    """The time it is, but no later than a week after anything ended: a clock that has just jumped makes nothing old."""
+    ended = instance.get_run_records(dg.RunsFilter(statuses=_ENDED), limit=1, order_by="update_timestamp")
+    moments = [record.update_timestamp for record in ended]
+    latest = [each.replace(tzinfo=each.tzinfo or timezone.utc) + _QUIET for each in moments]
+    return min([workspace.clock.now(), *latest])
 
 
 def _facts(instance: dg.DagsterInstance, config: Config, record: dg.RunRecord, later: _Good) -> PastRun:

@@ -1,6 +1,7 @@
 """Dagster after a clock that was ahead: it goes on, and does not wait until that time comes."""
 
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import dagster as dg
 from dagster._core.remote_origin import (
@@ -20,7 +21,9 @@ from dagster._core.scheduler.instigation import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.sensor import get_elapsed
 
+from ops_pipelines.orchestration.history import purge_runs
 from ops_pipelines.orchestration.set_back import forget_the_future
+from tests.clocks.conftest import Notes
 
 NOW = datetime.now(timezone.utc)
 AHEAD = (NOW + timedelta(days=3650)).timestamp()
@@ -55,3 +58,17 @@ def test_schedules_and_sensors_go_on_after_a_clock_that_was_ahead() -> None:
         assert instance.get_ticks(backup.instigator_origin_id, backup.selector_id) == []
         assert found["run_watch"].instigator_data == fine
         assert forget_the_future(instance, NOW) == []
+
+
+def test_a_clock_that_has_just_jumped_makes_no_run_old_enough_to_be_purged(tmp_path: Path) -> None:
+    @dg.job
+    def noop() -> None:
+        pass
+
+    notes = Notes(tmp_path)
+    notes.clock.at = NOW + timedelta(days=3650)
+    with dg.DagsterInstance.ephemeral() as instance:
+        for _ in range(2):
+            assert noop.execute_in_process(instance=instance).success
+        assert purge_runs(instance, notes.workspace, older_than=timedelta(days=90)) == 0
+        assert len(instance.get_runs()) == 2
