@@ -5,6 +5,7 @@ newest verified backup is two intervals plus one whole run old, so `2 × interva
 run is allowed as much as the RTO: a restore is its longest step.
 """
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import takewhile
@@ -59,10 +60,18 @@ def cadence_problem(settings: Settings, timezone: str) -> str | None:
 
 
 def ticks(cron: str, timezone: str, begin: datetime, end: datetime) -> list[datetime]:
-    """The moments at which Dagster starts what has this cron line, after `begin` and up to `end`, in UTC.
+    """The moments at which Dagster starts what has this cron line, after `begin` and up to `end`, in UTC."""
+    return list(takewhile(lambda each: each <= end, _ticking(cron, timezone, begin)))
 
-    Where summer time ends it takes the later of two equal times, and where it begins the end of the missing hour. What
-    runs in every hour runs in each that really passes.
+
+def next_tick(cron: str, timezone: str, after: datetime) -> datetime:
+    """The first of these moments after a time."""
+    return next(_ticking(cron, timezone, after))
+
+
+def _ticking(cron: str, timezone: str, begin: datetime) -> Iterator[datetime]:
+    """Where summer time ends Dagster takes the later of two equal times, and where it begins the end of the missing
+    hour. What runs in every hour runs in each that really passes.
     """
     zone = ZoneInfo(timezone)
     local = begin.astimezone(zone)
@@ -72,11 +81,11 @@ def ticks(cron: str, timezone: str, begin: datetime, end: datetime) -> list[date
         # By the clock on the wall, as if it were never set. An hour back: it may show this hour twice.
         wall = CronSim(cron, local.replace(tzinfo=UTC, fold=0) - _STEP)
         moments = (_as_dagster(cron, tick.replace(tzinfo=zone)) for tick in wall)
-    found: list[datetime] = []
-    for moment in takewhile(lambda each: each <= end, moments):
-        if moment > (found[-1] if found else begin):
-            found.append(moment)
-    return found
+    last = begin
+    for moment in moments:
+        if moment > last:
+            last = moment
+            yield moment
 
 
 def _as_dagster(cron: str, shown: datetime) -> datetime:

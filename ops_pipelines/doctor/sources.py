@@ -179,18 +179,15 @@ def _recovery_point(shared: Shared, name: str) -> Answer:
     if health.age is not None:
         warn, rpo = health.warn_after.total_seconds(), health.rpo.total_seconds()
         measures.append(Measure(f"{name}_recovery_point", round(health.age.total_seconds()), "s", warn, rpo))
-    status = EXIT_STATUS[health.state]
-    if health.state == "STALE" and not _late(health):
-        status = 0
-    said = f"{health.state}: {health.cause}" if status else _proved(health)
-    fix = (health.next,) if health.next and status else ()
-    return Answer(("OK", "ATTENTION", "FAILED")[status], said, fix, measures)
+    # Drills have a line of their own.
+    found = next((each for each in health.situations if each.kind not in _DRILLS), None)
+    if found is None:
+        return well(_proved(health), *measures)
+    said = f"{found.state}: {found.cause}{f'; safe: {found.safe}' if found.safe else ''}"
+    return Answer(("OK", "ATTENTION", "FAILED")[EXIT_STATUS[found.state]], said, (found.next,), measures)
 
 
-def _late(health: SourceHealth) -> bool:
-    """Whether it is late for another reason than a drill, which has a line of its own."""
-    steps = [step for step in health.phases if EXIT_STATUS[step.state] and step.phase != "drill"]
-    return bool(steps or health.problems or (health.age is not None and health.age > health.warn_after))
+_DRILLS = ("never_drilled", "drill_failed", "drill_overdue")
 
 
 def _proved(health: SourceHealth) -> str:

@@ -25,7 +25,7 @@ from ops_pipelines.ledger.told import told
 from ops_pipelines.redact import redact, register
 from ops_pipelines.text import shell
 
-HEAD = "0006"
+HEAD = "0007"
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _DIED = "the process that worked on it died (killed, crashed or power cut)"
 _MIGRATION_LOCK = 0x6F7073  # any number that is ours

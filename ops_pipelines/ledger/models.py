@@ -200,6 +200,15 @@ class Health(Base):
     document: Mapped[str] = mapped_column(Text)
 
 
+class Since(Base):
+    """When a source was first looked at."""
+
+    __tablename__ = "ops_since"
+
+    source: Mapped[str] = mapped_column(String(63), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class Probe(Base):
     """What was last found when a server or service was asked how it is; `document` is JSON."""
 

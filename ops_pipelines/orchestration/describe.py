@@ -110,6 +110,7 @@ def health_metadata(health: SourceHealth) -> Mapping[str, dg.MetadataValue]:
         **({"age_hours": dg.MetadataValue.float(round(age, 3))} if age is not None else {}),
         **({"recovery_point": dg.MetadataValue.text(health.recovery_point)} if health.recovery_point else {}),
         **({"proof": dg.MetadataValue.text(health.proof.words)} if health.proof is not None else {}),
+        **({"safe": dg.MetadataValue.text(health.safe)} if health.safe else {}),
         **({"next": dg.MetadataValue.text(health.next)} if health.next else {}),
     }
 

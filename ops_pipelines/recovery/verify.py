@@ -77,6 +77,7 @@ def verify(
         write_log(workspace.config.base / "verify", verdict, proof.changed)
         entry.meta = {
             "outcome": verdict.outcome,
+            "blames": verdict.blames,
             "reason": verdict.reason,
             "grade": verdict.grade,
             "words": verdict.words,

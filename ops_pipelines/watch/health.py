@@ -4,7 +4,7 @@ Ages come from the start of the dump in the newest *verified* restore point, rea
 the answer does not depend on Dagster, its schedules or the ledger being alive.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
@@ -14,7 +14,8 @@ from ops_pipelines.config.sources import Source
 from ops_pipelines.config.values import Duration
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.trust import foreign_points, only_foreign, summary
-from ops_pipelines.watch.phases import PhaseHealth, phases_of
+from ops_pipelines.watch import situations
+from ops_pipelines.watch.phases import PhaseHealth, bad_newest, phases_of
 from ops_pipelines.watch.proved import Proved, proved
 from ops_pipelines.watch.situations import Situation, State, clock_wrong
 from ops_pipelines.watch.trends import Trends, trends_of
@@ -41,6 +42,7 @@ class SourceHealth(BaseModel):
     """One source's state, why, and what to type next.
 
     Attributes:
+        situations: everything that is the matter, the most urgent first, whose words are `cause`, `safe` and `next`.
         recovery_point: id of the newest verified restore point.
         recovery_point_at: the start of its dump, or what it is no older than where a wrong clock dated it.
         age: of the recovery point, from there; None where nobody knows.
@@ -59,7 +61,9 @@ class SourceHealth(BaseModel):
     kind: str
     state: State
     cause: str
+    safe: str = ""
     next: str
+    situations: Sequence[Situation] = ()
     rpo: Duration
     warn_after: Duration
     recovery_point: str | None
@@ -86,6 +90,16 @@ class SourceHealth(BaseModel):
         return self.state in HOLDS
 
     @property
+    def besides(self) -> Sequence[Situation]:
+        """What is the matter beside the first situation, and asks for something else to be typed."""
+        said, found = {self.next}, []
+        for each in self.situations[1:]:
+            if each.next not in said:
+                found.append(each)
+            said.add(each.next)
+        return found
+
+    @property
     def rpo_holds(self) -> bool:
         """Whether the recovery point is at most as old as the RPO allows, whatever else is wrong."""
         return self.age is not None and self.age <= self.rpo
@@ -104,13 +118,16 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
     phases = phases_of(workspace, name, catalogue, now)
     proof = proved(workspace, point)
     clock = _wrong_clock(source, name, catalogue, now)
-    state, cause, advice = next(_judge(name, source, catalogue, age, phases, proof, clock))
+    holding = _distinct(_holding(workspace, name, catalogue, age, phases, proof, clock))
+    first = holding[0] if holding else None
     return SourceHealth(
         source=name,
         kind=source.kind,
-        state=state,
-        cause=cause,
-        next=advice,
+        state=first.state if first is not None else "OK",
+        cause=first.cause if first is not None else _told(proof, age or timedelta()),
+        safe=first.safe if first is not None else "",
+        next=first.next if first is not None else "",
+        situations=holding,
         rpo=source.rpo,
         warn_after=source.warn_window,
         recovery_point=point.id if point else None,
@@ -138,51 +155,68 @@ def all_health(workspace: Workspace) -> list[SourceHealth]:
     return [source_health(workspace, name) for name in workspace.config.sources]
 
 
-def _judge(
+def _holding(
+    workspace: Workspace,
     name: str,
-    source: Source,
     catalogue: Catalogue,
     age: timedelta | None,
     phases: Sequence[PhaseHealth],
     proof: Proved | None,
     clock: Situation | None,
-) -> Iterator[tuple[State, str, str]]:
-    """Every state that it is in with its cause and the next command: the recovery point first, then the worst step."""
-    newest, back_up = catalogue.newest, f"ops backup {name}"
+) -> Iterator[Situation]:
+    """Every situation that it is in, the most urgent first: the recovery point, then what is wrong with steps."""
+    source, newest = workspace.source(name), catalogue.newest
     if newest is None:
         yield _nothing_of_ours(name, catalogue)
         return
-    if newest.verdict is not None and newest.verdict.outcome == "bad" and not newest.verified:
-        yield "FAIL", f"the newest backup {newest.id} is bad: {newest.verdict.reason}", back_up
-    point = catalogue.recovery_point
-    if point is None:
-        yield "NEVER", f"{len(catalogue.points)} backed up, none of them verified", f"ops verify {name}"
-        return
-    if age is None or (clock is not None and clock.state == "UNKNOWN"):
-        assert clock is not None
-        yield clock.state, clock.cause, clock.next
-        return
-    if age > source.rpo:
-        yield "FAIL", f"the recovery point is {human_duration(age)} old, rpo is {human_duration(source.rpo)}", back_up
-    if catalogue.damage:
-        damaged = catalogue.damage[-1]
-        advice = f"ops copy {name} --to {damaged.store}"
-        yield "FAIL", f"the copy of {damaged.id} in {damaged.store} is bad: {damaged.words}", advice
+    if (bad := bad_newest(name, catalogue)) is not None and not newest.verified:
+        yield bad
+    if catalogue.recovery_point is None:
+        yield situations.nothing_verified(name, len(catalogue.points))
+    elif clock is not None and clock.state == "UNKNOWN":
+        yield clock
+    elif age is not None and age > source.rpo:
+        yield situations.recovery_point_old(name, age, source.rpo)
+    for fault in reversed(catalogue.damage):
+        yield situations.damage(name, catalogue, fault)
     if clock is not None:
-        yield clock.state, clock.cause, clock.next
-    if age > source.warn_window:
-        yield "STALE", f"the recovery point is {human_duration(age)} old", back_up
-    worst = max(phases, key=lambda phase: EXIT_STATUS[phase.state])
-    if EXIT_STATUS[worst.state]:
-        # The recovery point is young enough: whatever is wrong now is not a loss yet.
-        where = f"{worst.phase}{f' to {worst.store}' if worst.store else ''}"
-        yield "STALE", f"{where}: {worst.cause}", worst.next
+        yield clock
+    if age is not None and source.warn_window < age <= source.rpo:
+        yield situations.recovery_point_ageing(name, age)
+    yield from _steps(phases)
     if catalogue.told:
-        yield "STALE", catalogue.told[0], f"ops sign {name}" if catalogue.strangers else "ops list"
-    told = f"{proof.words if proof is not None else 'verified'}; {human_duration(age)} old"
-    if proof is not None and proof.weaker:
-        yield "WEAK", f"{told}; {proof.gaps[0].what}: {proof.gaps[0].why}", proof.next
-    yield "OK", told, ""
+        advice = f"ops sign {name}" if catalogue.strangers else f"ops list {name}"
+        yield situations.strangers(name, catalogue.told[0], state="STALE", next=advice)
+    if odd := _odd(newest):
+        yield situations.needs_a_look(name, newest.id, odd)
+    if proof is not None and proof.weaker and age is not None:
+        yield situations.proof_weaker(name, _told(proof, age), proof.gaps[0], proof.next)
+
+
+def _steps(phases: Sequence[PhaseHealth]) -> Iterator[Situation]:
+    """What is wrong with steps, the worst first. Where the recovery point is young enough, it is not a loss yet."""
+    for step in sorted(phases, key=lambda each: -EXIT_STATUS[each.state]):
+        if step.situation is not None:
+            where = f"{step.phase}{f' to {step.store}' if step.store else ''}"
+            yield step.situation.model_copy(update={"state": "STALE", "what": f"{where}: {step.situation.what}"})
+
+
+def _told(proof: Proved | None, age: timedelta) -> str:
+    return f"{proof.words if proof is not None else 'verified'}; {human_duration(age)} old"
+
+
+def _odd(newest: RestorePoint) -> list[str]:
+    """What is odd about the newest backup itself; how it was proved is told by the doctor."""
+    checks = newest.verdict.notable if newest.verdict is not None else []
+    return [f"{check.name}: {check.detail}" for check in checks if check.name != "isolation"]
+
+
+def _distinct(found: Iterable[Situation]) -> list[Situation]:
+    """Each once: a damaged copy is the matter with its store and with its source, and needs one advice."""
+    kept: dict[tuple[str, str], Situation] = {}
+    for each in found:
+        kept.setdefault(each.key, each)
+    return list(kept.values())
 
 
 def _wrong_clock(source: Source, name: str, catalogue: Catalogue, now: datetime) -> Situation | None:
@@ -195,12 +229,11 @@ def _wrong_clock(source: Source, name: str, catalogue: Catalogue, now: datetime)
     return clock_wrong(name, undated, now, age_known=known) if undated else None
 
 
-def _nothing_of_ours(name: str, catalogue: Catalogue) -> tuple[State, str, str]:
+def _nothing_of_ours(name: str, catalogue: Catalogue) -> Situation:
     """Without a restore point: whether there is anything that could become one."""
     for told in summary(catalogue.strangers, name):
-        return "NEVER", told, f"ops sign {name}"
-    foreign = only_foreign(catalogue.strangers)
-    return "NEVER", f"never backed up here; {foreign}" if foreign else "never backed up", f"ops backup {name}"
+        return situations.strangers(name, told, state="NEVER", next=f"ops sign {name}")
+    return situations.never_backed_up(name, foreign=only_foreign(catalogue.strangers))
 
 
 def _copy(store: str, catalogue: Catalogue, now: datetime) -> CopyHealth:

@@ -20,7 +20,8 @@ from ops_pipelines.ledger.models import CANCELLED, FAILED, RUNNING, Activity
 from ops_pipelines.proof import VERIFIED
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.verdict import Verdict
-from ops_pipelines.watch.situations import State
+from ops_pipelines.watch import situations
+from ops_pipelines.watch.situations import Situation, State
 from ops_pipelines.workspace import Workspace
 
 Phase = Literal["dump", "snapshot", "copy", "verify", "retention", "drill"]
@@ -32,6 +33,7 @@ class PhaseHealth(BaseModel):
 
     Attributes:
         store: the store it is about, for copies.
+        situation: what is the matter with it; None where nothing is.
         age: since it last went well; a dump's from its start.
         threshold: the age at which it fails.
         damaged: of copies, the restore points whose copy there is not what was published, oldest first.
@@ -47,10 +49,30 @@ class PhaseHealth(BaseModel):
     age: Duration | None = None
     threshold: Duration | None = None
     cause: str = ""
+    safe: str = ""
     next: str = ""
+    situation: Situation | None = None
     damaged: Sequence[str] = ()
     lost: Sequence[str] = ()
     verdicts: Sequence[str] = ()
+
+
+def _step(
+    phase: Phase,
+    found: Situation | str,
+    *,
+    store: str | None = None,
+    age: timedelta | None = None,
+    threshold: timedelta | None = None,
+    **more: Sequence[str],
+) -> PhaseHealth:
+    """A step with what is the matter with it, or what there is to say when all is well."""
+    if isinstance(found, str):
+        return PhaseHealth(phase=phase, store=store, state="OK", age=age, threshold=threshold, cause=found, **more)
+    return PhaseHealth(
+        phase=phase, store=store, state=found.state, age=age, threshold=threshold, cause=found.cause, safe=found.safe,
+        next=found.next, situation=found, **more,
+    )  # fmt: skip
 
 
 def phases_of(workspace: Workspace, name: str, catalogue: Catalogue, now: datetime) -> list[PhaseHealth]:
@@ -71,7 +93,7 @@ def phases_of(workspace: Workspace, name: str, catalogue: Catalogue, now: dateti
     drills = workspace.config.drilled
     # Of those that nobody asked for, nobody is told before the first was played.
     if drills is not None and not (isinstance(drills, DefaultDrills) and last is not None and "drill" not in last):
-        found.append(_drill(drills, workspace.config.scenario, last))
+        found.append(_drill(name, drills, workspace.config.scenario, last))
     return found
 
 
@@ -100,63 +122,51 @@ def _has_ended(row: Activity) -> bool:
 def _dump(
     name: str, source: Source, catalogue: Catalogue, last: Mapping[str, _Last] | None, now: datetime
 ) -> PhaseHealth:
-    phase: Phase = "snapshot" if source.kind == "files" else "dump"
-    attempt = last["dump"].attempt if last and "dump" in last else None
     newest = catalogue.newest
     age = catalogue.age(newest, now) if newest is not None else None
-    back_up = f"ops backup {name}"
 
-    def told(state: State, cause: str, advice: str = back_up) -> PhaseHealth:
-        return PhaseHealth(phase=phase, state=state, age=age, threshold=source.rpo, cause=cause, next=advice)
+    def found() -> Situation | str:
+        attempt = last["dump"].attempt if last and "dump" in last else None
+        if attempt is not None and attempt.status == FAILED:
+            return situations.attempt_failed(name, attempt.error, state="FAIL", next=f"ops backup {name}")
+        if newest is None:
+            return situations.never_backed_up(name)
+        return _aged(name, newest, catalogue, source, now)
 
-    if attempt is not None and attempt.status == FAILED:
-        return told("FAIL", f"the last attempt failed: {_first_line(attempt.error)}")
-    if newest is None:
-        return told("NEVER", "never backed up")
-    if age is None:
-        return told("UNKNOWN", undatable(newest, now))
-    return told(*_aged(age, source), "" if age <= source.warn_window else back_up)
+    phase: Phase = "snapshot" if source.kind == "files" else "dump"
+    return _step(phase, found(), age=age, threshold=source.rpo)
 
 
 def _copy(name: str, source: Source, store: str, catalogue: Catalogue, now: datetime) -> PhaseHealth:
     held = [point for point in catalogue.points if store in point.stores]
     age = catalogue.age(held[-1], now) if held else None
-    fill = f"ops copy {name} --to {store}"
-
     damaged = [each for each in catalogue.damage if each.store == store]
     verdicts = [each for each in catalogue.damaged_verdicts if each.store == store]
     lost = [each.id for each in catalogue.faults if (each.store, each.problem) == (store, "lost")]
+    faults = [each for each in catalogue.faults if each.store == store and each.problem in ("away", "unreadable")]
 
-    def told(state: State, cause: str, advice: str = fill) -> PhaseHealth:
-        return PhaseHealth(
-            phase="copy", store=store, state=state, age=age, threshold=source.rpo, cause=cause, next=advice,
-            damaged=[each.id for each in damaged], lost=lost,
-            verdicts=[each.id for each in verdicts],
-        )  # fmt: skip
+    def found() -> Situation | str:
+        if faults:
+            return situations.store_unreadable(name, store, faults[0].words)
+        if damaged:
+            return situations.damage(name, catalogue, damaged[-1])
+        if not catalogue.points:
+            return situations.never_backed_up(name).model_copy(update={"what": "nothing to copy yet"})
+        if lost:
+            return situations.copy_lost(name, store, lost)
+        if not held or all(store not in point.stores for point in catalogue.points[-2:]):
+            return situations.copy_behind(name, store, nothing=not held)
+        if verdicts:
+            return situations.verdict_damaged(name, store, verdicts[-1].words)
+        aged = _aged(name, held[-1], catalogue, source, now)
+        if isinstance(aged, str) or aged.kind == "clock_wrong" or held[-1] is catalogue.newest:
+            return aged
+        return aged.model_copy(update={"next": f"ops copy {name} --to {store}"})
 
-    unreadable = [
-        each.words for each in catalogue.faults if each.store == store and each.problem in ("away", "unreadable")
-    ]
-    if unreadable:
-        return told("UNKNOWN", unreadable[0], "ops list")
-    if damaged:
-        more = f"{len(damaged)} damaged, the newest is " if len(damaged) > 1 else ""
-        return told("FAIL", f"{more}{damaged[-1].id}: {damaged[-1].words}")
-    if not catalogue.points:
-        return told("NEVER", "nothing to copy yet", f"ops backup {name}")
-    if lost:
-        which = f"{len(lost)} copies are gone, the newest is {lost[-1]}" if len(lost) > 1 else f"{lost[-1]} is gone"
-        return told("STALE", f"{which}, and no prune removed it")
-    if not held:
-        return told("NEVER", f"nothing of {name} is in {store}")
-    behind = sum(1 for point in catalogue.points[-2:] if store not in point.stores)
-    if behind == 2:
-        return told("STALE", "the newest two backups are not in it")
-    if verdicts:
-        return told("STALE", verdicts[-1].words)
-    if age is None:
-        return told("UNKNOWN", undatable(held[-1], now), f"ops backup {name}")
-    return told(*_aged(age, source), "" if age <= source.warn_window else fill)
+    return _step(
+        "copy", found(), store=store, age=age, threshold=source.rpo, damaged=[each.id for each in damaged], lost=lost,
+        verdicts=[each.id for each in verdicts],
+    )  # fmt: skip
 
 
 def _verify(name: str, source: Source, catalogue: Catalogue, now: datetime) -> PhaseHealth:
@@ -164,85 +174,86 @@ def _verify(name: str, source: Source, catalogue: Catalogue, now: datetime) -> P
     last = believed([proof.finished_at for proof in proofs], now)[-1] if proofs else None
     age = max(now - last, timedelta(0)) if last is not None else None
     overdue = source.verify.overdue_after or source.rpo
-    again = f"ops verify {name}"
-
-    def told(state: State, cause: str, advice: str = again) -> PhaseHealth:
-        return PhaseHealth(phase="verify", state=state, age=age, threshold=overdue, cause=cause, next=advice)
-
     newest = catalogue.newest
-    verdict = newest.verdict if newest is not None else None
-    if newest is not None and verdict is not None and verdict.outcome == "bad":
-        again_bad = sum(1 for _bad in _bad_in_a_row(catalogue))
-        row = f"{again_bad} in a row; " if again_bad > 1 else ""
-        return told("FAIL", f"{row}{newest.id} is bad: {verdict.reason}", f"ops backup {name}")
-    if not proofs:
-        return told("NEVER", "nothing was ever restored and compared")
-    if age is None:
-        return told("UNKNOWN", f"the last proof is dated {proofs[-1].finished_at:%Y-%m-%d %H:%M} UTC: in the future")
-    if age > overdue:
-        return told("OVERDUE", f"last proved {human_duration(age)} ago, {human_duration(overdue)} is allowed")
-    if verdict is not None and verdict.outcome == "inconclusive":
-        return told("STALE", f"the newest proof was inconclusive: {verdict.reason}")
-    partly = f": {proofs[-1].words}" if proofs[-1].words != VERIFIED else ""
-    return told("OK", f"last proved {human_duration(age)} ago{partly}", "")
+
+    def found() -> Situation | str:
+        if (bad := bad_newest(name, catalogue)) is not None:
+            return bad
+        if not proofs:
+            return situations.never_proved(name)
+        if age is None:
+            when = f"the last proof is dated {proofs[-1].finished_at:%Y-%m-%d %H:%M} UTC: in the future"
+            return situations.undated(name, when, f"ops verify {name}")
+        if age > overdue:
+            return situations.verify_overdue(name, age, overdue)
+        if newest is not None and newest.verdict is not None and newest.verdict.outcome == "inconclusive":
+            return situations.verify_inconclusive(name, newest.verdict.reason)
+        partly = f": {proofs[-1].words}" if proofs[-1].words != VERIFIED else ""
+        return f"last proved {human_duration(age)} ago{partly}"
+
+    return _step("verify", found(), age=age, threshold=overdue)
+
+
+def bad_newest(name: str, catalogue: Catalogue) -> Situation | None:
+    """What is wrong when the newest backup was proved bad: the backup, or only a copy of it."""
+    newest = catalogue.newest
+    if newest is None or newest.verdict is None or newest.verdict.outcome != "bad":
+        return None
+    if newest.verdict.blames == "copy":
+        faults = [each for each in catalogue.damage if each.id == newest.id]
+        return situations.damage(name, catalogue, faults[-1]) if faults else None
+    good = catalogue.recovery_point
+    row = sum(1 for _bad in _bad_in_a_row(catalogue))
+    return situations.backup_bad(
+        name, newest.id, newest.verdict.reason, in_a_row=row, good=good.id if good is not None else ""
+    )
 
 
 def _retention(name: str, last: Mapping[str, _Last] | None) -> PhaseHealth:
-    dry_run = f"ops prune {name}"
     if last is None:
-        return PhaseHealth(
-            phase="retention",
-            state="UNKNOWN",
-            cause="the ledger cannot be read",
-            next="look at the disk of base, then: ops status",
-        )
+        return _step("retention", situations.ledger_unreadable(name))
     if "prune" not in last:
-        return PhaseHealth(phase="retention", state="OK", cause="nothing had to be deleted yet")
+        return _step("retention", "nothing had to be deleted yet")
     attempt, age = last["prune"]
     if attempt.status == FAILED:
-        return PhaseHealth(phase="retention", state="STALE", age=age, cause=_first_line(attempt.error), next=dry_run)
-    return PhaseHealth(phase="retention", state="OK", age=age, cause=f"last deleted {_ago(age)}")
+        failed = situations.attempt_failed(name, attempt.error, state="STALE", next=f"ops prune {name}", what="")
+        return _step("retention", failed, age=age)
+    return _step("retention", f"last deleted {_ago(age)}", age=age)
 
 
-def _drill(drills: Drills, scheduled: Scenario, last: Mapping[str, _Last] | None) -> PhaseHealth:
-    again = f"ops drill {scheduled}"
+def _drill(name: str, drills: Drills, scheduled: Scenario, last: Mapping[str, _Last] | None) -> PhaseHealth:
     if last is None:
-        return PhaseHealth(
-            phase="drill",
-            state="UNKNOWN",
-            cause="the ledger cannot be read",
-            next="look at the disk of base, then: ops status",
-        )
+        return _step("drill", situations.ledger_unreadable(name))
+    again = f"ops drill {scheduled}"
     attempt, age = last.get("drill", (None, None))
 
-    def told(state: State, cause: str, advice: str = again) -> PhaseHealth:
-        return PhaseHealth(
-            phase="drill", state=state, age=age, threshold=drills.overdue_after, cause=cause, next=advice
-        )
+    def found() -> Situation | str:
+        if attempt is None:
+            return situations.never_drilled(name, again)
+        if attempt.status == FAILED:
+            return situations.drill_failed(name, attempt.error, again)
+        if age is None:
+            when = f"the last drill is dated {attempt.started_at:%Y-%m-%d %H:%M} UTC: in the future"
+            return situations.undated(name, when, again)
+        if age > drills.overdue_after:
+            return situations.drill_overdue(name, age, drills.overdue_after, again)
+        return f"{attempt.meta.get('scenario', 'drill')} passed {human_duration(age)} ago"
 
-    if attempt is None:
-        return told("NEVER", "no disaster drill yet")
-    scenario = attempt.meta.get("scenario", "drill")
-    if attempt.status == FAILED:
-        return told("FAIL", f"the last drill failed: {_first_line(attempt.error)}")
-    if age is None:
-        return told("UNKNOWN", f"the last drill is dated {attempt.started_at:%Y-%m-%d %H:%M} UTC: in the future")
-    if age > drills.overdue_after:
-        allowed = human_duration(drills.overdue_after)
-        return told("OVERDUE", f"last drilled {human_duration(age)} ago, {allowed} is allowed")
-    return told("OK", f"{scenario} passed {human_duration(age)} ago", "")
+    return _step("drill", found(), age=age, threshold=drills.overdue_after)
 
 
 def _ago(age: timedelta | None) -> str:
     return f"{human_duration(age)} ago" if age is not None else "at a time in the future: was the clock wrong?"
 
 
-def _aged(age: timedelta, source: Source) -> tuple[State, str]:
-    if age > source.rpo:
-        return "FAIL", f"{human_duration(age)} old, rpo is {human_duration(source.rpo)}"
+def _aged(name: str, point: RestorePoint, catalogue: Catalogue, source: Source, now: datetime) -> Situation | str:
+    """What the age of a step's newest restore point says of the step."""
+    age, dated = catalogue.age(point, now), catalogue.moments(now)[point.id] == point.started_at
+    if age is None or (age > source.rpo and not dated):
+        return situations.clock_wrong(name, [point], now, age_known=False)
     if age > source.warn_window:
-        return "STALE", f"{human_duration(age)} old"
-    return "OK", f"{human_duration(age)} old"
+        return situations.step_old(name, age, source.rpo)
+    return f"{human_duration(age)} old"
 
 
 def _proofs(catalogue: Catalogue) -> list[Verdict]:
@@ -251,21 +262,8 @@ def _proofs(catalogue: Catalogue) -> list[Verdict]:
     return sorted((each for each in found if each.outcome == "verified"), key=lambda each: each.number)
 
 
-def undatable(point: RestorePoint, now: datetime) -> str:
-    """Why nobody knows how old a restore point is."""
-    if point.started_at > now:
-        ahead = human_duration(point.started_at - now)
-        return f"{point.id} is dated {ahead} ahead of this machine's clock, so its age is not known"
-    return f"{point.id} is older than others by its clock and newer by its number, so its age is not known"
-
-
 def _bad_in_a_row(catalogue: Catalogue) -> Iterator[RestorePoint]:
     for point in reversed(catalogue.points):
         if point.verdict is None or point.verdict.outcome != "bad":
             return
         yield point
-
-
-def _first_line(text: str | None) -> str:
-    lines: Sequence[str] = (text or "").splitlines()
-    return lines[0] if lines else "no reason was recorded"

@@ -60,9 +60,12 @@ def _write(path: Path, report: str) -> None:
 
 
 def _headline(found: Sequence[SourceHealth]) -> str:
-    broken = [health.source for health in found if not health.ok]
+    broken = [health.source for health in found if not health.ok and not health.rpo_holds]
     if broken:
         return f"**{len(broken)} of {len(found)} sources cannot hold their RPO: {', '.join(broken)}.**"
+    damaged = [health.source for health in found if not health.ok]
+    if damaged:
+        return f"**All {len(found)} sources hold their RPO, and something is broken in: {', '.join(damaged)}.**"
     partly = [
         f"{health.source} ({text.markdown(health.proof.words)})"
         for health in found
@@ -93,8 +96,12 @@ def _overview(found: Sequence[SourceHealth]) -> list[str]:
 
 def _details(workspace: Workspace, health: SourceHealth) -> list[str]:
     lines = [f"{health.state}: {text.markdown(health.cause)}."]
+    if health.safe:
+        lines.append(f"Safe: {text.markdown(health.safe)}.")
     if health.next:
         lines.append(f"Next: {text.markdown_code(health.next)}")
+    for each in health.besides:
+        lines += ["", f"Also: {text.markdown(each.cause)}. Next: {text.markdown_code(each.next)}"]
     copies = ", ".join(
         f"{copy.store} {human_duration(copy.age)}" if copy.age is not None else f"{copy.store} **none**"
         for copy in health.copies

@@ -6,16 +6,24 @@ Nothing here looks at anything.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.clock import human_duration
-from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.proof import Gap
+from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
+from ops_pipelines.vault.faults import Fault
+from ops_pipelines.vault.verdict import Verdict
 
 State = Literal["OK", "WEAK", "STALE", "UNKNOWN", "OVERDUE", "FAIL", "NEVER"]
-Kind = Literal["clock_wrong"]
+Kind = Literal[
+    "attempt_failed", "backup_bad", "clock_wrong", "copy_behind", "copy_damaged", "copy_lost", "drill_failed",
+    "drill_overdue", "ledger_unreadable", "needs_a_look", "never_backed_up", "never_drilled", "never_proved",
+    "nothing_verified", "proof_weaker", "recovery_point_ageing", "recovery_point_old", "step_old", "store_unreadable",
+    "strangers", "verdict_damaged", "verify_inconclusive", "verify_overdue",
+]  # fmt: skip
 SET_CLOCK = "timedatectl"
 """Tells the time it is here, and whether anything keeps it right."""
 
@@ -45,6 +53,11 @@ class Situation(BaseModel):
     backup_id: str = ""
 
     @property
+    def key(self) -> tuple[str, str]:
+        """What makes two of them the same for a reader: one advice is enough for both."""
+        return self.kind, self.store
+
+    @property
     def cause(self) -> str:
         """What is wrong and why, in one line."""
         return f"{self.what}: {self.why}" if self.why else self.what
@@ -70,3 +83,224 @@ def clock_wrong(source: str, points: Sequence[RestorePoint], now: datetime, *, a
         safe="no backup is deleted or condemned for it",
         next=f"{SET_CLOCK}; then: ops backup {source}", backup_id=newest.id,
     )  # fmt: skip
+
+
+def never_backed_up(source: str, *, foreign: str = "") -> Situation:
+    """There is no restore point of ours.
+
+    Args:
+        foreign: whose others lie there.
+    """
+    what = f"never backed up here; {foreign}" if foreign else "never backed up"
+    return Situation(kind="never_backed_up", source=source, state="NEVER", what=what, next=f"ops backup {source}")
+
+
+def nothing_verified(source: str, count: int) -> Situation:
+    """There are restore points, and none was ever restored and found good."""
+    what = f"{count} backed up, none of them verified"
+    return Situation(kind="nothing_verified", source=source, state="NEVER", what=what, next=f"ops verify {source}")
+
+
+def strangers(source: str, told: str, *, state: State, next: str) -> Situation:
+    """Something in a store cannot be read, or is not what it should be; `told` says what."""
+    return Situation(kind="strangers", source=source, state=state, what=told, safe="nothing uses it", next=next)
+
+
+def backup_bad(source: str, backup_id: str, reason: str, *, in_a_row: int = 1, good: str = "") -> Situation:
+    """A backup was restored and is bad, wherever it lies.
+
+    Args:
+        in_a_row: how many of the newest are.
+        good: the newest verified restore point.
+    """
+    row = f", {in_a_row} in a row" if in_a_row > 1 else ""
+    return Situation(
+        kind="backup_bad", source=source, state="FAIL", what=f"the backup {backup_id} is bad{row}", why=reason,
+        safe=_untouched(good), next=f"ops backup {source}", backup_id=backup_id,
+    )  # fmt: skip
+
+
+def copy_damaged(source: str, store: str, backup_id: str, reason: str, *, sound: Sequence[str]) -> Situation:
+    """A copy is not what was published.
+
+    Args:
+        sound: the stores whose copy of it is not known to be damaged.
+    """
+    if sound:
+        what, safe = f"the copy of {backup_id} in {store} is bad", f"the copy in {' and in '.join(sound)} is not"
+        advice = f"ops copy {source} --to {store}"
+    else:
+        what, safe = f"every copy of {backup_id} is bad", "other restore points are untouched"
+        advice = f"ops backup {source}"
+    return Situation(
+        kind="copy_damaged", source=source, state="FAIL", what=what, why=reason, safe=safe, next=advice, store=store,
+        backup_id=backup_id,
+    )  # fmt: skip
+
+
+def damage(source: str, catalogue: Catalogue, fault: Fault) -> Situation:
+    """The same, for a fault that the catalogue has found."""
+    point = catalogue.find(fault.id)
+    damaged = {each.store for each in catalogue.damage if each.id == fault.id}
+    sound = [store for store in point.stores if store not in damaged] if point is not None else []
+    return copy_damaged(source, fault.store, fault.id, fault.words, sound=sound)
+
+
+def proved_badly(source: str, verdict: Verdict, catalogue: Catalogue) -> Situation:
+    """A proof that did not succeed: of the backup, of the bytes in one store, or of the verifier.
+
+    Args:
+        catalogue: as it is with this verdict in it.
+    """
+    if verdict.outcome != "bad":
+        return verify_inconclusive(source, verdict.reason)
+    fault = Fault(verdict.store, verdict.backup_id, "damaged", verdict.reason)
+    if verdict.blames == "copy":
+        return damage(source, catalogue, fault)
+    good = catalogue.recovery_point
+    return backup_bad(source, verdict.backup_id, verdict.reason, good=good.id if good is not None else "")
+
+
+def recovery_point_old(source: str, age: timedelta, rpo: timedelta) -> Situation:
+    """The newest verified restore point is older than the RPO allows."""
+    what = f"the recovery point is {human_duration(age)} old, rpo is {human_duration(rpo)}"
+    return Situation(kind="recovery_point_old", source=source, state="FAIL", what=what, next=f"ops backup {source}")
+
+
+def recovery_point_ageing(source: str, age: timedelta) -> Situation:
+    """It is still young enough, and will not be for long."""
+    what = f"the recovery point is {human_duration(age)} old"
+    return Situation(kind="recovery_point_ageing", source=source, state="STALE", what=what, next=f"ops backup {source}")
+
+
+def step_old(source: str, age: timedelta, rpo: timedelta) -> Situation:
+    """What a step has made last is older than the RPO allows, or will be soon."""
+    old = age > rpo
+    what = f"{human_duration(age)} old{f', rpo is {human_duration(rpo)}' if old else ''}"
+    state: State = "FAIL" if old else "STALE"
+    return Situation(kind="step_old", source=source, state=state, what=what, next=f"ops backup {source}")
+
+
+def attempt_failed(
+    source: str, recorded: str | None, *, state: State, next: str, what: str = "the last attempt failed"
+) -> Situation:
+    """The last attempt at a step failed: that alone makes no recovery point too old.
+
+    Args:
+        recorded: the sentences of its error, as the ledger has them: what, why, safe, next.
+        next: the command to type when the error names none.
+        what: which attempt; empty where the error says so itself.
+    """
+    cause, safe, advice = sentences(recorded)
+    told = {"what": what, "why": cause} if what else {"what": cause}
+    return Situation(kind="attempt_failed", source=source, state=state, safe=safe, next=advice or next, **told)
+
+
+def sentences(recorded: str | None) -> tuple[str, str, str]:
+    """Of an error as it was recorded: the cause in one line, what is safe, and the next command."""
+    what, *lines = (recorded or "no reason was recorded").splitlines()
+    labelled = {label: said for label, _, said in (line.strip().partition(": ") for line in lines)}
+    cause = f"{what}: {labelled['why']}" if "why" in labelled else what
+    return cause, labelled.get("safe", ""), labelled.get("next", "")
+
+
+def store_unreadable(source: str, store: str, told: str) -> Situation:
+    """A store cannot be read, so nobody knows what is in it."""
+    return Situation(
+        kind="store_unreadable", source=source, state="UNKNOWN", what=told, safe="the copies in other stores",
+        next=f"ops list {source}", store=store,
+    )  # fmt: skip
+
+
+def copy_behind(source: str, store: str, *, nothing: bool) -> Situation:
+    """A store lacks the newest backups, or has none at all."""
+    what = f"nothing of {source} is in {store}" if nothing else "the newest two backups are not in it"
+    state: State = "NEVER" if nothing else "STALE"
+    advice = f"ops copy {source} --to {store}"
+    return Situation(kind="copy_behind", source=source, state=state, what=what, next=advice, store=store)
+
+
+def copy_lost(source: str, store: str, lost: Sequence[str]) -> Situation:
+    """Copies are gone that nothing of ours removed."""
+    which = f"{len(lost)} copies are gone, the newest is {lost[-1]}" if len(lost) > 1 else f"{lost[-1]} is gone"
+    what, advice = f"{which}, and no prune removed it", f"ops copy {source} --to {store}"
+    return Situation(kind="copy_lost", source=source, state="STALE", what=what, next=advice, store=store)
+
+
+def verdict_damaged(source: str, store: str, told: str) -> Situation:
+    """What a store keeps of a proof is not what was signed."""
+    advice = f"ops copy {source} --to {store}"
+    return Situation(kind="verdict_damaged", source=source, state="STALE", what=told, next=advice, store=store)
+
+
+def never_proved(source: str) -> Situation:
+    """Nothing was ever restored."""
+    what = "nothing was ever restored and compared"
+    return Situation(kind="never_proved", source=source, state="NEVER", what=what, next=f"ops verify {source}")
+
+
+def verify_overdue(source: str, age: timedelta, allowed: timedelta) -> Situation:
+    """No good proof for too long."""
+    what = f"last proved {human_duration(age)} ago, {human_duration(allowed)} is allowed"
+    return Situation(kind="verify_overdue", source=source, state="OVERDUE", what=what, next=f"ops verify {source}")
+
+
+def verify_inconclusive(source: str, reason: str) -> Situation:
+    """A verification found nothing out."""
+    return Situation(
+        kind="verify_inconclusive", source=source, state="STALE", what="the newest proof was inconclusive", why=reason,
+        safe="the backup is not condemned", next=f"ops verify {source}",
+    )  # fmt: skip
+
+
+def proof_weaker(source: str, told: str, gap: Gap, next: str) -> Situation:
+    """The proof compared less than is configured; `told` is what the proof is called."""
+    what = f"{told}; {gap.what}: {gap.why}"
+    return Situation(kind="proof_weaker", source=source, state="WEAK", what=what, next=next)
+
+
+def needs_a_look(source: str, backup_id: str, notable: Sequence[str]) -> Situation:
+    """A backup is good, and something about it is odd."""
+    return Situation(
+        kind="needs_a_look", source=source, state="STALE", what=f"{backup_id} is good, but needs a look",
+        why="; ".join(notable), next=f"ops list {source}", backup_id=backup_id,
+    )  # fmt: skip
+
+
+def never_drilled(source: str, next: str) -> Situation:
+    """Nobody has rehearsed a recovery."""
+    return Situation(kind="never_drilled", source=source, state="NEVER", what="no disaster drill yet", next=next)
+
+
+def drill_failed(source: str, recorded: str | None, next: str) -> Situation:
+    """The last rehearsal failed."""
+    cause, safe, _advice = sentences(recorded)
+    return Situation(
+        kind="drill_failed", source=source, state="FAIL", what="the last drill failed", why=cause, safe=safe, next=next
+    )
+
+
+def drill_overdue(source: str, age: timedelta, allowed: timedelta, next: str) -> Situation:
+    """The last rehearsal is too long ago."""
+    what = f"last drilled {human_duration(age)} ago, {human_duration(allowed)} is allowed"
+    return Situation(kind="drill_overdue", source=source, state="OVERDUE", what=what, next=next)
+
+
+def ledger_unreadable(source: str) -> Situation:
+    """What only the ledger knows is not known."""
+    return Situation(
+        kind="ledger_unreadable", source=source, state="UNKNOWN", what="the ledger cannot be read",
+        safe="backups and verdicts are in the stores", next="look at the disk of base, then: ops status",
+    )  # fmt: skip
+
+
+def undated(source: str, what: str, next: str) -> Situation:
+    """A step whose last success is dated in the future, so that nobody knows how long ago it was."""
+    return Situation(
+        kind="clock_wrong", source=source, state="UNKNOWN", what=what, why="this machine's clock is wrong, or was then",
+        next=next,
+    )  # fmt: skip
+
+
+def _untouched(good: str) -> str:
+    return f"the last verified backup is untouched: {good}" if good else ""

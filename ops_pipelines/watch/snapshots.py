@@ -25,7 +25,7 @@ from ops_pipelines.vault.verdict import Check
 from ops_pipelines.watch.health import HOLDS, SourceHealth, source_health
 from ops_pipelines.watch.phases import Phase
 from ops_pipelines.watch.proved import Proved
-from ops_pipelines.watch.situations import State
+from ops_pipelines.watch.situations import State, recovery_point_old
 from ops_pipelines.workspace import Workspace
 
 
@@ -41,6 +41,14 @@ class PhaseSeen(_Seen):
     state: State
     well_at: datetime | None
     allowed_s: float | None
+    cause: str
+    safe: str = ""
+    next: str
+
+
+class Told(_Seen):
+    """Something else that is the matter."""
+
     cause: str
     next: str
 
@@ -100,13 +108,16 @@ class Seen(_Seen):
         restore_s: what the restore of the recovery point took.
         proof: how much the proof of the recovery point says, against what is configured.
         foreign: whose restore points lie beside them, which nothing here uses.
+        also: what else is the matter, and asks for something else.
     """
 
     source: str
     kind: str
     state: State
     cause: str
+    safe: str = ""
     next: str
+    also: Sequence[Told] = ()
     rpo_s: float
     warn_after_s: float
     rto_s: float
@@ -159,9 +170,8 @@ class Snapshot(Generic[AnySeen]):
             return "UNKNOWN", f"{silent} (then: {self.seen.state}, {self.seen.cause})", "ops status"
         point = self.seen.recovery_point_at
         if self.seen.state in HOLDS and point is not None and (now - point).total_seconds() > self.seen.rpo_s:
-            allowed = human_duration(timedelta(seconds=self.seen.rpo_s))
-            cause = f"the recovery point is {human_duration(now - point)} old, rpo is {allowed}"
-            return "FAIL", cause, f"ops backup {self.source}"
+            old = recovery_point_old(self.source, now - point, timedelta(seconds=self.seen.rpo_s))
+            return old.state, old.cause, old.next
         return self.seen.state, self.seen.cause, self.seen.next
 
 
@@ -222,7 +232,9 @@ def _seen(workspace: Workspace, health: SourceHealth, catalogue: Catalogue, at: 
         kind=health.kind,
         state=health.state,
         cause=health.cause,
+        safe=health.safe,
         next=health.next,
+        also=[Told(cause=each.cause, next=each.next) for each in health.besides],
         rpo_s=health.rpo.total_seconds(),
         warn_after_s=health.warn_after.total_seconds(),
         rto_s=workspace.source(health.source).rto.total_seconds(),
@@ -244,6 +256,7 @@ def _seen(workspace: Workspace, health: SourceHealth, catalogue: Catalogue, at: 
                 well_at=at - each.age if each.age is not None else None,
                 allowed_s=_seconds(each.threshold),
                 cause=each.cause,
+                safe=each.safe,
                 next=each.next,
             )
             for each in health.phases

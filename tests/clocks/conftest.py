@@ -57,6 +57,11 @@ class Notes:
         """A verification of the copy in `nas`."""
         return verify(self.workspace, self.point(backup_id), store="nas")
 
+    def grown(self) -> None:
+        """The database is far larger than before."""
+        with closing(sqlite3.connect(self.folder / "notes.sqlite3")) as opened:
+            opened.executescript("insert into notes values (hex(zeroblob(200000)))")
+
     def damaged(self, backup_id: str) -> None:
         """One byte of the copy in `nas` is another."""
         folder = self.folder / "nas" / "restore-points" / "notes" / backup_id

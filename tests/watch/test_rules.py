@@ -167,7 +167,9 @@ def test_refused_retention_and_a_failed_restore_are_told(house: Workspace, clock
     assert [each.rule for each in attempts(house)] == ["retention_refused"]
 
 
-def test_never_backed_up_is_a_broken_rpo(house: Workspace) -> None:
+def test_never_backed_up_is_a_broken_rpo_once_the_first_backup_was_due(house: Workspace, clock: StoppedClock) -> None:
+    assert standing(house) == {}
+    clock.at += timedelta(hours=7)
     found = standing(house)["rpo"]
     assert (found.severity, found.cause, found.next) == ("error", "never backed up", "ops backup crm")
 

@@ -183,8 +183,9 @@ def test_the_heartbeat_is_the_watchers_and_not_that_of_who_asks_for_the_status(m
     house = make_house()
     first = Workspace(house.workspace.config, StoppedClock(datetime(2026, 11, 21, tzinfo=timezone.utc)))
     look(first, watching=True)
-    look(Workspace(first.config, StoppedClock(first.clock.now() + HOUR)))
-    page = exposition(first)
+    second = Workspace(first.config, StoppedClock(first.clock.now() + HOUR))
+    look(second)
+    page = exposition(second)
     assert at(page, "ops_watch_heartbeat_timestamp_seconds") == first.clock.now().timestamp()
     assert at(page, "ops_health_snapshot_timestamp_seconds", source="crm") == (first.clock.now() + HOUR).timestamp()
 
@@ -226,8 +227,13 @@ def test_a_ledger_of_before_is_counted_when_it_is_opened(make_house: MakeHouse, 
     before = exposition(house.workspace)
     engine = create_engine(ledger_url)
     with engine.begin() as connection:
-        for table in ("ops_tallies", "ops_health", "ops_probes", "ops_numbers"):
+        for table in ("ops_tallies", "ops_health", "ops_probes", "ops_numbers", "ops_since"):
             connection.execute(sql(f"drop table {table}"))
+        for index in ("ix_ops_activities_turn", "ix_ops_activities_source_kind_turn"):
+            connection.execute(sql(f"drop index {index}"))
+        connection.execute(sql("alter table ops_activities drop column turn"))
+        columns = "ops_activities (source, kind, started_at)"
+        connection.execute(sql(f"create index ix_ops_activities_source_kind_started on {columns}"))
         connection.execute(sql("delete from ops_evaluations where part = 'probes'"))
         connection.execute(sql("update alembic_version set version_num = '0002'"))
     engine.dispose()

@@ -56,7 +56,12 @@ def status(
         )
     for health in found:
         if health.state != "OK":
-            output.say("\n{}: {}\n  next: [bold]{}[/]", health.source, health.cause, health.next)
+            output.say("\n{}: {}", health.source, health.cause)
+            if health.safe:
+                output.say("  safe: {}", health.safe)
+            output.say("  next: [bold]{}[/]", health.next)
+        for other in health.besides:
+            output.say("  also: {}\n  next: [bold]{}[/]", other.cause, other.next)
         for line in _notes(health):
             output.say("[yellow]![/] {}: {}", health.source, line)
         if health.foreign:

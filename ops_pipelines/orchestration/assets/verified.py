@@ -12,6 +12,7 @@ from ops_pipelines.recovery.rotation import reprove, turns
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.verdict import Verdict
+from ops_pipelines.watch.situations import proved_badly
 from ops_pipelines.workspace import Workspace
 
 
@@ -54,6 +55,7 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
             verdict = verify(
                 workspace, point, store=config.store or None, progress=watcher.watch(context), run_id=context.run.run_id
             )
+            told = proved_badly(chain.name, verdict, workspace.catalogue(chain.name))
         metadata = verdict_metadata(verdict)
         if verdict.outcome == "verified":
             return dg.MaterializeResult(
@@ -62,8 +64,8 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
             )
         failure = dg.Failure(
             description=(
-                f"{chain.name}: {point.id} from {verdict.store} is {verdict.outcome.upper()}: {verdict.reason}\n"
-                f"  next: {_advice(verdict.outcome, chain.name)}"
+                f"{chain.name}: {point.id} from {verdict.store} is {verdict.outcome.upper()}\n"
+                f"  why: {told.cause}\n  safe: {told.safe}\n  next: {told.next}"
             ),
             metadata=metadata,
             allow_retries=False,
@@ -113,12 +115,6 @@ def _rotation(
             **({"proved_longest_ago": dg.MetadataValue.timestamp(longest_ago[0])} if longest_ago else {}),
         },
     )
-
-
-def _advice(outcome: str, name: str) -> str:
-    if outcome == "bad":
-        return f"ops list {name} shows older verified backups; take a new one: ops backup {name}"
-    return f"mend the verifier as said above, then: ops verify {name}"
 
 
 def _chosen(

@@ -17,6 +17,7 @@ from ops_pipelines.ledger.alerts import AlertLedger, Attempt
 from ops_pipelines.ledger.models import CANCELLED, FAILED, REFUSED
 from ops_pipelines.outages import Ended
 from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint
+from ops_pipelines.watch.situations import sentences
 from ops_pipelines.workspace import Workspace
 
 RULES: Mapping[str, str] = {
@@ -115,7 +116,8 @@ def _proofs(history: _History, rows: Sequence[Attempt]) -> Iterator[Condition]:
     patience = longest_interval(history.source.every, history.workspace.config.timezone)
     for store in history.stores:
         here = [row for row in rows if row.store == store]
-        conclusive = [row for row in here if _outcome(row) != "inconclusive"]
+        # Of bytes that are bad in one store `copy_damaged` tells, with what heals them.
+        conclusive = [row for row in here if _outcome(row) != "inconclusive" and row.meta.get("blames") != "copy"]
         # An old backup that is still good does not say that the newest is, nor the other way round.
         newer = [row for row in conclusive if not row.meta.get("again")]
         if bad := _streak(newer, lambda row: _outcome(row) == "bad"):
@@ -229,9 +231,8 @@ def _outcome(row: Attempt) -> str:
 
 def _told(row: Attempt) -> tuple[str, str]:
     """The cause of a failure and the next command, from the sentences that were recorded."""
-    what, *lines = (row.error or "no reason was recorded").splitlines()
-    labelled = {label: text for label, _, text in (line.strip().partition(": ") for line in lines)}
-    return (f"{what}: {labelled['why']}" if "why" in labelled else what), labelled.get("next", "")
+    cause, _safe, advice = sentences(row.error)
+    return cause, advice
 
 
 def _good(history: _History, proofs: Sequence[Attempt]) -> GoodPoint | None:

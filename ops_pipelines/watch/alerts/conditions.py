@@ -33,6 +33,7 @@ class Condition:
         title: in a few words, for a subject line: "verify failed".
         cause: in a sentence.
         next: the command to type.
+        safe: what is still safe, where that is not plain.
         store: the store it is about, or empty.
         run_id: the Dagster run it happened in.
     """
@@ -46,6 +47,7 @@ class Condition:
     next: str
     store: str = ""
     good: GoodPoint | None = None
+    safe: str = ""
     run_id: str | None = None
 
     @property

@@ -55,6 +55,7 @@ class Message(BaseModel):
     phase: str
     title: str
     cause: str
+    safe: str = ""
     next: str
     at: datetime
     since: datetime
@@ -95,13 +96,14 @@ class Message(BaseModel):
             "cause": self.cause,
             "since": f"{_moment(self.since)} ({self._lasted})",
             "last good": self._good(),
+            "safe": self.safe,
             "next": self.next,
             "run": self.link or "",
             "incident": f"{self.incident} ({self.rule})",
         }
         if self.event == "resolved":
             facts["until"] = _moment(self.at)
-            facts["next"] = ""
+            facts["next"] = facts["safe"] = ""
         if self.event == "test":
             facts["since"] = facts["last good"] = ""
         return {name: value for name, value in facts.items() if value}
@@ -162,6 +164,7 @@ def message_about(
         phase=condition.phase,
         title=text.line(redact(condition.title)),
         cause=_shortened(text.lines(redact(condition.cause))),
+        safe=text.line(redact(condition.safe)),
         next=text.line(redact(condition.next)),
         at=at,
         since=since,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.models import RUNNING
+from ops_pipelines.ledger.since import watched_since
 from ops_pipelines.watch.alerts import ahead, attempts, configuration, probed, runs, silence, standing
 from ops_pipelines.watch.alerts.conditions import Condition, Look
 from ops_pipelines.watch.health import SourceHealth, source_health
@@ -46,11 +47,15 @@ def look_at_probes(workspace: Workspace) -> Look:
 
 
 def look_at_standing(workspace: Workspace) -> Look:
-    """What is wrong with how things stand. A source that cannot be judged is a trouble of its own."""
+    """What is wrong with how things stand. A source that cannot be judged is a trouble of its own.
+
+    Raises LedgerError.
+    """
     now = workspace.clock.now()
     found: list[SourceHealth] = []
     conditions: list[Condition] = []
     unknown: set[str] = set()
+    since = watched_since(workspace.ledger, workspace.config.sources, now)
     for name in workspace.config.sources:
         try:
             catalogue = workspace.catalogue(name)
@@ -59,7 +64,7 @@ def look_at_standing(workspace: Workspace) -> Look:
             unknown.add(name)
             conditions.append(standing.unjudged(name, f"{error.what}: {error.why}" if error.why else error.what))
         else:
-            conditions += standing.standing(workspace, found[-1], now)
+            conditions += standing.standing(workspace, found[-1], now, since[name])
             conditions += ahead.ahead(workspace, name, catalogue, now)
     conditions += ahead.disks(workspace, found)
     return Look("standing", frozenset(RULES["standing"]), now, conditions, frozenset(unknown))

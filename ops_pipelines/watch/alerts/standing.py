@@ -7,16 +7,18 @@ What will go wrong is told in `ahead`.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from ops_pipelines.chronology import age
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.alerts import Severity
-from ops_pipelines.config.cadence import longest_interval
+from ops_pipelines.config.cadence import longest_interval, next_tick
 from ops_pipelines.config.settings import Settings
 from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint
 from ops_pipelines.watch.health import SourceHealth
 from ops_pipelines.watch.phases import PhaseHealth
+from ops_pipelines.watch.situations import Situation
 from ops_pipelines.workspace import Workspace
 
 RULES: Mapping[str, str] = {
@@ -45,19 +47,36 @@ class _Standing:
     settings: Settings
     interval: timedelta
     now: datetime
+    since: datetime
 
     @property
     def newest_age(self) -> timedelta | None:
         return next((step.age for step in self.health.phases if step.phase in ("dump", "snapshot")), None)
 
+    def was_due(self, cron: str) -> bool:
+        """Whether something with this cron line should have run and ended since the source is watched."""
+        if age(self.since, self.now) is None:
+            return True  # a clock was set back since: nobody knows, so nothing is kept quiet
+        return self.now - next_tick(cron, self.workspace.config.timezone, self.since) > self.settings.rto
+
+    def drill_to_come(self, found: Situation) -> bool:
+        """Whether the first drill was not due yet."""
+        drills = self.workspace.config.drilled
+        return found.kind == "never_drilled" and drills is not None and not self.was_due(drills.every)
+
     def dumping(self) -> bool:
         return any(row.kind == "dump" for row in self.workspace.ledger.running(self.health.source))
 
 
-def standing(workspace: Workspace, health: SourceHealth, now: datetime) -> list[Condition]:
-    """What is wrong with how one source stands."""
+def standing(workspace: Workspace, health: SourceHealth, now: datetime, since: datetime) -> list[Condition]:
+    """What is wrong with how one source stands.
+
+    Args:
+        since: when it was first looked at: what it never did may not have been due yet.
+    """
     settings = workspace.source(health.source)
-    this = _Standing(workspace, health, settings, longest_interval(settings.every, workspace.config.timezone), now)
+    interval = longest_interval(settings.every, workspace.config.timezone)
+    this = _Standing(workspace, health, settings, interval, now, since)
     return [*_clock(this), *_rpo(this), *_proof(this), *_rto(this), *_dump(this), *_phases(this)]
 
 
@@ -71,22 +90,30 @@ def unjudged(name: str, why: str) -> Condition:
 def _clock(this: _Standing) -> Iterator[Condition]:
     """Restore points from the future: how old they are nobody knows, and whether others are as old as they look."""
     if (wrong := this.health.clock) is not None:
-        yield _condition(this, "clock_wrong", "error", "health", "a clock is wrong", wrong.cause, wrong.next)
+        yield _told(this, "clock_wrong", "error", "health", "a clock is wrong", wrong)
 
 
 def _rpo(this: _Standing) -> Iterator[Condition]:
-    health = this.health
-    if health.recovery_point is None:
-        what = f"{health.restore_points} backed up, none of them verified" if health.newest else "never backed up"
-        advice = f"ops verify {health.source}" if health.newest else f"ops backup {health.source}"
-        yield _condition(this, "rpo", "error", "health", "RPO broken", what, advice)
-    elif health.age is not None and health.age > health.warn_after and health.state != "UNKNOWN":
-        cause = f"the recovery point is {human_duration(health.age)} old, rpo is {human_duration(health.rpo)}"
-        advice = f"ops backup {health.source}"
-        if health.age > health.rpo:
-            yield _condition(this, "rpo", "critical", "health", "RPO broken", cause, advice)
-        else:
-            yield _condition(this, "rpo", "warn", "health", "RPO at risk", cause, advice)
+    """Never is a breach as well, once the first backup was due."""
+    rules: Mapping[str, tuple[Severity, str]] = {
+        "never_backed_up": ("error", "RPO broken"), "strangers": ("error", "RPO broken"),
+        "nothing_verified": ("error", "RPO broken"), "recovery_point_old": ("critical", "RPO broken"),
+        "recovery_point_ageing": ("warn", "RPO at risk"),
+    }  # fmt: skip
+    found = next((each for each in this.health.situations if _about_rpo(each)), None)
+    if found is None or (found.state == "NEVER" and not this.was_due(this.settings.every)):
+        return
+    severity, title = rules[found.kind]
+    if found.kind == "recovery_point_ageing":
+        allowed = human_duration(this.health.rpo)
+        found = found.model_copy(update={"what": f"{found.what}, rpo is {allowed}"})
+    yield _told(this, "rpo", severity, "health", title, found)
+
+
+def _about_rpo(found: Situation) -> bool:
+    """Whether it says how the source as a whole stands to its RPO."""
+    kinds = ("never_backed_up", "nothing_verified", "recovery_point_old", "recovery_point_ageing")
+    return found.kind in kinds or (found.kind == "strangers" and found.state == "NEVER")
 
 
 def _proof(this: _Standing) -> Iterator[Condition]:
@@ -107,55 +134,63 @@ def _rto(this: _Standing) -> Iterator[Condition]:
 
 
 def _dump(this: _Standing) -> Iterator[Condition]:
-    """A scheduled run did not come. With no backup at all, the RPO rule speaks."""
-    due, age = this.interval + this.settings.rto, this.newest_age
-    if age is None or age <= due:
+    """A scheduled run did not come. With no backup at all, the RPO rule speaks, and another one of wrong clocks."""
+    due, old = this.interval + this.settings.rto, this.newest_age
+    if old is None or old <= due or this.health.clock is not None:
         return
-    missing = age > max(_MISSING, due)
+    missing = old > max(_MISSING, due)
     if not missing and this.dumping():
         return  # it did come, and takes its time
     phase = "snapshot" if this.health.kind == "files" else "dump"
-    cause = f"the newest backup is {human_duration(age)} old; one is due every {human_duration(this.interval)}"
+    cause = f"the newest backup is {human_duration(old)} old; one is due every {human_duration(this.interval)}"
     advice = f"ops backup {this.health.source}"
     if missing:
-        yield _condition(this, "dump_stale", "error", phase, f"no {phase} for {human_duration(age)}", cause, advice)
+        yield _condition(this, "dump_stale", "error", phase, f"no {phase} for {human_duration(old)}", cause, advice)
     else:
         yield _condition(this, "dump_stale", "warn", phase, f"{phase} stale", cause, advice)
 
 
 def _phases(this: _Standing) -> Iterator[Condition]:
     for phase in this.health.phases:
+        found = phase.situation
+        if found is None:
+            continue
         if phase.phase == "copy":
-            yield from _copy(this, phase)
+            yield from _copy(this, phase, found)
         elif phase.phase == "verify" and phase.state == "OVERDUE" and this.health.newest_verdict != "verified":
             # With the newest proved, it is the dumps that do not come.
-            yield _condition(this, "verify_overdue", "error", "verify", "verify overdue", phase.cause, phase.next)
-        elif phase.phase == "drill" and phase.state in _DRILL:
-            yield _condition(this, "drill_overdue", _DRILL[phase.state], "drill", "drill overdue or failed",
-                             phase.cause, phase.next)  # fmt: skip
+            yield _told(this, "verify_overdue", "error", "verify", "verify overdue", found)
+        elif phase.phase == "drill" and phase.state in _DRILL and not this.drill_to_come(found):
+            title = "drill overdue or failed"
+            yield _told(this, "drill_overdue", _DRILL[phase.state], "drill", title, found)
 
 
 _DRILL: Mapping[str, Severity] = {"OVERDUE": "warn", "NEVER": "warn", "FAIL": "error"}
+_COPIES: Mapping[str, tuple[Severity, str]] = {
+    "copy_damaged": ("error", "damaged copy in {}"),
+    "copy_lost": ("warn", "copy in {} is gone"),
+    "verdict_damaged": ("warn", "damaged verdict in {}"),
+    "store_unreadable": ("error", "store {} cannot be read"),
+}
 
 
-def _copy(this: _Standing, phase: PhaseHealth) -> Iterator[Condition]:
-    store, age, newest = phase.store or "", phase.age, this.newest_age
-    fill = phase.next or f"ops copy {this.health.source} --to {store}"
-    if phase.state == "UNKNOWN":
-        title = f"store {store} cannot be read"
-        yield _condition(this, "store_unreadable", "error", "copy", title, phase.cause, phase.next, store)
-    elif phase.damaged:
-        yield _condition(this, "copy_damaged", "error", "copy", f"damaged copy in {store}", phase.cause, fill, store)
-    elif phase.lost:
-        yield _condition(this, "copy_lost", "warn", "copy", f"copy in {store} is gone", phase.cause, fill, store)
-    elif phase.verdicts:
-        title = f"damaged verdict in {store}"
-        yield _condition(this, "verdict_damaged", "warn", "copy", title, phase.cause, fill, store)
+def _copy(this: _Standing, phase: PhaseHealth, found: Situation) -> Iterator[Condition]:
+    store, newest = phase.store or "", this.newest_age
+    if found.kind in _COPIES:
+        severity, title = _COPIES[found.kind]
+        yield _told(this, found.kind, severity, "copy", title.format(store), found, store)
     elif newest is None:
         return  # nothing to copy: others tell it
-    elif age - newest > 1.5 * this.interval if age is not None else this.health.restore_points > 1:
+    elif phase.age - newest > 1.5 * this.interval if phase.age is not None else this.health.restore_points > 1:
         # One behind is on its way, two are not: a distance does not change while nothing happens, an age does.
-        yield _condition(this, "copy_behind", "warn", "copy", f"copy in {store} behind", phase.cause, fill, store)
+        yield _told(this, "copy_behind", "warn", "copy", f"copy in {store} behind", found, store)
+
+
+def _told(
+    this: _Standing, rule: str, severity: Severity, phase: str, title: str, found: Situation, store: str = ""
+) -> Condition:
+    told = _condition(this, rule, severity, phase, title, found.cause, found.next, store)
+    return replace(told, safe=found.safe)
 
 
 def _condition(
