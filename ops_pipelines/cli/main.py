@@ -20,6 +20,7 @@ from ops_pipelines.cli.commands.leftovers import leftovers_
 from ops_pipelines.cli.commands.list import list_
 from ops_pipelines.cli.commands.plan import plan
 from ops_pipelines.cli.commands.prune import prune_
+from ops_pipelines.cli.commands.report import report_
 from ops_pipelines.cli.commands.restore import restore
 from ops_pipelines.cli.commands.schema import schema
 from ops_pipelines.cli.commands.serve import serve
@@ -43,6 +44,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "verify": verify,
     "list": list_,
     "status": status,
+    "report": report_,
     "restore": restore,
     "leftovers": leftovers_,
     "copy": copy,

@@ -5,6 +5,7 @@ newest verified backup is two intervals plus one whole run old, so `2 × interva
 run is allowed as much as the RTO: a restore is its longest step.
 """
 
+import math
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import cache
@@ -57,6 +58,23 @@ def cadence_problem(settings: Settings, timezone: str) -> str | None:
         f"run the newest verified backup would be {hours} old, more than rpo "
         f"{settings.rpo.total_seconds() / 3600:.3g}h. Back up more often, allow a larger rpo, or set accept_risk: true"
     )
+
+
+def seldom_proved(settings: Settings, timezone: str) -> str:
+    """What it means to the RPO that a source is not proved after every backup; empty where it is."""
+    if settings.verify.auto:
+        return ""
+    rpo = f"{settings.rpo.total_seconds() / 3600:.3g}h"
+    always = "set verify: {auto: true}"
+    if settings.verify.every is None:
+        return f"nothing is proved unless somebody types ops verify: rpo {rpo} cannot hold without it; {always}"
+    pause = longest_interval(settings.verify.every, timezone)
+    oldest = pause + longest_interval(settings.every, timezone) + settings.rto
+    hours = f"{math.ceil(oldest.total_seconds() / 3600)}h"
+    told = f"proved at {settings.verify.every!r} only: the newest proved backup gets up to {hours} old"
+    if oldest <= settings.rpo:
+        return f"{told}, within rpo {rpo}"
+    return f"{told}, and rpo {rpo} is broken between proofs; {always}, or rpo: {hours}"
 
 
 def ticks(cron: str, timezone: str, begin: datetime, end: datetime) -> list[datetime]:

@@ -13,6 +13,7 @@ from ops_pipelines.config.alerts import Alerts
 from ops_pipelines.config.drills import Application, DefaultDrills, Drills, Scenario
 from ops_pipelines.config.logs import Logging
 from ops_pipelines.config.probes import Probes
+from ops_pipelines.config.report import Report
 from ops_pipelines.config.secrets import Secret
 from ops_pipelines.config.sentry import Sentry
 from ops_pipelines.config.settings import DaemonHeartbeat, Model, Settings
@@ -48,6 +49,7 @@ class Config(Model):
         "`drills: off` for none",
         json_schema_extra=may_be_off,
     )
+    report: Report = Field(Report(), description="the backup report, for people")
     logging: Logging | None = Field(None, description="structured logs; none but the web server's unless given")
     _file: Path | None = PrivateAttr(None)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from ops_pipelines.config.secrets import Secret
-from ops_pipelines.config.values import Cron, Duration, Name, Span, recipient
+from ops_pipelines.config.values import Cron, Duration, Name, Span, may_be_off, none_if_off, recipient
 from ops_pipelines.sandbox.isolation import Isolation
 
 
@@ -69,7 +69,13 @@ class ScratchServer(Model):
 class Verification(Model):
     """How backups are proved, beyond what is compared."""
 
-    auto: bool = Field(True, description="scheduled runs prove what they back up; without it no RPO can hold")
+    auto: bool = Field(True, description="scheduled runs prove what they back up")
+    every: Annotated[Cron | None, BeforeValidator(none_if_off)] = Field(
+        "30 4 * * 0",
+        description="where `auto` is false: when the newest backup is proved instead; `off` for by hand only. The RPO "
+        "counts from what is proved: `ops check` says whether it can hold",
+        json_schema_extra=may_be_off,
+    )
     retries: int = Field(2, ge=0, description="an inconclusive verification is tried again this often")
     retry_after: Span = Field(timedelta(minutes=1), description="doubled with each try")
     overdue_after: Duration | None = Field(None, description="time without a good proof; `rpo` unless given")

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.config.cadence import seldom_proved
 from ops_pipelines.doctor.configuration import skew
 from ops_pipelines.doctor.question import ASKED_FOR, Answer, Measure, Question, attention, failed, well
 from ops_pipelines.doctor.shared import Shared
@@ -39,6 +40,7 @@ def questions(shared: Shared, name: str) -> Iterator[Question]:
         **({} if here else {"clock": _clock}),
         "disk": _disk,
         "key": _key,
+        **({} if source.verify.auto else {"proofs": _proofs}),
         **({"fingerprint": _fingerprint} if not_noticed(source) else {}),
         "signatures": ours,
         "recovery point": _recovery_point,
@@ -201,6 +203,13 @@ def _fingerprint(shared: Shared, name: str) -> Answer:
     """Less than `full` is a choice, and no trouble; but who reads this should know what it means."""
     source = shared.workspace.source(name)
     return well(f"{source.fingerprint}: {not_noticed(source)}")
+
+
+def _proofs(shared: Shared, name: str) -> Answer:
+    """Backups that are not proved one by one: what that means to the RPO."""
+    source, timezone = shared.workspace.source(name), shared.workspace.config.timezone
+    said = seldom_proved(source, timezone)
+    return attention(said, f"ops verify {name}") if "within rpo" not in said else well(said)
 
 
 def _three_two_one(shared: Shared, name: str) -> Answer:

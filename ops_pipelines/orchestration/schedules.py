@@ -10,6 +10,7 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.jobs import group_selection
 from ops_pipelines.orchestration.partitions import day_of
+from ops_pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -24,7 +25,49 @@ def build_schedules(config: Config, job: "UnresolvedAssetJobDefinition") -> list
         _schedule(config, f"backup_{index}", cron, members, job)
         for index, (cron, members) in enumerate(sorted(by_cron.items()), start=1)
     ]
-    return [*backups, _report_schedule(config)]
+    return [*backups, *_proof_schedules(config, job), _report_schedule(config)]
+
+
+def _proof_schedules(config: Config, job: "UnresolvedAssetJobDefinition") -> list[dg.ScheduleDefinition]:
+    """Of sources that are not proved after every backup: their newest backup, at times of its own."""
+    by_cron: dict[str, list[str]] = defaultdict(list)
+    for name, source in config.sources.items():
+        if not source.verify.auto and source.verify.every is not None:
+            by_cron[source.verify.every].append(name)
+    return [
+        _proof_schedule(config, f"verify_{index}", cron, members, job)
+        for index, (cron, members) in enumerate(sorted(by_cron.items()), start=1)
+    ]
+
+
+def _proof_schedule(
+    config: Config, name: str, cron: str, members: list[str], job: "UnresolvedAssetJobDefinition"
+) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=name,
+        job=job,
+        cron_schedule=cron,
+        execution_timezone=config.timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Proves the newest backup of {', '.join(members)} at {cron} ({config.timezone}).",
+    )
+    def verify(
+        context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        newest = {member: workspace.catalogue(member).newest for member in members}
+        requests = [
+            dg.RunRequest(
+                run_key=f"verify:{member}:{context.scheduled_execution_time.isoformat()}",
+                partition_key=day_of(config, min(point.started_at, workspace.clock.now())),
+                asset_selection=[names.verified_key(member), names.REPORT_KEY],
+                tags={names.SOURCE_TAG: member},
+            )
+            for member, point in newest.items()
+            if point is not None
+        ]
+        return requests or dg.SkipReason("there is no backup yet")
+
+    return verify
 
 
 def _report_schedule(config: Config) -> dg.ScheduleDefinition:

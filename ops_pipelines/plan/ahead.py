@@ -16,7 +16,7 @@ from ops_pipelines.recovery.graded import not_noticed
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.workspace import Workspace
 
-Doing = Literal["backup", "retention", "drill"]
+Doing = Literal["backup", "verify", "retention", "drill"]
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,9 @@ def look_ahead(workspace: Workspace, days: int) -> Plan:
             future.take(head, at)
             runs += [_backup(workspace, member, at, known[member]) for member in config.group_of(head)]
             continue
+        if doing == "verify":
+            runs.append(Run(at, doing, head))
+            continue
         runs.append(Run(at, doing, scenario=head))
         if doing == "retention":
             pruned = future.prune(at)
@@ -168,6 +171,9 @@ def _moments(workspace: Workspace, begin: datetime, end: datetime) -> list[tuple
     found: list[tuple[datetime, Doing, str]] = [
         (at, "backup", head) for head in config.heads for at in of(config.sources[head].every)
     ]
+    for name, source in config.sources.items():
+        if not source.verify.auto:
+            found += [(at, "verify", name) for at in of(source.verify.every or "")]
     found += [(at, "retention", "") for at in of(quiet_moment(config))]
     if (drills := config.drilled) is not None:
         found += [(at, "drill", config.scenario) for at in of(drills.every)]
@@ -205,7 +211,7 @@ def _deletions(
 
 def _outlook(workspace: Workspace, name: str, runs: Sequence[Run], known: Expected, problem: str) -> Outlook:
     source, point = workspace.source(name), workspace.catalogue(name).recovery_point
-    mine = [run.at for run in runs if run.source == name]
+    mine = [run.at for run in runs if run.source == name and run.doing == "backup"]
     return Outlook(
         name,
         len(mine),

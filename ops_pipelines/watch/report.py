@@ -10,6 +10,7 @@ from ops_pipelines.errors import OpsError
 from ops_pipelines.redact import redact
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.watch.health import SourceHealth, all_health
+from ops_pipelines.watch.snapshots import look
 from ops_pipelines.workspace import Workspace
 
 _SHOWN = 7
@@ -29,31 +30,47 @@ def build_report(workspace: Workspace, found: Sequence[SourceHealth] | None = No
     return "\n".join(lines) + "\n"
 
 
-def write_report(workspace: Workspace) -> Path:
-    """Write the report below `base/reports`, and as `latest.md`; returns the dated file."""
-    report = build_report(workspace)
+def write_report(workspace: Workspace, found: Sequence[SourceHealth] | None = None) -> list[Path]:
+    """Write the report: a dated file below `base/reports`, which is the first returned, and where the newest one lies.
+
+    Args:
+        found: as in `build_report`.
+    """
+    report = build_report(workspace, found)
     directory = workspace.config.base / "reports"
     dated = directory / f"report-{workspace.clock.now():%Y%m%d-%H%M%S}.md"
-    for path in (dated, directory / "latest.md"):
+    written = [dated, *_latest(workspace)]
+    for path in written:
         _write(path, report)
-    return dated
+    return written
+
+
+def _latest(workspace: Workspace) -> list[Path]:
+    """Where the newest report lies: always below `base`, and where `report.path` says."""
+    report = workspace.config.report
+    return [workspace.config.base / "reports" / "latest.md", *([report.path] if report.path is not None else [])]
 
 
 def renew_report(workspace: Workspace, found: Sequence[SourceHealth] | None = None) -> None:
     """Write `latest.md` anew, after something that changes what it says. That it cannot be written fails nothing.
 
+    What is seen is kept as well, for `ops serve`: where no daemon runs, nobody else tells it.
+
     Args:
         found: as in `build_report`.
     """
     try:
-        _write(workspace.config.base / "reports" / "latest.md", build_report(workspace, found))
+        report = build_report(workspace, found if found is not None else look(workspace))
+        for path in _latest(workspace):
+            _write(path, report)
     except (OpsError, OSError) as error:
         logs.event("report_not_written", level="error", error=str(error))
 
 
 def _write(path: Path, report: str) -> None:
     """All of it or nothing: somebody may read it meanwhile."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        path.parent.mkdir(mode=0o700, parents=True)
     new = path.with_name(f".{path.name}.{os.getpid()}")
     new.write_text(redact(report), encoding="utf-8")
     new.replace(path)

@@ -64,7 +64,8 @@ def _metrics(workspace: Workspace, prefix: str, source: str | None) -> _Endpoint
 
 def _health(services: Services) -> _Endpoint:
     def health(request: Request) -> Response:
-        name = request.path_params.get("service")
+        asked = request.path_params.get("service")
+        name = services.known_as(asked) if asked is not None else None
         if name is not None and name not in services.names():
             return PlainTextResponse("404: no such service; /health lists them\n", 404)
         found = services.check(name)

@@ -22,6 +22,7 @@ from ops_pipelines.watch.health import HOLDS
 from ops_pipelines.watch.snapshots import Seen, Snapshot, snapshots
 from ops_pipelines.workspace import Workspace
 
+LEDGER = "ledger"
 _WITHIN_S = 3.0
 _ANSWER_S = 2.0
 
@@ -37,10 +38,12 @@ class Service:
 
 def document(services: Sequence[Service]) -> dict[str, object]:
     """What `/health` answers."""
+    latency_ms = max((each.latency_ms for each in services), default=0.0)
     return {
         "status": "healthy" if all(each.healthy for each in services) else "unhealthy",
+        "latency_ms": latency_ms,
         "services": [vars(each) for each in services],
-        "version": __version__,
+        "version": {"app": "ops_pipelines", "version": __version__},
     }
 
 
@@ -54,7 +57,11 @@ class Services:
     def names(self) -> list[str]:
         """Every service. A source and a store of one name are asked together."""
         config = self._workspace.config
-        return ["ledger", *(name for name, _ask in self._outside()), *config.sources, LOCAL, *config.stores]
+        return [LEDGER, *(name for name, _ask in self._outside()), *config.sources, LOCAL, *config.stores]
+
+    def known_as(self, name: str) -> str:
+        """The service that a path names: `db` is the ledger, as old checks call our own database."""
+        return LEDGER if name == "db" and name not in self.names() else name
 
     def check(self, name: str | None = None) -> list[Service]:
         """Ask them all, side by side.
@@ -105,16 +112,14 @@ class Services:
         states = {each.source: each.judged(now, config.web.stale_after)[0] for each in found}
         fresh = [each for each in found if each.at is not None and within(each.at, now, config.web.stale_after)]
         return [
-            Service("ledger", True, round(answered, 1)),
+            Service(LEDGER, True, round(answered, 1)),
             *(Service(name, state in HOLDS, read) for name, state in states.items()),
             *(Service(name, _readable(name, fresh), read) for name in (LOCAL, *config.stores)),
         ]
 
     def _without_ledger(self, latency_ms: float) -> list[Service]:
         config = self._workspace.config
-        return [
-            Service(name, False, round(latency_ms, 1)) for name in ("ledger", *config.sources, LOCAL, *config.stores)
-        ]
+        return [Service(name, False, round(latency_ms, 1)) for name in (LEDGER, *config.sources, LOCAL, *config.stores)]
 
 
 def _timed(ask: Callable[[], bool]) -> tuple[bool, float]:

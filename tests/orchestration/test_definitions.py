@@ -1,19 +1,23 @@
 """What Dagster loads: groups, policies, schedules, and the message it shows for a broken file."""
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.errors import ConfigError
 from ops_pipelines.config.load import load_config
 from ops_pipelines.config.models import Config
 from ops_pipelines.engines.postgres.connection import Server
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.build import build_definitions
+from ops_pipelines.workspace import Workspace
 from tests.sample import write_config
 
 NOW = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
@@ -98,6 +102,36 @@ def test_a_tick_requests_the_whole_chain_of_its_source_for_its_day(config: Confi
     ]  # fmt: skip
     assert request.tags[names.SOURCE_TAG] == "crm"
     assert request.tags["dagster/priority"] == "10", "before what is started by hand, and before every backfill"
+
+
+def test_who_is_not_proved_after_every_backup_is_proved_every_week(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "app.sqlite")) as database:
+        database.execute("create table orders (id integer primary key)")
+    settings = "rpo: 200h, verify: {auto: false}"
+    (tmp_path / "ops.yaml").write_text(
+        f"sources: {{app: {{kind: sqlite, paths: [app.sqlite], {settings}}}}}\n", "utf-8"
+    )
+    definitions = build_definitions(load_config(tmp_path / "ops.yaml", environ={}))
+    repository = definitions.get_repository_def()
+    backup = repository.get_schedule_def("backup_1")
+    weekly = repository.get_schedule_def("verify_1")
+    assert (weekly.cron_schedule, weekly.default_status) == ("30 4 * * 0", dg.DefaultScheduleStatus.RUNNING)
+    workspace = Workspace(load_config(tmp_path / "ops.yaml", environ={}))
+
+    def requested(schedule: dg.ScheduleDefinition) -> list[dg.RunRequest]:
+        with dg.build_schedule_context(
+            scheduled_execution_time=workspace.clock.now(),
+            repository_def=repository,
+            resources={"workspace": workspace},
+        ) as context:
+            return list(schedule.evaluate_tick(context).run_requests or [])
+
+    assert names.verified_key("app") not in (requested(backup)[0].asset_selection or [])
+    assert requested(weekly) == [], "nothing to prove yet"
+    taken = take_backup(workspace, "app")
+    (request,) = requested(weekly)
+    assert request.asset_selection == [names.verified_key("app"), names.REPORT_KEY]
+    assert request.partition_key == f"{taken.started_at:%Y-%m-%d}"
 
 
 def test_a_missed_tick_of_a_past_day_is_skipped(config: Config) -> None:

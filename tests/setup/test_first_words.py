@@ -56,3 +56,15 @@ def test_dagster_is_started_by_a_command_that_works_here(folder: Path) -> None:
     assert starting.start_command(unit=nowhere) == "make up"
     nowhere.touch()
     assert starting.start_command(unit=nowhere) == "systemctl restart ops-daemon"
+
+
+def test_the_report_is_written_where_it_is_wanted_and_printed(folder: Path) -> None:
+    text = (folder / "ops.yaml").read_text(encoding="utf-8")
+    (folder / "ops.yaml").write_text(f"report: {{path: docs/16-generated/backup-report.md}}\n{text}", encoding="utf-8")
+    written = json.loads(typed("report", "--json", expect=2))["written"]
+    assert written[-1] == str(folder / "docs/16-generated/backup-report.md")
+    printed = typed("report", "--print", expect=2)
+    assert printed.startswith("# Backup report, ") and "## app" in printed
+    (folder / "docs/16-generated/backup-report.md").unlink()
+    typed("prune", "--apply")
+    assert (folder / "docs/16-generated/backup-report.md").is_file(), "what changes it writes it anew"

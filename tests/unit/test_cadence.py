@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from ops_pipelines.config.cadence import longest_interval
+from ops_pipelines.config.cadence import longest_interval, seldom_proved
 from tests.unit.conftest import Load, Mistakes
 
 SOURCE = (
@@ -59,3 +59,18 @@ def test_the_longest_interval_is_found_daylight_saving_included(cron: str, zone:
 
 def test_a_day_that_has_no_two_o_clock_is_no_shorter_or_longer_than_it_is() -> None:
     assert timedelta(hours=24) <= longest_interval("30 2 * * *", "Europe/Prague") <= timedelta(hours=25)
+
+
+@pytest.mark.parametrize(
+    ("verify", "rpo", "said"),
+    [
+        ("{}", "24h", ""),
+        ("{auto: false}", "24h", "rpo 24h is broken between proofs; set verify: {auto: true}, or rpo: 175h"),
+        ("{auto: false}", "175h", "up to 175h old, within rpo 175h"),
+        ("{auto: false, every: off}", "24h", "rpo 24h cannot hold without it"),
+    ],
+)
+def test_what_seldom_proofs_mean_to_the_rpo_is_said(verify: str, rpo: str, said: str, load: Load) -> None:
+    source = load(f"sources: {{app: {{kind: sqlite, paths: [app.db], rpo: {rpo}, verify: {verify}}}}}").sources["app"]
+    told = seldom_proved(source, "UTC")
+    assert said in told and bool(said) == bool(told)

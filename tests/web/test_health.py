@@ -11,12 +11,15 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from ops_pipelines import __version__
-from ops_pipelines.watch.snapshots import look
+from ops_pipelines.watch.report import renew_report
+from ops_pipelines.watch.snapshots import Seen, look, snapshots
 from ops_pipelines.web.services import Service, Services
 from ops_pipelines.workspace import Workspace
 from tests.sample import StoppedClock
+from tests.watch.outside import wait_for
 from tests.web.conftest import CANARY, House, MakeHouse
 
+VERSION = {"app": "ops_pipelines", "version": __version__}
 TOKEN = {"token": {"env": "OPS_WEB_TOKEN"}}
 
 
@@ -73,11 +76,27 @@ def test_all_is_well_and_anybody_may_know(make_house: MakeHouse, ledger_url: str
     house.holds("crm", "verified")
     look(house.workspace)
     with house.serving(environ={"OPS_WEB_TOKEN": "sesame-open"}) as site:
-        answer, one = site.get("health"), site.get("health/crm")
-    assert (answer.status, answer.json["status"], answer.json["version"]) == (200, "healthy", __version__)
+        answer, one, db = site.get("health"), site.get("health/crm"), site.get("health/db")
+    assert (answer.status, answer.json["status"], answer.json["version"]) == (200, "healthy", VERSION)
     assert [each["service"] for each in answer.json["services"]] == ["ledger", "crm", "local", "nas"]
     assert all(set(each) == {"service", "healthy", "latency_ms"} for each in answer.json["services"])
     assert (one.status, [each["service"] for each in one.json["services"]]) == (200, ["crm"])
+    assert (db.status, [each["service"] for each in db.json["services"]]) == (200, ["ledger"])
+    assert db.json["latency_ms"] == db.json["services"][0]["latency_ms"] > 0
+
+
+def test_without_a_daemon_what_is_served_is_true_at_once(make_house: MakeHouse) -> None:
+    house = make_house()
+    house.holds("crm", "verified")
+    with house.serving() as site:
+        wait_for(lambda: site.get("health").status == 200)
+        assert 'ops_last_db_dump_age_minutes{source="crm"} +Inf' not in site.get("metrics").text
+    house.holds("crm", "verified")
+    renew_report(house.workspace)
+    with house.workspace.ledger.session() as session:
+        (snapshot,) = snapshots(session, ["crm"], Seen)
+    assert snapshot.seen is not None and snapshot.seen.restore_points == 2, "who writes the report keeps what it saw"
+    assert snapshot.watched_at is None, "and is no daemon"
 
 
 def test_one_broken_source_is_503_and_the_others_are_not(make_house: MakeHouse) -> None:

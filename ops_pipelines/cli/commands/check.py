@@ -2,7 +2,7 @@
 
 from ops_pipelines.cli import output
 from ops_pipelines.clock import human_duration
-from ops_pipelines.config.cadence import longest_interval
+from ops_pipelines.config.cadence import longest_interval, seldom_proved
 from ops_pipelines.recovery.graded import not_noticed
 
 
@@ -13,12 +13,13 @@ def check(config: output.ConfigOption = None, as_json: output.JsonOption = False
     Example: ops check --json
     """
     loaded, path = output.open_config(config)
+    seldom = {name: said for name, source in loaded.sources.items() if (said := seldom_proved(source, loaded.timezone))}
     told = {name: said for name, source in loaded.sources.items() if (said := not_noticed(source))}
     if as_json:
         output.print_json(
             {
                 "ok": True, "file": str(path), "sources": list(loaded.sources), "stores": list(loaded.stores),
-                "not_noticed": told,
+                "not_noticed": told, "seldom_proved": seldom,
             }
         )  # fmt: skip
         return output.FINE
@@ -36,6 +37,8 @@ def check(config: output.ConfigOption = None, as_json: output.JsonOption = False
         for name, source in loaded.sources.items()
     ]
     output.print_table(["source", "kind", "cadence", "rpo", "copies", "encrypted", "fingerprint"], rows)
+    for name, said in seldom.items():
+        output.say("[yellow]![/] {}: {}", name, said)
     for name, said in told.items():
         output.say("{}: fingerprint: {}: {}", name, loaded.sources[name].fingerprint, said)
     return output.FINE

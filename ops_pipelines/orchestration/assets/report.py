@@ -24,7 +24,7 @@ def build_report_asset(config: Config) -> dg.AssetsDefinition:
     )
     def backup_report(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult[None]:
         with failures_explained():
-            path = write_report(workspace)
+            path, *_others = write_report(workspace)
             states = {health.source: health.state for health in all_health(workspace)}
         return dg.MaterializeResult(
             metadata={

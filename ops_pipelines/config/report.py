@@ -1,0 +1,17 @@
+"""The backup report: where else than below `base` it is written."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from ops_pipelines.config.settings import Model
+
+
+class Report(Model):
+    """The backup report, in Markdown; `base/reports/latest.md` always has it."""
+
+    path: Path | None = Field(
+        None,
+        description="the newest report is written here as well, after everything that changes it",
+        examples=["docs/16-generated/backup-report.md"],
+    )
