@@ -64,3 +64,33 @@ def test_folders_come_back_from_a_repository_that_cannot_be_locked(make_house: M
     ((status, said),) = typed(folders.path, ["restore", "files", "--unverified", "--to", str(out)])
     assert status == 0, said
     assert [path.read_bytes() for path in out.rglob("1.pdf")] == [b"one " * 1000]
+
+
+def test_a_disk_that_does_not_give_a_part_is_the_fault_of_that_copy(house: House) -> None:
+    """Memory of another process that lies at a file's place answers like a bad sector: I/O error."""
+    point = house.catalogue.points[-1]
+    part = max(point.manifest.parts, key=lambda each: each.size_bytes).name
+    for store in ("nas", "far"):
+        files = house.files(store, point.id)
+        for name in files.names() if store == "nas" else ["manifest.json"]:
+            files.remove(name)
+    code = """
+        import subprocess, sys
+        from pathlib import Path
+        from ops_pipelines.config.load import load_config
+        from ops_pipelines.errors import CorruptCopy
+        from ops_pipelines.workspace import Workspace
+        path, part, id = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+        subprocess.run(["mount", "--bind", "/proc/1/mem", path / "base/restore-points/app" / id / part], check=True)
+        workspace = Workspace(load_config(path / "ops.yaml", environ={}))
+        manifest = workspace.local.manifest("app", id)
+        for store in ("nas", "far"):
+            try:
+                workspace.stores[store].receive(manifest, workspace.local.directory("app", id), print)
+            except CorruptCopy as error:
+                print(error.check, error.why, error.what.endswith(f"{part} cannot be read"))
+    """
+    argv = [*_BY_HAND, sys.executable, "-c", textwrap.dedent(code), house.path, part, point.id]
+    done = subprocess.run(argv, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("parts Input/output error True") == 2, done.stdout

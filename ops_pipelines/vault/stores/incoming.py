@@ -4,6 +4,7 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from ops_pipelines import lease
 from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
@@ -82,7 +83,7 @@ def taken(source: Path, target: Path, copied: Copied, *, most: int) -> str:
     sha256, done = hashlib.sha256(), 0
     private = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(private, "wb") as written, plain.opened(source.parent, source.name) as opened:
-        while chunk := opened.read(_CHUNK):
+        while chunk := _read(opened, source):
             done += len(chunk)
             if done > most:
                 raise plain.NotPlain(source, f"it is longer than the {most} bytes that it should have")
@@ -90,6 +91,21 @@ def taken(source: Path, target: Path, copied: Copied, *, most: int) -> str:
             sha256.update(chunk)
             copied(len(chunk))
     return sha256.hexdigest()
+
+
+def _read(opened: BinaryIO, path: Path) -> bytes:
+    """The next piece of what is read to be copied. Raises CorruptCopy when its disk does not give it."""
+    try:
+        return opened.read(_CHUNK)
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def unreadable(path: Path, error: OSError) -> CorruptCopy:
+    """The disk that a file to be copied lies on does not give it."""
+    return CorruptCopy(
+        f"{path} cannot be read", check="parts", why=error.strerror or str(error), safe="other copies are untouched"
+    )
 
 
 def read_back(path: Path) -> str:

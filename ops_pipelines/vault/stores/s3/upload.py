@@ -232,7 +232,10 @@ class Upload:
         with self._opened() as file, ThreadPoolExecutor(threads) as pool:
             for number in range(1, _MOST_PARTS + 2):
                 buffer = buffers.get()
-                length = _fill(file, buffer)
+                try:
+                    length = _fill(file, buffer)
+                except OSError as error:
+                    raise incoming.unreadable(self._path, error) from None
                 if (not length and number > 1) or total > self._part.size_bytes:
                     break
                 task = pool.submit(work, number, buffer, length)
