@@ -67,7 +67,7 @@ def test_folders_come_back_from_a_repository_that_cannot_be_locked(make_house: M
 
 
 def test_a_disk_that_does_not_give_a_part_is_the_fault_of_that_copy(house: House) -> None:
-    """Memory of another process that lies at a file's place answers like a bad sector: I/O error."""
+    """Memory of a process that lies at a file's place answers like a bad sector: I/O error."""
     point = house.catalogue.points[-1]
     part = max(point.manifest.parts, key=lambda each: each.size_bytes).name
     for store in ("nas", "far"):
@@ -75,13 +75,14 @@ def test_a_disk_that_does_not_give_a_part_is_the_fault_of_that_copy(house: House
         for name in files.names() if store == "nas" else ["manifest.json"]:
             files.remove(name)
     code = """
-        import subprocess, sys
+        import os, subprocess, sys
         from pathlib import Path
         from ops_pipelines.config.load import load_config
         from ops_pipelines.errors import CorruptCopy
         from ops_pipelines.workspace import Workspace
         path, part, id = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-        subprocess.run(["mount", "--bind", "/proc/1/mem", path / "base/restore-points/app" / id / part], check=True)
+        victim = path / "base/restore-points/app" / id / part
+        subprocess.run(["mount", "--bind", f"/proc/{os.getpid()}/mem", victim], check=True)
         workspace = Workspace(load_config(path / "ops.yaml", environ={}))
         manifest = workspace.local.manifest("app", id)
         for store in ("nas", "far"):

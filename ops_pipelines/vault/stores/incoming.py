@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -79,10 +80,13 @@ def refuse_strange(trust: Trust, sealed: Sealed, manifest: Manifest, path: Path)
 
 
 def taken(source: Path, target: Path, copied: Copied, *, most: int) -> str:
-    """Copy a file of at most so many bytes; returns the SHA-256. Raises NotPlain when it is longer."""
+    """Copy a file of at most so many bytes; returns the SHA-256.
+
+    Raises FileNotFoundError, NotPlain when it is longer, CorruptCopy when it cannot be read.
+    """
     sha256, done = hashlib.sha256(), 0
     private = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(private, "wb") as written, plain.opened(source.parent, source.name) as opened:
+    with os.fdopen(private, "wb") as written, _opened(source) as opened:
         while chunk := _read(opened, source):
             done += len(chunk)
             if done > most:
@@ -91,6 +95,18 @@ def taken(source: Path, target: Path, copied: Copied, *, most: int) -> str:
             sha256.update(chunk)
             copied(len(chunk))
     return sha256.hexdigest()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(plain.opened(path.parent, path.name))
+        except (FileNotFoundError, plain.NotPlain):
+            raise
+        except OSError as error:
+            raise unreadable(path, error) from None
+        yield opened
 
 
 def _read(opened: BinaryIO, path: Path) -> bytes:

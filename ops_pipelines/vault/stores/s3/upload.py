@@ -261,6 +261,8 @@ class Upload:
             file = self._path.open("rb", buffering=0)
         except FileNotFoundError:
             raise incoming.missing(self._connection.name, self._path) from None
+        except OSError as error:
+            raise incoming.unreadable(self._path, error) from None
         with file:
             yield file
 
