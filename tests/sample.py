@@ -10,6 +10,8 @@ import pyrage
 from ops_pipelines.engines.postgres import clients
 from ops_pipelines.engines.postgres.connection import Server, session
 from ops_pipelines.engines.postgres.server import scratch_server
+from ops_pipelines.ledger.since import watched_since
+from ops_pipelines.workspace import Workspace
 
 MAJOR = 18
 _CRM = """
@@ -66,6 +68,12 @@ class StoppedClock:
     def now(self) -> datetime:
         """Always the same."""
         return self.at
+
+
+def watched_for_long(workspace: Workspace) -> None:
+    """Every source has been watched for a week: what never happened was due."""
+    sources = workspace.config.sources
+    watched_since(workspace.ledger, sources, workspace.clock.now() - timedelta(days=7))
 
 
 def write_config(directory: Path, server: Server, *, source: str = "", top: str = "", copies: str = "[nas]") -> Path:

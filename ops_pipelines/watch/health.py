@@ -37,6 +37,13 @@ class CopyHealth(BaseModel):
     backup_id: str | None
     age: Duration | None
 
+    @property
+    def told(self) -> str:
+        """Its age for people; `none` without a copy."""
+        if self.age is not None:
+            return human_duration(self.age)
+        return "of unknown age" if self.backup_id is not None else "none"
+
 
 class SourceHealth(BaseModel):
     """One source's state, why, and what to type next.

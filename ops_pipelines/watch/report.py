@@ -120,7 +120,7 @@ def _details(workspace: Workspace, health: SourceHealth) -> list[str]:
     for each in health.besides:
         lines += ["", f"Also: {text.markdown(each.cause)}. Next: {text.markdown_code(each.next)}"]
     copies = ", ".join(
-        f"{copy.store} {human_duration(copy.age)}" if copy.age is not None else f"{copy.store} **none**"
+        f"{copy.store} {copy.told}" if copy.backup_id is not None else f"{copy.store} **none**"
         for copy in health.copies
     )
     lines += ["", f"Newest copy by store: {copies}.", ""]

@@ -127,7 +127,10 @@ def copy_damaged(source: str, store: str, backup_id: str, reason: str, *, sound:
         sound: the stores whose copy of it is not known to be damaged.
     """
     if sound:
-        what, safe = f"the copy of {backup_id} in {store} is bad", f"the copy in {' and in '.join(sound)} is not"
+        what, safe = (
+            f"the copy of {backup_id} in {store} is bad",
+            f"nothing is wrong with that in {' and in '.join(sound)}",
+        )
         advice = f"ops copy {source} --to {store}"
     else:
         what, safe = f"every copy of {backup_id} is bad", "other restore points are untouched"

@@ -19,6 +19,7 @@ from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.workspace import Workspace
 from tests.faults.conftest import House
+from tests.sample import watched_for_long
 from tests.watch.conftest import ledger_url as ledger_url  # noqa: PLC0414
 from tests.watch.receivers import Answer, Webhook, webhook
 
@@ -118,6 +119,7 @@ def test_a_channel_that_hangs_delays_no_backup(house: House) -> None:
         (house.path / "hook").write_text(hook.url, encoding="utf-8")
         with (house.path / "ops.yaml").open("a", encoding="utf-8") as written:
             written.write("alerts: {channels: {slack: {file: hook}}}\n")
+        watched_for_long(house.workspace())
         thread = threading.Thread(target=watch, args=(house.workspace(),))
         thread.start()
         try:

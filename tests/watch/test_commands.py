@@ -15,6 +15,7 @@ from ops_pipelines.config.load import load_config
 from ops_pipelines.errors import OpsError
 from ops_pipelines.orchestration.build import build_definitions
 from ops_pipelines.workspace import Workspace
+from tests.sample import watched_for_long
 from tests.watch.conftest import MakeHouse
 from tests.watch.receivers import Answer, Mailbox, Webhook
 from tests.watch.test_delivery import mail_url
@@ -62,7 +63,7 @@ def test_nobody_to_tell_is_an_error_that_says_what_to_write(make_house: MakeHous
 
 
 def test_run_tells_and_list_shows_and_ack_and_mute_are_kept(make_house: MakeHouse, hook: Webhook, ops: Ops) -> None:
-    make_house({"slack": hook.url})
+    watched_for_long(Workspace(make_house({"slack": hook.url}).config))
     assert ops("list").exit_code == 0
     done = ops("run")
     assert done.exit_code == 2
@@ -85,7 +86,7 @@ def test_run_tells_and_list_shows_and_ack_and_mute_are_kept(make_house: MakeHous
 
 
 def test_what_cannot_be_delivered_is_seen_by_whoever_runs_it(make_house: MakeHouse, hook: Webhook, ops: Ops) -> None:
-    make_house({"slack": hook.url})
+    watched_for_long(Workspace(make_house({"slack": hook.url}).config))
     hook.always = Answer(410, "channel_is_archived")
     done = ops("run", "--json")
     assert done.exit_code == 2

@@ -135,7 +135,7 @@ def _age(health: SourceHealth) -> str:
 
 
 def _row(health: SourceHealth) -> list[str]:
-    copies = [f"{copy.store} {human_duration(copy.age) if copy.age is not None else '–'}" for copy in health.copies]
+    copies = [f"{copy.store} {copy.told if copy.backup_id is not None else '–'}" for copy in health.copies]
     return [
         health.source,
         output.coloured(health.state),
