@@ -9,8 +9,10 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from sqlalchemy import func, select
 
 from ops_pipelines import __version__
+from ops_pipelines.ledger.models import Evaluation
 from ops_pipelines.watch.report import renew_report
 from ops_pipelines.watch.snapshots import Seen, look, snapshots
 from ops_pipelines.web.services import Service, Services
@@ -138,12 +140,19 @@ def test_a_store_that_could_not_be_read_is_unwell(make_house: MakeHouse) -> None
     assert "nas" in unwell(after(house, timedelta(0)).check())
 
 
+def watchman_was_here(house: House) -> bool:
+    """Whether `ops serve` has looked around once."""
+    with house.workspace.ledger.session() as session:
+        return session.scalar(select(func.count()).where(Evaluation.part == "daemon")) == 1
+
+
 def test_without_its_ledger_nothing_is_known_and_it_answers_all_the_same(make_house: MakeHouse) -> None:
     house = make_house()
     house.holds("crm", "verified")
     look(house.workspace)
     with house.serving() as site:
         assert site.get("health").status == 200
+        wait_for(lambda: watchman_was_here(house))  # who writes at this moment would die of it, or mend it
         for path in (house.folder / "base").glob("ledger.sqlite*"):
             path.write_bytes(b"no database at all, and long enough for somebody to look at" * 100)
         answer = site.get("health")
