@@ -13,6 +13,7 @@ from ops_pipelines.probes.certificates import shown_by
 from ops_pipelines.probes.measured import Figures
 
 _PRIMARY = 1
+_FEWEST = 10  # a limit below it is none: a server of MongoDB's needs more than that for itself
 
 
 def measure(url: str, *, limit: timedelta, slow_query: timedelta) -> tuple[float, Figures]:
@@ -23,16 +24,22 @@ def measure(url: str, *, limit: timedelta, slow_query: timedelta) -> tuple[float
         latency_s = time.perf_counter() - begun
         admin = database.client.admin
         connections = _asked(admin, {"serverStatus": 1}).get("connections", {})
-        current, free = connections.get("current"), connections.get("available")
+        current = connections.get("current")
         running = _asked(admin, {"currentOp": 1, "active": True}).get("inprog")
         return latency_s, Figures(
             connections=current,
-            connections_allowed=current + free if current is not None and free is not None else None,
+            connections_allowed=_allowed(connections),
             slow_queries=sum(_is_slow(each, slow_query) for each in running) if running is not None else None,
             size_bytes=int(_asked(database, {"dbStats": 1}).get("storageSize", 0)) or None,
             lag_s=_lag(_asked(admin, {"replSetGetStatus": 1}).get("members", [])),
             certificate_ends_at=_certificate(database, server, limit),
         )
+
+
+def _allowed(connections: dict[str, Any]) -> int | None:
+    """How many connections there may be; None where the server does not know a limit, and counts only what there is."""
+    allowed = int(connections.get("current", 0)) + int(connections.get("available", 0))
+    return allowed if allowed >= _FEWEST else None
 
 
 def _asked(database: Database[dict[str, Any]], command: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import pytest
 from ops_pipelines.config.errors import ConfigError
 from ops_pipelines.config.load import load_config
 from ops_pipelines.config.probes import Probes
+from ops_pipelines.probes import mongodb
 from ops_pipelines.probes.measured import Measured, kept
 from ops_pipelines.probes.probe import probe_all
 from ops_pipelines.watch.alerts.watch import watch_once
@@ -227,3 +228,11 @@ def test_a_server_that_is_down_is_told_and_counted_and_so_is_its_return(
 def test_a_service_may_not_have_the_name_of_a_source(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"probes\.services\.crm.*a source has this name"):
         house(tmp_path, "postgresql://u@127.0.0.1:1/x", services={"crm": "http://127.0.0.1:1/"})
+
+
+@pytest.mark.parametrize(
+    ("reported", "allowed"),
+    [({"current": 3, "available": 0}, None), ({}, None), ({"current": 60, "available": 4}, 64)],
+)
+def test_a_mongodb_that_knows_no_limit_is_not_crowded(reported: dict[str, int], allowed: int | None) -> None:
+    assert mongodb._allowed(reported) == allowed
