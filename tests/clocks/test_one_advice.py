@@ -123,7 +123,8 @@ def test_a_damaged_copy_gets_one_advice_and_its_failed_run_gives_the_same(
     (failed,) = (event for event in result.all_events if event.is_step_failure)
     health = notes.health()
     said = str(failed.step_failure_data.user_failure_data.description)  # type: ignore[union-attr]
-    assert health.cause in said and f"next: {health.next}" in said and f"safe: {health.safe}" in said
+    what, _, why = health.cause.partition(": ")
+    assert f"is BAD: {why}\n  why: {what}\n  safe: {health.safe}\n  next: {health.next}" in said
     assert {each.next for each in look_at_attempts(notes.workspace).conditions} == set()
     standing = [each for each in look_at_standing(notes.workspace).conditions if each.rule == "copy_damaged"]
     assert [(each.cause, each.next, each.safe) for each in standing] == [(health.cause, health.next, health.safe)]

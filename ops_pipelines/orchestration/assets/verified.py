@@ -62,10 +62,11 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
                 metadata=metadata,
                 check_results=[_proof(verdict), _rotation(context, config, workspace, watcher, chain.name)],
             )
+        safe = f"  safe: {told.safe}\n" if told.safe else ""
         failure = dg.Failure(
             description=(
-                f"{chain.name}: {point.id} from {verdict.store} is {verdict.outcome.upper()}\n"
-                f"  why: {told.cause}\n  safe: {told.safe}\n  next: {told.next}"
+                f"{chain.name}: {point.id} from {verdict.store} is {verdict.outcome.upper()}: {verdict.reason}\n"
+                f"  why: {told.what}\n{safe}  next: {told.next}"
             ),
             metadata=metadata,
             allow_retries=False,
