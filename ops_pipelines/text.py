@@ -6,6 +6,7 @@ until then they stay what they are. Secrets are `redact`'s.
 """
 
 import html as _html
+import json as _json
 import re
 import shlex
 
@@ -72,6 +73,12 @@ def slack(text: str) -> str:
 def shell(*words: str) -> str:
     """For a command that somebody will paste: each word stays one, and nothing in it is run."""
     return " ".join(_ansi_quoted(word) if _LINE.search(word) else shlex.quote(word) for word in words)
+
+
+def value(text: str) -> str:
+    """For the value in a line of `name=value` pairs: in quotes, as in JSON, where it would not read as one word."""
+    shown = line(text)
+    return shown if shown and not re.search(r'[\s"=\\]', shown) else _json.dumps(shown, ensure_ascii=False)
 
 
 def json(document: str) -> str:

@@ -81,7 +81,7 @@ def test_no_alert_is_lost_when_the_watcher_is_killed_at_any_moment(tmp_path: Pat
         watch(house)
         assert AlertLedger(house.ledger).depth() == 0
         seen = Counter(hook.texts)
-    expected = {f"[ops] FAIL s{number}: dump failed" for number in range(KILLS)}
+    expected = {f"[OPS] FAIL s{number}: dump failed" for number in range(KILLS)}
     lost, twice = expected - set(seen), sum(seen.values()) - len(seen)
     print(f"{killed} of {KILLS} killed in mid-work, {len(lost)} alerts lost, {twice} told twice")
     assert lost == set()
@@ -108,7 +108,7 @@ def test_a_message_that_a_killed_process_was_sending_is_sent_by_the_next_at_once
             watch(house)
         finally:
             over.set()
-        assert "[ops] FAIL s0: dump failed" in hook.texts
+        assert "[OPS] FAIL s0: dump failed" in hook.texts
         assert AlertLedger(house.ledger).depth() == 0
 
 
@@ -143,10 +143,10 @@ def test_a_killed_dump_is_told_by_the_next_round(house: House) -> None:
             worker.kill()
             worker.wait()
         watch(house.workspace())
-        assert "[ops] FAIL crm: dump failed" in hook.texts
+        assert "[OPS] FAIL crm: dump failed" in hook.texts
         take_backup(house.workspace(), "crm")
         watch(house.workspace())
-        assert hook.texts[-1].startswith("[ops] OK crm: dump failed: recovered after ")
+        assert hook.texts[-1].startswith("[OPS] OK crm: dump failed: recovered after ")
 
 
 def test_when_the_ledger_itself_is_gone_somebody_is_told_once_and_no_incident_ends(tmp_path: Path) -> None:
@@ -156,5 +156,5 @@ def test_when_the_ledger_itself_is_gone_somebody_is_told_once_and_no_incident_en
             with pytest.raises(LedgerError):
                 watch(Workspace(house.config))
         (body,) = hook.bodies
-    assert body["text"] == "[ops] CRITICAL this machine: nothing can be recorded, backups and alerts stand still"
+    assert body["text"] == "[OPS] CRITICAL this machine: nothing can be recorded, backups and alerts stand still"
     assert "canary-pw" not in str(body)

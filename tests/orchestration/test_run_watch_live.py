@@ -61,7 +61,7 @@ def test_a_run_that_is_killed_before_it_began_is_told_when_dagster_has_tried_aga
         kill_workers(shell)
         assert time.monotonic() < deadline, told.texts
         time.sleep(0.05)
-    assert bodies[0]["text"] == "[ops] FAIL crm: run failed or was killed"
+    assert bodies[0]["text"] == "[OPS] FAIL crm: run failed or was killed"
     print(bodies[0]["blocks"])
     assert "from outside" not in str(bodies[0]["blocks"]), "the cause is what Dagster knows of it"
     assert "ops backup crm" in str(bodies[0]["blocks"])

@@ -18,6 +18,11 @@ from ops_pipelines.watch.alerts.message import Message
 from tests.unit.vaults import AT
 from tests.watch.receivers import SECRET_PATH, Answer, Mailbox, Webhook, certificate, mailbox
 
+EVENT = (
+    "[OPS] verify_failed source=crm phase=verify store=nas last_good=20261120T020000Z-0001 "
+    "severity=error status=opened incident=20261121T020000Z-00000001"
+)
+
 
 def channel(url: str, name: str = "slack") -> Channel:
     return open_channel(name, SecretRef.model_validate({"literal": url}))
@@ -36,11 +41,12 @@ def message(**changes: object) -> Message:
 def test_slack_gets_text_and_blocks_and_its_ok_is_what_counts(hook: Webhook) -> None:
     assert channel(hook.url).send(message()) == "200 ok"
     (body,) = hook.bodies
-    assert body["text"] == "[ops] FAIL crm: verify failed"
+    assert body["text"] == "[OPS] FAIL crm: verify failed"
     said = body["blocks"][1]["text"]["text"]
     for part in ("*phase:* verify", "3 &lt;lost&gt; &amp; gone", "20261120T020000Z-0001, 1d 0h old",
                  "`ops backup crm`", "http://127.0.0.1:3000/runs/abc", "*since:* 2026-11-21 02:00:00 UTC"):  # fmt: skip
         assert part in said
+    assert said.splitlines()[-1] == EVENT
 
 
 def test_slack_that_asks_for_a_moment_gets_it(hook: Webhook) -> None:
@@ -116,9 +122,10 @@ def test_mail_is_encrypted_and_logged_in_and_threads_an_incident(tmp_path: Path)
         (letter,) = post.letters
         assert post.to == [["a@example.com", "b@example.com"]]
         assert post.encrypted == [True]
-        assert letter["Subject"] == "[ops] FAIL crm: verify failed"
+        assert letter["Subject"] == "[OPS] FAIL crm: verify failed"
         assert letter["References"] == "<20261121T020000Z-00000001@example.com>"
         assert "cause:     rows: 3 <lost> & gone" in letter.get_content()
+        assert EVENT in letter.get_content().splitlines()
         with pytest.raises(NotDelivered, match="certificate verify failed"):
             channel(url).send(message())
         with pytest.raises(NotDelivered, match="535"):
@@ -133,7 +140,7 @@ def test_mail_speaks_tls_from_the_first_byte_where_it_is_told_to(tmp_path: Path)
         assert "accepted for a@example.com" in channel(f"{url}&ca={pem}").send(message())
         with pytest.raises(NotDelivered, match="certificate verify failed"):
             channel(url).send(message())
-    assert post.subjects == ["[ops] FAIL crm: verify failed"]
+    assert post.subjects == ["[OPS] FAIL crm: verify failed"]
 
 
 def test_mail_is_not_sent_in_the_clear_through_a_network(post: Mailbox) -> None:
@@ -176,8 +183,9 @@ def test_any_other_url_is_apprises(hook: Webhook) -> None:
     url = f"json://127.0.0.1:{hook.port}{SECRET_PATH}"
     assert channel(url, "anything").send(message()) == "accepted"
     (body,) = hook.bodies
-    assert body["title"] == "[ops] FAIL crm: verify failed"
+    assert body["title"] == "[OPS] FAIL crm: verify failed"
     assert "ops backup crm" in body["message"]
+    assert EVENT in body["message"].splitlines()
     hook.always = Answer(500, "no")
     with pytest.raises(NotDelivered, match="500"):
         channel(url, "anything").send(message())
@@ -197,12 +205,29 @@ def test_a_secret_address_does_not_travel_unencrypted_and_is_masked_everywhere()
 @pytest.mark.parametrize(
     ("changes", "subject"),
     [
-        ({}, "[ops] FAIL crm: verify failed"),
-        ({"severity": "critical", "event": "escalated"}, "[ops] CRITICAL crm: verify failed, got worse"),
-        ({"severity": "warn", "source": "", "store": "nas"}, "[ops] WARN store nas: verify failed"),
-        ({"event": "repeated", "since": "2026-11-20T20:00:00Z"}, "[ops] FAIL crm: verify failed, for 6h 00m"),
-        ({"event": "resolved", "since": "2026-11-21T01:00:00Z"}, "[ops] OK crm: verify failed: recovered after 1h 00m"),
+        ({}, "[OPS] FAIL crm: verify failed"),
+        ({"severity": "critical", "event": "escalated"}, "[OPS] CRITICAL crm: verify failed, got worse"),
+        ({"severity": "warn", "source": "", "store": "nas"}, "[OPS] WARN store nas: verify failed"),
+        ({"event": "repeated", "since": "2026-11-20T20:00:00Z"}, "[OPS] FAIL crm: verify failed, for 6h 00m"),
+        ({"event": "resolved", "since": "2026-11-21T01:00:00Z"}, "[OPS] OK crm: verify failed: recovered after 1h 00m"),
     ],
 )
 def test_a_subject_says_how_bad_and_of_what(changes: dict[str, object], subject: str) -> None:
     assert message(**changes).subject == subject
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({}, EVENT),
+        ({"backup": "20261121T015500Z-0002"}, EVENT.replace("nas", "nas backup=20261121T015500Z-0002")),
+        ({"event": "resolved", "since": "2026-11-21T01:00:00Z"}, EVENT.replace("opened", "resolved")),
+        ({"source": "", "store": ""}, EVENT.replace(" source=crm", "").replace(" store=nas", "")),
+        # A name that others chose neither begins a line nor adds a pair.
+        ({"source": 'a b="c"\nd'}, EVENT.replace("=crm", r'="a b=\"c\"\\nd"')),
+    ],
+)
+def test_an_event_line_has_the_rule_and_its_context_in_one_order(changes: dict[str, object], line: str) -> None:
+    made = message(**changes)
+    assert made.event_lines == (line,)
+    assert made.text.splitlines()[-1] == line

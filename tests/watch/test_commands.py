@@ -41,8 +41,8 @@ def test_test_sends_through_each_channel_and_says_what_came_back(
     assert done.exit_code == 0
     assert "slack: 200 ok" in done.output
     assert "mail: accepted for a@example.com" in done.output
-    assert hook.texts == ["[ops] TEST this machine: test of channel slack"]
-    assert post.subjects == ["[ops] TEST this machine: test of channel mail"]
+    assert hook.texts == ["[OPS] TEST this machine: test of channel slack"]
+    assert post.subjects == ["[OPS] TEST this machine: test of channel mail"]
     hook.always = Answer(404, "no_service")
     done = ops("test", "--json")
     assert done.exit_code == 2
@@ -67,8 +67,8 @@ def test_run_tells_and_list_shows_and_ack_and_mute_are_kept(make_house: MakeHous
     assert ops("list").exit_code == 0
     done = ops("run")
     assert done.exit_code == 2
-    assert "slack: [ops] FAIL crm: RPO broken" in done.output
-    assert hook.texts == ["[ops] FAIL crm: RPO broken"]
+    assert "slack: [OPS] FAIL crm: RPO broken" in done.output
+    assert hook.texts == ["[OPS] FAIL crm: RPO broken"]
     done = ops("list")
     assert done.exit_code == 2
     assert "never backed up" in done.output
@@ -128,11 +128,11 @@ def test_the_sensor_tells_of_a_failed_dump_and_of_its_end(make_house: MakeHouse,
     began = time.monotonic()
     tick()
     print(f"{time.monotonic() - began:.3f} s from the failed dump to the receiver, beside the wait for the tick")
-    assert "[ops] FAIL crm: dump failed" in hook.texts
+    assert "[OPS] FAIL crm: dump failed" in hook.texts
     told = len(hook.texts)
     tick()
     assert len(hook.texts) == told
     with house.ledger.activity("dump", source="crm"):
         pass
     tick()
-    assert hook.texts[-1].startswith("[ops] OK crm: dump failed: recovered after")
+    assert hook.texts[-1].startswith("[OPS] OK crm: dump failed: recovered after")

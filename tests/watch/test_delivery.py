@@ -21,7 +21,7 @@ from tests.watch.conftest import MakeHouse
 from tests.watch.receivers import SECRET_PATH, Answer, Mailbox, Webhook
 
 LONG = timedelta(minutes=5)
-SUBJECT = "[ops] FAIL s0: dump failed"
+SUBJECT = "[OPS] FAIL s0: dump failed"
 
 
 def mail_url(post: Mailbox) -> str:
@@ -62,7 +62,7 @@ def test_the_end_is_told_where_the_beginning_was(
     clock.at += timedelta(minutes=90)
     found(house)
     deliver(house, within=LONG)
-    assert post.subjects == [SUBJECT, "[ops] OK s0: dump failed: recovered after 1h 30m"]
+    assert post.subjects == [SUBJECT, "[OPS] OK s0: dump failed: recovered after 1h 30m"]
     assert hook.bodies == []
 
 
@@ -87,7 +87,7 @@ def test_what_nobody_takes_waits_longer_each_time_and_arrives_in_order(
     assert book.depth() == 2
     hook.always = Answer()
     deliver(house, within=LONG)
-    assert [text.split(":")[0] for text in hook.texts] == ["[ops] FAIL s0", "[ops] OK s0"]
+    assert [text.split(":")[0] for text in hook.texts] == ["[OPS] FAIL s0", "[OPS] OK s0"]
     assert book.depth() == 0
 
 
@@ -102,7 +102,7 @@ def test_a_message_that_gets_through_makes_the_others_due(
     assert deliver(house, within=LONG) == Delivered()
     found(house, failed(0), failed(1), failed(2))
     assert len(deliver(house, within=LONG).sent) == 3
-    assert sorted(hook.texts) == [f"[ops] FAIL s{n}: dump failed" for n in range(3)]
+    assert sorted(hook.texts) == [f"[OPS] FAIL s{n}: dump failed" for n in range(3)]
 
 
 def test_a_dead_channel_is_asked_once_a_round_not_once_a_message(
@@ -179,7 +179,7 @@ def test_processes_that_deliver_at_once_send_each_message_once(
     for worker in workers:
         worker.join(120)
     assert [worker.exitcode for worker in workers] == [0] * 4
-    assert Counter(hook.texts) == Counter(f"[ops] FAIL s{number}: dump failed" for number in range(25))
+    assert Counter(hook.texts) == Counter(f"[OPS] FAIL s{number}: dump failed" for number in range(25))
     assert AlertLedger(house.ledger).depth() == 0
 
 
@@ -193,7 +193,7 @@ def test_a_storm_is_one_message_that_lists_it_and_so_is_its_end(
     found(house, *(failed(number) for number in range(40) if number != 7), worst)
     assert len(deliver(house, within=LONG).sent) == 1
     (body,) = hook.bodies
-    assert str(body["text"]).startswith("[ops] CRITICAL 40 incidents at once: s7, s0, ")
+    assert str(body["text"]).startswith("[OPS] CRITICAL 40 incidents at once: s7, s0, ")
     header, *sections = body["blocks"]
     said = "\n".join(section["text"]["text"] for section in sections)
     assert len(header["text"]["text"]) <= 150
@@ -201,6 +201,8 @@ def test_a_storm_is_one_message_that_lists_it_and_so_is_its_end(
     assert "CRITICAL s7: dump failed, twice in a row (no &lt;space&gt; &amp; more)" in said.splitlines()[0]
     assert all(f"FAIL {name}: dump failed" in said for name in names if name != "s7")
     assert "`ops alerts list`" in said
+    events = [line.split()[:3] for line in said.splitlines() if line.startswith("[OPS] ")]
+    assert sorted(events) == sorted(["[OPS]", "dump_failed", f"source={name}"] for name in names)
     assert deliver(house, within=LONG) == Delivered(), "each of them was told"
     hook.always = Answer(404, "no_service")
     clock.at += timedelta(minutes=10)
@@ -212,7 +214,7 @@ def test_a_storm_is_one_message_that_lists_it_and_so_is_its_end(
     clock.at += timedelta(minutes=10)
     deliver(house, within=LONG)
     (over,) = (text for text in hook.texts if "OK" in text)
-    assert over.startswith("[ops] OK 39 incidents are over: s7, s0, s1, s2, s4, ")
+    assert over.startswith("[OPS] OK 39 incidents are over: s7, s0, s1, s2, s4, ")
     assert [row.source for row in AlertLedger(house.ledger).open_incidents()] == ["s3"]
 
 

@@ -28,6 +28,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "alerts.md"
 # Played where the rest of it is: a server that a drill has stopped.
 ELSEWHERE = dict.fromkeys(("outage_left", "drill_outage"), "tests/drill/test_outages.py")
 EVERY = [rule for part in RULES.values() for rule in part if rule not in ELSEWHERE]
+OF_A_BACKUP = {
+    "dump_failed", "copy_failed", "verify_failed", "verify_inconclusive", "older_backup_bad", "needs_a_look",
+    "restore_failed", "retention_refused",
+}  # fmt: skip
 _SEEN: dict[str, Message] = {}
 
 
@@ -78,6 +82,8 @@ def test_a_trouble_is_one_incident_from_its_begin_to_its_end(
     assert message.subject in ears.texts
     assert message.cause
     assert message.next
+    assert message.event_lines[0].startswith(f"[OPS] {rule} ")
+    assert (" backup=20" in message.event_lines[0]) == (rule in OF_A_BACKUP)
     next(trouble, None)
     world.watched()
     assert open_about(world, rule) == []
@@ -106,7 +112,7 @@ def page() -> str:
         lines += ["| rule | holds while | told as, for example | next |", "|---|---|---|---|"]
         for rule, sentence in rules.items():
             seen = _SEEN.get(rule)
-            example = f"{seen.subject.removeprefix('[ops] ')} | {_next(seen.next)}" if seen else f"{ELSEWHERE[rule]} |"
+            example = f"{seen.headline} | {_next(seen.next)}" if seen else f"{ELSEWHERE[rule]} |"
             lines.append(f"| `{rule}` | {sentence} | {example} |")
         lines.append("")
     return "\n".join(lines)
@@ -136,4 +142,16 @@ _HEAD = """# Every alert rule
 A rule's condition opens one incident for each source and store, is told once, again when it gets worse and after
 `alerts.repeat_after`, and resolves by itself. `ops alerts list` shows what is open. Each line was told in a run of
 `tests/watch/test_every_rule.py`, test `[rule]`, which plays the trouble and its end.
+
+Every subject begins with `[OPS]`, and every message, in every channel, ends with one line for filters; a message that
+lists several incidents with a line for each of those it lists. The rule comes first, then `source`, `phase`, `store`,
+`backup`, `last_good`, `severity`, `status`, `incident`. The order never changes, what is not known is left out, and a
+value that is not one plain word is in quotes, as in JSON:
+
+```text
+[OPS] dump_failed source=crm phase=dump severity=error status=opened incident=20261121T021500Z-00000001
+```
+
+`status` is `opened`, `escalated`, `repeated`, `resolved` or `test`: a filter that must not ring at the end of a trouble
+asks for `[OPS] verify_failed` without `status=resolved`.
 """

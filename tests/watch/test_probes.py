@@ -211,7 +211,7 @@ def test_a_server_that_is_down_is_told_and_counted_and_so_is_its_return(
     workspace = Workspace(config.model_copy(update={"probes": Probes()}), clock)
     probe_all(workspace)
     watch_once(workspace)
-    assert "[ops] CRITICAL crm: postgres does not answer" in hook.texts
+    assert "[OPS] CRITICAL crm: postgres does not answer" in hook.texts
     page = exposition(workspace)
     assert at(page, "ops_probe_up", target="crm", kind="postgres") == 0
     assert at(page, "ops_probe_latency_seconds", target="crm", kind="postgres") is None

@@ -19,7 +19,7 @@ from tests.watch.conftest import MakeHouse
 from tests.watch.receivers import Webhook
 
 OPS = Path(sys.executable).with_name("ops")
-SILENT = "[ops] CRITICAL this machine: Dagster's daemon is silent: nothing is backed up, nothing is watched"
+SILENT = "[OPS] CRITICAL this machine: Dagster's daemon is silent: nothing is backed up, nothing is watched"
 
 
 def test_a_silent_daemon_is_told_by_cron_by_the_command_line_and_by_the_web_server(
@@ -58,5 +58,5 @@ def test_a_silent_daemon_is_told_by_cron_by_the_command_line_and_by_the_web_serv
     assert hook.texts.count(SILENT) == 1, "one incident, whoever looks"
     look(house, watching=True)
     ops("alerts", "run")
-    assert hook.texts[-1].startswith("[ops] OK this machine: Dagster's daemon is silent")
+    assert hook.texts[-1].startswith("[OPS] OK this machine: Dagster's daemon is silent")
     assert json.loads(ops("status", "--json")[1])["daemon_silent"] is None

@@ -152,14 +152,16 @@ def _older(history: _History, bad: Sequence[Attempt], store: str) -> Condition:
     title = "an older backup is bad" if len(bad) == 1 else f"{len(bad)} older backups are bad"
     return Condition(
         "older_backup_bad", "error", history.name, "verify", title, f"{bad[0].backup_id} in {store}: {cause}",
-        f"ops copy {history.name} --to {store}; ops list {history.name}", store, run_id=bad[0].run_id,
+        f"ops copy {history.name} --to {store}; ops list {history.name}", store,
+        run_id=bad[0].run_id, backup=bad[0].backup_id or "",
     )  # fmt: skip
 
 
 def _odd(history: _History, row: Attempt, notable: Sequence[str], store: str) -> Condition:
     return Condition(
         "needs_a_look", "warn", history.name, "verify", "the backup is good, but needs a look",
-        f"{row.backup_id}: {'; '.join(notable)}", f"ops list {history.name}", store, run_id=row.run_id,
+        f"{row.backup_id}: {'; '.join(notable)}", f"ops list {history.name}", store,
+        run_id=row.run_id, backup=row.backup_id or "",
     )  # fmt: skip
 
 
@@ -168,7 +170,8 @@ def _inconclusive(history: _History, unsure: Sequence[Attempt], store: str) -> C
     cause, _ = _told(unsure[0])
     return Condition(
         "verify_inconclusive", "warn", history.name, "verify", f"verify inconclusive for {lasts}", cause,
-        f"mend the verifier, then: ops verify {history.name}", store, run_id=unsure[0].run_id,
+        f"mend the verifier, then: ops verify {history.name}", store,
+        run_id=unsure[0].run_id, backup=unsure[0].backup_id or "",
     )  # fmt: skip
 
 
@@ -186,7 +189,7 @@ def _retention(history: _History) -> Iterator[Condition]:
         cause, advice = _told(failed[0])
         yield Condition(
             "retention_refused", "warn", history.name, "retention", "nothing is deleted any more", cause,
-            advice or f"ops prune {history.name}", run_id=failed[0].run_id,
+            advice or f"ops prune {history.name}", run_id=failed[0].run_id, backup=failed[0].backup_id or "",
         )  # fmt: skip
 
 
@@ -198,7 +201,8 @@ def _cancelled(history: _History) -> Iterator[Condition]:
             yield Condition(
                 "cancelled", "warn", history.name, phase, f"{phase} was cancelled",
                 "somebody stopped it, or its machine was shut down",
-                _AGAIN[kind].format(name=history.name, store=row.store or ""), run_id=row.run_id,
+                _AGAIN[kind].format(name=history.name, store=row.store or ""),
+                run_id=row.run_id, backup=row.backup_id or "",
             )  # fmt: skip
             return
 
@@ -211,7 +215,7 @@ def _failure(
     again = f", {'twice' if len(failed) == 2 else f'{len(failed)} times'} in a row" if len(failed) > 1 else ""
     return Condition(
         rule, "critical" if again else "error", history.name, phase, f"{phase} failed{again}", cause,
-        better or advice, store, run_id=failed[0].run_id,
+        better or advice, store, run_id=failed[0].run_id, backup=failed[0].backup_id or "",
     )  # fmt: skip
 
 

@@ -36,6 +36,7 @@ class Condition:
         safe: what is still safe, where that is not plain.
         store: the store it is about, or empty.
         run_id: the Dagster run it happened in.
+        backup: id of the backup it is about, where it is about one.
     """
 
     rule: str
@@ -49,6 +50,7 @@ class Condition:
     good: GoodPoint | None = None
     safe: str = ""
     run_id: str | None = None
+    backup: str = ""
 
     @property
     def key(self) -> str:

@@ -17,6 +17,8 @@ from ops_pipelines.watch.alerts.conditions import Condition
 
 Event = Literal["opened", "escalated", "repeated", "resolved", "test", "digest", "all_clear"]
 
+MARK = "[OPS]"
+"""Every subject and every event line begins with it: what people filter by."""
 _WORDS: Mapping[Severity, str] = {"warn": "WARN", "error": "FAIL", "critical": "CRITICAL"}
 _SIGNS: Mapping[str, str] = {
     "WARN": ":warning:",
@@ -41,7 +43,9 @@ class Message(BaseModel):
         since: when the incident was opened.
         good: id of the last good restore point, `good_at` the start of its dump, `good_words` what its proof is called.
         ended: of a resolved one, why it ended, when it is not that all is well again.
+        backup: id of the backup it is about, where it is about one.
         listed: of a digest, a line for each incident.
+        listed_events: of a digest, the event line of each incident.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,7 +68,9 @@ class Message(BaseModel):
     good_words: str = ""
     link: str | None = None
     ended: str = ""
+    backup: str = ""
     listed: tuple[str, ...] = ()
+    listed_events: tuple[str, ...] = ()
 
     @property
     def word(self) -> str:
@@ -73,16 +79,39 @@ class Message(BaseModel):
 
     @property
     def subject(self) -> str:
-        """`[ops] FAIL crm: verify failed`."""
+        """`[OPS] FAIL crm: verify failed`."""
+        return f"{MARK} {self.headline}"
+
+    @property
+    def headline(self) -> str:
+        """`FAIL crm: verify failed`."""
         if self.listed:
-            return f"[ops] {self.word} {self.title}"
+            return f"{self.word} {self.title}"
         about = self.source or (f"store {self.store}" if self.store else "this machine")
         after = {
             "escalated": ", got worse",
             "repeated": f", for {self._lasted}",
             "resolved": f": {self.ended or 'recovered'} after {self._lasted}",
         }.get(self.event, "")
-        return " ".join(f"[ops] {self.word} {about}: {self.title}{after}".split())
+        return " ".join(f"{self.word} {about}: {self.title}{after}".split())
+
+    @property
+    def event_lines(self) -> tuple[str, ...]:
+        """`[OPS] verify_failed source=crm phase=verify …`, for filters: one of each incident, always in this order."""
+        if self.listed:
+            return self.listed_events
+        context = {
+            "source": self.source,
+            "phase": self.phase,
+            "store": self.store,
+            "backup": self.backup,
+            "last_good": self.good or "",
+            "severity": self.severity,
+            "status": self.event,
+            "incident": self.incident,
+        }
+        known = (f"{name}={text.value(value)}" for name, value in context.items() if value)
+        return (" ".join([MARK, self.rule, *known]),)
 
     @property
     def facts(self) -> dict[str, str]:
@@ -113,7 +142,9 @@ class Message(BaseModel):
         """The whole message as plain text."""
         set_in = f"\n{'':11}"  # a line of a tool's error must not read as a fact of ours
         facts = (f"{name + ':':<11}{value.replace(chr(10), set_in)}" for name, value in self.facts.items())
-        return "\n".join([self.subject, "", *self.listed, *([""] if self.listed else []), *facts])
+        return "\n".join(
+            [self.subject, "", *self.listed, *([""] if self.listed else []), *facts, "", *self.event_lines]
+        )
 
     @property
     def slack(self) -> dict[str, object]:
@@ -122,6 +153,7 @@ class Message(BaseModel):
         header = f"{_SIGNS[self.word]} {self.subject}"[:_LONGEST_HEADER].translate(_NO_CALLS)
         lines = [*(f"• {text.slack(line)}" for line in self.listed)]
         lines += [f"*{name}:* {_formatted(name, value)}" for name, value in self.facts.items()]
+        lines += [text.slack(line) for line in self.event_lines]
         return {
             "text": text.slack(self.subject),
             "blocks": [
@@ -168,6 +200,7 @@ def message_about(
         next=text.line(redact(condition.next)),
         at=at,
         since=since,
+        backup=condition.backup,
         good=condition.good.id if condition.good else None,
         good_at=condition.good.at if condition.good else None,
         good_words=condition.good.words if condition.good else "",
@@ -189,7 +222,7 @@ def digest(messages: Sequence[Message], *, at: datetime) -> Message:
     """One message in place of many that are due at once, the worst first. They are either all ends, or none is."""
     over = messages[0].event == "resolved"
     worst = sorted(messages, key=lambda each: -SEVERITIES.index(each.severity))
-    lines = [f"{each.subject.removeprefix('[ops] ')}{'' if over else f' ({each.cause})'}" for each in worst]
+    lines = [f"{each.headline}{'' if over else f' ({each.cause})'}" for each in worst]
     more = [f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
     about = ", ".join(dict.fromkeys(each.source or each.store or "this machine" for each in worst))
     how_many = f"{len(messages)} incidents {'are over' if over else 'at once'}"
@@ -200,6 +233,7 @@ def digest(messages: Sequence[Message], *, at: datetime) -> Message:
             "next": "ops alerts list",
             "at": at,
             "listed": tuple([" ".join(line.split())[:_LONGEST_LINE] for line in lines[:_LISTED]] + more),
+            "listed_events": tuple(line for each in worst[:_LISTED] for line in each.event_lines),
         }
     )
 
