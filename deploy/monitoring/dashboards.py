@@ -25,6 +25,8 @@ FOLDER = Path(__file__).with_name("grafana")
 _SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 _GREEN, _YELLOW, _RED = "green", "yellow", "red"
 _OURS = 'source=~"$source"'
+_PROBED = 'target=~"$target"'
+_DAY_S = 86_400
 Steps = Sequence[tuple[float | None, str]]
 
 
@@ -182,9 +184,103 @@ def work() -> dashboard.Dashboard:
     return made
 
 
+def services() -> dashboard.Dashboard:
+    """Of every probed server and service, by its kind: does it answer, how quickly, how full is it, what ends soon."""
+    made = _dashboard("Servers and services", "ops-services", "What the probes found.", of="ops_probe_up", by="target")
+    made.with_row(dashboard.Row("Does everything answer?"))
+    made.with_panel(_stat("Answer", f"sum(ops_probe_up{{{_PROBED}}})"))
+    made.with_panel(
+        _stat("Do not answer", f"sum(1 - ops_probe_up{{{_PROBED}}})", steps=((None, _GREEN), (1, _RED))),
+    )
+    made.with_panel(
+        _stat(
+            "Last probe",
+            f"time() - min(ops_probe_timestamp_seconds{{{_PROBED}}})",
+            unit="s",
+            steps=((None, _GREEN), (300, _YELLOW), (600, _RED)),
+        )
+    )
+    made.with_panel(
+        _stat(
+            "Next certificate ends in",
+            f"min(ops_probe_certificate_end_timestamp_seconds{{{_PROBED}}}) - time()",
+            unit="s",
+            steps=((None, _RED), (7 * _DAY_S, _YELLOW), (14 * _DAY_S, _GREEN)),
+        )
+    )
+    made.with_panel(
+        _stat(
+            "Next password ends in",
+            f"min(ops_probe_password_end_timestamp_seconds{{{_PROBED}}}) - time()",
+            unit="s",
+            steps=((None, _RED), (7 * _DAY_S, _YELLOW), (14 * _DAY_S, _GREEN)),
+        )
+    )
+    made.with_panel(_states("Answers (1) or not (0)", "{{target}} {{kind}}", f"ops_probe_up{{{_PROBED}}}"))
+    made.with_panel(_lines("Time to answer", {"{{target}} {{kind}}": f"ops_probe_latency_seconds{{{_PROBED}}}"}, "s"))
+    for title, kind in (("PostgreSQL", "postgres"), ("MySQL and MariaDB", "mysql"), ("MongoDB", "mongodb")):
+        _of_databases(made, title, f'{_PROBED}, kind="{kind}"')
+    made.with_row(dashboard.Row("Redis"))
+    for panel in _answering(f'{_PROBED}, kind="redis"'):
+        made.with_panel(panel)
+    made.with_row(dashboard.Row("Web applications (FastAPI and others), from outside"))
+    web = f'{_PROBED}, kind="http"'
+    for panel in _answering(web):
+        made.with_panel(panel)
+    made.with_panel(_lines("HTTP status", {"{{target}}": f"ops_probe_http_status{{{web}}}"}))
+    made.with_panel(
+        _lines(
+            "Certificate ends in",
+            {"{{target}} {{kind}}": f"ops_probe_certificate_end_timestamp_seconds{{{_PROBED}}} - time()"},
+            unit="s",
+        )
+    )
+    made.with_row(dashboard.Row("Web applications, by their own /metrics (rules/apps.yml)"))
+    made.with_panel(_lines("Requests", {"{{app}}": "app:http_requests:rate5m"}, unit="reqps"))
+    made.with_panel(_lines("Errors", {"{{app}} {{class}}": "app:http_errors:ratio5m"}, unit="percentunit"))
+    made.with_panel(_lines("95 of 100 answers are quicker than", {"{{app}}": "app:http_latency_seconds:p95_5m"}, "s"))
+    made.with_panel(_lines("Can be scraped", {"{{app}} {{instance}}": 'up{job="apps"}'}))
+    return made
+
+
+def _of_databases(made: dashboard.Dashboard, title: str, which: str) -> None:
+    """A row about the servers of one kind."""
+    made.with_row(dashboard.Row(title))
+    for panel in _answering(which):
+        made.with_panel(panel)
+    made.with_panel(
+        _lines(
+            "Connections, as a share of those allowed",
+            {"{{target}}": f"ops_probe_connections{{{which}}} / ops_probe_connections_allowed{{{which}}}"},
+            unit="percentunit",
+            steps=((None, _GREEN), (0.75, _YELLOW), (0.9, _RED)),
+        )
+    )
+    made.with_panel(_lines("Slow queries of others", {"{{target}}": f"ops_probe_slow_queries{{{which}}}"}))
+    made.with_panel(_lines("Size", {"{{target}}": f"ops_probe_database_size_bytes{{{which}}}"}, unit="bytes"))
+    made.with_panel(
+        _lines(
+            "Replica behind by; stopped (1) or not (0)",
+            {
+                "{{target}}": f"ops_probe_replication_lag_seconds{{{which}}}",
+                "{{target}} stopped": f"ops_probe_replication_stopped{{{which}}}",
+            },
+            unit="s",
+        )
+    )
+
+
+def _answering(which: str) -> tuple[timeseries.Panel, timeseries.Panel]:
+    """What every probe measures."""
+    return (
+        _lines("Answers", {"{{target}}": f"ops_probe_up{{{which}}}"}, steps=((None, _RED), (1, _GREEN))),
+        _lines("Time to answer", {"{{target}}": f"ops_probe_latency_seconds{{{which}}}"}, unit="s"),
+    )
+
+
 def rendered() -> Mapping[str, str]:
     """Every dashboard's JSON, by file name."""
-    made = {"backups.json": backups(), "work.json": work()}
+    made = {"backups.json": backups(), "services.json": services(), "work.json": work()}
     return {name: _encoded(each) for name, each in made.items()}
 
 
@@ -197,9 +293,12 @@ def _encoded(made: dashboard.Dashboard) -> str:
     return json.dumps(built, sort_keys=True, indent=1) + "\n"
 
 
-def _dashboard(title: str, uid: str, description: str) -> dashboard.Dashboard:
-    source = dashboard.QueryVariable("source").label("Source").query("label_values(ops_source_healthy, source)")
-    source = source.datasource(_SOURCE).multi(True).include_all(True).all_value(".+")
+def _dashboard(
+    title: str, uid: str, description: str, *, of: str = "ops_source_healthy", by: str = "source"
+) -> dashboard.Dashboard:
+    """An empty one, with a choice of what a label of a metric has."""
+    choice = dashboard.QueryVariable(by).label(by.capitalize()).query(f"label_values({of}, {by})")
+    choice = choice.datasource(_SOURCE).multi(True).include_all(True).all_value(".+")
     return (
         dashboard.Dashboard(title)
         .uid(uid)
@@ -210,7 +309,7 @@ def _dashboard(title: str, uid: str, description: str) -> dashboard.Dashboard:
         .refresh("1m")
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .with_variable(dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
-        .with_variable(source.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED))
+        .with_variable(choice.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED))
     )
 
 

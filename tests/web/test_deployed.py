@@ -25,7 +25,7 @@ from tests.web.test_metrics import figures
 DEPLOY = Path(__file__).parents[2] / "deploy"
 MONITORING = DEPLOY / "monitoring"
 RULES = ("ops", "apps")
-DASHBOARDS = ("backups.json", "work.json")
+DASHBOARDS = ("backups.json", "services.json", "work.json")
 
 
 def typed(*words: str | Path, cwd: Path = MONITORING) -> str:
@@ -53,7 +53,9 @@ def dashboard_expressions() -> list[str]:
                 yield from found(each)
 
     texts = [(MONITORING / "grafana" / name).read_text(encoding="utf-8") for name in DASHBOARDS]
-    return [expr.replace("$source", ".+") for text in texts for expr in found(json.loads(text))]
+    return [
+        expr.replace("$source", ".+").replace("$target", ".+") for text in texts for expr in found(json.loads(text))
+    ]
 
 
 def test_prometheus_and_alertmanager_accept_their_configuration(tmp_path: Path) -> None:
@@ -120,6 +122,11 @@ def test_every_metric_and_label_of_rules_and_dashboards_is_on_our_page(make_hous
     for name, labels in samples:
         page.setdefault(name, set()).update(label for label, _value in labels)
     expressions = [*(rule["expr"] for rule in alerts("ops")), *dashboard_expressions()]
+    recorded = yaml.safe_load((MONITORING / "rules" / "apps.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+    asked = {found for each in expressions for found in re.findall(r"\b\w+:\w+:\w+", each)}
+    assert asked == {rule["record"] for rule in recorded}, "what rules/apps.yml records is shown, and nothing else"
+    probed_names = {name for name in page if name.startswith("ops_probe_")}
+    assert probed_names <= set(re.findall(r"\bops_\w+", " ".join(dashboard_expressions()))), "every figure has a panel"
     used = [found for each in expressions for found in re.findall(r"\b(ops_\w+)(?:\{([^}]*)\})?", each)]
     assert len({name for name, _matchers in used}) > 25
     for name, matchers in used:
