@@ -48,7 +48,8 @@ def test_restores_work_and_what_cannot_says_how_it_could(house: House) -> None:
         house.path, ["list"], ["status"], ["restore", "app", "--to", str(out)], ["verify", "app"], ["backup", "app"]
     )
     assert listed[0] == 0 and house.catalogue.points[-1].id in listed[1]
-    assert status[0] == 0 and "OK" in status[1]
+    assert status[0] == 1, "nothing that only the ledger knows is known, and that is said"
+    assert house.catalogue.points[-1].id in status[1] and "the ledger cannot be read" in status[1]
     assert restored[0] == 0, restored[1]
     assert "not recorded: the ledger" in restored[1]
     assert [path.name for path in out.rglob("*.db")] == ["app.db"]
