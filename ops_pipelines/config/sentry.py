@@ -1,6 +1,7 @@
 """Alarms outside this machine: Sentry, and plain heartbeat URLs. `SENTRY_DSN` and `ENVIRONMENT`: see `environment`."""
 
 import os
+import sys
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -9,6 +10,9 @@ from pydantic import Field, field_validator
 from ops_pipelines.config.secrets import Secret, SecretRef
 from ops_pipelines.config.settings import Model
 from ops_pipelines.config.values import Span
+
+# Before, looking at the stacks of all threads can stop the process for ever (python/cpython#106883): a backup hung so.
+_CAN_BE_PROFILED = sys.version_info >= (3, 12)
 
 
 class FromEnvironment(Model):
@@ -27,7 +31,10 @@ class Sentry(Model):
     )
     traces: float = Field(0.1, ge=0, le=1, description="share of backups and verifications whose phases are sent")
     profiles: float = Field(
-        0.1, ge=0, le=1, description="share of those that are profiled as well; none before Python 3.12"
+        0.1,
+        ge=0,
+        le=1,
+        description="share of those that are profiled as well; none before Python 3.12, see docs/monitoring.md",
     )
     checkin_margin: Span = Field(
         timedelta(minutes=30), description="a backup that has not begun this long after its time is missed"
@@ -48,6 +55,11 @@ class Sentry(Model):
     def on(self) -> bool:
         """Whether there is a DSN."""
         return self.dsn is not None and (self.dsn.env is None or bool(os.environ.get(self.dsn.env)))
+
+    @property
+    def profiled(self) -> float:
+        """The share that is profiled on this Python: 0 where profiling could stop a backup for ever."""
+        return self.profiles if _CAN_BE_PROFILED else 0.0
 
     @property
     def environment_name(self) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -108,7 +109,10 @@ def _sentry(sentry: Sentry) -> Answer:
     except (BadDsn, ValueError):
         # What the SDK says of it may be a piece of it.
         raise OpsError("the DSN is none", next="copy it from the project: https://KEY@HOST/PROJECT") from None
-    return well(f"{dsn.host}, project {dsn.project_id}, environment {sentry.environment_name}")
+    profiles = f"profiles of {sentry.profiled:.0%}" if sentry.profiled else "no profiles"
+    if sentry.profiles > sentry.profiled:
+        profiles += f", which are not safe on Python {sys.version_info[0]}.{sys.version_info[1]}"
+    return well(f"{dsn.host}, project {dsn.project_id}, environment {sentry.environment_name}, {profiles}")
 
 
 def _secrets_in(value: Any) -> Iterator[SecretRef]:

@@ -6,7 +6,6 @@ what is unsent when the process ends has two seconds.
 
 import os
 import socket
-import sys
 from multiprocessing.util import Finalize
 from types import ModuleType
 from typing import Any
@@ -18,9 +17,6 @@ from ops_pipelines.redact import redact_within
 FLUSH_S = 2.0
 # What the SDK or an integration might add and nobody needs: argv, environment, bodies, installed packages.
 _NEVER_SENT = ("request", "extra", "breadcrumbs", "modules", "user")
-
-# Before, looking at the stacks of all threads can stop the process for ever (python/cpython#106883): a backup hung so.
-_CAN_BE_PROFILED = sys.version_info >= (3, 12)
 
 _started: tuple[int, str, str] | None = None
 
@@ -54,7 +50,7 @@ def sdk(settings: Sentry) -> ModuleType | None:
             max_request_body_size="never",
             max_breadcrumbs=0,
             traces_sample_rate=settings.traces,
-            profiles_sample_rate=settings.profiles if _CAN_BE_PROFILED else None,
+            profiles_sample_rate=settings.profiled or None,
             before_send=_cleaned,
             before_send_transaction=_cleaned,
             auto_session_tracking=False,

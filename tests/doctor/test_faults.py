@@ -63,6 +63,9 @@ def test_the_file_and_its_secrets(house: House, monkeypatch: pytest.MonkeyPatch)
         house.says("FAILED", "configuration", "secrets", "restic.key")
     monkeypatch.setenv("DOCTOR_DSN", "http://sentry.example/no-key")
     house.says("FAILED", "configuration", "Sentry", "DSN")
+    monkeypatch.setenv("DOCTOR_DSN", "https://0123456789abcdef@sentry.example/42")
+    profiles = "profiles of 10%" if sys.version_info >= (3, 12) else "no profiles, which are not safe on Python 3.1"
+    house.says("OK", "configuration", "Sentry", profiles)
     monkeypatch.delenv("DOCTOR_DSN")
     house.says("ATTENTION", "configuration", "Sentry", "off")
 
