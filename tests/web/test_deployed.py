@@ -1,5 +1,6 @@
 """`deploy/`: what Prometheus, Alertmanager, Grafana, Filebeat, Logstash and logrotate are given is what we say."""
 
+import asyncio
 import json
 import logging
 import re
@@ -12,12 +13,14 @@ from typing import Any
 
 import pytest
 import yaml
+from starlette.responses import PlainTextResponse
 
 from ops_pipelines import logs
 from ops_pipelines.probes.measured import Figures, Measured, keep
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.watch.metrics import exposition
 from ops_pipelines.watch.snapshots import look
+from ops_pipelines.web.request_log import RequestLog
 from tests.web.conftest import MakeHouse
 from tests.web.test_logs import lines, log  # noqa: F401 - a fixture
 from tests.web.test_metrics import figures
@@ -173,12 +176,21 @@ def test_grafanas_own_models_read_the_dashboards_and_lose_nothing(name: str) -> 
     assert len(given["panels"]) > 10
 
 
+async def _nothing() -> dict[str, Any]:
+    return {"type": "http.disconnect"}
+
+
+async def _to_nobody(_message: Any) -> None:
+    """Whoever asked is not here."""
+
+
 def test_logstash_names_fields_that_our_log_has(make_house: MakeHouse, log: Path) -> None:  # noqa: F811
     house = make_house()
     with pytest.raises(OSError), house.workspace.ledger.activity("copy", source="crm", store="nas", run_id="r1"):
         raise OSError("no space left")
     house.holds("crm", "bad")
-    logs.event("request_answered", request_id="abc")
+    answered = RequestLog(PlainTextResponse("well"))
+    asyncio.run(answered({"type": "http", "method": "GET", "path": "/", "headers": []}, _nothing, _to_nobody))
     try:
         raise ValueError("odd")
     except ValueError:
@@ -189,6 +201,8 @@ def test_logstash_names_fields_that_our_log_has(make_house: MakeHouse, log: Path
     said = re.search(r"# (ops\..*) keep their names", pipeline)
     assert said
     assert set(re.findall(r"ops\.(\w+)", said[1])) <= ours
+    recipe = (DEPLOY.parent / "docs" / "how-to" / "logs-and-front-end.md").read_text(encoding="utf-8")
+    assert {*re.findall(r"`[^`]*?\bops\.(\w+)", recipe)} - {"yaml", "log"} <= ours, "Kibana's views"
     bare = re.sub(r'"[^"]*"|#.*', "", pipeline)
     assert bare.count("{") == bare.count("}") > 5
 
@@ -198,6 +212,18 @@ def test_filebeat_puts_our_fields_where_logstash_looks() -> None:
     (source,) = document["filebeat.inputs"]
     assert source["parsers"][0]["ndjson"]["target"] == "ops"
     assert source["fields"] == {"service.name": "ops_pipelines"}
+
+
+def test_vector_reads_the_same_log_and_hands_it_on() -> None:
+    document = yaml.safe_load((DEPLOY / "logs" / "vector.yaml").read_text(encoding="utf-8"))
+    filebeat = yaml.safe_load((DEPLOY / "logs" / "filebeat.yml").read_text(encoding="utf-8"))
+    assert {*filebeat["filebeat.inputs"][0]["paths"]} < {*document["sources"]["ops_log"]["include"]}
+    made = {"ops_log"}
+    for name, step in [*document["transforms"].items(), *document["sinks"].items()]:
+        assert {*step["inputs"]} <= made, name
+        made.add(name)
+    sink = document["sinks"]["hosted"]
+    assert (sink["uri"], sink["auth"]["token"]) == ("${LOGS_URL}", "${LOGS_TOKEN}")
 
 
 def test_a_log_that_logrotate_moves_loses_no_line(log: Path, tmp_path: Path) -> None:  # noqa: F811
