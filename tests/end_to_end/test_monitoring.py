@@ -32,6 +32,7 @@ from tests.watch.receivers import Mailbox, Webhook, mailbox, webhook
 DEPLOYED = PROJECT / "deploy" / "monitoring"
 TOKEN = "canary-token-of-the-scrape"
 PATIENCE_S = 120
+EVENT = "[OPS] OpsBackupFailed phase=dump severity=error source=crm status=firing"
 
 
 @dataclass
@@ -96,14 +97,15 @@ def test_a_broken_backup_is_posted_by_both_and_so_is_its_mending(site: Site, crm
     (site.folder / "url").write_text(crm.at(dbname="nowhere").url(), encoding="utf-8")
     assert ops(site, "backup", "crm") != 0
     site.until("ours told", lambda: any("dump failed" in text for text in site.ours.texts))
-    site.until("Alertmanager told", lambda: site.told("OpsBackupFailed", "ERROR", "next: `ops status"))
+    site.until("Alertmanager told", lambda: site.told("[OPS] ERROR OpsBackupFailed crm", "next: `ops status", EVENT))
     assert site.post.subjects == [], "what only follows from it is not told"
     assert not site.told("OpsDaemonSilent"), "the watcher was never silent"
     (site.folder / "url").write_text(crm.url(), encoding="utf-8")
     assert ops(site, "backup", "crm") == 0
     site.until("ours resolved", lambda: any("OK crm: dump failed" in text for text in site.ours.texts))
-    site.until("Alertmanager resolved", lambda: site.told("OK OpsBackupFailed", "until 2"))
+    site.until("Alertmanager resolved", lambda: site.told("[OPS] OK OpsBackupFailed", "until 2"))
     site.until("mail came", lambda: any("OpsBackupsFailOften" in text for text in site.post.subjects))
+    assert all(subject.startswith("[OPS] ") for subject in site.post.subjects)
     print(site.seconds)
 
 
