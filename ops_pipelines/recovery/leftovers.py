@@ -67,6 +67,7 @@ def noted(workspace: Workspace, name: str, to: str, backup_id: str, purpose: Pur
     if not _is_plain(workspace, name, to) or not workspace.writable:
         yield
         return
+    to = lasting(workspace, name, to)
     if engine.exists(to):
         try:
             yield
@@ -198,6 +199,18 @@ def _files_below(url: str) -> int:
 
 def _not_removed(left: Leftover, why: str, following: str) -> SafetyRefusal:
     return SafetyRefusal(f"{left.to} was not removed", why=why, safe="nothing was changed", next=following)
+
+
+def lasting(workspace: Workspace, name: str, to: str) -> str:
+    """A target as it is noted: a folder by its whole path, so that it is found from any directory.
+
+    Args:
+        name: the source whose engine makes it; one that is not protected any more changes nothing.
+    """
+    source = workspace.config.sources.get(name)
+    if source is None or source.kind not in ("files", "sqlite") or "/" not in to or "://" in to:
+        return to
+    return str(folder_of(to).resolve())
 
 
 def _is_plain(workspace: Workspace, name: str, to: str) -> bool:

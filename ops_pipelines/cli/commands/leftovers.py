@@ -7,7 +7,7 @@ import typer
 from ops_pipelines.cli import output
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.recovery.choose import sentence
-from ops_pipelines.recovery.leftovers import Leftover, leftovers, remove, restored
+from ops_pipelines.recovery.leftovers import Leftover, lasting, leftovers, remove, restored
 
 _WHAT = {
     "restore": "a restore that did not finish",
@@ -31,8 +31,13 @@ def leftovers_(
     left, 1 something is, 3 a removal was refused. Example: ops leftovers crm_restored --apply
     """
     workspace = output.open_work(config)
-    found = [each for each in (*leftovers(workspace), *restored(workspace)) if not names or each.to in names]
-    unknown = sorted(set(names or ()) - {each.to for each in found})
+    every = [*leftovers(workspace), *restored(workspace)]
+    meant = {
+        name: [each for each in every if each.to in (name, lasting(workspace, each.source, name))]
+        for name in names or ()
+    }
+    found = [each for each in every if not names or any(each in those for those in meant.values())]
+    unknown = sorted(name for name, those in meant.items() if not those)
     if unknown:
         raise OpsError(f"{', '.join(unknown)} is no leftover of ours", next="ops leftovers lists them")
     refusals: dict[str, OpsError] = {}

@@ -237,16 +237,20 @@ class SQLiteEngine:
         return f".{self._name}{suffix}"
 
     def former(self, suffix: str) -> Sequence[str]:
-        """A source of several files has no one name for what was there; see `swap`."""
-        return ()
+        """The files after a swap; see `Swapper`. One in a folder of the source stays part of it, and is no leftover."""
+        return [f"{path.resolve()}{suffix}" for path in self._source.paths if path.is_file()]
 
     def swap(self, beside: str, suffix: str) -> str:
         """Put each restored database in the place of the source's, which stays beside it; see `Swapper`.
 
         Raises:
             SafetyRefusal: a process has one of them open, and would go on writing to what is put aside.
+            SourceError: the backup is of other paths than the source has now.
         """
         restored = {Path(name): path for name, path in _in_folder(self.locate(beside)).items()}
+        reals = [path.resolve() for path in self._source.paths]
+        if strays := [str(place) for place in restored if not any(place.is_relative_to(real) for real in reals)]:
+            raise SourceError(f"{_some(strays)} is not among paths: any more", why="the source had other paths then")
         if using := databases.users(restored):
             pid, path = next(iter(using.items()))
             raise SafetyRefusal(
@@ -280,8 +284,12 @@ class SQLiteEngine:
         return ", ".join(map(str, kept))
 
     def discard(self, beside: str) -> None:
-        """Remove a folder that was restored for a swap; see `Swapper`."""
-        shutil.rmtree(self._folder(beside), ignore_errors=True)
+        """Remove a folder that was restored for a swap, or a file that one kept; see `Swapper`."""
+        path = self._folder(beside)
+        shutil.rmtree(path, ignore_errors=True)
+        if path.is_file():
+            for ending in ("", *databases.COMPANIONS):
+                path.with_name(path.name + ending).unlink(missing_ok=True)
 
     def _folder(self, name_or_url: str) -> Path:
         return folders.folder_of(self.locate(name_or_url))

@@ -9,12 +9,15 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from ops_pipelines.backup.take import take_backup
+from ops_pipelines.cli.main import app
 from ops_pipelines.engines.files.folders import url_of
 from ops_pipelines.errors import OpsError, SafetyRefusal, SourceError
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.kit import kit
+from ops_pipelines.recovery.leftovers import leftovers, remove
 from ops_pipelines.recovery.replace import replace_source
 from ops_pipelines.recovery.restore import restore_to
 from ops_pipelines.recovery.verify import fingerprint_of
@@ -191,6 +194,44 @@ def test_production_is_replaced_when_nobody_has_it_open(house: House) -> None:
     assert rows(Path(replaced.kept), "select a from t") == [("oops",)]
     with pytest.raises(SafetyRefusal):
         restore_to(workspace, point, str(path.parent))
+    (former,) = (each for each in leftovers(workspace) if each.purpose == "former")
+    assert former.to == replaced.kept
+    remove(workspace, former)
+    assert [each.name for each in house.data.glob("app.db*")] == ["app.db"]
+
+
+def test_a_folder_named_from_where_it_was_restored_is_found_from_elsewhere(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.database("app.db", "create table t (a)")
+    house.proved(house.configure())
+    monkeypatch.chdir(house.data.parent)
+
+    def ops(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, [*words, "--config", str(house.path / "ops.yaml")])
+        return done.exit_code, done.output
+
+    assert ops("restore", "app", "--to", "./back")[0] == 0
+    monkeypatch.chdir(house.data)
+    status, said = ops("leftovers")
+    assert status == 0 and str(house.path / "back") in said, said
+    status, said = ops("leftovers", "../back/", "--apply")
+    assert status == 0 and "removed" in said and not (house.path / "back").exists(), said
+
+
+def test_where_a_source_was_before_is_not_replaced(house: House) -> None:
+    before = house.database("app.db", "create table t (a); insert into t values ('of others by now')")
+    point, _ = house.proved(house.configure(paths=["data/app.db"]))
+    moved = house.database("new/app.db", "create table t (a); insert into t values ('moved')")
+    workspace = house.configure(paths=["data/new/app.db"])
+    with closing(sqlite3.connect(before)) as opened:
+        opened.execute("update t set a = 'newer'")
+        opened.commit()
+    with pytest.raises(OpsError) as refused:
+        replace_source(workspace, point, take_safety=None)
+    assert f"{before} is not among paths: any more" in refused.value.why
+    assert "app is as it was" in refused.value.safe
+    assert rows(before, "select a from t") == [("newer",)] and rows(moved, "select a from t") == [("moved",)]
 
 
 def test_recover_sh_brings_it_back_without_us(house: House, tmp_path: Path) -> None:
