@@ -11,6 +11,7 @@ PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
 )
+_INDENTED = re.compile(r"^ {8}(\S.*)$", re.MULTILINE)
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _SHELLS = ("sh", "bash", "console", "")
 _ENDS = {";", "&&", "||", "|", "&", "(", ")", ">", ">>", "<", "<<<"}
@@ -30,11 +31,14 @@ def blocks(page: str) -> list[Block]:
 
 
 def command_lines(page: str) -> Iterator[list[str]]:
-    """The words after `ops` of every command line, in blocks for a shell and in code within a sentence."""
-    for block in blocks(page):
-        if block.language in _SHELLS:
-            for line in block.text.replace("\\\n", " ").splitlines():
-                yield from _commands(line.strip().removeprefix("$ "))
+    """The words after `ops` of every command line, in blocks for a shell and in code within a sentence.
+
+    A block is fenced, or indented below a step of a list.
+    """
+    indented = _INDENTED.findall(_BLOCK.sub("", page))
+    for text in [*(block.text for block in blocks(page) if block.language in _SHELLS), *indented]:
+        for line in text.replace("\\\n", " ").splitlines():
+            yield from _commands(line.strip().removeprefix("$ "))
     for span in _SPAN.findall(_BLOCK.sub("", page)):
         yield from _commands(span.replace(r"\|", "|"))
 
