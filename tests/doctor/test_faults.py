@@ -80,7 +80,7 @@ def test_signatures_and_the_key_that_makes_them(house: House) -> None:
         house.says("ATTENTION", "crm", "signatures", "not signed")
     with house.replaced(signature, signature.read_bytes().replace(b"source=crm", b"source=crn")):
         house.says("FAILED", "crm", "signatures", "FORGED")
-    house.says("OK", "crm", "signatures", "all 1 restore points are ours")
+    house.says("OK", "crm", "signatures", "the one restore point is ours")
 
 
 def test_rights_that_are_missing_come_with_the_statement_that_gives_them(house: House) -> None:
