@@ -124,7 +124,7 @@ def machine(pg18: TestServer, bucket: Any) -> Iterator[Machine]:
                 "OPS_LOGS_ENDPOINT": bucket.meta.client.meta.endpoint_url, "OPS_LOGS_REGION": "us-east-1",
                 "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret",
             }  # fmt: skip
-        database = _install(directory, pg18, house)
+        database = install(directory, pg18, house)
         try:
             house.run("migrate", *compose()["services"]["migrate"]["command"])
             house.start(*PARTS)
@@ -137,7 +137,7 @@ def machine(pg18: TestServer, bucket: Any) -> Iterator[Machine]:
             house.stop()
 
 
-def _install(directory: Path, server: TestServer, house: House) -> str:
+def install(directory: Path, server: TestServer, house: House) -> str:
     """What an administrator does before the first start. Returns the database that is protected."""
     subprocess.run([DEPLOY / "secrets.sh", directory / "secrets"], check=True, stdout=subprocess.DEVNULL)
     url = directory / "secrets/ledger_url"

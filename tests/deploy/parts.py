@@ -111,6 +111,12 @@ class House:
             each.send_signal(signal.SIGKILL)
         process.wait()
 
+    def end(self, part: str) -> None:
+        """SIGTERM to a part, as a stop of its container or unit; returns when it has ended."""
+        process = self._running.pop(part)
+        process.terminate()
+        process.wait(timeout=60)
+
     def healthy(self, part: str) -> None:
         """Wait until the part's own health check is content; the proxy's asks whether it listens."""
         test: Sequence[str] = self.services[part]["healthcheck"]["test"][1:]

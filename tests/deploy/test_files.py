@@ -147,7 +147,7 @@ def test_systemd_accepts_the_units_and_finds_little_that_they_may_still_do(insta
     # Programs are looked for below the root, where links that lead out of it end.
     own = next((installed / "opt/ops_pipelines/releases").iterdir()) / "bin"
     own.unlink()
-    programs = [own / name for name in ("dagster", "dagster-daemon", "dagster-webserver", "ops")]
+    programs = [own / name for name in ("dagster", "python", "ops")]
     for program in (installed / "usr/bin/caddy", *programs):
         program.parent.mkdir(parents=True, exist_ok=True)
         program.touch(mode=0o755)

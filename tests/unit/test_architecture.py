@@ -11,7 +11,7 @@ PACKAGE = Path(ops_pipelines.__file__).parent
 # From the ground up; rooms on one floor do not know each other.
 FLOORS = (
     {"__init__", "clock", "redact", "repository", "streams", "text", "py"},
-    {"chronology", "errors", "logs", "personal"},
+    {"chronology", "errors", "logs", "personal", "repeats"},
     {"lease", "process"},
     {"sandbox"},
     {"config"},
