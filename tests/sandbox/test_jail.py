@@ -120,8 +120,9 @@ for place in ("/usr/planted", "/etc/planted", sys.prefix + "/planted", "/planted
 def test_what_is_ours_is_covered_where_it_lies_among_programs(directory: Path, tmp_path: Path) -> None:
     programs = tmp_path / "tree" / "bin"
     base = programs.parent / "base"
-    for each in (programs, base):
-        each.mkdir(parents=True)
+    for each in (programs.parent, programs, base):
+        each.mkdir()
+        each.chmod(0o755)  # whatever the umask
     for path in (base / "ledger.sqlite", programs.parent / "ops.yaml", programs / "tool"):
         path.write_text("here", encoding="utf-8")
         path.chmod(0o644)
