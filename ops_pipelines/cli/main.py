@@ -13,6 +13,7 @@ from ops_pipelines.cli.commands.check import check
 from ops_pipelines.cli.commands.copy import copy
 from ops_pipelines.cli.commands.doctor import doctor
 from ops_pipelines.cli.commands.drill import drill
+from ops_pipelines.cli.commands.export import export_
 from ops_pipelines.cli.commands.init import init
 from ops_pipelines.cli.commands.key import key
 from ops_pipelines.cli.commands.kit import kit
@@ -47,6 +48,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "report": report_,
     "restore": restore,
     "leftovers": leftovers_,
+    "export": export_,
     "copy": copy,
     "adopt": adopt_,
     "plan": plan,

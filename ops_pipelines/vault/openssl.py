@@ -1,4 +1,4 @@
-"""Read what `openssl enc -aes-256-cbc -pbkdf2 -salt` wrote: runbooks from before us encrypt with it.
+"""Read and write what `openssl enc -aes-256-cbc -pbkdf2 -salt` does: runbooks from before us encrypt with it.
 
 Format (openssl-enc(1)): eight bytes `Salted__`, eight of salt, then AES-256-CBC with PKCS#7 padding; key and IV are
 PBKDF2-HMAC-SHA256 of the passphrase. Nothing in it is authenticated: a wrong passphrase shows as broken padding or as
@@ -6,7 +6,10 @@ nonsense, which whoever reads the plain bytes has to notice.
 """
 
 import hashlib
+import io
+import os
 from collections.abc import Sequence
+from typing import Any, BinaryIO
 
 from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -37,8 +40,7 @@ class Decrypted:
     def __init__(self, source: Reader, passphrase: str, *, iterations: int) -> None:
         self._source, self._plain, self._ended = source, b"", False
         head = _exactly(source, 16)
-        key = hashlib.pbkdf2_hmac("sha256", passphrase.encode(), head[8:], iterations, 48)
-        self._decryptor = Cipher(algorithms.AES(key[:32]), modes.CBC(key[32:])).decryptor()
+        self._decryptor = _cipher(passphrase, head[8:], iterations).decryptor()
         self._unpadder = padding.PKCS7(128).unpadder()
 
     def read(self, size: int = -1, /) -> bytes:
@@ -61,6 +63,32 @@ class Decrypted:
         return chunk
 
 
+class Encrypted(io.RawIOBase):
+    """A stream into which plain bytes are written; whole when it is closed.
+
+    Args:
+        sink: gets the encrypted bytes, and stays open.
+    """
+
+    def __init__(self, sink: BinaryIO, passphrase: str) -> None:
+        self._sink, salt = sink, os.urandom(8)
+        self._encryptor = _cipher(passphrase, salt, ITERATIONS[0]).encryptor()
+        self._padder = padding.PKCS7(128).padder()
+        sink.write(MAGIC + salt)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self._sink.write(self._encryptor.update(self._padder.update(bytes(data))))
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._sink.write(self._encryptor.update(self._padder.finalize()) + self._encryptor.finalize())
+        super().close()
+
+
 def iterations_of(head: bytes, passphrase: str, begins: Sequence[bytes]) -> int:
     """Which of the usual iteration counts makes sense of a file's first bytes.
 
@@ -71,8 +99,7 @@ def iterations_of(head: bytes, passphrase: str, begins: Sequence[bytes]) -> int:
         WrongPassphrase: none does.
     """
     for iterations in ITERATIONS:
-        key = hashlib.pbkdf2_hmac("sha256", passphrase.encode(), head[8:16], iterations, 48)
-        decryptor = Cipher(algorithms.AES(key[:32]), modes.CBC(key[32:])).decryptor()
+        decryptor = _cipher(passphrase, head[8:16], iterations).decryptor()
         if decryptor.update(head[16:48]).startswith(tuple(begins)):
             return iterations
     tried = " and ".join(f"{count:,}" for count in ITERATIONS)
@@ -88,3 +115,8 @@ def _exactly(source: Reader, size: int) -> bytes:
     while len(data) < size and (chunk := source.read(size - len(data))):
         data += chunk
     return data
+
+
+def _cipher(passphrase: str, salt: bytes, iterations: int) -> "Cipher[modes.CBC]":
+    key = hashlib.pbkdf2_hmac("sha256", passphrase.encode(), salt, iterations, 48)
+    return Cipher(algorithms.AES(key[:32]), modes.CBC(key[32:]))

@@ -53,6 +53,8 @@ NOT_TYPED = {
     "drill random_restore_point": "takes minutes; tests/drill does it",
     "verify hotel --backup 20261110T000000Z-9a35": "loads SQL into a server; tests/engines/test_adopt.py does it",
     "adopt /var/backups/hotel --source hotel --apply": "asks a server for its version; engines/test_adopt.py does",
+    "export hotel --to /var/backups/db": "wants a backup of a server; tests/recovery/test_export.py does it",
+    "export hotel --to /var/backups/db --passphrase-env BACKUP_PASSPHRASE": "the same",
     "restore forge --to postgresql://admin@newhost/forge --from offsite": "needs that server",
     "backup": "every source in turn: what `ops backup crm` and its like do, typed on these pages",
     "restore … --to …": "stands for every restore beside",

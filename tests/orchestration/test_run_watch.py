@@ -17,7 +17,7 @@ from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.build import build_definitions
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.workspace import Workspace
-from tests.sample import StoppedClock
+from tests.sample import StoppedClock, watched_for_long
 from tests.watch.conftest import MakeHouse, clock, make_house  # noqa: F401 - fixtures
 
 DUMP, NAS, VERIFIED = (dg.AssetKey(["crm", name]) for name in ("dump", "offsite_nas", "verified"))
@@ -173,6 +173,7 @@ def test_freshness_is_told_where_the_stores_say_otherwise(daemon: Daemon) -> Non
     incident = daemon.tick()["freshness_failed"]
     assert (incident.source, incident.severity) == ("crm", "warn")
     assert "crm/dump was not materialized within 1d 0h" in incident.condition["cause"]
+    watched_for_long(daemon.workspace)
     watch_once(daemon.workspace)
     assert daemon.tick() == {}, "the rule that reads the stores says it, and better"
 

@@ -155,6 +155,11 @@ def test_what_init_wrote_is_backed_up_verified_and_brings_our_own_history_back(h
     )
     assert done.returncode == 0, done.stdout + done.stderr
     shutil.copy(home.folder.parent / "lost-dagster.yaml", clean.folder / "dagster.yaml")
+    # Nothing is on this machine's own disk yet, and what is advised brings it back.
+    lost = {each["source"]: each["next"] for each in clean.ops("status", expect=1)["sources"]}
+    assert lost == {name: f"ops copy {name} --to local" for name in lost}
+    for advised in lost.values():
+        clean.ops(*advised.split()[1:])
     known = {each["source"]: each for each in clean.ops("status")["sources"]}
     assert {name: each["state"] for name, each in known.items()} == dict.fromkeys(known, "OK")
     assert known["shop"]["recovery_point"] == shop["backup_id"]

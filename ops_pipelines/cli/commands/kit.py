@@ -1,6 +1,5 @@
 """`ops kit`: what is needed to recover on a clean machine, written down before it is needed."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +8,7 @@ import typer
 
 from ops_pipelines import redact
 from ops_pipelines.cli import output
+from ops_pipelines.cli.passphrase import given_passphrase, read_text
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.recovery.kit.check import check_kit
 from ops_pipelines.recovery.kit.kit import Made, Sealing, make_kit
@@ -43,9 +43,9 @@ def kit(
     """
     if (to is None) == (check is None):
         raise OpsError("say what to do with which directory", next="ops kit --to DIR, or: ops kit --check DIR")
-    passphrase = _given_passphrase(passphrase_env, passphrase_file)
+    passphrase = given_passphrase(passphrase_env, passphrase_file)
     if check is not None:
-        identity = _read(identity_file) if identity_file is not None else ""
+        identity = read_text(identity_file) if identity_file is not None else ""
         return _check(config, check, passphrase, identity, as_json=as_json)
     assert to is not None
     if not (passphrase or recipient or unsealed):
@@ -101,26 +101,3 @@ def _check(config: Path | None, directory: Path, passphrase: str, identity: str,
     if not found.opens:
         return output.BROKEN
     return output.FINE if found.current else output.ATTENTION
-
-
-def _given_passphrase(name: str, file: Path | None) -> str:
-    if name and file is not None:
-        raise OpsError("the passphrase comes from one place", next="--passphrase-env or --passphrase-file")
-    if name:
-        if not os.environ.get(name):
-            raise OpsError(f"the environment variable {name} is not set", next=f"export {name}=…")
-        return redact.register(os.environ[name])
-    if file is not None:
-        # The first line, as recover.sh reads it.
-        lines = _read(file).splitlines()
-        if not lines or not lines[0]:
-            raise OpsError(f"{file} is empty", next="put the passphrase on its first line")
-        return redact.register(lines[0])
-    return ""
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OpsError(f"{path} cannot be read", why=str(error)) from None

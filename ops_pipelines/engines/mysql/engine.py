@@ -327,6 +327,10 @@ class MySQLEngine:
         with session(server, limit=limit) as opened, session(server, limit=limit) as aside:
             return reload.reloaded(opened, aside, definitions)
 
+    def script(self, parts: PartReader, _facts: Mapping[str, JsonValue], work: Path) -> Path:
+        """The dump, which is a script; see `Scripted`."""
+        return parts.save("dump", work)
+
     def restore_definitions(
         self, parts: PartReader, facts: Mapping[str, JsonValue], target: str, *, work: Path
     ) -> None:

@@ -41,7 +41,7 @@ from ops_pipelines.engines.postgres import (
 )
 from ops_pipelines.engines.postgres.connection import Server, session
 from ops_pipelines.engines.postgres.legacy import adopt
-from ops_pipelines.engines.postgres.restore import Loader, load, load_definitions
+from ops_pipelines.engines.postgres.restore import Loader, as_script, load, load_definitions
 from ops_pipelines.engines.postgres.server import SUPERUSER, forget_shared_memory, scratch_server
 from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError, ToolMissing
 from ops_pipelines.streams import Progress, silent
@@ -280,6 +280,11 @@ class PostgresEngine:
             empty=None,
         )
         load_definitions(loader, parts, self._text(facts, "format"), work=work)
+
+    def script(self, parts: PartReader, facts: Mapping[str, JsonValue], work: Path) -> Path:
+        """The dump as one SQL script; see `Scripted`."""
+        programs = clients.for_restore(_major(facts["client_version"]), self._source.bin_dirs)
+        return as_script(parts, self._text(facts, "format"), programs, self._limits, work=work)
 
     def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
         """Sequences, orphans, constraints, indexes; see `Engine.assertions`."""

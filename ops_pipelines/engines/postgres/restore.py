@@ -127,6 +127,18 @@ def load_definitions(loader: Loader, parts: PartReader, form: str, *, work: Path
     _psql(loader, parts.data("database"), f"--set=db={loader.target.database}")
 
 
+def as_script(parts: PartReader, form: str, programs: Programs, limits: Limits, *, work: Path) -> Path:
+    """The dump as one SQL script, in `work`; see `Scripted.script`."""
+    dump = parts.save("dump", work)
+    if form == "sql":
+        return dump
+    script = work / "script.sql"
+    archive = _unpacked(dump) if form == "directory" else dump
+    process.run([programs.path("pg_restore"), f"--file={script}", archive], limits=limits)
+    dump.unlink()
+    return script
+
+
 class _Archive:
     """An archive that pg_restore reads, and its table of contents."""
 
