@@ -67,6 +67,7 @@ ADDED = {
 }
 FINE = ({0, 1}, "")
 ENDS = {  # how a command must end, and what it must say, where that is more than that it is fine; the first that fits
+    r"alerts ack crm": ({2}, "no open incident"),  # nothing is wrong with it here
     r"status( --steps)?": ({0, 1, 2}, "recovery point"),
     r"leftovers \S+ --apply": ({0}, "removed"),
     r"adopt \S+ --source hotel( .*)?": ({1}, "good"),
