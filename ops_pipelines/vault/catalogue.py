@@ -189,9 +189,13 @@ class Catalogue:
     @property
     def told(self) -> Sequence[str]:
         """What a human should know: what cannot be read, what is gone, and what is not believed."""
+        return (*self.problems, *self.told_lost, *summary(self.strangers, self.source))
+
+    @property
+    def told_lost(self) -> Sequence[str]:
+        """The same of copies that are gone though no prune removed them, in one line."""
         lost = [each.words for each in self.faults if each.problem == "lost"]
-        more = [f"{lost[-1]}{f'; {len(lost) - 1} more are gone' if len(lost) > 1 else ''}"] if lost else []
-        return (*self.problems, *more, *summary(self.strangers, self.source))
+        return [f"{lost[-1]}{f'; {len(lost) - 1} more are gone' if len(lost) > 1 else ''}"] if lost else []
 
     def find(self, backup_id: str) -> RestorePoint | None:
         """The restore point with this id."""

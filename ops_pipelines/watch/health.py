@@ -190,14 +190,22 @@ def _holding(
         yield clock
     if age is not None and source.warn_window < age <= source.rpo:
         yield situations.recovery_point_ageing(name, age)
-    yield from _steps(phases)
-    if catalogue.told:
+    steps = list(_steps(phases))
+    yield from steps
+    if unsaid := _unsaid(catalogue, lost_said=any(each.kind == "copy_lost" for each in steps)):
         advice = f"ops sign {name}" if catalogue.strangers else f"ops list {name}"
-        yield situations.strangers(name, catalogue.told[0], state="STALE", next=advice)
+        yield situations.strangers(name, unsaid[0], state="STALE", next=advice)
     if odd := _odd(newest):
         yield situations.needs_a_look(name, newest.id, odd)
     if proof is not None and proof.weaker and age is not None:
         yield situations.proof_weaker(name, _told(proof, age), proof.gaps[0], proof.next)
+
+
+def _unsaid(catalogue: Catalogue, *, lost_said: bool) -> Sequence[str]:
+    """What the catalogue tells and no other situation does: a damaged or lost copy has an advice of its own."""
+    damaged = {fault.words for fault in catalogue.damage}
+    said = {*damaged, *(catalogue.told_lost if lost_said else ())}
+    return [told for told in catalogue.told if told not in said]
 
 
 def _steps(phases: Sequence[PhaseHealth]) -> Iterator[Situation]:
