@@ -5,6 +5,7 @@ Debian 12, 17 on Debian 13). Each listens on its socket and on loopback, with a 
 """
 
 import json
+import os
 import secrets
 import shutil
 import socket
@@ -37,6 +38,8 @@ pytest.register_assert_rewrite("tests.oracle.rounds")
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("ours", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("ours")
+# Tests have files of their own; whoever runs them may have named another, as the Makefile does.
+os.environ.pop("OPS_CONFIG", None)
 
 PASSWORD = "a 'canary' pass:word@/%"
 # The newest PostgreSQL that the distribution has; of a machine without one, the name of what is missing.
