@@ -30,7 +30,9 @@ def kept(tmp_path: Path, crm: Server) -> Config:
     """The CRM with a policy, and five verified restore points of which two are to stay."""
     config = load_config(write_config(tmp_path, crm, source=f"    keep: {json.dumps(KEEP)}"))
     for hours in range(5):
-        point = made(NOW - timedelta(hours=hours + 1), "verified", backup_id=f"{NOW:%Y%m%dT%H%M%SZ}-000{hours}")
+        # Numbers come from the ids here, in the order of their seconds; all are of today.
+        backup_id = f"{NOW - timedelta(seconds=hours):%Y%m%dT%H%M%SZ}-000{hours}"
+        point = made(NOW - timedelta(hours=hours + 1), "verified", backup_id=backup_id)
         publish(point, open_workspace(config).local)
     return config
 
