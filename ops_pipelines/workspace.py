@@ -13,7 +13,8 @@ from ops_pipelines import lease, logs
 from ops_pipelines.clock import Clock, SystemClock, human_duration
 from ops_pipelines.config.models import Config
 from ops_pipelines.config.sources import Source
-from ops_pipelines.engines.base import Engine, Lodger
+from ops_pipelines.engines.base import Engine
+from ops_pipelines.engines.offers import Lodger
 from ops_pipelines.engines.registry import engine_for
 from ops_pipelines.errors import OpsError
 from ops_pipelines.known import published

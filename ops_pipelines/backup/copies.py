@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ops_pipelines.engines.base import Carrier, RepositoryDamaged
+from ops_pipelines.engines.offers import Carrier, RepositoryDamaged
 from ops_pipelines.errors import CorruptCopy, StoreError
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent

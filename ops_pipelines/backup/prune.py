@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from ops_pipelines.config.settings import Keep
 from ops_pipelines.config.sources import FilesSource
-from ops_pipelines.engines.base import Carrier
+from ops_pipelines.engines.offers import Carrier
 from ops_pipelines.errors import OpsError, SafetyRefusal, StoreError
 from ops_pipelines.ledger.models import CANCELLED, FAILED, RUNNING, SUCCEEDED, Activity
 from ops_pipelines.vault.catalogue import Catalogue

@@ -12,9 +12,9 @@ from datetime import timedelta
 from ops_pipelines.clock import human_duration
 from ops_pipelines.doctor.question import Answer, Question, attention, well
 from ops_pipelines.doctor.shared import Shared
-from ops_pipelines.engines.base import Carrier
 from ops_pipelines.engines.examiner import Repositories, Stray
 from ops_pipelines.engines.lodging import noted
+from ops_pipelines.engines.offers import Carrier
 from ops_pipelines.engines.registry import examiner_for
 from ops_pipelines.errors import Busy, OpsError
 from ops_pipelines.lease import Standing

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 from zoneinfo import ZoneInfo
 
-from ops_pipelines.engines.script import Scripted
+from ops_pipelines.engines.offers import Scripted
 from ops_pipelines.errors import OpsError
 from ops_pipelines.lease import flush
 from ops_pipelines.recovery.choose import choose_store

@@ -18,8 +18,9 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from ops_pipelines import lease
-from ops_pipelines.engines.base import Contents, Emptier, Engine, Swapper
+from ops_pipelines.engines.base import Contents, Engine
 from ops_pipelines.engines.files.folders import folder_of
+from ops_pipelines.engines.offers import Emptier, Swapper
 from ops_pipelines.errors import Busy, OpsError, SafetyRefusal
 from ops_pipelines.recovery.refuse import refuse_sources
 from ops_pipelines.recovery.verify import fingerprint_of

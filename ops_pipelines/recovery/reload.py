@@ -7,7 +7,8 @@ scratch server of its own gets the definitions without any rows.
 
 from collections.abc import Mapping
 
-from ops_pipelines.engines.base import Engine, Reloader
+from ops_pipelines.engines.base import Engine
+from ops_pipelines.engines.offers import Reloader
 from ops_pipelines.errors import Inconclusive
 from ops_pipelines.recovery.compare import Reload, by_the_letter
 from ops_pipelines.recovery.enclosed.engine import enclosed

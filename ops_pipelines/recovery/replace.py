@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ops_pipelines.engines.base import Emptier, Engine, RestoreFailed, Swapper
+from ops_pipelines.engines.base import Engine, RestoreFailed
+from ops_pipelines.engines.offers import Emptier, Swapper
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.recovery.choose import choose_store, sentence
 from ops_pipelines.recovery.leftovers import note_former, noted

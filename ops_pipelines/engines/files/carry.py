@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from ops_pipelines.engines.base import RepositoryDamaged
 from ops_pipelines.engines.files import restic, restore
 from ops_pipelines.engines.files.restic import Restic, ResticFailed
+from ops_pipelines.engines.offers import RepositoryDamaged
 from ops_pipelines.errors import CorruptCopy, StoreError
 from ops_pipelines.streams import Progress
 from ops_pipelines.text import shell

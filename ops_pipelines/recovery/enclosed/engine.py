@@ -16,7 +16,8 @@ from pydantic import JsonValue
 
 from ops_pipelines.config.checks import CommandCheck
 from ops_pipelines.config.sources import Source
-from ops_pipelines.engines.base import Carrier, Contents, Engine, Finding, Level, PartReader, Reloader, Restored
+from ops_pipelines.engines.base import Contents, Engine, Finding, Level, PartReader, Restored
+from ops_pipelines.engines.offers import Carrier, Reloader
 from ops_pipelines.errors import Inconclusive
 from ops_pipelines.process import Limits, Running, running
 from ops_pipelines.recovery.enclosed import outside, parts, values, wire

@@ -11,7 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ops_pipelines.engines.base import Contents, Engine, Reloader
+from ops_pipelines.engines.base import Contents, Engine
+from ops_pipelines.engines.offers import Reloader
 from ops_pipelines.engines.registry import engine_for
 from ops_pipelines.recovery.assertions import run_program
 from ops_pipelines.recovery.enclosed import outside, values, wire
