@@ -9,6 +9,7 @@ from pathlib import Path
 from ops_pipelines.engines.address import parse, split_host
 from ops_pipelines.errors import SourceError
 from ops_pipelines.redact import register
+from ops_pipelines.setup.files import text_of
 from ops_pipelines.setup.found import Database, Kind, database_of, url_of, with_login
 
 _CNF_SECTIONS = ("client", "client-mariadb", "mysql", "mysqldump", "mariadb-dump")
@@ -87,7 +88,7 @@ def completed(database: Database, every: Sequence[Login]) -> Database:
 
 
 def _of_pgpass(path: Path) -> Iterator[Login]:
-    for line in _text(path).splitlines():
+    for line in text_of(path).splitlines():
         if line.startswith("#"):
             continue
         words = [re.sub(r"\\(.)", r"\1", word) for word in re.split(r"(?<!\\):", line)]
@@ -98,7 +99,7 @@ def _of_pgpass(path: Path) -> Iterator[Login]:
 
 def _of_my_cnf(path: Path) -> Iterator[Login]:
     parser = configparser.RawConfigParser(allow_no_value=True, strict=False, delimiters=("=",))
-    lines = (line for line in _text(path).splitlines() if not line.lstrip().startswith("!"))
+    lines = (line for line in text_of(path).splitlines() if not line.lstrip().startswith("!"))
     try:
         parser.read_string("\n".join(lines))
     except configparser.Error:
@@ -111,10 +112,3 @@ def _of_my_cnf(path: Path) -> Iterator[Login]:
         host = said.get("socket") or said.get("host", "")
         words = (host, said.get("port", ""), said.get("database", ""), said.get("user", ""))
         yield Login("mysql", str(path), *words, register(said.get("password", "")))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from ops_pipelines.setup.files import text_of
 from ops_pipelines.setup.variables import read_dotenv
 
 SYSTEM = Path("/etc/systemd/system")
@@ -48,11 +49,7 @@ def _of_unit(path: Path, directory: Path) -> Iterator[tuple[str, dict[str, str]]
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return
-    for line in text.replace("\\\n", " ").splitlines():
+    for line in text_of(path).replace("\\\n", " ").splitlines():
         key, separator, value = line.strip().partition("=")
         if separator and not key.startswith(("#", ";")):
             yield key.strip(), value.strip()

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ops_pipelines.engines.address import family
+from ops_pipelines.setup.files import text_of
 from ops_pipelines.setup.found import Database, database_of
-from ops_pipelines.setup.projects.project import Project, found, of_settings, text_of
+from ops_pipelines.setup.projects.project import Project, found, of_settings
 
 _MODULE = re.compile(r"""DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["']""")
 _LOOKUPS = ("get", "getenv", "env", "config", "str", "url", "path", "int", "get_secret", "get_env_variable")

@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
+from ops_pipelines.setup.files import text_of
 from ops_pipelines.setup.found import Database, database_of
-from ops_pipelines.setup.projects.project import Project, found, of_settings, text_of
+from ops_pipelines.setup.projects.project import Project, found, of_settings
 
 _SQLITE = "database/database.sqlite"
 _DOCTRINE = Path("config/packages/doctrine.yaml")

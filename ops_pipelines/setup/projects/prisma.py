@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from ops_pipelines.setup.files import text_of
 from ops_pipelines.setup.found import database_of
-from ops_pipelines.setup.projects.project import Project, found, text_of
+from ops_pipelines.setup.projects.project import Project, found
 
 _FILES = ("prisma/schema.prisma", "schema.prisma", "prisma/schema/schema.prisma")
 _CONFIGS = ("prisma.config.ts", "prisma.config.js", "prisma.config.mjs")

@@ -59,11 +59,3 @@ def of_settings(settings: Mapping[str, object], directory: Path, origin: str) ->
 def found(every: Iterable[Database | None]) -> tuple[Database, ...]:
     """Those that are."""
     return tuple(each for each in every if each is not None)
-
-
-def text_of(path: Path) -> str:
-    """What a file of a project says; nothing where it is not there, or not text."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -8,8 +8,9 @@ from typing import Any
 import yaml
 
 from ops_pipelines.engines.address import family
+from ops_pipelines.setup.files import text_of
 from ops_pipelines.setup.found import Database, database_of, with_login
-from ops_pipelines.setup.projects.project import Project, found, of_settings, text_of
+from ops_pipelines.setup.projects.project import Project, found, of_settings
 
 _BUILDS = ("pom.xml", "build.gradle", "build.gradle.kts")
 _FRAMEWORKS = ("spring-boot", "springframework.boot", "quarkus", "micronaut")
