@@ -131,13 +131,17 @@ class _Request(BaseHTTPRequestHandler):
             self.close_connection = True
             self._send(HTTPStatus.FORBIDDEN)
             return
-        self.server.locks.add(name)
+        if self.server.objects.size(kind, name) is not None:
+            self.close_connection = True
+            self._send(HTTPStatus.CONFLICT)  # somebody else's: it would be removed with ours
+            return
         self.server.objects.write_lock(name, self.rfile.read(length))
+        self.server.locks.add(name)
         self._send(HTTPStatus.OK)
 
     def _delete(self, kind: str, name: str) -> None:
-        if kind != "locks" or not name:
-            self._send(HTTPStatus.FORBIDDEN)
+        if kind != "locks" or name not in self.server.locks:
+            self._send(HTTPStatus.FORBIDDEN)  # that of another process guards what that is doing
             return
         self.server.objects.remove_lock(name)
         self.server.locks.discard(name)
