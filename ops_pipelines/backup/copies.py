@@ -127,7 +127,7 @@ def _carry(engine: Carrier, manifest: Manifest, origin: Store, target: Store, an
     if anew:
         size = sum(each for _, _, each in before)
         for kind, name in objects.damaged(there, before, lambda done: progress("look for damage", done, size)):
-            there.remove(kind, name)
+            there.put_aside(kind, name)
         before = objects.everything(there)
     engine.carry(manifest.engine, *repositories, anew=anew and bool(before), progress=progress)
     written = objects.everything(there) - before
@@ -152,7 +152,10 @@ def _nothing_to_copy(
 ) -> StoreError | NoSoundCopy:
     source = point.manifest.source
     others = ", ".join(each for each in point.stores if each != store)
-    safe, following = "nothing was changed", f"ops list {source}; a new restore point: ops backup {source}"
+    safe, following = (
+        "nothing that could be restored was deleted",
+        f"ops list {source}; a new restore point: ops backup {source}",
+    )
     if failure is None:
         known = f"every other copy is known to be damaged ({others})" if others else "no other store has it"
         return StoreError(f"{point.id} of {source} cannot be copied to {store}: {known}", safe=safe, next=following)

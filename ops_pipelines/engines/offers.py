@@ -32,8 +32,8 @@ class Carrier(Protocol):
         """Bring a restore point's data into another store's repository; does nothing twice.
 
         Args:
-            anew: what the target has of it is not to be relied on; damaged objects were removed from it. What else the
-                target holds and the origin has is made whole, too.
+            anew: what the target has of it is not to be relied on; damaged objects were put aside. What else is broken
+                there and whole in the origin is made whole, too; nothing that is whole is touched.
         Raises:
             RepositoryDamaged: the target has it already, and is damaged.
             StoreError: the target cannot be written.

@@ -1,8 +1,8 @@
 """Snapshots on their way from one repository to another; and a damaged repository made whole from a sound one.
 
-restic copies a snapshot that the target has already by passing over it. So a target that is damaged first forgets that
-it has what the origin can give, after its index was made anew from what really lies there: then only what is missing is
-written. Snapshots that the origin does not have are left as they are.
+restic copies a snapshot that the target has already by passing over it. So a target that is damaged first forgets the
+broken ones that the origin can give, after its index was made anew from what really lies there: then only what is
+missing is written. Snapshots that are whole, and those that the origin does not have, are left as they are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,9 +49,8 @@ def carry(
 
     try:
         try:
-            copy(snapshots[:1])
-            if others := snapshots[1:]:
-                copy(others)
+            for each in snapshots:
+                copy([each])
         except ResticFailed as error:
             if error.kind != "snapshot" or anew:
                 raise
@@ -88,10 +87,10 @@ def _is_there(name: str, there: Restic, facts: Mapping[str, JsonValue], reading:
 
 
 def _make_room(there: Restic, origin: Restic, facts: Mapping[str, JsonValue]) -> list[str]:
-    """Prepare a repository, whose damaged objects were removed, to take in again what it had.
+    """Prepare a repository, whose damaged objects were put aside, to take in again what is broken in it.
 
     Returns:
-        The ids, in the origin, of the snapshot that is wanted and of the others that the target had.
+        The ids, in the origin, of the snapshot that is wanted and of the others that are broken in the target.
     Raises:
         CorruptCopy: the origin lacks the snapshot, or cannot be read.
         StoreError: the target cannot be used.
@@ -104,9 +103,13 @@ def _make_room(there: Restic, origin: Restic, facts: Mapping[str, JsonValue]) ->
     repair = ("repair", "index") if restic.numbers(restic.version(there.program)) >= _REPAIRS else ("rebuild-index",)
     try:
         there.run(*repair, moved=lambda done: None)
-        both = {tag: str(each["id"]) for each in there.snapshots() if (tag := _tag(each)) and _with_tag(in_origin, tag)}
-        if both:
-            there.run("forget", "--", *both.values())
+        both = {str(each["id"]): _with_tag(in_origin, _tag(each)) for each in there.snapshots() if _tag(each)}
+        broken = {
+            here: theirs for here, theirs in both.items()
+            if theirs and not there.is_whole(here) and (theirs == wanted or origin.is_whole(theirs))
+        }  # fmt: skip
+        if broken:
+            there.run("forget", "--", *broken)
     except ResticFailed as error:
         address = there.repository.address
         raise StoreError(
@@ -115,7 +118,7 @@ def _make_room(there: Restic, origin: Restic, facts: Mapping[str, JsonValue]) ->
             safe="copies in other stores are untouched",
             next=f"mv {shell(address, address + '.damaged')}   # then this again" if address.startswith("/") else "",
         ) from None
-    return [wanted, *(each for tag in both if (each := _with_tag(in_origin, tag)) != wanted)]
+    return [wanted, *(each for each in broken.values() if each != wanted)]
 
 
 def _not_carried(

@@ -42,7 +42,7 @@ _SAID: Sequence[tuple[Kind, str]] = (
         "damaged",
         r"ciphertext verification failed|decrypting blob .* failed|nonce is invalid|invalid data returned|is damaged",
     ),
-    ("damaged", r"not found in repository|tree .* not found|not referenced in any index|unexpected EOF"),
+    ("damaged", r"not found in repository|(tree|blob) .* not found|not referenced in any index|unexpected EOF"),
     ("damaged", r"does not match|contains errors"),
 )
 _INCOMPLETE = 3
@@ -172,6 +172,16 @@ class Restic:
         """The repository's snapshots. Raises ResticFailed."""
         found: list[dict[str, Any]] | None = json.loads(self.run("snapshots", "--json", *words).stdout)
         return found or []
+
+    def is_whole(self, snapshot: str) -> bool:
+        """Whether the index has everything that a snapshot needs; no content is read. Raises ResticFailed."""
+        try:
+            self.run("stats", "--mode", "raw-data", "--", snapshot)
+        except ResticFailed as error:
+            if error.kind not in ("damaged", "snapshot"):
+                raise
+            return False
+        return True
 
     def ls(self, snapshot: str) -> dict[str, dict[str, Any]]:
         """What a snapshot holds by path; bytes that are not UTF-8 are U+FFFD. Raises ResticFailed."""

@@ -51,8 +51,8 @@ class Objects(Protocol):
         """Remove a lock."""
         ...
 
-    def remove(self, kind: str, name: str) -> None:
-        """Remove an object that is damaged."""
+    def put_aside(self, kind: str, name: str) -> None:
+        """Move an object that is damaged below `damaged`, where restic does not look: most of it may be good."""
         ...
 
 
@@ -133,6 +133,8 @@ class DirectoryObjects:
         """See `Objects.remove_lock`."""
         (self.root / layout("locks", name)).unlink(missing_ok=True)
 
-    def remove(self, kind: str, name: str) -> None:
-        """See `Objects.remove`."""
-        (self.root / layout(kind, name)).unlink(missing_ok=True)
+    def put_aside(self, kind: str, name: str) -> None:
+        """See `Objects.put_aside`."""
+        aside = self.root / "damaged" / kind / name
+        aside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (self.root / layout(kind, name)).rename(aside)

@@ -157,8 +157,45 @@ def test_a_damaged_repository_is_made_whole_by_the_copy_that_replaces_it(house: 
     assert house.snapshots("nas").keys() == snapshots.keys(), "of each restore point there is one snapshot"
     if kind != "packs":
         assert house.verify("nas", oldest.id).outcome == "verified"
+    shutil.rmtree(nas / "damaged", ignore_errors=True)  # restic does not look there
     for path in (each for each in nas.rglob("*") if each.is_file() and each.parent.name not in ("locks", nas.name)):
         assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+
+
+def test_making_a_repository_whole_costs_nothing_that_was_good_there(house: House) -> None:
+    """The one that is replaced is good in the local store alone, another one in the store that is mended alone."""
+    house.backup()
+    house.copy()
+    before = {store: set(house.packs(store)) for store in ("local", "nas")}
+    only = house.uploads / "only.bin"
+    only.write_bytes(os.urandom(200_000))
+    first = house.backup()
+    house.copy()
+    of_first = set(house.packs("local")) - before["local"]
+    before["nas"] = set(house.packs("nas"))
+    only.unlink()
+    house.uploads.joinpath("more.bin").write_bytes(os.urandom(200_000))
+    second = house.backup()
+    house.copy()
+    for pack in (*of_first, *(set(house.packs("nas")) - before["nas"])):
+        pack.unlink()
+    assert house.verify("nas", second.id).outcome == "bad"
+    (brought,) = bring(house.workspace, "files", "nas", [second.id])
+    assert (brought.done, brought.ok) == ("replaced", True), str(brought.error)
+    assert house.verify("nas", first.id).outcome == "verified"
+
+
+def test_a_damaged_pack_is_put_aside_and_not_deleted(house: House) -> None:
+    """Most of it is good, and may be all that is left of what no other store has."""
+    house.backup()
+    house.copy()
+    pack = house.packs("nas")[0]
+    flip(pack)
+    damaged = pack.read_bytes()
+    assert house.verify("nas").outcome == "bad"
+    (brought,) = bring(house.workspace, "files", "nas")
+    assert (brought.done, brought.ok) == ("replaced", True), str(brought.error)
+    assert [path.read_bytes() for path in house.repository("nas").glob("damaged/*/*")] == [damaged]
 
 
 def test_what_is_forgotten_is_gone_and_the_others_are_intact(house: House) -> None:

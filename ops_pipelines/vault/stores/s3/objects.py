@@ -59,10 +59,12 @@ class S3Objects:
         with self.connection.errors("written"):
             self.connection.client.delete_object(Bucket=self.connection.bucket, Key=self._key("locks", name))
 
-    def remove(self, kind: str, name: str) -> None:
-        """See `Objects.remove`."""
+    def put_aside(self, kind: str, name: str) -> None:
+        """See `Objects.put_aside`."""
+        client, bucket, key = self.connection.client, self.connection.bucket, self._key(kind, name)
         with self.connection.errors("changed"):
-            self.connection.client.delete_object(Bucket=self.connection.bucket, Key=self._key(kind, name))
+            client.copy({"Bucket": bucket, "Key": key}, bucket, f"{self.prefix}/damaged/{kind}/{name}")
+            client.delete_object(Bucket=bucket, Key=key)
 
     def _key(self, kind: str, name: str) -> str:
         return f"{self.prefix}/{layout(kind, name)}"
