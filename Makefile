@@ -20,7 +20,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) chromium libatomic1 minisign patchelf ceph-mon
 # php-cgi keeps Apache away, which php would bring.
 FIELD_PACKAGES := mediawiki roundcube-core php-cli php-cgi php-mysql php-pgsql php-xml php-mbstring php-intl
 
-.PHONY: help demo demo-backup up test field field-applications newer-servers versions lint docs reference install install-demo install-dev lock \
+.PHONY: help demo demo-backup up test field faults field-applications newer-servers versions lint docs reference install install-demo install-dev lock \
         schemas clean
 
 help: ## this list
@@ -53,6 +53,14 @@ test: newer-servers field-applications ## everything installed, every test
 field: newer-servers field-applications ## other people's databases, 1,000 random schemas an engine, 200 backups under migrations
 	OPS_FIELD_SCHEMAS=1000 OPS_FIELD_MIGRATIONS=200 $(PYTEST) --numprocesses $(WORKERS) --timeout 7200 tests/field
 	OPS_FIELD_MUTATIONS=6 OPS_WRITE_MUTATIONS=1 $(PYTEST) --timeout 7200 tests/oracle/test_mutations.py
+
+faults: newer-servers ## kills, power cuts, full disks, dead networks: make faults N=25 [SEED=7] [ONLY=killed], N tries a kind and engine
+	@test -n "$(N)" || { echo "say how many tries each: make faults N=25"; exit 1; }
+	@mkdir -p var/faults && rm -f var/faults/tally.*
+	@echo "seed $${OPS_FAULTS_SEED:-$(or $(SEED),1)}"
+	OPS_FAULTS=$(N) OPS_FAULTS_SEED=$${OPS_FAULTS_SEED:-$(or $(SEED),1)} OPS_FAULTS_TALLY=$(CURDIR)/var/faults/tally.jsonl \
+	  $(PYTEST) --numprocesses $(WORKERS) --dist loadfile --timeout 7200 tests/faults $(if $(ONLY),-k "$(ONLY)"); \
+	  ended=$$?; $(BIN)/python -m tests.faults.tally var/faults/tally.jsonl && exit $$ended
 
 field-applications: var/field/.venv ## what those installers are, in var/field and from Debian
 	@tools/debian_packages.sh $(FIELD_PACKAGES)

@@ -1,31 +1,29 @@
-"""A real PostgreSQL server to break, and a house (ops.yaml, base, key) whose backups must survive it."""
+"""A real PostgreSQL server to break, and houses (ops.yaml, base, key) whose backups must survive it."""
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import psutil
-import pyrage
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
-from ops_pipelines.config.load import load_config
 from ops_pipelines.engines.postgres import clients
 from ops_pipelines.engines.postgres.connection import Server, session
 from ops_pipelines.engines.postgres.server import scratch_server
-from ops_pipelines.workspace import Workspace, open_workspace
+from tests.engines.mongodb.conftest import mongo  # noqa: F401 (a fixture)
+from tests.engines.mysql.conftest import mariadb  # noqa: F401 (a fixture)
+from tests.faults.house import House, build
+from tests.faults.protected import Protected, protect
+from tests.watch.receivers import webhook
 
-REPOSITORY = Path(__file__).parents[2]
+MakeHouse = Callable[[str], House]
 LIMIT = timedelta(seconds=60)
 ROWS = """
 create table big (id bigint primary key, at timestamptz default now(), body text);
@@ -95,78 +93,6 @@ def source() -> Iterator[Source]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-@dataclass(frozen=True)
-class House:
-    """An `ops.yaml` and what belongs to it."""
-
-    path: Path
-    url: str
-
-    @property
-    def base(self) -> Path:
-        """Its `base`."""
-        return self.path / "base"
-
-    def write(self, **limits: str) -> None:
-        """Write `ops.yaml` with these limits."""
-        limits = {"connect": "5s", "stall": "30s", "total": "90s", "lock": "60s", **limits}
-        listed = ", ".join(f"{name}: {value}" for name, value in limits.items())
-        recipient = (self.path / "age.pub").read_text(encoding="utf-8")
-        (self.path / "ops.yaml").write_text(
-            f"base: base\ndefaults: {{encrypt: {{age: [{recipient}], identity: {{file: age.key}}}}}}\n"
-            f"sources:\n  crm: {{kind: postgres, url: {{file: url}}, limits: {{{listed}}}}}\n",
-            encoding="utf-8",
-        )
-
-    def workspace(self) -> Workspace:
-        """It, opened anew."""
-        return open_workspace(load_config(self.path / "ops.yaml", environ={}))
-
-    def ids(self) -> list[str]:
-        """What the catalogue lists."""
-        catalogue = self.workspace().catalogue("crm")
-        assert not catalogue.problems
-        return [point.id for point in catalogue.points]
-
-    @contextmanager
-    def worker(self, verb: str) -> Iterator["subprocess.Popen[str]"]:
-        """A process that does `verb`, from the moment it begins; killed at the end of the block."""
-        argv = [sys.executable, "-m", "tests.faults.worker", verb, str(self.path / "ops.yaml")]
-        with subprocess.Popen(
-            argv, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            try:
-                assert process.stdout is not None
-                assert process.stdout.readline() == "begun\n"
-                yield process
-            finally:
-                process.kill()
-
-    def leftovers(self) -> list[str]:
-        """Whatever a finished house must not have: unfinished directories, processes, open activities."""
-        left = [str(path) for path in self.base.glob("restore-points/.staging/*") if path.is_dir()]
-        left += [str(path) for path in self.base.glob("scratch/*") if path.is_dir()]
-        left += [f"activity {row.id}" for row in self.workspace().ledger.recent() if row.status == "running"]
-        return left + [f"process {process}" for process in ours(str(self.path), self.url)]
-
-
-def ours(path: str, url: str) -> list[psutil.Process]:
-    """Living clients of this server, and processes with this path in their command line or directory."""
-    found = []
-    host = str(conninfo_to_dict(url)["host"])
-    for process in psutil.process_iter():
-        try:
-            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
-                continue
-            words = " ".join(process.cmdline())
-            inside = path in words or process.cwd().startswith(path)
-            if inside or (host in words and process.name() in ("pg_dump", "pg_dumpall")):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
-
-
 def child_named(name: str, parent: int) -> psutil.Process | None:
     """A living descendant of `parent` that runs this program."""
     for process in psutil.Process(parent).children(recursive=True):
@@ -201,15 +127,26 @@ def meanwhile(action: Callable[[], None]) -> Iterator[None]:
 
 @pytest.fixture
 def house(source: Source) -> Iterator[House]:
-    """A fresh house that protects `src`."""
+    """A fresh house that protects `src`, in one store alone."""
+    url = source.server.url()
+    protected = Protected("postgres", {"kind": "postgres", "url": {"file": "url"}}, lambda: None, secrets={"url": url})
     path = Path(tempfile.mkdtemp(prefix="ops-house-"))
-    key = pyrage.x25519.Identity.generate()
-    (path / "age.key").write_text(str(key), encoding="utf-8")
-    (path / "age.pub").write_text(str(key.to_public()), encoding="utf-8")
-    (path / "url").write_text(source.server.url(), encoding="utf-8")
-    built = House(path, source.server.url())
-    built.write()
     try:
-        yield built
+        yield build(path, protected, copies=False)
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def make_house(request: pytest.FixtureRequest) -> Iterator[MakeHouse]:
+    """Makes a house that protects something of an engine, with a second store and a channel for alerts."""
+    with ExitStack() as stack:
+
+        def make(engine: str) -> House:
+            # A socket's path is short: not below pytest's directory.
+            path = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="ops-house-", ignore_cleanup_errors=True))
+            )
+            return build(path, protect(engine, request, path / "data"), stack.enter_context(webhook()))
+
+        yield make

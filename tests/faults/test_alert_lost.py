@@ -117,8 +117,7 @@ def test_a_channel_that_hangs_delays_no_backup(house: House) -> None:
     with webhook() as hook:
         hook.always = Answer(wait=lambda: (asked.set(), over.wait()))
         (house.path / "hook").write_text(hook.url, encoding="utf-8")
-        with (house.path / "ops.yaml").open("a", encoding="utf-8") as written:
-            written.write("alerts: {channels: {slack: {file: hook}}}\n")
+        house.change(alerts={"channels": {"slack": {"file": "hook"}}})
         watched_for_long(house.workspace())
         thread = threading.Thread(target=watch, args=(house.workspace(),))
         thread.start()
@@ -135,8 +134,7 @@ def test_a_channel_that_hangs_delays_no_backup(house: House) -> None:
 def test_a_killed_dump_is_told_by_the_next_round(house: House) -> None:
     with webhook() as hook:
         (house.path / "hook").write_text(hook.url, encoding="utf-8")
-        with (house.path / "ops.yaml").open("a", encoding="utf-8") as written:
-            written.write("alerts: {channels: {slack: {file: hook}}}\n")
+        house.change(alerts={"channels": {"slack": {"file": "hook"}}})
         with house.worker("backup") as worker:
             while not house.workspace().ledger.running("crm"):
                 time.sleep(0.01)

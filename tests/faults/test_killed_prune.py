@@ -20,7 +20,8 @@ from ops_pipelines.errors import OpsError
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.workspace import Workspace, open_workspace
-from tests.faults.conftest import REPOSITORY, wait_until
+from tests.faults.conftest import wait_until
+from tests.faults.house import REPOSITORY
 from tests.sample import StoppedClock, crm_server, write_config
 from tests.unit.histories import made, publish
 
