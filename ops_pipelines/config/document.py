@@ -12,6 +12,10 @@ from ops_pipelines.config.errors import Mistake
 
 Path = tuple[str | int, ...]
 _DEEPEST = 20
+_MOST_VALUES = 100_000
+"""More than any file of ours has; a few aliases of aliases make billions."""
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+"""What no file name, no address and no terminal takes."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -19,8 +23,26 @@ class Unreadable:
     """Stands where a value could not be read, which is told already."""
 
 
-class _TooDeep(Exception):
-    """Values nested deeper than any file of ours: line and top-level key."""
+class _TooMuch(Exception):
+    """More values, or nested deeper, than in any file of ours: line, top-level key, and which of both."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes no deeper than a file of ours goes: PyYAML recurses, and Python's stack is short."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """The next node and what is below it."""
+        self._depth += 1
+        if self._depth > _DEEPEST + 2:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="the nesting is too deep", problem_mark=mark)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 @dataclass
@@ -54,7 +76,7 @@ def parse(text: str, environ: Mapping[str, str] = os.environ) -> Document:
     """Parse YAML, replacing `${VAR}` and `${VAR:-default}` in its values from `environ`."""
     document = Document()
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         document.mistakes.append(Mistake(mark.line + 1 if mark else 1, "", f"not valid YAML: {error.problem}"))
@@ -64,21 +86,58 @@ def parse(text: str, environ: Mapping[str, str] = os.environ) -> Document:
         return document
     try:
         document.values = _value(root, (), document, environ) if root is not None else {}
-    except _TooDeep as error:
-        line, key = error.args
-        document.mistakes.append(Mistake(line, key, "an alias contains itself, or the nesting is too deep"))
+    except _TooMuch as error:
+        document.mistakes.append(Mistake(*error.args))
+    if document.values is None and not document.mistakes:  # `null`: the same as nothing
+        document.values = {}
     return document
+
+
+def plain(text: str) -> list[Any]:
+    """The values of every document in a YAML text that is none of ours, without their lines.
+
+    Raises:
+        yaml.YAMLError: it is not valid, or makes more than any file that people write.
+    """
+    loader, found = _Loader(text), []
+    try:
+        while loader.check_node():
+            if (node := loader.get_node()) is not None:
+                _refuse_much(node)
+                found.append(loader.construct_document(node))
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
+        raise yaml.YAMLError(f"a value that is none of its kind: {error}") from None
+    return found
+
+
+def _refuse_much(root: yaml.Node) -> None:
+    """Count values as often as aliases repeat them: what walks over them would take as long."""
+    waiting, count = [root], 0
+    while waiting:
+        node = waiting.pop()
+        count += 1
+        if count > _MOST_VALUES:
+            raise yaml.MarkedYAMLError(problem="aliases make too many values", problem_mark=node.start_mark)
+        if isinstance(node, yaml.MappingNode):
+            waiting += [each for pair in node.value for each in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
 
 
 def _value(node: yaml.Node, path: Path, document: Document, environ: Mapping[str, str]) -> Any:
     line = node.start_mark.line + 1
     document.lines.setdefault(path, line)
     if len(path) > _DEEPEST:
-        raise _TooDeep(line, str(path[0]))
+        raise _TooMuch(line, str(path[0]), "an alias contains itself, or the nesting is too deep")
+    if len(document.lines) > _MOST_VALUES:
+        raise _TooMuch(line, str(path[0]), f"more than {_MOST_VALUES:,} values: do aliases repeat aliases?")
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, document, environ)
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*path, index), document, environ) for index, item in enumerate(node.value)]
+    if found := _NO_TEXT.search(node.value):
+        document.mistakes.append(Mistake(line, _dotted(path), f"text without the character U+{ord(found[0]):04X}"))
+        return Unreadable()
     if isinstance(node, yaml.ScalarNode) and "${" in node.value:
         return _interpolate(node, path, document, environ)
     try:
@@ -87,14 +146,19 @@ def _value(node: yaml.Node, path: Path, document: Document, environ: Mapping[str
         document.mistakes.append(Mistake(line, _dotted(path), f"not valid YAML: {error.problem}"))
     except ValueError as error:
         document.mistakes.append(Mistake(line, _dotted(path), str(error)))
+    except (LookupError, AttributeError, TypeError):  # PyYAML on a tag that says another type than the text is of
+        document.mistakes.append(Mistake(line, _dotted(path), f"not valid YAML: {node.value!r} is no {node.tag}"))
     return Unreadable()
 
 
 def _mapping(node: yaml.MappingNode, path: Path, document: Document, environ: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        key = str(key_node.value)
         line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode) or _NO_TEXT.search(key_node.value):
+            document.mistakes.append(Mistake(line, _dotted(path), "a key is a plain word"))
+            continue
+        key = key_node.value
         if key in values:
             first = document.lines[(*path, key)]
             document.mistakes.append(Mistake(line, _dotted((*path, key)), f"given twice, first on line {first}"))

@@ -17,6 +17,8 @@ from ops_pipelines.config.rules import broken_rules
 from ops_pipelines.config.settings import Settings
 
 DEFAULT_NAME = "ops.yaml"
+_LARGEST = 4 * 2**20
+"""No file of ours has more characters; a device has no end."""
 
 
 def find_config(given: Path | None = None) -> Path:
@@ -43,11 +45,14 @@ def load_config(path: Path | None = None, *, environ: Mapping[str, str] = os.env
     """
     path = find_config(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(_LARGEST + 1)
     except FileNotFoundError:
         raise NoConfig(path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(path, [Mistake(1, "", f"cannot be read: {error}")]) from None
+    if len(text) > _LARGEST:
+        raise ConfigError(path, [Mistake(1, "", f"larger than {_LARGEST // 2**20} MiB: is it an ops.yaml?")])
     return config_of(text, path, environ)
 
 

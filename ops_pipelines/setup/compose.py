@@ -6,10 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ops_pipelines.engines.address import parse, split_host
 from ops_pipelines.errors import SourceError
+from ops_pipelines.setup.files import text_of, yaml_of
 from ops_pipelines.setup.found import Database, Kind, Missing, database_of, url_of
 from ops_pipelines.setup.variables import read_dotenv
 
@@ -66,17 +65,15 @@ def read(directory: Path, environ: Mapping[str, str], volumes: Path = VOLUMES) -
     if path is None:
         return Composed()
     values = read_dotenv(directory / ".env") | dict(environ)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return Composed()  # compose itself says better what is wrong with it
-    services = document.get("services") if isinstance(document, dict) else None
+    said = next(iter(yaml_of(path)), None)  # of a broken one compose itself says better what is wrong with it
+    document = said if isinstance(said, dict) else {}
+    services = document.get("services")
     if not isinstance(services, dict):
         return Composed()
     read = {str(name): _interpolated(each, values) for name, each in services.items() if isinstance(each, dict)}
     kinds = {name: kind for name, each in read.items() if (kind := _kind(str(each.get("image", "")))) is not None}
     every = [_database(kind, name, read[name], directory, path.name) for name, kind in kinds.items()]
-    ports = {name: _port(read[name].get("ports") or (), _INSIDE[kind]) for name, kind in kinds.items()}
+    ports = {name: _port(_listed(read[name].get("ports")), _INSIDE[kind]) for name, kind in kinds.items()}
     project = values.get("COMPOSE_PROJECT_NAME") or str(document.get("name") or directory.resolve().name)
     stores = {name: each for name, each in read.items() if name not in kinds}
     return Composed(
@@ -93,7 +90,7 @@ def _uploads(
     """Volumes that services mount where uploads lie: each one's name and its folder on this machine."""
     prefix = re.sub(r"[^a-z0-9_-]", "", project.lower())
     for service in services.values():
-        for each in service.get("volumes") or ():
+        for each in _listed(service.get("volumes")):
             source, target = _mounted(each)
             if not source or not _UPLOADS.search(target):
                 continue
@@ -126,7 +123,7 @@ def _database(kind: Kind, name: str, service: dict[str, Any], directory: Path, f
     origin = f"service {name} ({file})"
     if not database:
         return Missing(f"the database in {origin}", "its environment names no database")
-    port = _port(service.get("ports") or (), _INSIDE[kind])
+    port = _port(_listed(service.get("ports")), _INSIDE[kind])
     # In the network of the service its name is its address; on this machine nobody has that name, and it is said.
     host = "127.0.0.1" if port else name
     options = "?authSource=admin" if kind == "mongodb" and user else ""
@@ -149,8 +146,8 @@ def _login(kind: Kind, values: Mapping[str, str], directory: Path) -> tuple[str,
             if file := values.get(f"{name}_FILE"):
                 # A secret's name tells its file, where compose keeps it beside.
                 for path in (directory / file.lstrip("/"), directory / "secrets" / Path(file).name):
-                    if path.is_file():
-                        return path.read_text(encoding="utf-8").strip()
+                    if text := text_of(path).strip():
+                        return text
         return ""
 
     if kind == "postgres":
@@ -168,13 +165,12 @@ def _login(kind: Kind, values: Mapping[str, str], directory: Path) -> tuple[str,
 
 
 def _environment(service: dict[str, Any], directory: Path) -> dict[str, str]:
-    files = service.get("env_file") or ()
     found: dict[str, str] = {}
-    for each in [files] if isinstance(files, (str, dict)) else files:
+    for each in _listed(service.get("env_file")):
         name = str(each.get("path", "")) if isinstance(each, dict) else str(each)
         found |= read_dotenv(directory / name)
     given = service.get("environment") or {}
-    pairs = given.items() if isinstance(given, dict) else (str(each).partition("=")[::2] for each in given)
+    pairs = given.items() if isinstance(given, dict) else (str(each).partition("=")[::2] for each in _listed(given))
     return found | {str(key): str(value) for key, value in pairs if value is not None}
 
 
@@ -189,6 +185,13 @@ def _port(ports: Any, inside: str) -> str:
         if len(words) > 1 and words[-1] == inside:
             return words[-2]
     return ""
+
+
+def _listed(value: Any) -> list[Any]:
+    """What may be a list or one thing by itself, as a list."""
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
 
 
 def _interpolated(value: Any, values: Mapping[str, str]) -> Any:

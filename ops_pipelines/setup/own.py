@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ops_pipelines.setup.files import yaml_of
 from ops_pipelines.setup.found import Database, database_of, url_of
 
 BASE = Path("var/backups")
@@ -49,11 +48,8 @@ def own(directory: Path, environ: Mapping[str, str], *, ledger: str = "") -> Own
     if not path.is_file():
         found.files.append(DAGSTER)
         return found
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        storage = document.get("storage") or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError):
-        storage = {}
+    document = next(iter(yaml_of(path)), None)
+    storage = (document.get("storage") if isinstance(document, dict) else None) or {}
     _add_storage(found, storage, environ)
     return found
 

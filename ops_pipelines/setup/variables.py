@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 from dotenv import dotenv_values
 
+from ops_pipelines.setup.files import text_of
 from ops_pipelines.setup.found import Database, Kind, database_of, sqlite_at, url_of, with_login
 
 DOTENV = (
@@ -117,10 +119,7 @@ def dotenv(directory: Path) -> tuple[str, dict[str, str]]:
 
 def read_dotenv(path: Path) -> dict[str, str]:
     """One file of variables; none where it is not there, or not text."""
-    try:
-        return {key: value for key, value in dotenv_values(path, interpolate=True).items() if value}
-    except (OSError, UnicodeDecodeError):
-        return {}
+    return {key: value for key, value in dotenv_values(stream=StringIO(text_of(path))).items() if value}
 
 
 def _url(kind: Kind, host: str, port: str, user: str, password: str, database: str) -> str:

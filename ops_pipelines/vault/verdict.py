@@ -1,10 +1,9 @@
 """What a verification found, in the form in which it is kept beside the copies."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from ops_pipelines.errors import CorruptCopy
 from ops_pipelines.proof import Gap, Grade, in_words, weaker
@@ -60,8 +59,8 @@ class Verdict(BaseModel):
     grade: Grade | None = None
     wanted: Grade | None = None
     gaps: Sequence[Gap] = ()
-    started_at: datetime
-    finished_at: datetime
+    started_at: AwareDatetime
+    finished_at: AwareDatetime
     checks: Sequence[Check]
     seconds: Mapping[str, float]
     warnings: Sequence[str] = ()

@@ -5,6 +5,7 @@ import pty
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,32 @@ def test_on_a_terminal_each_thing_is_asked_for(tmp_path: Path) -> None:
     config = load_config(tmp_path / "ops.yaml", environ={})
     assert (list(config.sources), config.defaults.copies) == (["uploads", "ops"], ("second",))
     assert "Keep a copy of it on another machine" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("services: {a: {image: postgres, ports: 5432}}", id="one-port-by-itself"),
+        pytest.param("services: {a: {image: mysql, environment: 3, env_file: 4}}", id="numbers-for-lists"),
+        pytest.param("services: {a: {image: app, volumes: 3}}", id="number-for-volumes"),
+        pytest.param('services: {a: {image: mysql, env_file: "a\\0b"}}', id="no-file-name"),
+        pytest.param("services: {a: {image: 2001-99-99}}", id="no-day"),
+        pytest.param("services: " + "[" * 2000, id="deep"),
+        pytest.param("services: &a {a: *a}", id="contains-itself"),
+        pytest.param("services:\n  a: &a [1,2,3,4,5,6,7,8,9]\n" + "".join(
+            f"  {name}: &{name} [{','.join(9 * [f'*{before}'])}]\n" for before, name in pairwise("abcdefghijkl")),
+            id="billions-of-values"),
+    ],
+)  # fmt: skip
+def test_a_compose_file_that_compose_refuses_does_not_stop_ops_init(text: str, tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text(text, encoding="utf-8")
+    compose.read(tmp_path, {})
+
+
+def test_a_secret_that_is_no_text_is_no_password(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_bytes(b"\xff\xfe")
+    (tmp_path / "compose.yaml").write_text(
+        "services: {a: {image: postgres, ports: ['5432:5432'], environment: {POSTGRES_PASSWORD_FILE: pw}}}", "utf-8"
+    )
+    (found_there,) = compose.read(tmp_path, {}).databases
+    assert found_there.url == "postgresql://postgres@127.0.0.1:5432/postgres"

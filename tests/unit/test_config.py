@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from ops_pipelines.config.secrets import SecretMissing
 from ops_pipelines.config.stores import S3Store
 from tests.unit.conftest import Load, Mistakes
 
+CRM = "sources: {crm: {kind: postgres, url: {env: X}}}\n"
 GOOD = """
     base: backups
     defaults:
@@ -75,6 +77,17 @@ def test_variables_are_filled_in_with_their_defaults(load: Load) -> None:
         pytest.param("a: 1\n---\nb: 2\n", 2, "", "not valid YAML", "", id="two-documents"),
         pytest.param("stores: &x {a: *x}\nsources:\n  crm: {kind: postgres, url: {env: X}}\n",
             1, "stores", "contains itself", "", id="yaml-recursion"),
+        pytest.param("base: " + "[" * 1000, 1, "", "nesting is too deep", "", id="deep"),
+        pytest.param("\n".join(" " * n + "a:" for n in range(1000)), 22, "", "nesting is too deep", "", id="deep-2"),
+        pytest.param("a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+            f"{name}: &{name} [{','.join(9 * [f'*{before}'])}]\n" for before, name in pairwise("abcdefghijkl")),
+            1, "f", "do aliases repeat aliases?", "", id="billions-of-values"),
+        pytest.param("base: !!bool 3\n" + CRM, 1, "base", "'3' is no tag:yaml.org,2002:bool", "", id="tag-of-another-type"),
+        pytest.param("base: !!timestamp x\n" + CRM, 1, "base", "'x' is no tag", "", id="tag-of-another-type-2"),
+        pytest.param('base: "a\\0b"\n' + CRM, 1, "base", "without the character U+0000", "", id="no-file-name"),
+        pytest.param('base: "\\ud800"\n' + CRM, 1, "base", "without the character U+D800", "", id="no-text"),
+        pytest.param("? [a]\n: b\n" + CRM, 1, "", "a key is a plain word", "", id="key-that-is-a-list"),
+        pytest.param("null", 1, "sources", "is required", "", id="null"),
         pytest.param("", 1, "sources", "is required", "", id="empty-file"),
         pytest.param("# nothing\n", 1, "sources", "is required", "", id="only-a-comment"),
         pytest.param("just text\n", 1, "", "a mapping of keys to values", "", id="not-a-mapping"),
@@ -326,3 +339,8 @@ def test_without_a_file_the_command_that_writes_one_is_named(tmp_path: Path) -> 
     with pytest.raises(ConfigError) as caught:
         load_config(tmp_path / "ops.yaml")
     assert "mistake" not in str(caught.value) and "ops init" in caught.value.next
+
+
+def test_a_file_without_an_end_is_not_read_to_its_end() -> None:
+    with pytest.raises(ConfigError, match="larger than 4 MiB"):
+        load_config(Path("/dev/zero"), environ={})

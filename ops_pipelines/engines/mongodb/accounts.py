@@ -61,9 +61,14 @@ class Accounts:
                 [dict(each) for each in bson.decode_all(files.get(f"{PREFIX}{kind}", b""), RAW_SAFE)]
                 for kind in ("users", "roles")
             )
+            read = Accounts(users, roles)
+            objects(read)  # nothing that breaks off later, in the middle of a restore
         except BSONError as error:
             raise TornDocument("the users and roles cannot be read", why=str(error)) from None
-        return Accounts(users, roles)
+        except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
+            why = f"an account is not what a server writes ({type(error).__name__}: {error})"
+            raise TornDocument("the users and roles cannot be read", why=why) from None
+        return read
 
 
 def read(database: "Database[Document]") -> Accounts | None:

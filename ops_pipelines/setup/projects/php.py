@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from ops_pipelines.setup.files import text_of
+from ops_pipelines.setup.files import text_of, yaml_of
 from ops_pipelines.setup.found import Database, database_of
 from ops_pipelines.setup.projects.project import Project, found, of_settings
 
@@ -58,11 +56,10 @@ def symfony(directory: Path, values: Mapping[str, str]) -> Project | None:
     if not (directory / "bin/console").is_file() or not (directory / _DOCTRINE).is_file():
         return None
     try:
-        document = yaml.safe_load(text_of(directory / _DOCTRINE))
-        dbal = document["doctrine"]["dbal"]
+        dbal = yaml_of(directory / _DOCTRINE)[0]["doctrine"]["dbal"]
         connections = dbal.get("connections") or {"default": dbal}
         databases = found(_doctrine(connections, directory, values))
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError):
+    except (LookupError, TypeError, AttributeError):
         databases = ()
     return Project("Symfony", databases, f"neither DATABASE_URL in .env nor {_DOCTRINE} names a database")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from ops_pipelines.config.document import plain
 from ops_pipelines.setup.found import Database, database_of
 from ops_pipelines.setup.projects.project import Project, found, of_settings
 
@@ -24,10 +25,10 @@ def find(directory: Path, values: Mapping[str, str]) -> Project | None:
         return None
     try:
         text = _ERB.sub(lambda code: _ruby(code[1], values), path.read_text(encoding="utf-8"))
-        document = yaml.safe_load(_STATEMENT.sub("", text))
+        sections = next(iter(plain(_STATEMENT.sub("", text))), None)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         return Project("Rails", (), f"{_FILE} cannot be read: {' '.join(str(error).split())[:200]}")
-    sections = document if isinstance(document, dict) else {}
+    sections = sections if isinstance(sections, dict) else {}
     wanted = (values.get("RAILS_ENV"), "production", "development")
     name = next((each for each in wanted if each and isinstance(sections.get(each), dict)), None)
     if name is None:

@@ -5,10 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ops_pipelines.engines.address import family
-from ops_pipelines.setup.files import text_of
+from ops_pipelines.setup.files import text_of, yaml_of
 from ops_pipelines.setup.found import Database, database_of, with_login
 from ops_pipelines.setup.projects.project import Project, found, of_settings
 
@@ -57,10 +55,7 @@ def _read(path: Path) -> dict[str, str]:
         lines = (line.strip() for line in text_of(path).splitlines())
         pairs = (re.split(r"\s*[=:]\s*", line, maxsplit=1) for line in lines if line and line[0] not in "#!")
         return {pair[0]: pair[1] for pair in pairs if len(pair) > 1}
-    try:
-        return {key: value for each in yaml.safe_load_all(text_of(path)) for key, value in _flat(each, "")}
-    except yaml.YAMLError:
-        return {}
+    return {key: value for each in yaml_of(path) for key, value in _flat(each, "")}
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
