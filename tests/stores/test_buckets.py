@@ -274,17 +274,6 @@ def test_a_limit_of_bandwidth_holds(bucket: Bucket, open_store: MakeStore, local
     assert time.monotonic() - started > 0.8  # all but the last block have been waited for
 
 
-def test_two_copies_of_the_same_at_once_are_one(bucket: Bucket, open_store: MakeStore, local: DirectoryStore) -> None:
-    manifest = publish(local, FIRST, dump=os.urandom(3 * PART_MIB * MIB))
-    published = local.directory("crm", FIRST)
-    both = [send_elsewhere(bucket, published) for _ in range(2)]
-    assert [each.wait() for each in both] == [0, 0]
-    store = open_store(bucket)
-    assert store.ids("crm") == [FIRST]
-    read_all(store, FIRST)
-    assert store.manifest("crm", FIRST).to_bytes() == manifest.to_bytes()
-
-
 # The manifest
 
 

@@ -39,6 +39,8 @@ _MIB = 1024 * 1024
 _MOST_PARTS = 10_000
 _BLOCK = 128 * 1024
 _CANNOT_BE_FINISHED = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall"})
+_FINISHED = frozenset({"NoSuchUpload", "NoSuchKey"})
+"""What is said of an upload that somebody else finished; Ceph says the second of its parts."""
 _CLOCKS_DIFFER = timedelta(seconds=2)
 in_progress: set[str] = set()
 """Ids of the uploads that this process works on: not litter, however old."""
@@ -181,10 +183,11 @@ class Upload:
             parts = [{"PartNumber": number, "ETag": f'"{etags[number]}"'} for number in sorted(etags)]
             self._client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})  # type: ignore[typeddict-item]
         except ClientError as error:
-            # Somebody else finished it, with the same bytes or with others: `_check` tells.
-            if code_of(error) in _CANNOT_BE_FINISHED:
+            # Somebody else may have finished it, with the same bytes or with others: `_check` tells.
+            if code_of(error) not in (*_FINISHED, *_CANNOT_BE_FINISHED):
+                raise
+            if self._head() is None:
                 self._abandon(upload)
-            if code_of(error) != "NoSuchUpload" or self._head() is None:
                 raise
             etag = self._pieces(lambda number, md5, content: None)
         except CorruptCopy:
@@ -276,7 +279,12 @@ class Upload:
             return None
         upload: dict[str, Any] = {**self._where, "UploadId": max(found, key=lambda each: each["Initiated"])["UploadId"]}
         parts = self._client.get_paginator("list_parts").paginate(**upload)
-        etags = {each["PartNumber"]: _plain(each["ETag"]) for page in parts for each in page.get("Parts", [])}
+        try:
+            etags = {each["PartNumber"]: _plain(each["ETag"]) for page in parts for each in page.get("Parts", [])}
+        except ClientError as error:
+            if code_of(error) in _FINISHED:
+                return None
+            raise
         if max(etags, default=0) > math.ceil(self._part.size_bytes / self._piece_bytes):
             # Of smaller pieces, or of another file: not every endpoint lets the surplus go when it is finished.
             self._abandon(upload)
