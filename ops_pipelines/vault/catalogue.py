@@ -66,10 +66,11 @@ class RestorePoint:
         if (condemnation := self._condemnation) is not None:
             return condemnation
         proofs = [proof for proof in map(self.proof, self.stores) if proof is not None]
-        for outcome in ("bad", "verified", "inconclusive"):
+        for outcome in ("bad", "verified"):
             if found := [proof for proof in proofs if proof.outcome == outcome]:
                 return max(found, key=lambda proof: (proof.number, proof.file_name))
-        # The copy that was proved is gone or out of reach; what was found out about the backup still holds.
+        # The copy that was proved is gone or out of reach: what was found out about the backup still holds, and a proof
+        # of another copy that left it open takes nothing back.
         telling = [verdict for verdict in self.verdicts if verdict.outcome == "verified"]
         return next(reversed(telling or self.verdicts), None)
 
