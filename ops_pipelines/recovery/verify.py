@@ -3,12 +3,11 @@
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from datetime import timedelta
+from contextlib import ExitStack, contextmanager
 
 from pydantic import ValidationError
 
-from ops_pipelines.clock import Stopwatch, moment_of
+from ops_pipelines.clock import Stopwatch
 from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.base import Contents, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
@@ -161,11 +160,9 @@ class _Proof:
 
     def _prove(self) -> None:
         workspace, source = self._workspace, self._point.manifest.source
-        # The copy's own manifest is proved, not the one of another store.
+        # The copy's own manifest is proved, not the one of another store. That it is of this restore point, and no
+        # younger than its id, is asked by whoever opens it.
         manifest = self._store.manifest(source, self._point.id, fresh=True)
-        if (manifest.source, manifest.id) != (source, self._point.id):
-            raise CorruptCopy(f"the manifest is of {manifest.id} of {manifest.source}", check="manifest")
-        _refuse_younger(manifest)
         copy = self._copy = Copy(self._store, manifest, lambda: workspace.identities(source))
         engine = enclosed(workspace, manifest, ours(workspace.config))
         if weak := isolation.told(isolation.chosen(workspace.source(source).verify.isolation)):
@@ -263,17 +260,6 @@ def _holds_something(found: Contents) -> Check:
     """Of an adopted backup nothing is known to compare with, but an empty database is no backup of anything."""
     detail = f"{found.rows:,} rows in {len(found.tables)} tables; what the source held is not known"
     return Check(name="not empty", passed=found.rows > 0, detail=detail)
-
-
-def _refuse_younger(manifest: Manifest) -> None:
-    """An RPO counts from `started_at`: no manifest may make its backup younger than the id it was given."""
-    with suppress(ValueError):
-        if manifest.started_at >= moment_of(manifest.id) + timedelta(seconds=1):
-            raise CorruptCopy(
-                f"the manifest of {manifest.id} says that its dump started {manifest.started_at:%Y-%m-%d %H:%M:%S} UTC",
-                check="manifest",
-                why="that is after its id was given",
-            )
 
 
 def fingerprint_of(copy: Copy) -> Contents:
