@@ -201,6 +201,29 @@ def test_a_planted_verdict_is_not_believed_and_deletes_nothing(house: Workspace)
     assert [each.deleted for each in pruned.stores] == [[], []]
 
 
+@pytest.mark.parametrize("content", [b"", b"{}", b"null", b'{"outcome": "verified"}', b"\xff\xfe"])
+def test_a_verdict_of_ours_that_cannot_be_read_proves_nothing(house: Workspace, content: bytes) -> None:
+    """With our signature: only a release of ours, or its disk before it signed, could have written that."""
+    both(house)
+    good = verdict(FIRST, "verified", store="nas").model_copy(update={"number": 1})
+    for store in (house.local, nas_of(house)):
+        proofs = store.root / ".verdicts" / "crm" / FIRST
+        proofs.mkdir(parents=True)
+        (proofs / good.file_name).write_bytes(content)
+        (proofs / f"{good.file_name}.minisig").write_bytes(house.trust.sign_verdict(content, good))
+    catalogue = house.catalogue("crm")
+    assert catalogue.recovery_point is None
+    (point,) = catalogue.points
+    assert point.verdict is None and not point.verified
+    assert [(each.store, each.name) for each in catalogue.damaged_verdicts] == [
+        ("local", good.file_name), ("nas", good.file_name),
+    ]  # fmt: skip
+    assert "the verdict cannot be read" in " ".join(catalogue.told)
+    later = good.model_copy(update={"number": 2, "started_at": AT + timedelta(hours=1)})
+    house.local.keep_verdict(later)
+    assert house.catalogue("crm").recovery_point is not None, "and hides none that can be read"
+
+
 def test_a_planted_newer_restore_point_pushes_none_of_ours_out(house: Workspace) -> None:
     """With `last: 1` a verified one from tomorrow would be the only one to stay."""
     both(house)
