@@ -20,7 +20,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) chromium libatomic1 minisign patchelf ceph-mon
 # php-cgi keeps Apache away, which php would bring.
 FIELD_PACKAGES := mediawiki roundcube-core php-cli php-cgi php-mysql php-pgsql php-xml php-mbstring php-intl
 
-.PHONY: help demo demo-backup up test field faults field-applications newer-servers versions lint docs reference install install-demo install-dev lock \
+.PHONY: help demo demo-backup up test field faults field-applications mutants newer-servers versions lint docs reference install install-demo install-dev lock \
         schemas clean
 
 help: ## this list
@@ -74,6 +74,16 @@ var/field/.venv: tests/field/requirements.txt
 newer-servers: install-dev ## other versions of servers and tools for the tests, in var/newer; what is there is kept
 	@tools/newer_servers.sh || [ -z "$$OPS_NEWER_REQUIRED" ]
 
+mutants: install-dev var/mutants/.venv ## changes that would make a verdict a lie: does a test fail for each? MOST=100 of each room
+	TMPDIR=$${TMPDIR:-/var/tmp} $(BIN)/python -m tools.mutants
+	TMPDIR=$${TMPDIR:-/var/tmp} var/mutants/venv/bin/python -m tools.mutants.many --most $(or $(MOST),100) --seed $(or $(SEED),1)
+
+var/mutants/.venv: tools/mutants/requirements.txt
+	@mkdir -p var/mutants
+	$(PYTHON) -m venv --clear var/mutants/venv
+	var/mutants/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 versions: install-dev ## what the tests run on, with versions
 	@$(BIN)/python -m tools.versions
 
@@ -123,6 +133,7 @@ lock: ## compile the lock files from pyproject.toml (needs uv)
 	$(LOCK) --extra deploy --constraint requirements-demo.txt pyproject.toml --output-file requirements-deploy.txt
 	$(LOCK) --extra demo --extra deploy --extra dev --constraint requirements-deploy.txt --constraint requirements-demo.txt pyproject.toml --output-file requirements-dev.txt
 	$(subst --extra build,,$(subst 3.10,3.11,$(LOCK))) tests/field/requirements.in --output-file tests/field/requirements.txt
+	$(subst --extra build,,$(LOCK)) tools/mutants/requirements.in --output-file tools/mutants/requirements.txt
 
 schemas: install ## write the committed JSON Schemas anew
 	$(BIN)/ops schema config > docs/reference/ops.schema.json

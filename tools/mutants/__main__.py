@@ -1,0 +1,38 @@
+"""`python -m tools.mutants`: make each named change on a copy of the tree, and see its tests fail."""
+
+import sys
+
+from tools.mutants.named import CHANGES, Change
+from tools.mutants.tree import changed, copied, run_tests
+
+_LIMIT_S = 300
+
+
+def main() -> int:
+    """Print what became of each; the exit status tells whether every one was caught."""
+    missed = 0
+    with copied() as tree:
+        every = sorted({test for change in CHANGES for test in change.tests})
+        if (ran := run_tests(tree, every, limit_s=10 * _LIMIT_S)).failed:
+            print(f"these tests fail without any change:\n{ran.said}")
+            return 2
+        for change in CHANGES:
+            path = tree / change.path
+            with changed(path, applied(change, path.read_text("utf-8"))):
+                ran = run_tests(tree, change.tests, limit_s=_LIMIT_S)
+            missed += not ran.failed
+            print(f"{'caught' if ran.failed else 'MISSED'}  {change.says}", flush=True)
+            if "-v" in sys.argv:
+                print(ran.said)
+    return 1 if missed else 0
+
+
+def applied(change: Change, text: str) -> str:
+    """The file's text with the change. Raises ValueError when its place is not there once: the list is out of date."""
+    if text.count(change.find) != 1:
+        raise ValueError(f"{change.path} has {text.count(change.find)} times: {change.find!r}")
+    return text.replace(change.find, change.put)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""`python -m tools.mutants.many`: change the code by rule, with Cosmic Ray, and list what no near test noticed.
+
+It runs in an environment of its own (`requirements.txt` beside it); the tests run in a copy of the project's. Each
+change is tried against those near tests that run its line, the quickest first. Lines that none of them runs are
+counted, not tried: tests that need servers cover them, and are too dear to be run a thousand times.
+"""
+
+import argparse
+import ast
+import json
+import random
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator
+
+from tools.mutants.near import Near, near_tests
+from tools.mutants.rooms import ROOMS, Room
+from tools.mutants.tree import ROOT, changed, copied, run_tests
+
+# Of Cosmic Ray's, those that make a mistake somebody could have made.
+_RULES = (
+    "AddNot", "ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue",
+    "ExceptionReplacer", "ReplaceComparisonOperator_Eq_NotEq", "ReplaceComparisonOperator_NotEq_Eq",
+    "ReplaceComparisonOperator_Is_IsNot", "ReplaceComparisonOperator_IsNot_Is", "ReplaceComparisonOperator_Lt_LtE",
+    "ReplaceComparisonOperator_LtE_Lt", "ReplaceComparisonOperator_Gt_GtE", "ReplaceComparisonOperator_GtE_Gt",
+    "NumberReplacer", "ZeroIterationForLoop", "ReplaceContinueWithBreak", "ReplaceBreakWithContinue",
+    "ReplaceUnaryOperator_Delete_Not", "ReplaceUnaryOperator_Delete_USub", "ReplaceBinaryOperator_Sub_Add",
+    "ReplaceBinaryOperator_Add_Sub",
+)  # fmt: skip
+_MOST_TESTS = 60
+
+
+class LeaveOut:
+    """A rule that Cosmic Ray lacks: a call, a refusal or an addition that stands by itself is left out."""
+
+    def mutation_positions(self, node: Any) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+        """Where it applies."""
+        if node.type == "simple_stmt" and self._leaves(node.children[0]):
+            yield node.children[0].start_pos, node.children[0].end_pos
+
+    def mutate(self, node: Any, index: int) -> Any:
+        """The statement is `pass` instead."""
+        first = node.children[0]
+        left = get_ast("pass\n").children[0].children[0]
+        left.prefix, left.parent = first.get_first_leaf().prefix, node
+        node.children[0] = left
+        return node
+
+    def _leaves(self, first: Any) -> bool:
+        if first.type == "expr_stmt":
+            return first.children[1].type == "operator" and first.children[1].value in ("+=", "-=", "|=")
+        return first.type in ("atom_expr", "power", "raise_stmt")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change that can be made.
+
+    Attributes:
+        statement: the line on which its statement begins.
+        nth: of the rule's places in the file.
+    """
+
+    path: str
+    line: int
+    statement: int
+    rule: str
+    nth: int
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What became of one."""
+
+    mutant: Mutant
+    fate: str
+    before: str
+    after: str
+    said: str
+
+
+def main() -> int:
+    """Try a sample of each room, and write what survived."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rooms", nargs="*", choices=[[], *ROOMS], help="all of them unless named")
+    parser.add_argument("--most", type=int, default=100, help="changes tried in each room")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--to", type=Path, default=ROOT / "var/mutants")
+    asked = parser.parse_args()
+    asked.to.mkdir(parents=True, exist_ok=True)
+    with copied() as tree:
+        for name in asked.rooms or ROOMS:
+            found = _room(tree, name, ROOMS[name], most=asked.most, seed=asked.seed)
+            (asked.to / f"{name}.json").write_text(json.dumps(found, indent=1), "utf-8")
+    return 0
+
+
+def _room(tree: Path, name: str, room: Room, *, most: int, seed: int) -> Mapping[str, Any]:
+    near = near_tests(tree, room.tests)
+    every = [each for path in room.files(tree) for each in mutants_of(tree, path)]
+    reached = [each for each in every if _near(each, near)]
+    chosen = random.Random(f"{seed} {name}").sample(reached, min(most, len(reached)))
+    print(f"{name}: {len(every)} changes, near tests run {len(reached)} of them, {len(chosen)} tried", flush=True)
+    tried = []
+    for each in chosen:
+        done = _try(tree, each, _near(each, near))
+        tried.append(done)
+        if done.fate == "survived":
+            print(f"  {each.path}:{each.line} {each.rule}\n    - {done.before}\n    + {done.after}", flush=True)
+    killed = sum(each.fate == "killed" for each in tried)
+    print(f"{name}: {killed} of {len(tried)} killed", flush=True)
+    return {
+        "seed": seed, "changes": len(every), "reached": len(reached), "tried": len(tried), "killed": killed,
+        "survived": [asdict(each) for each in tried if each.fate == "survived"],
+    }  # fmt: skip
+
+
+def mutants_of(tree: Path, path: Path) -> Iterator[Mutant]:
+    """Every change of a file, but those of annotations, which change no behaviour."""
+    text = path.read_text("utf-8")
+    parsed = list(ast.walk(ast.parse(text)))
+    annotations = [
+        each for node in parsed for each in (getattr(node, "annotation", None), getattr(node, "returns", None))
+    ]
+    skipped = [_span(each) for each in annotations if isinstance(each, ast.expr)]
+    statements = sorted(node.lineno for node in parsed if isinstance(node, ast.stmt))
+    nodes = list(ast_nodes(get_ast(text)))
+    for rule in (*_RULES, "LeaveOut"):
+        operator = _operator(rule)
+        places = (place for node in nodes for place in operator.mutation_positions(node))
+        for nth, (at, _end) in enumerate(places):
+            if not any(begin <= at < end for begin, end in skipped):
+                statement = max(line for line in (1, *statements) if line <= at[0])
+                yield Mutant(str(path.relative_to(tree)), at[0], statement, rule, nth)
+
+
+def _span(node: ast.expr) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
+
+
+def _near(mutant: Mutant, near: Near) -> Sequence[str]:
+    return near.get((mutant.path, mutant.line)) or near.get((mutant.path, mutant.statement)) or []
+
+
+def _operator(rule: str) -> Any:
+    return LeaveOut() if rule == "LeaveOut" else get_operator(f"core/{rule}")()
+
+
+def _try(tree: Path, mutant: Mutant, tests: Sequence[str]) -> Tried:
+    path = tree / mutant.path
+    text = path.read_text("utf-8")
+    other = mutate_code(text, _operator(mutant.rule), mutant.nth)
+    if other is None or other == text:
+        return Tried(mutant, "none", "", "", "")
+    pairs = zip(text.splitlines(), other.splitlines(), strict=False)
+    before, after = next((pair for pair in pairs if pair[0] != pair[1]), ("", ""))
+    with changed(path, other):
+        ran = run_tests(tree, tests[:_MOST_TESTS], limit_s=240)
+    return Tried(mutant, "killed" if ran.failed else "survived", before.strip(), after.strip(), ran.said[-300:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Ten changes that once passed the nearest tests, and the tests that must fail for each now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change.
+
+    Attributes:
+        says: what the changed code does wrong.
+        path: of the file.
+        find: a text that stands in it once.
+        put: what stands there instead.
+        tests: files or tests, the nearest; one of them must fail.
+    """
+
+    says: str
+    path: str
+    find: str
+    put: str
+    tests: Sequence[str]
+
+
+CHANGES = (
+    Change(
+        "secrets are replaced one after another, the shortest first",
+        "ops_pipelines/redact.py",
+        "    shown: list[str] = []\n    end = 0\n",
+        "    for value in sorted(_values, key=len):\n        text = text.replace(value, MASK)\n"
+        "    shown: list[str] = []\n    end = 0\n",
+        ["tests/unit/test_ground_floor.py"],
+    ),
+    Change(
+        "only the source's own server is asked whether a target is a source",
+        "ops_pipelines/recovery/refuse.py",
+        "    for other in workspace.config.sources:\n        try:\n            taken",
+        "    for other in [name]:\n        try:\n            taken",
+        ["tests/recovery/test_refuse.py"],
+    ),
+    Change(
+        "an RPO counts from the end of the dump",
+        "ops_pipelines/vault/catalogue.py",
+        "        return self.manifest.started_at\n",
+        "        return self.manifest.finished_at\n",
+        ["tests/clocks/test_rpo.py"],
+    ),
+    Change(
+        "a part that the restore did not read is not hashed",
+        "ops_pipelines/recovery/verify.py",
+        "            copy.hash_the_rest()\n",
+        "",
+        ["tests/recovery/test_every_part.py"],
+    ),
+    Change(
+        "a manifest that is younger than its id is accepted",
+        "ops_pipelines/vault/trust.py",
+        "if manifest.started_at >= moment_of(backup_id) + timedelta(seconds=1):",
+        "if False:",
+        ["tests/vault/test_strangers.py"],
+    ),
+    Change(
+        "a verdict that cannot be read counts as a proof",
+        "ops_pipelines/vault/catalogue.py",
+        '                self._fault(store, backup_id, "verdict", error, name)\n',
+        '                self._fault(store, backup_id, "verdict", error, name)\n'
+        "                found = next(each for each in self.found if each.manifest.id == backup_id)\n"
+        "                self._verdicts.setdefault(backup_id, {})[name] = Verdict(\n"
+        '                    source=self._source, backup_id=backup_id, store=store.name, outcome="verified",\n'
+        "                    started_at=found.manifest.started_at, finished_at=found.manifest.started_at,\n"
+        "                    checks=[], seconds={},\n"
+        "                )\n",
+        ["tests/vault/test_strangers.py"],
+    ),
+    Change(
+        "an inconclusive verdict hides the bad one before it",
+        "ops_pipelines/vault/catalogue.py",
+        "        return next(reversed(telling or ours), None)\n",
+        "        return next(reversed(ours), None)\n",
+        ["tests/unit/test_verdicts_together.py"],
+    ),
+    Change(
+        "an inconclusive verdict ends what a bad one says of the whole backup",
+        "ops_pipelines/vault/catalogue.py",
+        '            if verdict.outcome == "verified":\n                return None\n',
+        '            if verdict.outcome != "bad":\n                return None\n',
+        ["tests/unit/test_verdicts_together.py"],
+    ),
+)
