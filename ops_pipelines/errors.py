@@ -6,6 +6,9 @@ to one room (a broken YAML line, a corrupt part) subclass these where they are r
 
 from ops_pipelines.redact import redact
 
+INSTALL_NEWER = "install that version again, it is the one that worked here; ops --version tells this one"
+"""The cure for what a newer version wrote."""
+
 
 class OpsError(Exception):
     """Something went wrong that a human has to know about.
@@ -56,6 +59,18 @@ class ToolMissing(OpsError):
 
 class StoreError(OpsError):
     """A store could not be read or written."""
+
+
+class NewerFormat(StoreError):
+    """A newer version of ops_pipelines wrote it. This one reads none of it, uses none of it, and leaves it alone."""
+
+    def __init__(self, where: str, *, found: int, known: int) -> None:
+        super().__init__(
+            f"{where} was written by a newer version of ops_pipelines",
+            why=f"its format has number {found}, and this version reads {known}",
+            safe="it is as good as it was: nothing uses, replaces or deletes it",
+            next=INSTALL_NEWER,
+        )
 
 
 class CorruptCopy(OpsError):

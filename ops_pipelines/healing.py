@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ops_pipelines.backup.copies import NoSoundCopy, copy_to
-from ops_pipelines.errors import CorruptCopy, OpsError, StoreError
+from ops_pipelines.errors import CorruptCopy, NewerFormat, OpsError, StoreError
 from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.streams import Progress, silent
@@ -109,7 +109,7 @@ def _whole_verdicts(store: Store, source: str, backup_id: str) -> Iterator[tuple
     except (StoreError, CorruptCopy):
         return
     for name, sealed in found:
-        with suppress(Untrusted, CorruptCopy):
+        with suppress(Untrusted, CorruptCopy, NewerFormat):
             store.trust.open_verdict(sealed, source, backup_id, where=name)
             yield name, sealed
 

@@ -7,7 +7,7 @@ it. The bytes stay as they are: only a signature is put beside them, in every st
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ops_pipelines.errors import CorruptCopy, OpsError, SafetyRefusal
+from ops_pipelines.errors import CorruptCopy, NewerFormat, OpsError, SafetyRefusal
 from ops_pipelines.ledger.models import Activity
 from ops_pipelines.ledger.numbers import next_number
 from ops_pipelines.numbering import POINT, VERDICT, highest
@@ -112,7 +112,7 @@ def _looked_at(sealed: Sealed, name: str, backup_id: str) -> tuple[Manifest | No
     """What a human is shown before it is signed, and why it must not be; empty when it may."""
     try:
         manifest = read_manifest(sealed.content, where=backup_id)
-    except CorruptCopy as error:
+    except (CorruptCopy, NewerFormat) as error:
         return None, f"{error.what}: {error.why}"
     if (manifest.source, manifest.id) != (name, backup_id):
         return manifest, f"it says that it is {manifest.id} of {manifest.source}"
@@ -154,7 +154,7 @@ def _proved(workspace: Workspace, name: str, each: Candidate, verified: Sequence
         for file, sealed in workspace.stores[store].sealed_verdicts(name, each.id):
             try:
                 verdict = read_verdict(sealed.content, where=file)
-            except CorruptCopy:
+            except (CorruptCopy, NewerFormat):
                 continue
             if (verdict.source, verdict.backup_id, verdict.file_name) == (name, each.id, file):
                 found.setdefault(file, verdict)

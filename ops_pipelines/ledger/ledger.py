@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from ops_pipelines.clock import Clock, Stopwatch, SystemClock, new_id
-from ops_pipelines.errors import OpsError, SafetyRefusal
+from ops_pipelines.errors import INSTALL_NEWER, OpsError, SafetyRefusal
 from ops_pipelines.ledger.holder import alive, myself
 from ops_pipelines.ledger.models import CANCELLED, FAILED, REFUSED, RUNNING, SUCCEEDED, Activity
 from ops_pipelines.ledger.tallies import count
@@ -322,12 +322,12 @@ def _migrate(engine: Engine) -> None:
             current = connection.execute(text("select version_num from alembic_version")).scalar()
             if current == HEAD:
                 return
-            if str(current) > HEAD:
+            if str(current) > HEAD or not _is_ours(str(current)):
                 raise LedgerError(
                     f"the ledger has schema {current}, and this version of ops_pipelines knows {HEAD}",
                     why="a newer version has used it",
                     safe="nothing was started; existing backups are untouched",
-                    next="install that version again (ops --version), or name another ledger in ops.yaml",
+                    next=f"{INSTALL_NEWER}; or name another ledger in ops.yaml",
                 )
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -342,6 +342,11 @@ def _migrate(engine: Engine) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
+
+
+def _is_ours(revision: str) -> bool:
+    """Whether there is a migration of that name, which can be gone on from."""
+    return any(path.name.startswith(f"{revision}_") for path in (_MIGRATIONS / "versions").glob("*.py"))
 
 
 def _sqlite_defaults(connection: Any, _record: object) -> None:

@@ -98,6 +98,16 @@ def safety_since(workspace: Workspace, point: RestorePoint) -> RestorePoint | No
     return next((each for each in later if each.safety), None)
 
 
+def too_new(workspace: Workspace, point: RestorePoint) -> list[str]:
+    """What of a later time a newer version wrote beside this one, in words: the newest may be among it."""
+    name = point.manifest.source
+    stores = {each: workspace.stores[each] for each in {workspace.local.name: 0, **dict.fromkeys(point.stores)}}
+    faults = read_catalogue(stores, name, workspace.published(name), every_store=False).faults
+    second = f"{point.started_at:%Y%m%dT%H%M%SZ}"  # ids begin with it
+    later = {each.id: each.words for each in faults if each.problem == "newer" and each.id >= second}
+    return [words for _, words in sorted(later.items())]
+
+
 def choose_store(point: RestorePoint, store: str | None) -> str:
     """The store to fetch from: the one named, else the nearest copy that is not known to be damaged.
 

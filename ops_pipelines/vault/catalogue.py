@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ops_pipelines.errors import CorruptCopy, OpsError, StoreError
+from ops_pipelines.errors import CorruptCopy, NewerFormat, OpsError, StoreError
 from ops_pipelines.vault.faults import Fault, Problem
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.order import ahead, in_order, moments
@@ -293,6 +293,8 @@ class _Reading:
             self.strangers.append(self._stranger(error, store, backup_id, sealed))
         except CorruptCopy as error:
             self._fault(store, backup_id, "damaged", error)
+        except NewerFormat as error:
+            self._fault(store, backup_id, "newer", error)
         except StoreError as error:
             self._fault(store, backup_id, "unreadable", error)
         else:
@@ -315,6 +317,8 @@ class _Reading:
                 self.strangers.append(self._stranger(error, store, backup_id, each, name))
             except CorruptCopy as error:
                 self._fault(store, backup_id, "verdict", error, name)
+            except NewerFormat as error:
+                self._fault(store, backup_id, "newer", error, name)
             else:
                 self._verdicts.setdefault(backup_id, {})[verdict.file_name] = verdict
 

@@ -14,10 +14,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Val
 
 from ops_pipelines.errors import CorruptCopy
 from ops_pipelines.proof import Gap
+from ops_pipelines.vault.version import refuse_newer
 
 NAME = "manifest.json"
 SUMS = "SHA256SUMS"
 SIGNATURE = "manifest.json.minisig"
+VERSION = 1
 
 
 class _Facts(BaseModel):
@@ -198,11 +200,13 @@ def read_manifest(data: bytes, *, where: str) -> Manifest:
     Args:
         where: the copy it was found in, for the error.
     Raises:
+        NewerFormat: a newer version wrote it.
         CorruptCopy: it cannot be read (check `manifest`).
     """
     try:
         return Manifest.model_validate_json(data)
     except ValidationError as error:
+        refuse_newer(data, known=VERSION, where=where)
         first = error.errors(include_url=False)[0]
         at = ".".join(str(step) for step in first["loc"])
         raise CorruptCopy(

@@ -161,6 +161,7 @@ class Trust:
             where: where they were found, for the error.
         Raises:
             Untrusted: they are not. Nothing was parsed then.
+            NewerFormat: they are, and a newer version wrote them.
             CorruptCopy: they are, and cannot be read.
         """
         said = self._checked(sealed, "point", where=where, next=_cure(source))
@@ -185,7 +186,10 @@ class Trust:
         return manifest if manifest.number == number else manifest.model_copy(update={"number": number}), number
 
     def open_verdict(self, sealed: Sealed, source: str, backup_id: str, *, where: str) -> Verdict:
-        """The verdict in these bytes, once they are known to be ours. Raises Untrusted, CorruptCopy."""
+        """The verdict in these bytes, once they are known to be ours.
+
+        Raises Untrusted, CorruptCopy, NewerFormat.
+        """
         said = self._checked(sealed, "verdict", where=where, next=_cure(source))
         _compare(where, said, {"source": source, "id": backup_id})
         verdict = read_verdict(sealed.content, where=where)

@@ -7,7 +7,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from ops_pipelines.errors import CorruptCopy
 from ops_pipelines.proof import Gap, Grade, in_words, weaker
+from ops_pipelines.vault.version import refuse_newer
 
+VERSION = 1
 Outcome = Literal["verified", "bad", "inconclusive"]
 _COMPARISONS = ("schema", "rows", "content")
 _TOO_WEAK: Mapping[Grade, tuple[str, str]] = {
@@ -138,9 +140,10 @@ class Verdict(BaseModel):
 
 
 def read_verdict(data: bytes, *, where: str) -> Verdict:
-    """Parse a kept verdict. Raises CorruptCopy (check `verdict`)."""
+    """Parse a kept verdict. Raises CorruptCopy (check `verdict`); NewerFormat for one that a newer version wrote."""
     try:
         return Verdict.model_validate_json(data)
     except ValidationError as error:
+        refuse_newer(data, known=VERSION, where=where)
         first = error.errors(include_url=False)[0]["msg"]
         raise CorruptCopy(f"{where}: the verdict cannot be read", check="verdict", why=first) from None

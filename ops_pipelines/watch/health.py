@@ -202,9 +202,10 @@ def _holding(
 
 
 def _unsaid(catalogue: Catalogue, *, lost_said: bool) -> Sequence[str]:
-    """What the catalogue tells and no other situation does: a damaged or lost copy has an advice of its own."""
+    """What the catalogue tells and no other situation does: what is damaged, lost or too new has its own advice."""
     damaged = {fault.words for fault in catalogue.damage}
-    said = {*damaged, *(catalogue.told_lost if lost_said else ())}
+    newer = {fault.words for fault in catalogue.faults if fault.problem == "newer"}
+    said = {*damaged, *newer, *(catalogue.told_lost if lost_said else ())}
     return [told for told in catalogue.told if told not in said]
 
 
@@ -246,6 +247,9 @@ def _wrong_clock(source: Source, name: str, catalogue: Catalogue, now: datetime)
 
 def _nothing_of_ours(name: str, catalogue: Catalogue) -> Situation:
     """Without a restore point: whether there is anything that could become one."""
+    for fault in catalogue.faults:
+        if fault.problem == "newer":
+            return situations.store_unreadable(name, fault)
     for told in summary(catalogue.strangers, name):
         return situations.strangers(name, told, state="NEVER", next=f"ops sign {name}")
     return situations.never_backed_up(name, foreign=only_foreign(catalogue.strangers))

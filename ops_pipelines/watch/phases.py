@@ -19,6 +19,7 @@ from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.models import CANCELLED, FAILED, RUNNING, Activity
 from ops_pipelines.proof import VERIFIED
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
+from ops_pipelines.vault.faults import UNREAD
 from ops_pipelines.vault.verdict import Verdict
 from ops_pipelines.watch import situations
 from ops_pipelines.watch.situations import Situation, State
@@ -79,9 +80,10 @@ def phases_of(workspace: Workspace, name: str, catalogue: Catalogue, now: dateti
     """Every step of a source's chain."""
     source = workspace.source(name)
     try:
+        unread: OpsError | None = None
         last: Mapping[str, _Last] | None = _last_attempts(workspace, name, now)
-    except OpsError:
-        last = None
+    except OpsError as error:
+        last, unread = None, error
     found = [_dump(name, source, catalogue, last, now)]
     local = workspace.local.name
     wrong = {each.store for each in (*catalogue.damage, *catalogue.damaged_verdicts, *catalogue.faults)}
@@ -89,11 +91,11 @@ def phases_of(workspace: Workspace, name: str, catalogue: Catalogue, now: dateti
     found += [_copy(name, source, store, catalogue, now) for store in stores]
     found.append(_verify(name, source, catalogue, now))
     if source.keep is not None:
-        found.append(_retention(name, last))
+        found.append(_retention(name, last, unread))
     drills = workspace.config.drilled
     # Of those that nobody asked for, nobody is told before the first was played.
     if drills is not None and not (isinstance(drills, DefaultDrills) and last is not None and "drill" not in last):
-        found.append(_drill(name, drills, workspace.config.scenario, last))
+        found.append(_drill(name, drills, workspace.config.scenario, last, unread))
     return found
 
 
@@ -143,11 +145,11 @@ def _copy(name: str, source: Source, store: str, catalogue: Catalogue, now: date
     damaged = [each for each in catalogue.damage if each.store == store]
     verdicts = [each for each in catalogue.damaged_verdicts if each.store == store]
     lost = [each.id for each in catalogue.faults if (each.store, each.problem) == (store, "lost")]
-    faults = [each for each in catalogue.faults if each.store == store and each.problem in ("away", "unreadable")]
+    faults = [each for each in catalogue.faults if each.store == store and each.problem in UNREAD]
 
     def found() -> Situation | str:
         if faults:
-            return situations.store_unreadable(name, store, faults[0].words)
+            return situations.store_unreadable(name, faults[0])
         if damaged:
             return situations.damage(name, catalogue, damaged[-1])
         if not catalogue.points:
@@ -209,9 +211,9 @@ def bad_newest(name: str, catalogue: Catalogue) -> Situation | None:
     )
 
 
-def _retention(name: str, last: Mapping[str, _Last] | None) -> PhaseHealth:
+def _retention(name: str, last: Mapping[str, _Last] | None, unread: OpsError | None) -> PhaseHealth:
     if last is None:
-        return _step("retention", situations.ledger_unreadable(name))
+        return _step("retention", situations.ledger_unreadable(name, unread))
     if "prune" not in last:
         return _step("retention", "nothing had to be deleted yet")
     attempt, age = last["prune"]
@@ -221,9 +223,11 @@ def _retention(name: str, last: Mapping[str, _Last] | None) -> PhaseHealth:
     return _step("retention", f"last deleted {_ago(age)}", age=age)
 
 
-def _drill(name: str, drills: Drills, scheduled: Scenario, last: Mapping[str, _Last] | None) -> PhaseHealth:
+def _drill(
+    name: str, drills: Drills, scheduled: Scenario, last: Mapping[str, _Last] | None, unread: OpsError | None
+) -> PhaseHealth:
     if last is None:
-        return _step("drill", situations.ledger_unreadable(name))
+        return _step("drill", situations.ledger_unreadable(name, unread))
     again = f"ops drill {scheduled}"
     attempt, age = last.get("drill", (None, None))
 

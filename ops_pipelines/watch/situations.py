@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.clock import human_duration
+from ops_pipelines.errors import INSTALL_NEWER, OpsError
 from ops_pipelines.proof import Gap
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.faults import Fault
@@ -207,11 +208,13 @@ def sentences(recorded: str | None) -> tuple[str, str, str]:
     return cause, labelled.get("safe", ""), labelled.get("next", "")
 
 
-def store_unreadable(source: str, store: str, told: str) -> Situation:
-    """A store cannot be read, so nobody knows what is in it."""
+def store_unreadable(source: str, fault: Fault) -> Situation:
+    """A store cannot be read, or what a newer version wrote there, so nobody knows what is in it."""
+    newer = fault.problem == "newer"
     return Situation(
-        kind="store_unreadable", source=source, state="UNKNOWN", what=told, safe="the copies in other stores",
-        next=f"ops list {source}", store=store,
+        kind="store_unreadable", source=source, state="UNKNOWN", what=fault.words,
+        safe="nothing uses, replaces or deletes it" if newer else "the copies in other stores",
+        next=INSTALL_NEWER if newer else f"ops list {source}", store=fault.store,
     )  # fmt: skip
 
 
@@ -289,11 +292,16 @@ def drill_overdue(source: str, age: timedelta, allowed: timedelta, next: str) ->
     return Situation(kind="drill_overdue", source=source, state="OVERDUE", what=what, next=next)
 
 
-def ledger_unreadable(source: str) -> Situation:
-    """What only the ledger knows is not known."""
+def ledger_unreadable(source: str, error: OpsError | None) -> Situation:
+    """What only the ledger knows is not known.
+
+    Args:
+        error: what it said.
+    """
     return Situation(
         kind="ledger_unreadable", source=source, state="UNKNOWN", what="the ledger cannot be read",
-        safe="backups and verdicts are in the stores", next="look at the disk of base, then: ops status",
+        why=error.what if error is not None else "", safe="backups and verdicts are in the stores",
+        next=(error.next if error is not None else "") or "look at the disk of base, then: ops status",
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.ledger.models import Health
 from ops_pipelines.redact import redact_within
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
+from ops_pipelines.vault.faults import UNREAD
 from ops_pipelines.vault.verdict import Check
 from ops_pipelines.watch.health import HOLDS, SourceHealth, source_health
 from ops_pipelines.watch.phases import Phase
@@ -305,7 +306,7 @@ def _copies(workspace: Workspace, store: str, catalogue: Catalogue, at: datetime
         store=store,
         medium=opened.medium,
         offsite=opened.offsite,
-        readable=not any(each.store == store and each.problem in ("away", "unreadable") for each in catalogue.faults),
+        readable=not any(each.store == store and each.problem in UNREAD for each in catalogue.faults),
         copies=len(held),
         damaged=sum(each.store == store for each in catalogue.damage),
         size_bytes=sum(point.manifest.size_bytes for point in held),

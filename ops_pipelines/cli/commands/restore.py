@@ -17,9 +17,9 @@ from ops_pipelines.cli.progress import shown
 from ops_pipelines.clock import UTC, human_duration, human_size
 from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.engines.address import shown as named
-from ops_pipelines.errors import OpsError, SafetyRefusal, StoreError
+from ops_pipelines.errors import INSTALL_NEWER, OpsError, SafetyRefusal, StoreError
 from ops_pipelines.recovery.by_hand import commands
-from ops_pipelines.recovery.choose import LATEST, choose, choose_store, require_source, safety_since
+from ops_pipelines.recovery.choose import LATEST, choose, choose_store, require_source, safety_since, too_new
 from ops_pipelines.recovery.differences import as_lines, by_name
 from ops_pipelines.recovery.estimate import estimate
 from ops_pipelines.recovery.replace import Replaced, replace_source
@@ -149,6 +149,8 @@ def _announce(workspace: Workspace, point: RestorePoint, store: str, to: str) ->
     told = [f"not compared: {gap}" for gap in (proof.missing if proof is not None else ())]
     for line in dict.fromkeys([*told, *point.manifest.notes]):
         output.say("[yellow]![/] {}", line)
+    for words in too_new(workspace, point)[-1:]:
+        output.complain("[yellow]![/] passed over: {}; {}", words, INSTALL_NEWER)
     if (safety := safety_since(workspace, point)) is not None:
         output.say(
             "passed over: {}, what {} held before it was replaced {} UTC; --backup {} goes back to that",

@@ -63,7 +63,7 @@ class Store(Protocol):
         ...
 
     def opened(self, sealed: Sealed, source: str, backup_id: str) -> tuple[Manifest, int]:
-        """The manifest in those bytes and its number. Raises Untrusted, CorruptCopy."""
+        """The manifest in those bytes and its number. Raises Untrusted, CorruptCopy, NewerFormat."""
         ...
 
     def sign(self, source: str, backup_id: str, signature: bytes) -> None:

@@ -1,10 +1,11 @@
 """What every store does with the bytes that it reads: nothing is parsed before it is known to be ours."""
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
 
 from ops_pipelines.errors import CorruptCopy
 from ops_pipelines.vault.manifest import NAME, SUMS, Manifest, checksums
-from ops_pipelines.vault.trust import Sealed, Trust
+from ops_pipelines.vault.trust import Sealed, Trust, Untrusted
 from ops_pipelines.vault.verdict import Verdict
 
 
@@ -31,9 +32,11 @@ class Checked(ABC):
         return self.opened(self.sealed(source, backup_id, fresh=fresh), source, backup_id)[0]
 
     def opened(self, sealed: Sealed, source: str, backup_id: str) -> tuple[Manifest, int]:
-        """What `sealed` holds, and its number. Raises Untrusted, CorruptCopy."""
+        """What `sealed` holds, and its number. Raises Untrusted, CorruptCopy, NewerFormat."""
         where = f"{self.location(source, backup_id)}/{NAME}"
         if f"{sealed.sha256}  {NAME}\n".encode() not in sealed.sums:
+            with suppress(Untrusted, CorruptCopy):
+                self.trust.open_point(sealed, source, backup_id, where=where)  # a newer version may sum up otherwise
             raise _damaged(where)
         manifest, number = self.trust.open_point(sealed, source, backup_id, where=where)
         if sealed.sums != checksums(manifest, sealed.content):
