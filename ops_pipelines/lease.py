@@ -19,6 +19,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from ops_pipelines import durable
 from ops_pipelines.errors import Busy
 
 Standing = Literal["dead", "alive", "foreign"]
@@ -41,7 +42,7 @@ def exclusive(path: Path, *, holder: str, wait: timedelta, what: str) -> Iterato
     Raises:
         Busy: somebody else held it for longer than `wait`.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make_directory(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _acquire(descriptor, deadline=time.monotonic() + wait.total_seconds(), what=what)
@@ -88,7 +89,7 @@ def owned_directory(path: Path, *, outlives: Callable[[], bool] = _never, wait: 
         outlives: asked at the end: whether it is to be left to `sweep`, as if we had been killed.
         wait: as for `sweep`, which may raise the same.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make_directory(path.parent)
     with _parent_lock(path.parent, wait):
         path.mkdir(mode=0o700)
         descriptor = os.open(path / _OWNER, os.O_RDWR | os.O_CREAT, 0o600)
@@ -106,17 +107,8 @@ def hand_over(path: Path, final: Path, *, wait: timedelta = _WAIT) -> None:
     """Give an owned directory its final name, in one step; it is owned no longer. Raises as `sweep`."""
     with _parent_lock(path.parent, wait):
         (path / _OWNER).unlink()
-        flush(path)
+        durable.flush(path)
         path.rename(final)
-
-
-def flush(path: Path) -> None:
-    """Wait until a file or a directory is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def sweep(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from ops_pipelines import lease, process
+from ops_pipelines import durable, lease, process
 from ops_pipelines.config.drills import OutageCommands
 from ops_pipelines.errors import OpsError
 
@@ -116,7 +116,7 @@ def _write(note: Path, content: _Note) -> None:
         opened.write(content.model_dump_json())
         opened.flush()
         os.fsync(opened.fileno())
-    lease.flush(note.parent)
+    durable.flush(note.parent)
 
 
 def _limits(limit: timedelta) -> process.Limits:

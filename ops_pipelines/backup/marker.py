@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from ops_pipelines import durable
 from ops_pipelines.vault.manifest import Manifest
 
 
@@ -13,12 +14,20 @@ def write_marker(base: Path, manifest: Manifest) -> Path:
         base: the directory everything is kept below.
     """
     folder = base / "snapshots"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     marker = folder / f"snapshot-{manifest.started_at:%Y%m%d-%H%M}.txt"
     folders = manifest.engine["roots"]
     assert isinstance(folders, list)
     paths = " ".join(str(each["path"]) for each in folders if isinstance(each, dict))
     line = f"{manifest.engine['snapshot']} {manifest.snapshot_at:%Y-%m-%dT%H:%M:%SZ} {manifest.source} {paths}\n"
-    with os.fdopen(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w") as sink:
-        sink.write(line)
+    unfinished = durable.write_beside(marker, line.encode())
+    try:
+        os.link(unfinished, marker)
+    except FileExistsError:
+        with marker.open("a", encoding="utf-8") as sink:
+            sink.write(line)
+            sink.flush()
+            os.fsync(sink.fileno())
+    finally:
+        unfinished.unlink()
+    durable.flush(folder)
     return marker

@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from ops_pipelines import durable
 from ops_pipelines.clock import UTC
 from ops_pipelines.config import document
 from ops_pipelines.config.errors import ConfigError
@@ -72,12 +73,7 @@ def _remember(path: Path, base: Path) -> None:
     """Keep a copy. A place that cannot be written keeps nothing: that the configuration is good matters more."""
     kept = _kept(base, path)
     with suppress(OSError):
-        content = path.read_bytes()
-        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = kept.with_name(f".{kept.name}.{os.getpid()}")
-        unfinished.touch(mode=0o600)
-        unfinished.write_bytes(content)
-        unfinished.rename(kept)
+        durable.write(kept, path.read_bytes())
     os.environ[_TOLD] = os.pathsep.join([str(path), str(kept)])
 
 

@@ -10,7 +10,7 @@ import re
 import secrets
 from pathlib import Path
 
-from ops_pipelines import lease
+from ops_pipelines import durable
 
 _NOTE = "lodging.json"
 _NAME = re.compile(r"verify_[0-9a-f]{16}")
@@ -31,8 +31,8 @@ def note(directory: Path, source: str, database: str) -> None:
     path = directory / _NOTE
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
         json.dump({"source": source, "database": database}, opened)
-    lease.flush(path)
-    lease.flush(directory)
+    durable.flush(path)
+    durable.flush(directory)
 
 
 def noted(directory: Path) -> tuple[str, str] | None:

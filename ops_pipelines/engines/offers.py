@@ -121,6 +121,15 @@ class Emptier(Protocol):
 
 
 @runtime_checkable
+class Flusher(Protocol):
+    """An engine that restores into folders of this machine: no server flushes what it wrote there."""
+
+    def flush(self, target: str) -> None:
+        """Wait until what was restored into a target is on the disk. Raises SourceError."""
+        ...
+
+
+@runtime_checkable
 class Lodger(Protocol):
     """An engine that can verify on a server it is given (`verify.server`), in databases of its own making."""
 

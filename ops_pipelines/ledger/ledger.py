@@ -16,6 +16,7 @@ from sqlalchemy import URL, Engine, create_engine, event, func, inspect, make_ur
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from ops_pipelines import durable
 from ops_pipelines.clock import Clock, Stopwatch, SystemClock, new_id
 from ops_pipelines.errors import INSTALL_NEWER, OpsError, SafetyRefusal
 from ops_pipelines.ledger.holder import alive, myself
@@ -300,7 +301,7 @@ def _orphans(session: Session) -> list[Activity]:
 def sqlite_url(path: Path) -> str:
     """The URL of a ledger in a file; its directory is made, and only we may read it."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        durable.make_directory(path.parent)
         path.touch(mode=0o600)
     except OSError as error:
         mounted = f'mount -o remount,rw "$(findmnt -no TARGET --target {shell(str(path.parent))})"'

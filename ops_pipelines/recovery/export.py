@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import BinaryIO, cast
 from zoneinfo import ZoneInfo
 
+from ops_pipelines import durable
 from ops_pipelines.engines.offers import Scripted
 from ops_pipelines.errors import OpsError
-from ops_pipelines.lease import flush
 from ops_pipelines.recovery.choose import choose_store
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.vault.catalogue import RestorePoint
@@ -73,7 +73,7 @@ def export(workspace: Workspace, point: RestorePoint, folder: Path, *, passphras
         _pack(script, cast(BinaryIO, hashed), passphrase)
     with _writing(path.with_name(f"{path.name}.sha256")) as part:
         part.write_text(f"{hashed.sha256}  {path.name}\n", encoding="utf-8")
-    flush(folder)
+    durable.flush(folder)
     return Exported(point.id, path, hashed.sha256, hashed.size_bytes)
 
 
@@ -89,10 +89,10 @@ def _writing(path: Path) -> Iterator[Path]:
     """A file beside its place, which takes the name when it is on the disk; gone where the block fails."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        durable.make_directory(path.parent)
         part.touch(mode=0o600)
         yield part
-        flush(part)
+        durable.flush(part)
         part.rename(path)
     except OSError as error:
         raise NotExported(

@@ -17,7 +17,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from ops_pipelines import lease
+from ops_pipelines import durable, lease
 from ops_pipelines.engines.base import Contents, Engine
 from ops_pipelines.engines.files.folders import folder_of
 from ops_pipelines.engines.offers import Emptier, Swapper
@@ -243,12 +243,7 @@ def _held(workspace: Workspace, left_id: str) -> Iterator[None]:
 
 def _write(workspace: Workspace, left: Leftover) -> None:
     path = _directory(workspace) / f"{left.id}.json"
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".new")
-    unfinished.write_text(left.model_dump_json(exclude={"problem"}), encoding="utf-8")
-    lease.flush(unfinished)
-    unfinished.replace(path)
-    lease.flush(path.parent)
+    durable.write(path, left.model_dump_json(exclude={"problem"}).encode())
 
 
 def _notes(workspace: Workspace) -> list[Leftover]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, ValidationError
 
+from ops_pipelines import durable
 from ops_pipelines.clock import human_duration
 from ops_pipelines.recovery.differences import as_lines
 from ops_pipelines.vault.verdict import Verdict
@@ -32,11 +33,10 @@ def write_log(directory: Path, verdict: Verdict, differences: Mapping[str, tuple
         differences: as in `Entry`.
     """
     parent = directory / verdict.source
-    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = _unused(parent, f"verify-{verdict.started_at:%Y%m%d-%H%M}")
     entry = Entry(**dict(verdict), differences=differences)
-    _write_private(path.with_suffix(".json"), entry.model_dump_json(indent=1) + "\n")
-    _write_private(path, "\n".join([*_lines(verdict), *_told(differences)]) + "\n")
+    durable.write(path.with_suffix(".json"), (entry.model_dump_json(indent=1) + "\n").encode())
+    durable.write(path, ("\n".join([*_lines(verdict), *_told(differences)]) + "\n").encode())
     return path
 
 
@@ -55,11 +55,6 @@ def last_entry(directory: Path, source: str, backup_id: str = "") -> Entry | Non
             continue  # half-written when the machine died: an older one tells as much
     wanted = [entry for entry in found if backup_id in ("", entry.backup_id)]
     return max(wanted, key=lambda entry: entry.started_at, default=None)
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="utf-8")
 
 
 def _told(differences: Mapping[str, tuple[str, str]]) -> Iterator[str]:

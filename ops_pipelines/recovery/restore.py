@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ops_pipelines.engines.address import shown
 from ops_pipelines.engines.base import Engine, Restored, RestoreFailed
+from ops_pipelines.engines.offers import Flusher
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SourceError
 from ops_pipelines.proof import Gap, Grade, in_words
 from ops_pipelines.recovery.assertions import run_assertions, run_checks, told
@@ -108,6 +109,8 @@ def restore_to(
                 restored = load_copy(
                     workspace, engine, copy, url, ready.only, globals_too=globals_too, progress=progress
                 )
+                if isinstance(engine, Flusher):
+                    engine.flush(url)
                 compared = time.monotonic()
                 proof = prove(workspace, engine, copy, url, ready, restored)
         phases = {"fetch": round(copy.fetch_s, 3), **restored.seconds, "prove": round(time.monotonic() - compared, 3)}

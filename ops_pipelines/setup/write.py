@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyrage
 
+from ops_pipelines import durable
 from ops_pipelines.config.load import DEFAULT_NAME, load_config
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.setup.document import AGE_KEY, RESTIC_PASSWORD, Choice, text, url_file
@@ -87,9 +88,7 @@ def _secret(done: Written, name: Path, value: str, *, replace: bool = False) -> 
     if path.exists() and not replace:
         done.kept.append(str(name))
         return path.read_text(encoding="utf-8")
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-        opened.write(f"{value}\n")
+    durable.write(path, f"{value}\n".encode())
     done.written.append(str(name))
     return value
 
@@ -103,7 +102,9 @@ def _put_config(done: Written, content: str, environ: Mapping[str, str]) -> None
             opened.write(content)
         load_config(path, environ=environ)
         path.chmod(0o644)
+        durable.flush(path)
         path.replace(done.directory / DEFAULT_NAME)
+        durable.flush(done.directory)
     finally:
         path.unlink(missing_ok=True)
     done.written.insert(0, DEFAULT_NAME)

@@ -1,10 +1,9 @@
 """The backup report: what is protected, how old it is, what was proved. Markdown, for people."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ops_pipelines import logs, text
+from ops_pipelines import durable, logs, text
 from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.errors import OpsError
 from ops_pipelines.redact import redact
@@ -69,11 +68,7 @@ def renew_report(workspace: Workspace, found: Sequence[SourceHealth] | None = No
 
 def _write(path: Path, report: str) -> None:
     """All of it or nothing: somebody may read it meanwhile."""
-    if not path.parent.is_dir():
-        path.parent.mkdir(mode=0o700, parents=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.write_text(redact(report), encoding="utf-8")
-    new.replace(path)
+    durable.write(path, redact(report).encode())
 
 
 def _headline(found: Sequence[SourceHealth]) -> str:

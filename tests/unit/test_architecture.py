@@ -10,7 +10,7 @@ import ops_pipelines
 PACKAGE = Path(ops_pipelines.__file__).parent
 # From the ground up; rooms on one floor do not know each other.
 FLOORS = (
-    {"__init__", "clock", "redact", "repository", "streams", "text", "py"},
+    {"__init__", "clock", "durable", "redact", "repository", "streams", "text", "py"},
     {"chronology", "errors", "logs", "personal", "repeats"},
     {"lease", "process"},
     {"sandbox"},

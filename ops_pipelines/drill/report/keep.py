@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from ops_pipelines import lease
+from ops_pipelines import durable
 from ops_pipelines.clock import moment_of
 from ops_pipelines.drill.record import Evidence, Report
 from ops_pipelines.drill.report.pages import html, markdown
@@ -59,15 +59,11 @@ def keep_report(
     files |= {SUMS: sums, SIGNATURE: signer.sign(sums, comment=comment).encode(), PUBLIC: signer.public_file.encode()}
     written = staging / report.id
     for name, data in files.items():
-        path = written / name
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_bytes(data)
-        lease.flush(path)
+        durable.write(written / name, data)
     final = drills_directory(workspace) / report.id
-    final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    durable.make_directory(final.parent)
     written.rename(final)
-    lease.flush(final.parent)
+    durable.flush(final.parent)
     return final, files
 
 

@@ -73,6 +73,7 @@ def _is_there(name: str, there: Restic, facts: Mapping[str, JsonValue], reading:
                 raise
             # The same chunk boundaries: what is copied twice is stored once.
             there.run("init", "--copy-chunker-params", env=reading)
+            restic.keep_names(there.repository)
             return False
         if found:
             there.run("check", "--read-data", moved=lambda done: None)

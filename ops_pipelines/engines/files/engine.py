@@ -244,6 +244,10 @@ class FilesEngine:
         folders.make_empty(folders.folder_of(wanted))
         return wanted
 
+    def flush(self, target: str) -> None:
+        """Put what was restored on the disk; see `Flusher`."""
+        folders.flush(folders.folder_of(target))
+
     def restore(
         self,
         parts: PartReader,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from ops_pipelines import durable
 from ops_pipelines.clock import human_size
 from ops_pipelines.engines.address import shown
 from ops_pipelines.engines.files.listing import inside
@@ -113,6 +114,14 @@ def make_empty(folder: Path) -> None:
         )
 
 
+def flush(folder: Path) -> None:
+    """Wait until what is below a folder is on the disk. Raises SourceError."""
+    try:
+        durable.flush_file_system(folder)
+    except OSError as error:
+        raise SourceError(f"the disk of {folder} fails", why=error.strerror or str(error)) from None
+
+
 def exchange(pairs: Sequence[tuple[Path, Path]], suffix: str) -> list[Path]:
     """Put each restored folder in the place of another, which is kept beside it under a longer name.
 
@@ -134,12 +143,14 @@ def exchange(pairs: Sequence[tuple[Path, Path]], suffix: str) -> list[Path]:
         for restored, place in pairs:
             if not place.exists():
                 restored.rename(place)
+                durable.flush(place.parent)
                 continue
             away = place.with_name(place.name + suffix)
             restored.rename(away)
             _exchange(away, place)
             done.append((away, place))
             kept.append(away)
+            durable.flush(place.parent)
     except OSError as error:
         for away, place in reversed(done):
             _exchange(away, place)

@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from ops_pipelines import durable
 from ops_pipelines.errors import ToolMissing
 from ops_pipelines.process import CommandFailed, CommandTimedOut, Completed, Limits, Running, run, running
 from ops_pipelines.repository import Repository
@@ -215,6 +216,12 @@ class Restic:
             "RESTIC_PROGRESS_FPS": "4",
             "TZ": "UTC",
         }
+
+
+def keep_names(repository: Repository) -> None:
+    """Put the folders of a new repository on the disk: restic flushes what it puts into them, and not them."""
+    if repository.address.startswith("/"):
+        durable.flush_names(Path(repository.address))
 
 
 def read_only(address: str) -> bool:

@@ -17,6 +17,7 @@ from threading import Event
 
 from pydantic import JsonValue
 
+from ops_pipelines import durable
 from ops_pipelines.clock import UTC
 from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.base import EXISTS, Contents, Level
@@ -113,8 +114,9 @@ class Snapshot:
                 next=f"repair it, or move it away: mv {shell(address, address + '.broken')}",
             )
         if address.startswith("/"):
-            Path(address).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            durable.make_directory(Path(address).parent)
         self._tool.run("init")
+        restic.keep_names(self._tool.repository)
 
     def _refuse_unread(self) -> None:
         unread = [written(path) for path, number in self.summary.unread if not _vanished(path, number)]

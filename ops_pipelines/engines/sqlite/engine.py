@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from pydantic import JsonValue, ValidationError
 
+from ops_pipelines import durable
 from ops_pipelines.clock import UTC, human_size
 from ops_pipelines.config.sources import SQLiteSource
 from ops_pipelines.engines import machine
@@ -143,6 +144,10 @@ class SQLiteEngine:
             )
         folders.make_empty(folders.folder_of(wanted))
         return wanted
+
+    def flush(self, target: str) -> None:
+        """Put what was restored on the disk; see `Flusher`."""
+        folders.flush(folders.folder_of(target))
 
     def restore(
         self,
@@ -272,6 +277,7 @@ class SQLiteEngine:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 path.rename(place)
                 moved.append((place, path))
+                durable.flush(place.parent)
         except OSError as error:
             for now, before in reversed(moved):
                 now.rename(before)

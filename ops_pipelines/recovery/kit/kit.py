@@ -1,7 +1,6 @@
 """Make the recovery kit: a directory with all that is needed to recover on a clean machine with standard tools."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ops_pipelines import __version__
+from ops_pipelines import __version__, durable
 from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.errors import CorruptCopy, OpsError, SafetyRefusal
 from ops_pipelines.recovery.kit import seal
@@ -217,19 +216,12 @@ def _write(directory: Path, files: dict[str, bytes]) -> None:
     """Each file whole or not at all; the checksums last."""
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, data in {**files, SUMS: sums.encode()}.items():
-            unfinished = directory / f".{name}.new"
-            unfinished.unlink(missing_ok=True)
-            mode = 0o700 if name == SCRIPT else 0o600
-            with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as opened:
-                opened.write(data)
-                opened.flush()
-                os.fsync(opened.fileno())
-            unfinished.rename(directory / name)
+            durable.write(directory / name, data, mode=0o700 if name == SCRIPT else 0o600)
         for stale in {seal.PLAIN, seal.ENCRYPTED, seal.KIT_KEY} - set(files):
             (directory / stale).unlink(missing_ok=True)
         directory.chmod(0o700)
+        durable.flush(directory)
     except OSError as error:
         raise OpsError(
             f"the kit in {directory} cannot be written",

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from ops_pipelines import lease
+from ops_pipelines import durable
 from ops_pipelines.errors import OpsError
 from ops_pipelines.vault.signing.minisign import PublicKey, Signer, open_signer
 
@@ -119,15 +119,14 @@ class Keys:
                 next="open a kit first: sh recover.sh open opened; then: ops key import opened/signing",
             )
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             for key in trusted.values():
                 if key.number not in self.trusted:
                     self._trust(key, now)
             ours = self.installation
             former = {*installation.former, *(ours.ids if ours is not None else ())} - {installation.id}
             installation = replace(installation, former=sorted(former))
-            _write(self.directory / SIGNING, (kept / SIGNING).read_bytes())
-            _write(self.directory / INSTALLATION, installation.to_bytes())
+            durable.write(self.directory / SIGNING, (kept / SIGNING).read_bytes())
+            durable.write(self.directory / INSTALLATION, installation.to_bytes())
         except OSError as error:
             raise self._unwritable(error) from None
         self.signer(now)
@@ -153,7 +152,7 @@ class Keys:
             # Trusted before it signs anything.
             self._trust(signer.verifier, now)
             fresh.rename(path)
-            lease.flush(path.parent)
+            durable.flush(path.parent)
         except OSError as error:
             raise self._unwritable(error) from None
         return signer
@@ -161,16 +160,16 @@ class Keys:
     def _name(self, now: datetime) -> None:
         name = re.sub(r"[^\w.-]", "-", socket.gethostname(), flags=re.ASCII)[:63] or "host"
         path = self.directory / INSTALLATION
-        unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        _write(unfinished, Installation(secrets.token_hex(16), name, now).to_bytes())
+        unfinished = durable.write_beside(path, Installation(secrets.token_hex(16), name, now).to_bytes())
         with suppress(FileExistsError):
             os.link(unfinished, path)  # of two first runs, one wins
         unfinished.unlink()
+        durable.flush(path.parent)
 
     def _trust(self, key: PublicKey, now: datetime) -> None:
         path = self.directory / TRUSTED
         known = path.read_bytes() if path.exists() else b""
-        _write(path, known + f"{key.line} {key.name} since {now:%Y-%m-%d}\n".encode())
+        durable.write(path, known + f"{key.line} {key.name} since {now:%Y-%m-%d}\n".encode())
 
     def _current(self) -> tuple[Installation | None, Mapping[bytes, PublicKey]]:
         paths = [self.directory / INSTALLATION, self.directory / TRUSTED]
@@ -218,14 +217,3 @@ def _stamp(path: Path) -> object:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, and for us alone."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-        opened.write(content)
-    lease.flush(unfinished)
-    unfinished.rename(path)
-    lease.flush(path.parent)

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from ops_pipelines import durable
 from ops_pipelines.errors import OpsError
 
 _KEY, _HASHED, _NO_KDF, _CHECKSUM = b"Ed", b"ED", b"\0\0", b"B2"
@@ -170,18 +171,15 @@ def new_key(path: Path) -> None:
     secret = private + key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     checksum = hashlib.blake2b(_KEY + number + secret, digest_size=32).digest()
     raw = _KEY + _NO_KDF + _CHECKSUM + bytes(_KDF_BYTES) + number + secret + checksum
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{number.hex()}")
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as opened:
-        opened.write("untrusted comment: minisign encrypted secret key\n" + base64.b64encode(raw).decode() + "\n")
-        opened.flush()
-        os.fsync(opened.fileno())
+    content = b"untrusted comment: minisign encrypted secret key\n" + base64.b64encode(raw) + b"\n"
+    unfinished = durable.write_beside(path, content)
     try:
         os.link(unfinished, path)
     except FileExistsError:
         pass
     finally:
         unfinished.unlink()
+    durable.flush(path.parent)
 
 
 def _decoded(line: bytes) -> bytes:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from ops_pipelines import lease
+from ops_pipelines import durable, lease
 from ops_pipelines.errors import CorruptCopy, StoreError
 from ops_pipelines.repository import Repository
 from ops_pipelines.text import shell
@@ -64,7 +64,7 @@ class DirectoryStore(Checked):
             StoreError: the store cannot be written.
         """
         with self._errors("written", writing=True):
-            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            durable.make_directory(self.root)
             plain.refuse_links(self.root, ".staging")
             # An attempt at the same may have been killed.
             lease.sweep(self.root / ".staging", ours=_STAGED, wait=_LOCK_WAIT)
@@ -80,13 +80,12 @@ class DirectoryStore(Checked):
         """Flush a staged restore point and give it its final name, in one step."""
         with self._errors("written"):
             for path in staged.iterdir():
-                lease.flush(path)
+                durable.flush(path)
             plain.refuse_links(self.root, manifest.source)
             final = self.directory(manifest.source, manifest.id)
-            final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            durable.make_directory(final.parent)
             lease.hand_over(staged, final, wait=_LOCK_WAIT)
-            lease.flush(final.parent)
-            lease.flush(self.root)
+            durable.flush(final.parent)
         return final
 
     def directory(self, source: str, backup_id: str) -> Path:
@@ -263,6 +262,8 @@ class DirectoryStore(Checked):
             doomed.parent.mkdir(mode=0o700, exist_ok=True)
             with suppress(FileNotFoundError):
                 self.directory(source, backup_id).rename(doomed)
+                # Else a power cut could give it back without what is removed now.
+                durable.flush(self.root / source)
                 if doomed.is_symlink():
                     doomed.unlink()
                 else:
@@ -278,7 +279,9 @@ class DirectoryStore(Checked):
         with self._errors("changed"):
             plain.refuse_links(self.root, ".verdicts", source)
             self._set_aside(source, backup_id)
-            shutil.rmtree(self.root / ".verdicts" / source / backup_id, ignore_errors=True)
+            with suppress(FileNotFoundError):
+                shutil.rmtree(self.root / ".verdicts" / source / backup_id, ignore_errors=True)
+                durable.flush(self.root / ".verdicts" / source)
 
     def locked_until(self, source: str, backup_id: str) -> datetime | None:
         """Never: a directory locks nothing."""
@@ -320,7 +323,7 @@ class DirectoryStore(Checked):
             try:
                 path.touch(mode=0o600, exist_ok=False)
                 path.write_bytes(bytes(4096))
-                lease.flush(path)
+                durable.flush(path)
             finally:
                 path.unlink(missing_ok=True)
         return Trial(written=True, erasable=True)
@@ -352,14 +355,7 @@ class DirectoryStore(Checked):
     def _put(self, content: bytes, *steps: str) -> None:
         """A small file, whole or not at all; whatever stands in its place gives way, and is not written through."""
         plain.refuse_links(self.root, *steps[:-1])
-        path = self.root.joinpath(*steps)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}")
-        unfinished.unlink(missing_ok=True)
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-        lease.flush(unfinished)
-        unfinished.rename(path)
+        durable.write(self.root.joinpath(*steps), content)
 
     @contextmanager
     def _errors(self, verb: str, *, writing: bool = False) -> Iterator[None]:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from ops_pipelines import lease
+from ops_pipelines import durable
 from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
 from ops_pipelines.vault.manifest import NAME, Manifest
 from ops_pipelines.vault.stores import plain
@@ -127,7 +127,7 @@ def unreadable(path: Path, error: OSError) -> CorruptCopy:
 def read_back(path: Path) -> str:
     """The SHA-256 of a file as the disk or the server has it, where the kernel lets us pass its memory by."""
     sha256 = hashlib.sha256()
-    lease.flush(path)
+    durable.flush(path)
     with path.open("rb") as file:
         with suppress(OSError):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

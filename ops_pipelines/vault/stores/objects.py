@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ops_pipelines import durable
+
 CONFIG = "config"
 KINDS = frozenset({"data", "index", "keys", "locks", "snapshots"})
 ADDRESSED = KINDS - {"locks"}
@@ -136,5 +138,5 @@ class DirectoryObjects:
     def put_aside(self, kind: str, name: str) -> None:
         """See `Objects.put_aside`."""
         aside = self.root / "damaged" / kind / name
-        aside.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        durable.make_directory(aside.parent)
         (self.root / layout(kind, name)).rename(aside)

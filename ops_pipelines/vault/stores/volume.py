@@ -4,13 +4,12 @@ The first use writes the mark; from then on a directory without it, or with anot
 write to nor to read from: an empty mount point must not look like a store whose backups are gone.
 """
 
-import os
 import re
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from ops_pipelines import lease
+from ops_pipelines import durable
 from ops_pipelines.errors import StoreError
 from ops_pipelines.text import shell
 from ops_pipelines.vault.stores import plain
@@ -44,7 +43,6 @@ class Volume:
                 raise self._absent("mounted: true is set, and the path lies on the same volume as base or the system")
             if found is None and for_writing:
                 found = uuid.uuid4().hex
-                self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _write(self._root / MARK, found)
             if found is not None:
                 _write(self._memory, found)
@@ -85,14 +83,7 @@ def _content(path: Path) -> str | None:
 
 
 def _write(path: Path, mark: str) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.new")
-    unfinished.unlink(missing_ok=True)
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(f"{mark}\n")
-    lease.flush(unfinished)
-    unfinished.rename(path)
-    lease.flush(path.parent)
+    durable.write(path, f"{mark}\n".encode())
 
 
 def _shares_a_disk(root: Path, memory: Path) -> bool:

@@ -1,0 +1,85 @@
+"""What is there stays there when the power is cut: bytes are flushed before a name says so, names before anybody does.
+
+A file system may keep a name and lose its bytes, and the other way round, until each was flushed for itself: a file's
+bytes by flushing the file, its name by flushing the directory that it is in, a new directory's by flushing its parent.
+"""
+
+import ctypes
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+
+def flush(path: Path) -> None:
+    """Wait until the bytes of a file, or the names in a directory, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def flush_names(folder: Path) -> None:
+    """Wait until every name below a folder that another program made is on the disk, and its own name too."""
+    for at, _folders, _files in os.walk(folder, topdown=False):
+        flush(Path(at))
+    flush(folder.parent)
+
+
+def flush_file_system(folder: Path) -> None:
+    """Wait until everything that was written to the file system of a folder is on the disk. Raises OSError.
+
+    syncfs(2), which Python does not offer: for what another program wrote, in files that nobody has counted.
+    """
+    library, descriptor = ctypes.CDLL(None, use_errno=True), os.open(folder, os.O_RDONLY)
+    try:
+        if library.syncfs(descriptor):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(path: Path) -> None:
+    """A directory of ours alone (0700) with what it lies in; nothing happens where it is there. Raises OSError."""
+    missing = []
+    for each in (path, *path.parents):
+        if each.is_dir():
+            break
+        missing.append(each)
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+        with suppress(PermissionError):  # who may make names there need not be allowed to read them
+            flush(each.parent)
+
+
+def write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """A file, whole or not at all; what stands in its place gives way, and is not written through. Raises OSError."""
+    unfinished = write_beside(path, content, mode=mode)
+    try:
+        unfinished.rename(path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+    flush(path.parent)
+
+
+def write_beside(path: Path, content: bytes, *, mode: int = 0o600) -> Path:
+    """A flushed file beside the place that it is meant for, under a name that no other thread of any process uses.
+
+    Returns:
+        The file; nothing is left of it when this fails. Raises OSError.
+    """
+    make_directory(path.parent)
+    unfinished = path.with_name(f".{path.name}.{threading.get_native_id()}.new")
+    unfinished.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
+    return unfinished

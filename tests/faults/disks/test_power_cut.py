@@ -1,0 +1,91 @@
+"""The power is cut between any two calls of a command, and what was not flushed is lost, all of it or any part.
+
+A restore point is there whole or not at all, for a reader who looks meanwhile as for one who comes after the power cut.
+What somebody was told is there, by a line, by the ledger or by the end of a command, is on the disk.
+
+Three changes of the code would not be seen by looking at a living machine, and are caught here: files that are not
+flushed before the publishing rename (half a restore point, "names alone"), parents that are not flushed after it (told,
+and not on the disk), a copy in the place of one rename (half a restore point, "all of it").
+"""
+
+import pytest
+
+from ops_pipelines.backup.copies import copy_to
+from ops_pipelines.backup.take import take_backup
+from ops_pipelines.recovery.verify import verify
+from tests.faults.disks.conftest import House, newest
+from tests.faults.disks.disk import everything, nothing
+from tests.faults.disks.judged import look, points
+from tests.faults.tries import chance, tries
+
+
+@pytest.mark.parametrize("name", ["app", "uploads"])
+def test_the_first_backup_of_an_installation(house: House, name: str) -> None:
+    disk, said = house.recorded(house.does("backup", name))
+    assert "said backup" in said
+    look(disk, chance(f"first backup {name}"), drawn=tries(1))
+
+
+@pytest.mark.parametrize("name", ["app", "uploads"])
+def test_a_backup_beside_others(used: House, name: str) -> None:
+    disk, said = used.recorded(used.does("backup", name))
+    assert "said backup" in said
+    look(disk, chance(f"backup {name}"), drawn=tries(1))
+
+
+def test_a_verdict(used: House) -> None:
+    disk, said = used.recorded(used.does("verify", "app"))
+    assert "said verified" in said
+    look(disk, chance("verify"), drawn=tries(1))
+
+
+@pytest.mark.parametrize("name", ["app", "uploads"])
+def test_a_copy(used: House, name: str) -> None:
+    take_backup(used.workspace(), name)
+    disk, _said = used.recorded(used.ops("copy", name, "--to", "nas"))
+    look(disk, chance(f"copy {name}"), drawn=tries(1))
+
+
+def test_a_prune(used: House) -> None:
+    workspace = used.workspace()
+    take_backup(workspace, "app")
+    copy_to(workspace, newest(workspace, "app"), "nas")
+    assert verify(workspace, newest(workspace, "app")).outcome == "verified"
+    disk, _said = used.recorded(used.ops("prune", "app", "--apply"))
+    assert len(points(disk.tree(len(disk.steps), everything))) < len(points(disk.tree(0, nothing)))
+    look(disk, chance("prune"), drawn=tries(1), pruned=True)
+
+
+def test_the_recovery_kit(used: House) -> None:
+    kit = used.ops("kit", "--to", str(used.path / "kit"), "--passphrase-file", str(used.path / "kit.pw"))
+    disk, _said = used.recorded(kit, accept=(0, 1))
+    look(disk, chance("kit"), drawn=tries(1))
+
+
+def test_a_new_signing_key(used: House) -> None:
+    disk, _said = used.recorded(used.ops("key", "new"))
+    look(disk, chance("key"), drawn=tries(1))
+
+
+def test_the_report(used: House) -> None:
+    disk, _said = used.recorded(used.ops("report"), accept=(0, 1, 2))
+    look(disk, chance("report"), drawn=tries(1))
+
+
+def test_the_configuration_that_was_last_good(used: House) -> None:
+    disk, _said = used.recorded(used.does("remember"))
+    assert (used.path / "base" / "last-good" / "ops.yaml").exists()
+    look(disk, chance("last good"), drawn=tries(1))
+
+
+def test_signatures_of_what_was_taken_under_ours(used: House) -> None:
+    for store in (used.path / "base" / "restore-points", used.path / "nas"):
+        for signature in store.glob("app/*/manifest.json.minisig"):
+            signature.unlink()
+    disk, _said = used.recorded(used.ops("sign", "app", "--yes"), accept=(0, 1))
+    look(disk, chance("sign"), drawn=tries(1), signed=False)
+
+
+def test_a_restored_database(used: House) -> None:
+    disk, _said = used.recorded(used.ops("restore", "app", "--to", str(used.path / "out")), accept=(0, 1))
+    look(disk, chance("restore"), drawn=tries(1))
