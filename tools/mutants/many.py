@@ -8,8 +8,11 @@ counted, not tried: tests that need servers cover them, and are too dear to be r
 import argparse
 import ast
 import json
+import math
 import random
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,7 +36,6 @@ _RULES = (
     "ReplaceUnaryOperator_Delete_Not", "ReplaceUnaryOperator_Delete_USub", "ReplaceBinaryOperator_Sub_Add",
     "ReplaceBinaryOperator_Add_Sub",
 )  # fmt: skip
-_MOST_TESTS = 60
 
 
 class LeaveOut:
@@ -90,35 +92,51 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rooms", nargs="*", choices=[[], *ROOMS], help="all of them unless named")
     parser.add_argument("--most", type=int, default=100, help="changes tried in each room")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="for each room")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--to", type=Path, default=ROOT / "var/mutants")
     asked = parser.parse_args()
     asked.to.mkdir(parents=True, exist_ok=True)
     with copied() as tree:
         for name in asked.rooms or ROOMS:
-            found = _room(tree, name, ROOMS[name], most=asked.most, seed=asked.seed)
-            (asked.to / f"{name}.json").write_text(json.dumps(found, indent=1), "utf-8")
+            room = _Room(tree, name, ROOMS[name], seed=asked.seed)
+            for found in room.tried(most=asked.most, seconds=60 * asked.minutes):
+                (asked.to / f"{name}.json").write_text(json.dumps(found, indent=1), "utf-8")
     return 0
 
 
-def _room(tree: Path, name: str, room: Room, *, most: int, seed: int) -> Mapping[str, Any]:
-    near = near_tests(tree, room.tests)
-    every = [each for path in room.files(tree) for each in mutants_of(tree, path)]
-    reached = [each for each in every if _near(each, near)]
-    chosen = random.Random(f"{seed} {name}").sample(reached, min(most, len(reached)))
-    print(f"{name}: {len(every)} changes, near tests run {len(reached)} of them, {len(chosen)} tried", flush=True)
-    tried = []
-    for each in chosen:
-        done = _try(tree, each, _near(each, near))
-        tried.append(done)
-        if done.fate == "survived":
-            print(f"  {each.path}:{each.line} {each.rule}\n    - {done.before}\n    + {done.after}", flush=True)
-    killed = sum(each.fate == "killed" for each in tried)
-    print(f"{name}: {killed} of {len(tried)} killed", flush=True)
-    return {
-        "seed": seed, "changes": len(every), "reached": len(reached), "tried": len(tried), "killed": killed,
-        "survived": [asdict(each) for each in tried if each.fate == "survived"],
-    }  # fmt: skip
+class _Room:
+    """The changes of one room, in an order that the seed gives: who tries fewer tries the first of the same."""
+
+    def __init__(self, tree: Path, name: str, room: Room, *, seed: int) -> None:
+        self._tree, self._name, self._seed = tree, name, seed
+        self._near = near_tests(tree, room.tests)
+        every = [each for path in room.files(tree) for each in mutants_of(tree, path)]
+        self._changes = len(every)
+        self._reached = [each for each in every if _near(each, self._near)]
+        random.Random(f"{seed} {name}").shuffle(self._reached)
+
+    def tried(self, *, most: int, seconds: float) -> Iterator[Mapping[str, Any]]:
+        """What is known after each."""
+        print(f"{self._name}: {self._changes} changes, near tests run {len(self._reached)} of them", flush=True)
+        end, fates = time.monotonic() + seconds, list[Tried]()
+        for each in self._reached[:most]:
+            if time.monotonic() > end:
+                break
+            fates.append(_try(self._tree, each, _near(each, self._near)))
+            if fates[-1].fate == "survived":
+                print(
+                    f"  {each.path}:{each.line} {each.rule}\n    - {fates[-1].before}\n    + {fates[-1].after}",
+                    flush=True,
+                )
+            yield self._told(fates)
+        print(f"{self._name}: {sum(each.fate == 'killed' for each in fates)} of {len(fates)} killed", flush=True)
+
+    def _told(self, fates: Sequence[Tried]) -> Mapping[str, Any]:
+        counted = Counter(each.fate for each in fates)
+        survived = [asdict(each) for each in fates if each.fate == "survived"]
+        known = {"seed": self._seed, "changes": self._changes, "reached": len(self._reached), "tried": len(fates)}
+        return {**known, **counted, "survivors": survived}
 
 
 def mutants_of(tree: Path, path: Path) -> Iterator[Mutant]:
@@ -161,7 +179,7 @@ def _try(tree: Path, mutant: Mutant, tests: Sequence[str]) -> Tried:
     pairs = zip(text.splitlines(), other.splitlines(), strict=False)
     before, after = next((pair for pair in pairs if pair[0] != pair[1]), ("", ""))
     with changed(path, other):
-        ran = run_tests(tree, tests[:_MOST_TESTS], limit_s=240)
+        ran = run_tests(tree, tests, limit_s=240)
     return Tried(mutant, "killed" if ran.failed else "survived", before.strip(), after.strip(), ran.said[-300:])
 
 

@@ -5,8 +5,10 @@ import math
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import accumulate
 from pathlib import Path
 
 from tools.mutants.tree import PYTHON
@@ -15,8 +17,9 @@ _LINES = """
 select file.path, context.context, line_bits.numbits
 from line_bits join file on file.id = line_bits.file_id join context on context.id = line_bits.context_id
 """
+_AT_MOST_S = 12.0
 Near = dict[tuple[str, int], list[str]]
-"""By file and line the tests that run it, the quickest first."""
+"""By file and line the tests that run it, the quickest first, as many as take a dozen seconds."""
 
 
 def near_tests(tree: Path, tests: Sequence[str]) -> Near:
@@ -41,7 +44,16 @@ def near_tests(tree: Path, tests: Sequence[str]) -> Near:
     for path, line, test in _read(data):
         found.setdefault((str(Path(path).relative_to(tree)), line), set()).add(test)
     # What runs while a module is imported is of no test: each of them may tell.
-    return {place: [each for each in quickest if each in names] or quickest for place, names in found.items()}
+    return {
+        place: _within([each for each in quickest if each in names] or quickest, seconds)
+        for place, names in found.items()
+    }
+
+
+def _within(tests: Sequence[str], seconds: Mapping[str, float]) -> list[str]:
+    """The first of them; one at least."""
+    passed = list(accumulate(seconds[each] for each in tests))
+    return list(tests[: max(1, bisect_right(passed, _AT_MOST_S))])
 
 
 def _read(data: Path) -> Iterator[tuple[str, int, str]]:
