@@ -3,7 +3,7 @@
 import sys
 
 from tools.mutants.named import CHANGES, Change
-from tools.mutants.tree import changed, copied, run_tests
+from tools.mutants.tree import Tests, changed, copied
 
 _LIMIT_S = 300
 
@@ -11,15 +11,15 @@ _LIMIT_S = 300
 def main() -> int:
     """Print what became of each; the exit status tells whether every one was caught."""
     missed = 0
-    with copied() as tree:
+    with copied() as tree, Tests(tree) as tests:
         every = sorted({test for change in CHANGES for test in change.tests})
-        if (ran := run_tests(tree, every, limit_s=10 * _LIMIT_S)).failed:
+        if (ran := tests.run(every, limit_s=10 * _LIMIT_S)).failed:
             print(f"these tests fail without any change:\n{ran.said}")
             return 2
         for change in CHANGES:
             path = tree / change.path
             with changed(path, applied(change, path.read_text("utf-8"))):
-                ran = run_tests(tree, change.tests, limit_s=_LIMIT_S)
+                ran = tests.run(change.tests, limit_s=_LIMIT_S)
             missed += not ran.failed
             print(f"{'caught' if ran.failed else 'MISSED'}  {change.says}", flush=True)
             if "-v" in sys.argv:

@@ -24,7 +24,7 @@ from cosmic_ray.plugins import get_operator
 
 from tools.mutants.near import Near, near_tests
 from tools.mutants.rooms import ROOMS, Room
-from tools.mutants.tree import ROOT, changed, copied, run_tests
+from tools.mutants.tree import ROOT, Tests, changed, copied
 
 # Of Cosmic Ray's, those that make a mistake somebody could have made.
 _RULES = (
@@ -97,9 +97,9 @@ def main() -> int:
     parser.add_argument("--to", type=Path, default=ROOT / "var/mutants")
     asked = parser.parse_args()
     asked.to.mkdir(parents=True, exist_ok=True)
-    with copied() as tree:
+    with copied() as tree, Tests(tree) as tests:
         for name in asked.rooms or ROOMS:
-            room = _Room(tree, name, ROOMS[name], seed=asked.seed)
+            room = _Room(tree, tests, name, ROOMS[name], seed=asked.seed)
             for found in room.tried(most=asked.most, seconds=60 * asked.minutes):
                 (asked.to / f"{name}.json").write_text(json.dumps(found, indent=1), "utf-8")
     return 0
@@ -108,8 +108,8 @@ def main() -> int:
 class _Room:
     """The changes of one room, in an order that the seed gives: who tries fewer tries the first of the same."""
 
-    def __init__(self, tree: Path, name: str, room: Room, *, seed: int) -> None:
-        self._tree, self._name, self._seed = tree, name, seed
+    def __init__(self, tree: Path, tests: Tests, name: str, room: Room, *, seed: int) -> None:
+        self._tree, self._tests, self._name, self._seed = tree, tests, name, seed
         self._near = near_tests(tree, room.tests)
         every = [each for path in room.files(tree) for each in mutants_of(tree, path)]
         self._changes = len(every)
@@ -123,7 +123,7 @@ class _Room:
         for each in self._reached[:most]:
             if time.monotonic() > end:
                 break
-            fates.append(_try(self._tree, each, _near(each, self._near)))
+            fates.append(self._try(each))
             if fates[-1].fate == "survived":
                 print(
                     f"  {each.path}:{each.line} {each.rule}\n    - {fates[-1].before}\n    + {fates[-1].after}",
@@ -131,6 +131,19 @@ class _Room:
                 )
             yield self._told(fates)
         print(f"{self._name}: {sum(each.fate == 'killed' for each in fates)} of {len(fates)} killed", flush=True)
+
+    def _try(self, mutant: Mutant) -> Tried:
+        path = self._tree / mutant.path
+        text = path.read_text("utf-8")
+        other = mutate_code(text, _operator(mutant.rule), mutant.nth)
+        if other is None or other == text:
+            return Tried(mutant, "none", "", "", "")
+        pairs = zip(text.splitlines(), other.splitlines(), strict=False)
+        before, after = next((pair for pair in pairs if pair[0] != pair[1]), ("", ""))
+        with changed(path, other):
+            ran = self._tests.run(_near(mutant, self._near), limit_s=240)
+        fate = "killed" if ran.failed else "survived"
+        return Tried(mutant, fate, before.strip(), after.strip(), ran.said[-300:])
 
     def _told(self, fates: Sequence[Tried]) -> Mapping[str, Any]:
         counted = Counter(each.fate for each in fates)
@@ -168,19 +181,6 @@ def _near(mutant: Mutant, near: Near) -> Sequence[str]:
 
 def _operator(rule: str) -> Any:
     return LeaveOut() if rule == "LeaveOut" else get_operator(f"core/{rule}")()
-
-
-def _try(tree: Path, mutant: Mutant, tests: Sequence[str]) -> Tried:
-    path = tree / mutant.path
-    text = path.read_text("utf-8")
-    other = mutate_code(text, _operator(mutant.rule), mutant.nth)
-    if other is None or other == text:
-        return Tried(mutant, "none", "", "", "")
-    pairs = zip(text.splitlines(), other.splitlines(), strict=False)
-    before, after = next((pair for pair in pairs if pair[0] != pair[1]), ("", ""))
-    with changed(path, other):
-        ran = run_tests(tree, tests, limit_s=240)
-    return Tried(mutant, "killed" if ran.failed else "survived", before.strip(), after.strip(), ran.said[-300:])
 
 
 if __name__ == "__main__":

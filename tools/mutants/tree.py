@@ -1,8 +1,8 @@
 """A copy of this tree that may be broken, and its tests run there."""
 
+import json
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[2]
 PYTHON = Path(".venv/bin/python")
-_PASSED, _FAILED, _NONE_LEFT = 0, 1, 5
+_PASSED, _FAILED = 0, 1
 
 
 @dataclass(frozen=True)
@@ -72,38 +72,38 @@ def changed(path: Path, text: str) -> Iterator[None]:
         path.write_text(before, "utf-8")
 
 
-def run_tests(tree: Path, tests: Sequence[str], *, limit_s: float, options: Sequence[str] = ()) -> Ran:
-    """Run tests of the copy until one fails.
+class Tests:
+    """Runs tests of a copy; see `ready`."""
 
-    Raises RuntimeError when pytest itself could not: that says nothing about the change.
-    """
-    listed = tree / "tests-to-run"
-    listed.write_text("\n".join(tests), "utf-8")
-    argv: list[str | Path] = [
-        tree / PYTHON,
-        "-m",
-        "pytest",
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        *options,
-        f"@{listed}",
-    ]
-    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    process = subprocess.Popen(
-        argv, cwd=tree, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    try:
-        said = process.communicate(timeout=limit_s)[0].decode(errors="replace")
-    except subprocess.TimeoutExpired:
-        return Ran(True, f"did not end in {limit_s:.0f} s")
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    told = "\n".join(said.strip().splitlines()[-12:])
-    # A change that breaks the import of a test module is seen by whoever starts it: that is a failure, too.
-    if process.returncode in (_PASSED, _FAILED) or "error" in told.lower():
-        return Ran(process.returncode != _PASSED, told)
-    raise RuntimeError(f"pytest could not run (exit status {process.returncode}): {told}")
+    def __init__(self, tree: Path) -> None:
+        self._tree = tree
+        self._ready = subprocess.Popen(
+            [tree / PYTHON, "-m", "tools.mutants.ready"],
+            cwd=tree,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def __enter__(self) -> "Tests":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ready.communicate()
+
+    def run(self, tests: Sequence[str], *, limit_s: float) -> Ran:
+        """Run them until one fails. Raises RuntimeError when pytest itself could not: that says nothing of a change."""
+        assert self._ready.stdin is not None and self._ready.stdout is not None
+        said = self._tree / "said"
+        arguments = ["-x", "-q", "-p", "no:cacheprovider", "--disable-warnings", *tests]
+        asked = {"arguments": arguments, "limit_s": limit_s, "said": str(said)}
+        self._ready.stdin.write(json.dumps(asked).encode() + b"\n")
+        self._ready.stdin.flush()
+        status: int | None = json.loads(self._ready.stdout.readline())
+        told = "\n".join(said.read_text("utf-8", errors="replace").strip().splitlines()[-12:])
+        if status is None:
+            return Ran(True, f"did not end in {limit_s:.0f} s")
+        # A change that breaks the import of a test module is seen by whoever starts it: that is a failure, too.
+        if status in (_PASSED, _FAILED) or "error" in told.lower():
+            return Ran(status != _PASSED, told)
+        raise RuntimeError(f"pytest could not run (exit status {status}): {told}")
