@@ -6,7 +6,8 @@ PORT ?= 3000
 WORKERS ?= 3
 BIN := .venv/bin
 # Where /tmp is memory, gigabytes of servers' files would fill it.
-PYTEST := TMPDIR=$${TMPDIR:-/var/tmp} $(BIN)/python -m pytest
+# With COVERAGE=1 it is measured which branches the tests run.
+PYTEST := TMPDIR=$${TMPDIR:-/var/tmp} $(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 export OPS_CONFIG ?= $(CURDIR)/$(if $(wildcard ops.yaml),ops.yaml,var/demo/ops.yaml)
 
@@ -20,7 +21,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) chromium libatomic1 minisign patchelf strace x
 # php-cgi keeps Apache away, which php would bring.
 FIELD_PACKAGES := mediawiki roundcube-core php-cli php-cgi php-mysql php-pgsql php-xml php-mbstring php-intl
 
-.PHONY: help demo demo-backup up test field faults field-applications mutants newer-servers versions lint docs reference install install-demo install-dev lock \
+.PHONY: help demo demo-backup up test coverage field faults field-applications mutants newer-servers versions lint docs reference install install-demo install-dev lock \
         schemas clean
 
 help: ## this list
@@ -49,6 +50,12 @@ test: newer-servers field-applications ## everything installed, every test
 	@# On a busy machine a test may wait in vain for a server. What failed beside others must hold alone; both are shown.
 	$(PYTEST) --numprocesses $(WORKERS) --dist loadfile || { [ $$? -eq 1 ] && \
 	  echo "once more, alone:" && $(PYTEST) --last-failed --last-failed-no-failures none; }
+
+coverage: ## every test, and which branches of the core none of them runs; fails when there are too many
+	@rm -rf var/coverage && mkdir -p var/coverage
+	$(MAKE) test COVERAGE=1
+	@$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
 
 field: newer-servers field-applications ## other people's databases, 1,000 random schemas an engine, 200 backups under migrations
 	OPS_FIELD_SCHEMAS=1000 OPS_FIELD_MIGRATIONS=200 $(PYTEST) --numprocesses $(WORKERS) --timeout 7200 tests/field
