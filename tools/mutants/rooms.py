@@ -24,29 +24,24 @@ class Room:
             yield from sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
-_VAULT = (
-    "tests/vault", "tests/unit/test_stores.py", "tests/unit/test_codec.py", "tests/unit/test_retention.py",
-    "tests/unit/test_prune.py", "tests/unit/test_verdicts_together.py", "tests/unit/test_hostile_directories.py",
-    "tests/unit/test_schemas.py", "tests/stores/test_volumes.py", "tests/recovery/test_blame.py",
-    "tests/clocks/test_wrong_clocks.py",
-)  # fmt: skip
 ROOMS = {
-    "redact": Room(
-        ["ops_pipelines/redact.py"], ["tests/unit/test_ground_floor.py", "tests/unit/test_repeats.py"]
+    "redact": Room(["ops_pipelines/redact.py"], ["tests/unit/test_ground_floor.py"]),
+    "lease": Room(["ops_pipelines/lease.py"], ["tests/unit/test_lease.py"]),
+    "health": Room(["ops_pipelines/watch/health.py"], ["tests/watch/test_health.py", "tests/clocks/test_rpo.py"]),
+    "vault": Room(
+        ["ops_pipelines/vault"],
+        [
+            "tests/unit/test_stores.py", "tests/unit/test_codec.py", "tests/unit/test_retention.py",
+            "tests/unit/test_prune.py", "tests/unit/test_verdicts_together.py", "tests/unit/test_verdict_words.py",
+            "tests/unit/test_openssl.py", "tests/vault", "tests/recovery/test_blame.py",
+        ],
     ),
-    "lease": Room(["ops_pipelines/lease.py"], ["tests/unit/test_lease.py", "tests/unit/test_stores.py"]),
-    "health": Room(
-        ["ops_pipelines/watch/health.py"],
-        ["tests/watch/test_health.py", "tests/clocks", "tests/vault/test_strangers.py", "tests/watch/test_rules.py"],
-    ),
-    "vault": Room(["ops_pipelines/vault"], _VAULT),
     "recovery": Room(
         ["ops_pipelines/recovery"],
         [
             "tests/recovery/test_refuse.py", "tests/recovery/test_every_part.py", "tests/recovery/test_blame.py",
-            "tests/recovery/test_lineage.py", "tests/recovery/test_differences.py", "tests/recovery/test_rotation.py",
-            "tests/unit/test_comparison.py", "tests/unit/test_proof.py", "tests/engines/sqlite",
-            "tests/engines/files/test_verdicts.py", "tests/engines/files/test_references.py",
+            "tests/recovery/test_lineage.py", "tests/recovery/test_differences.py", "tests/unit/test_comparison.py",
+            "tests/unit/test_proof.py", "tests/engines/sqlite",
         ],
     ),
 }  # fmt: skip
