@@ -24,13 +24,29 @@ def elsewhere() -> Path:
 
     Raises OSError when there is no place for temporary files either.
     """
-    path = Path(tempfile.gettempdir()) / f"ops-scratch-{os.geteuid()}"
+    path = _among_temporary_files()
     with suppress(FileExistsError):
         path.mkdir(mode=0o700)
-    seen = path.lstat()
-    if stat.S_ISDIR(seen.st_mode) and (seen.st_uid, stat.S_IMODE(seen.st_mode)) == (os.geteuid(), 0o700):
+    if _is_private(path):
         return path
     return Path(tempfile.mkdtemp(prefix="ops-scratch-"))  # somebody else has taken that name
+
+
+def used_elsewhere() -> list[Path]:
+    """That place, if it was ever used: what was killed there is swept when `base` can be written again, too."""
+    path = _among_temporary_files()
+    with suppress(OSError):
+        return [path] if _is_private(path) else []
+    return []
+
+
+def _among_temporary_files() -> Path:
+    return Path(tempfile.gettempdir()) / f"ops-scratch-{os.geteuid()}"
+
+
+def _is_private(path: Path) -> bool:
+    seen = path.lstat()
+    return stat.S_ISDIR(seen.st_mode) and (seen.st_uid, stat.S_IMODE(seen.st_mode)) == (os.geteuid(), 0o700)
 
 
 @contextmanager

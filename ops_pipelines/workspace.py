@@ -22,7 +22,7 @@ from ops_pipelines.ledger.ledger import Ledger, LedgerError, sqlite_url
 from ops_pipelines.outages import Ended, end_outages
 from ops_pipelines.outside import errors
 from ops_pipelines.outside.observer import Outside
-from ops_pipelines.scratch import elsewhere, sweep_scratch
+from ops_pipelines.scratch import elsewhere, sweep_scratch, used_elsewhere
 from ops_pipelines.text import shell
 from ops_pipelines.vault.catalogue import Catalogue, read_catalogue
 from ops_pipelines.vault.signing.keys import Keys
@@ -214,10 +214,11 @@ class Workspace:
             f"not swept: {each.source} is down: {each.problem}" if each.problem else f"{each.source}, started again"
             for each in self.end_outages()
         ]
-        try:
-            swept += [str(path) for path in sweep_scratch(self.scratch_root, evict=evict)]
-        except OSError as error:
-            swept.append(f"not swept: {self.scratch_root}: {error.strerror or error}")
+        for root in dict.fromkeys((self.scratch_root, *used_elsewhere())):
+            try:
+                swept += [str(path) for path in sweep_scratch(root, evict=evict)]
+            except OSError as error:
+                swept.append(f"not swept: {root}: {error.strerror or error}")
         for store in self.stores.values() if stores else ():
             try:
                 swept += store.sweep()

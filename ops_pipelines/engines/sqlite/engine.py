@@ -4,6 +4,8 @@ One part: `dump.tar`, each database under its whole path. Nothing but Python's o
 source of several databases has an instant for each of them: SQLite knows none for all.
 """
 
+import errno
+import os
 import secrets
 import shutil
 import sqlite3
@@ -329,6 +331,7 @@ class _Dump:
                     copied.unlink(missing_ok=True)
                     self._vanished.append(str(path))
                     continue
+                _refuse_full(copied, error)
                 self._refuse(path, str(error))
             checked = databases.check(copied)
             if checked.damage:
@@ -352,6 +355,14 @@ class _Dump:
     def warnings(self) -> list[str]:
         """What a human should know about the dump."""
         return [f"vanished while being read: {_some(self._vanished)}"] if self._vanished else []
+
+
+def _refuse_full(copied: Path, error: Exception) -> None:
+    """Raise OSError when the disk of the copy is full: nothing is wrong with the database, whatever SQLite says."""
+    if "disk is full" in str(error):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(copied)) from None
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise error
 
 
 def _in_folder(target: str) -> dict[str, Path]:

@@ -1,0 +1,190 @@
+"""A disk is full, has no inodes left, becomes read-only or gives errors, in each place and at any moment.
+
+It is told as what it is, in four sentences and never as a traceback; a good backup is not called bad for it, nothing
+that was there is lost, and once the disk is well again the next run succeeds.
+"""
+
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ops_pipelines.scratch import elsewhere
+from tests.faults.aftermath import aftermath, back_up, standing
+from tests.faults.conftest import MakeHouse
+from tests.faults.disks.filesystems import remount, small
+from tests.faults.house import OPS, REPOSITORY, House
+from tests.faults.protected import CANARY
+from tests.faults.tries import chance, long_run, tries
+
+PLACES = {"base": "base", "scratch": "base/scratch", "staging": "base/restore-points", "store": "nas", "TMPDIR": "tmp"}
+SIZE = 48 * 2**20
+_ENGINES = ["sqlite", "files", "postgres", "mysql", "mongodb"] if long_run() else ["sqlite"]
+Fault = Callable[[Path, random.Random], AbstractContextManager[None]]
+
+
+@contextmanager
+def full(path: Path, moments: random.Random) -> Iterator[None]:
+    """So many bytes are left that the work begins, and some of it fits."""
+    ballast = path / "ballast"
+    left = moments.choice([0, 4096, moments.randrange(300_000), moments.randrange(3_000_000)])
+    with ballast.open("wb", buffering=0) as opened:
+        try:
+            while opened.write(bytes(4096)):
+                pass
+        except OSError:
+            opened.truncate(max(0, ballast.stat().st_size - left))
+    try:
+        yield
+    finally:
+        ballast.unlink()
+
+
+@contextmanager
+def no_inodes(path: Path, moments: random.Random) -> Iterator[None]:
+    """So many files can still be made."""
+    made = []
+    try:
+        for number in range(10**6):
+            made.append(path / f"ballast-{number}")
+            made[-1].touch()
+    except OSError:
+        made.pop()
+    for _ in range(moments.randrange(12)):
+        made.pop().unlink()
+    try:
+        yield
+    finally:
+        for each in made:
+            each.unlink()
+
+
+@contextmanager
+def read_only(path: Path, moments: random.Random) -> Iterator[None]:
+    """From now on; the kernel lets nobody take it from who has a file open for writing."""
+    time.sleep(moments.uniform(0, 2))  # the moment is the experiment
+    deadline = time.monotonic() + 5
+    while not remount(path, "ro") and time.monotonic() < deadline:
+        time.sleep(0.001)
+    try:
+        yield
+    finally:
+        assert remount(path, "rw")
+
+
+FAULTS: dict[str, Fault] = {"full": full, "no inodes": no_inodes, "read-only": read_only}
+_DAILY = [("full", "base"), ("full", "scratch"), ("full", "store"), ("no inodes", "staging"), ("read-only", "base")]
+_ALL = [(fault, place) for fault in FAULTS for place in PLACES]
+
+
+@pytest.mark.timeout(24 * 3600)
+@pytest.mark.parametrize("engine", _ENGINES)
+@pytest.mark.parametrize(("fault", "place"), _ALL if long_run() else _DAILY)
+def test_a_disk_that_fails(fault: str, place: str, engine: str, make_house: MakeHouse) -> None:
+    moments = chance(f"{fault} {place} {engine}")
+    house = make_house(engine)
+    back_up(house)
+    path = house.path / PLACES[place]
+    with small(path, options=(f"size={SIZE}", "nr_inodes=1200")):
+        for _ in range(tries(1)):
+            house.protected.change()
+            if place == "store":
+                back_up_here(house)
+            before = standing(house)
+            argv = (
+                [OPS, "copy", "crm", "--to", "nas", "--config", str(house.config)] if place == "store" else _both(house)
+            )
+            if fault == "read-only":
+                process = _started(house, argv)
+                with read_only(path, moments):
+                    said, complaint = process.communicate(timeout=120)
+            else:
+                with FAULTS[fault](path, moments):
+                    process = _started(house, argv)
+                    said, complaint = process.communicate(timeout=120)
+            hit = process.returncode != 0
+            told = _told(said + complaint, str(path) if place != "TMPDIR" else "", hit=hit)
+            house.workspace().sweep()
+            _unused(house)
+            aftermath(house, before, kind=f"{fault} in {place}", hit=hit, more=partial(list, told))
+
+
+def back_up_here(house: House) -> None:
+    """A restore point that is in no other store yet."""
+    done = subprocess.run(_both(house), cwd=REPOSITORY, env=house.environment(), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def _unused(house: House) -> None:
+    """Where scratch directories lie while `base` is read-only stays, empty."""
+    for each in house.temporary.glob("ops-scratch-*"):
+        if [path.name for path in each.iterdir()] == [".sweep.lock"]:
+            shutil.rmtree(each)
+
+
+def _both(house: House) -> list[str]:
+    return [sys.executable, "-m", "tests.faults.worker", "both", str(house.config)]
+
+
+def _copy(house: House) -> list[str]:
+    return [OPS, "copy", "crm", "--to", "nas", "--config", str(house.config)]
+
+
+def _started(house: House, argv: list[str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        argv, cwd=REPOSITORY, env=house.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _told(said: str, path: str, *, hit: bool) -> list[str]:
+    """What is wrong with how it was told."""
+    wrong = [f"a traceback: {said[-1500:]}"] if "Traceback" in said else []
+    if hit and not wrong:
+        wrong += [f"it does not say where: {said}"] if path not in said else []
+        wrong += [] if "next:" in said or "inconclusive" in said else [f"it does not say what to do: {said}"]
+    return wrong
+
+
+ERRORS = {
+    "fsync": "EIO", "rename": "EIO", "mkdir": "ENOSPC", "write": "ENOSPC", "pwrite64": "EIO", "ftruncate": "EIO",
+    "flock": "ENOLCK", "unlink": "EIO", "unlinkat": "EIO", "rmdir": "EIO", "pread64": "EIO",
+    "link": "EPERM", "fdatasync": "EIO",
+}  # fmt: skip
+
+
+@pytest.mark.timeout(24 * 3600)
+@pytest.mark.parametrize("engine", _ENGINES)
+def test_a_system_call_that_fails(engine: str, make_house: MakeHouse) -> None:
+    moments = chance(f"system call {engine}")
+    house = make_house(engine)
+    back_up(house)
+    for _ in range(tries(3)):
+        call = moments.choice(sorted(ERRORS))
+        inject = f"inject={call}:error={ERRORS[call]}:when={moments.randrange(1, 40)}"
+        house.protected.change()
+        before = standing(house)
+        process = _started(house, ["strace", "-f", "-qq", "-o", "/dev/null", "-e", inject, *_both(house)])
+        said, complaint = process.communicate(timeout=200)
+        hit = process.returncode != 0
+        told = [f"{inject}: {each}" for each in _told(said + complaint, "", hit=hit)]
+        aftermath(house, before, kind=f"{ERRORS[call]} of {call}", hit=hit, more=partial(list, told))
+
+
+def test_what_was_killed_while_base_was_read_only_is_swept_when_it_can_be_written(
+    make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = make_house("sqlite")
+    monkeypatch.setattr("tempfile.tempdir", str(house.temporary))
+    dead = elsewhere() / "sqlite-0123abcd"
+    dead.mkdir()
+    (dead / "decrypted").write_text(CANARY, encoding="utf-8")
+    assert house.workspace().writable
+    assert str(dead) in house.workspace().sweep()
+    assert not dead.exists()
