@@ -25,7 +25,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from ops_pipelines.clock import human_duration
+from ops_pipelines import limits as spans
 from ops_pipelines.errors import OpsError
 
 _PASSED_ON = (
@@ -52,8 +52,8 @@ class Limits:
 class CommandFailed(OpsError):
     """A program exited with a non-zero status, died of a signal, or could not be started."""
 
-    def __init__(self, what: str, *, why: str = "", status: int | None = None) -> None:
-        super().__init__(what, why=why)
+    def __init__(self, what: str, *, why: str = "", next: str = "", status: int | None = None) -> None:
+        super().__init__(what, why=why, next=next)
         self.status = status
 
 
@@ -121,13 +121,13 @@ class Running:
         seen, changed_at = -1, time.monotonic()
         while not self._ready(self._exited, 0.2 if alive else self._deadline - time.monotonic()):
             if time.monotonic() > self._deadline:
-                self._time_out(f"ran longer than {human_duration(self._limits.total)}")
+                self._time_out("ran longer than", self._limits.total)
             if alive is not None:
                 now_at = alive()
                 if now_at != seen:
                     seen, changed_at = now_at, time.monotonic()
                 elif time.monotonic() - changed_at > self._limits.stall.total_seconds():
-                    self._time_out(f"made no progress for {human_duration(self._limits.stall)}")
+                    self._time_out("made no progress for", self._limits.stall)
         self.kill()
         status = self._process.returncode
         if status not in accept:
@@ -165,15 +165,17 @@ class Running:
     def _wait_for(self, descriptor: int, stall_s: float) -> None:
         left = self._deadline - time.monotonic()
         if not self._ready(descriptor, min(stall_s, left)):
-            self._time_out(
-                f"ran longer than {human_duration(self._limits.total)}"
-                if left < stall_s
-                else f"sent nothing for {human_duration(self._limits.stall)}"
-            )
+            if left < stall_s:
+                self._time_out("ran longer than", self._limits.total)
+            self._time_out("sent nothing for", self._limits.stall)
 
-    def _time_out(self, how: str) -> None:
+    def _time_out(self, how: str, limit: timedelta) -> None:
         self.kill()
-        raise CommandTimedOut(f"{self.name} {how} and was stopped", why=self.stderr_tail())
+        raise CommandTimedOut(
+            f"{self.name} {how} {spans.told(limit)} and was stopped",
+            why=self.stderr_tail(),
+            next=spans.advice(limit),
+        )
 
     @staticmethod
     def _ready(descriptor: int, timeout_s: float) -> bool:

@@ -4,10 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from ops_pipelines.config.secrets import Secret
 from ops_pipelines.config.values import Cron, Duration, Name, Span, may_be_off, none_if_off, recipient
+from ops_pipelines.limits import Limit
 from ops_pipelines.sandbox.isolation import Isolation
 
 
@@ -33,12 +34,19 @@ class Encryption(Model):
 class Limits(Model):
     """Bounded time for everything that talks to somebody else."""
 
+    model_config = ConfigDict(validate_default=True)
+
     connect: Span = Field(timedelta(seconds=15), description="to reach the server")
     stall: Span = Field(timedelta(minutes=10), description="without a byte, a dump is stopped")
     total: Span = Field(timedelta(hours=6), description="one dump or one restore, altogether")
     lock: Duration = Field(
         timedelta(minutes=10), description="wait for another run of the same source, or for tables that others lock"
     )
+
+    @field_validator("connect", "stall", "total", "lock")
+    @classmethod
+    def _known_by_name(cls, span: timedelta, info: ValidationInfo) -> timedelta:
+        return Limit.of(span, f"limits.{info.field_name}")
 
 
 class LegacyFolder(Model):

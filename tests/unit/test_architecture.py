@@ -10,8 +10,7 @@ import ops_pipelines
 PACKAGE = Path(ops_pipelines.__file__).parent
 # From the ground up; rooms on one floor do not know each other.
 FLOORS = (
-    {"__init__", "clock", "durable", "redact", "repository", "streams", "text", "py"},
-    {"chronology", "errors", "logs", "personal", "repeats"},
+    {"__init__", "chronology", "clock", "durable", "errors", "limits", "logs", "personal", "py", "redact", "repeats", "repository", "streams", "text"},
     {"lease", "process"},
     {"sandbox"},
     {"config"},

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from ops_pipelines import durable
 from ops_pipelines.errors import ToolMissing
+from ops_pipelines.limits import advice, told
 from ops_pipelines.process import CommandFailed, CommandTimedOut, Completed, Limits, Running, run, running
 from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress
@@ -151,7 +152,7 @@ class Restic:
         argv = self._argv(("backup", "--json", *words))
         summary: dict[str, Any] | None = None
         with running(argv, limits=self.limits, env=self._environment(), cwd=cwd) as command:
-            for message in _messages(command, self.limits.stall.total_seconds()):
+            for message in _messages(command, self.limits.stall):
                 if message.get("message_type") == "summary":
                     summary = message
                 elif message.get("message_type") == "status":
@@ -281,7 +282,7 @@ _MEANS: Mapping[Kind, str] = {
 }
 
 
-def _messages(command: Running, stall_s: float) -> Iterator[dict[str, Any]]:
+def _messages(command: Running, stall: timedelta) -> Iterator[dict[str, Any]]:
     """restic's JSON lines. It prints its status even while a dead mount holds it: progress is what counts."""
     rest, seen, changed_at = b"", (-1, -1), time.monotonic()
     while chunk := command.read():
@@ -294,9 +295,13 @@ def _messages(command: Running, stall_s: float) -> Iterator[dict[str, Any]]:
                     if now_at != seen:
                         seen, changed_at = now_at, time.monotonic()
                 yield message
-        if time.monotonic() - changed_at > stall_s:
+        if time.monotonic() - changed_at > stall.total_seconds():
             command.kill()
-            raise CommandTimedOut(f"restic read nothing for {stall_s:.0f} s and was stopped", why=command.stderr_tail())
+            raise CommandTimedOut(
+                f"restic read nothing for {told(stall)} and was stopped",
+                why=command.stderr_tail(),
+                next=advice(stall),
+            )
 
 
 def _unread(said: str) -> Iterator[tuple[str, int]]:

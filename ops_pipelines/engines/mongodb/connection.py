@@ -21,6 +21,7 @@ from pymongo.errors import (
     ServerSelectionTimeoutError,
 )
 
+from ops_pipelines import limits
 from ops_pipelines.engines.address import shown
 from ops_pipelines.engines.mongodb.address import read
 from ops_pipelines.engines.places import Place, place
@@ -106,7 +107,14 @@ class Server:
         except (InvalidURI, ConfigurationError, ValueError, TypeError) as error:
             raise _unreadable(str(error)) from None
         except PyMongoError as error:  # the look-up of mongodb+srv
-            raise translated(error, f"MongoDB database {self}") from None
+            raise translated(error, f"MongoDB database {self}", self, stall=stall) from None
+
+    def reached(self, error: PyMongoError, stall: timedelta | None = None) -> timedelta | None:
+        """The limit that the driver ran into; None when it was no limit."""
+        if isinstance(error, ServerSelectionTimeoutError):
+            # It tries until the limit is over, also where it is refused each time: then that is the reason.
+            return self._connect if "timed out" in str(error).split("(configured timeouts", 1)[0] else None
+        return (stall or self._stall) if isinstance(error, NetworkTimeout) else None
 
     def __str__(self) -> str:
         return f"{self.database} on {self.hosts}"
@@ -142,19 +150,27 @@ def connected(server: Server, *, stall: timedelta | None = None) -> Iterator["Da
         database.command("listCollections", nameOnly=True, authorizedCollections=True)
     except PyMongoError as error:
         client.close()
-        raise translated(error, f"MongoDB database {server} cannot be opened") from None
+        raise translated(error, f"MongoDB database {server} cannot be opened", server, stall=stall) from None
     try:
         yield database
     except PyMongoError as error:
-        raise translated(error, f"reading {server} failed") from None
+        raise translated(error, f"reading {server} failed", server, stall=stall) from None
     finally:
         client.close()
 
 
-def translated(error: PyMongoError, what: str) -> SourceError:
-    """The same error for a human, without the driver's picture of the topology."""
+def translated(error: PyMongoError, what: str, server: Server, *, stall: timedelta | None = None) -> SourceError:
+    """The same error for a human, without the driver's picture of the topology.
+
+    Args:
+        stall: the limit without a byte, where it was another than the server's own.
+    """
+    limit = server.reached(error, stall)
     return SourceError(
-        what, why=reason(error), safe="nothing was changed; existing backups are untouched", next=_advice(error)
+        what,
+        why=f"no answer within {limits.told(limit)}" if limit is not None else reason(error),
+        safe="nothing was changed; existing backups are untouched",
+        next=(limits.advice(limit) if limit is not None else "") or _advice(error),
     )
 
 

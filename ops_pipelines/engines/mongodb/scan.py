@@ -14,7 +14,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, OperationFailure
 
-from ops_pipelines.clock import human_duration
+from ops_pipelines import limits
 from ops_pipelines.engines.mongodb.connection import Document, is_stand_in
 from ops_pipelines.engines.mongodb.namespaces import Collection
 from ops_pipelines.errors import SourceError
@@ -42,7 +42,11 @@ class Deadline:
         if self._stopped.is_set():
             raise SourceError("reading was given up", why="another collection failed")
         if time.monotonic() > self._at:
-            raise SourceError("reading the database took too long", why=f"more than {human_duration(self._total)}")
+            raise SourceError(
+                "reading the database took too long",
+                why=f"more than {limits.told(self._total)}",
+                next=limits.advice(self._total),
+            )
 
 
 def pin_snapshot(database: "Database[Document]", collections: Sequence[Collection]) -> Timestamp | None:

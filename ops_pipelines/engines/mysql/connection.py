@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 import pymysql
 
+from ops_pipelines import limits
 from ops_pipelines.engines.mysql.address import OFF, PREFERRED, REQUIRED, VERIFIED, read
 from ops_pipelines.engines.places import Place, place
 from ops_pipelines.errors import SourceError
@@ -29,6 +30,9 @@ _UNWELL = {
     0, 3, 5, 9, 23, 24, 28, 1021, 1026, 1037, 1038, 1040, 1041, 1053, 1114, 1135, 1203, 1205, 1206, 1317, 1836, 1927,
     1969, 2002, 2003, 2006, 2013, 2014, 2055, 3024, 4031,
 }  # fmt: skip
+
+# The server, and the account, have no connection left.
+_FULL = (1040, 1203, 1226)
 
 
 class QueryFailed(SourceError):
@@ -46,6 +50,11 @@ class QueryFailed(SourceError):
     def unwell(self) -> bool:
         """Whether the server is in trouble, gone or out of something: then nothing is known of what was asked about."""
         return self.code in _UNWELL
+
+    def raise_if_unwell(self) -> None:
+        """Raise it again where it says nothing about what was asked, so that nobody takes it for an answer."""
+        if self.unwell:
+            raise self
 
 
 @dataclass(frozen=True)
@@ -205,7 +214,7 @@ class Session:
     def __init__(self, connection: "pymysql.Connection[Any]", limit: timedelta) -> None:
         self._connection = connection
         self._limit = limit
-        self._aborted = ""
+        self._aborted = self._advice = ""
 
     def rows(
         self, sql: str, parameters: Sequence[Any] = (), *, limit: timedelta | None = None
@@ -230,9 +239,12 @@ class Session:
     def _asked(
         self, sql: str, parameters: Sequence[Any], limit: timedelta | None
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
-        allowed = limit or self._limit
+        allowed = self._limit if limit is None else limit
         timer = threading.Timer(
-            min(allowed.total_seconds(), threading.TIMEOUT_MAX), self.abort, [f"no answer within {allowed}"]
+            min(allowed.total_seconds(), threading.TIMEOUT_MAX),
+            self.abort,
+            [f"no answer within {limits.told(allowed)}"],
+            {"limit": allowed},
         )
         timer.daemon = True
         timer.start()
@@ -244,7 +256,7 @@ class Session:
             numbered = isinstance(error, pymysql.MySQLError) and error.args and isinstance(error.args[0], int)
             code = error.args[0] if numbered else 0
             raise QueryFailed(
-                "a query failed", code=code, why=self._aborted or message(error), safe="queries of ours only read"
+                "a query failed", code=code, why=self._aborted or message(error), next=self._advice
             ) from None
         finally:
             timer.cancel()
@@ -258,9 +270,14 @@ class Session:
         listed = ", ".join(f"'{name}'" for name in names)
         return {str(name): str(value) for name, value in self.rows(f"show variables where variable_name in ({listed})")}
 
-    def abort(self, reason: str) -> None:
-        """Wake whoever waits in this session, from any thread; its statement fails with `reason`."""
-        self._aborted = reason
+    def abort(self, reason: str, *, limit: timedelta | None = None) -> None:
+        """Wake whoever waits in this session, from any thread; its statement fails with `reason`.
+
+        Args:
+            limit: the one that was reached.
+        """
+        if not self._aborted:  # the first reason is the true one
+            self._aborted, self._advice = reason, "" if limit is None else limits.advice(limit)
         wire = self._connection._sock  # type: ignore[attr-defined]
         if wire is not None:
             with suppress(OSError):  # closed already: nobody is waiting
@@ -300,7 +317,7 @@ def session(server: Server, *, limit: timedelta, settings: bool = True) -> Itera
             f"MySQL database {server} cannot be opened",
             why=message(error),
             safe="nothing was changed; existing backups are untouched",
-            next=_advice(error),
+            next=_advice(error, server.connect),
         ) from None
     connection._read_timeout = None  # type: ignore[attr-defined]  # from here on the session's own timer counts
     opened = Session(connection, limit)
@@ -328,8 +345,12 @@ def message(error: BaseException) -> str:
     return " ".join((said[-1] if said else str(error) or type(error).__name__).split())
 
 
-def _advice(error: BaseException) -> str:
+def _advice(error: BaseException, connect: timedelta) -> str:
     code = error.args[0] if error.args else 0
+    if "timed out" in message(error) and (slow := limits.advice(connect)):
+        return slow
+    if code in _FULL:
+        return "let fewer connections be open: lower jobs in ops.yaml, or raise the limit that the server names"
     if code in (1044, 1045, 1698):
         return "check user, password and privileges in the source's url, then: ops backup"
     if "[SSL" in message(error):

@@ -1,5 +1,6 @@
 """Take a dump and a fingerprint of one instant of a MySQL or MariaDB database."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -19,6 +20,7 @@ from ops_pipelines.engines.mysql.definitions import Table
 from ops_pipelines.engines.mysql.instant import Instant, position, standing_still
 from ops_pipelines.engines.sampling import new_seed
 from ops_pipelines.errors import SourceError
+from ops_pipelines.limits import Deadline
 from ops_pipelines.process import CommandFailed, CommandTimedOut
 from ops_pipelines.proof import Gap
 from ops_pipelines.streams import Progress
@@ -68,12 +70,17 @@ class Dump:
 
     def take(self, sink: PartSink) -> Dumped:
         """Dump and fingerprint one instant; see `Engine.dump`."""
-        with session(self._server, limit=self._source.limits.stall) as opened:
+        limits = self._source.limits
+        with (
+            Deadline(limits.total, grace=limits.lock) as self._deadline,
+            session(self._server, limit=limits.stall) as opened,
+        ):
+            self._deadline.wake(opened)
             facts = self._look(opened)
             identity = database.identity(opened)
             counters = contents.read_counters(opened, self._seen.tables)
             if self._source.accounts:
-                sink.write("accounts.sql", "globals", accounts.dump(self._server, self._source.limits.stall))
+                sink.write("accounts.sql", "globals", accounts.dump(self._server, limits.stall))
             at, held = self._at_one_instant(sink, opened, facts)
             after = self._refuse_changed(opened)
             self._gaps += races.unknown(self._before, after, rights.account(opened))
@@ -119,10 +126,15 @@ class Dump:
             jobs = self._source.jobs if self._source.fingerprint != "off" else 0
             readers = [sessions.enter_context(session(self._server, limit=limits.total)) for _ in range(jobs)]
             locker = sessions.enter_context(session(self._server, limit=limits.stall))
+            for each in (*readers, locker):
+                self._deadline.wake(each)
+            for each in (*readers, opened):
+                # An open transaction keeps migrations out. One that the network has forgotten ends by itself.
+                each.rows(f"set session wait_timeout = {math.ceil((limits.total + limits.lock).total_seconds())}")
             contents.in_snapshot(readers)
             before = self._fingerprint(readers, unsteady).tables
             contents.out_of_snapshot(readers)
-            instant = sessions.enter_context(standing_still(locker, seen.tables))
+            instant = sessions.enter_context(standing_still(locker, seen.tables, stall=limits.stall))
             contents.in_snapshot(readers)
             facts |= position(locker)
             if instant.by_tables:
@@ -205,7 +217,7 @@ class Dump:
 
     def _dump_data(self, sink: PartSink, instant: Instant) -> None:
         program, seen, name = self._program, self._seen, self._server.database
-        limits = process.Limits(stall=self._source.limits.stall, total=self._source.limits.total)
+        limits = process.Limits(stall=self._source.limits.stall, total=self._deadline.left())
         with options_for_programs(self._server) as options:
             argv: list[str | Path] = [
                 program.path, options, "--single-transaction", "--quick", "--routines", "--triggers", "--events",

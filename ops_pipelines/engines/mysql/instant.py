@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
-from ops_pipelines.clock import UTC
+from ops_pipelines.clock import UTC, human_duration
 from ops_pipelines.engines.mysql.connection import QueryFailed, Session, identifier
 from ops_pipelines.engines.mysql.definitions import Table
 from ops_pipelines.errors import SourceError
@@ -38,6 +38,7 @@ class Instant:
     shared: bool
     by_tables: bool
     opened: Session
+    longest: timedelta
     watch: threading.Timer
     too_late: bool = False
 
@@ -50,7 +51,7 @@ class Instant:
         self.watch.cancel()
         if self.too_late:
             raise SourceError(
-                f"the dump client did not begin within {_LONGEST_LOCK.seconds} s while writers had to wait",
+                f"the dump client did not begin within {human_duration(self.longest)} while writers had to wait",
                 why="the lock was given up, so dump and fingerprint would show different moments",
                 next="look at the server's load, then: ops backup",
             )
@@ -60,27 +61,29 @@ class Instant:
 
 
 @contextmanager
-def standing_still(opened: Session, tables: Sequence[Table]) -> Iterator[Instant]:
+def standing_still(opened: Session, tables: Sequence[Table], *, stall: timedelta) -> Iterator[Instant]:
     """Keep writers out until `Instant.let_go`, thirty seconds, or the end of the block, whichever comes first.
 
     Args:
         opened: the session that holds the lock; it must do nothing else meanwhile.
+        stall: writers are not kept out longer than a dump may stand still, either.
     Raises:
         SourceError: the lock cannot be had because of a statement that does not end.
     """
+    longest = min(_LONGEST_LOCK, stall)
+    # Where the network forgets this session, nobody but the server itself can give the lock back.
+    opened.rows(f"set session wait_timeout = {max(1, round(longest.total_seconds()))}")
     taken = _lock(opened, tables)
     shared = taken is not None
     by_tables = taken == _TABLES
-    instant = Instant(
-        datetime.now(UTC), shared, by_tables, opened, threading.Timer(_LONGEST_LOCK.total_seconds(), lambda: None)
-    )
+    instant = Instant(datetime.now(UTC), shared, by_tables, opened, longest, threading.Timer(0, lambda: None))
 
     def give_up() -> None:
         instant.too_late = True
         opened.abort("the lock was held for too long")  # the server drops a lost session's locks
 
     if shared:
-        instant.watch = threading.Timer(_LONGEST_LOCK.total_seconds(), give_up)
+        instant.watch = threading.Timer(longest.total_seconds(), give_up)
         instant.watch.daemon = True
         instant.watch.start()
     try:
@@ -96,7 +99,8 @@ def position(opened: Session) -> dict[str, JsonValue]:
     for statement in ("show master status", "show binary log status"):
         try:
             rows = opened.rows(statement)
-        except QueryFailed:
+        except QueryFailed as error:
+            error.raise_if_unwell()
             continue
         if rows:
             found |= {"binlog_file": str(rows[0][0]), "binlog_position": int(rows[0][1])}

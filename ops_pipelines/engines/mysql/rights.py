@@ -34,6 +34,7 @@ def unread(opened: Session, tables: Sequence[Table]) -> Iterator[tuple[Table, Qu
             try:
                 opened.rows(f"select * from {identifier(table.name)} limit 0")
             except QueryFailed as error:
+                error.raise_if_unwell()
                 yield table, error
 
 
@@ -67,7 +68,8 @@ def table_ids(opened: Session) -> dict[str, str] | None:
     for listing in ("innodb_tables", "innodb_sys_tables"):
         try:
             found = opened.rows(f"select name, table_id from information_schema.{listing}")
-        except QueryFailed:
+        except QueryFailed as error:
+            error.raise_if_unwell()
             continue
         ids: dict[str, set[str]] = {}
         for path, number in found:
@@ -112,7 +114,8 @@ def held(opened: Session, name: str) -> set[str]:
     """The privileges the account has on the whole database, by itself or by its active roles."""
     try:
         roles = str(opened.value("select current_role()") or "NONE")
-    except QueryFailed:
+    except QueryFailed as error:
+        error.raise_if_unwell()
         roles = "NONE"  # a server from before roles
     using = f" for current_user() using {roles}" if roles != "NONE" and "`" in roles else ""
     held: set[str] = set()
@@ -143,6 +146,7 @@ def works(opened: Session, query: str) -> bool:
     """Whether the server answers a query."""
     try:
         opened.rows(query)
-    except QueryFailed:
+    except QueryFailed as error:
+        error.raise_if_unwell()
         return False
     return True

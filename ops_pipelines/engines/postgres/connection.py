@@ -1,8 +1,6 @@
 """Talk to a PostgreSQL server: connection strings without their secrets, and sessions with limits."""
 
 import os
-import socket
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,7 +11,8 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 
-from ops_pipelines.engines.postgres import poolers
+from ops_pipelines import limits
+from ops_pipelines.engines.postgres import poolers, wire
 from ops_pipelines.engines.postgres.address import SECRETS, parameters
 from ops_pipelines.errors import SourceError
 
@@ -26,6 +25,8 @@ set row_security = off; set synchronize_seqscans = off; set jit = off;
 -- A role or a database may have these set, and then names and strings would read differently.
 set quote_all_identifiers = off; set standard_conforming_strings = on; set escape_string_warning = off;
 set transform_null_equals = off; set array_nulls = on; set xmlbinary = base64;
+-- A session that the network has forgotten must not keep its locks for the two hours that a system waits by itself.
+set tcp_keepalives_idle = 60; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 6;
 -- Our own limits bound every statement; the server's would cut a long snapshot. Not every version has each.
 select set_config(name, '0', false) from pg_settings
  where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout',
@@ -45,6 +46,7 @@ class Server:
 
     def __init__(self, conninfo: str, *, connect: timedelta) -> None:
         found = parameters(conninfo)
+        self._connect = connect
         self._parameters: dict[str, Any] = {**_default_socket(found), **found}
         self._parameters.setdefault("connect_timeout", str(max(2, int(connect.total_seconds()))))
         self._parameters.setdefault("application_name", "ops_pipelines")
@@ -62,6 +64,7 @@ class Server:
     def at(self, **changes: str) -> "Server":
         """The same server with some parameters changed, another database for instance."""
         changed = object.__new__(Server)
+        changed._connect = self._connect
         changed._parameters = {**self._parameters, **changes}
         return changed
 
@@ -84,6 +87,12 @@ class Server:
         password = self._parameters.get("password")
         return inherited | ({"PGPASSWORD": str(password)} if password else {})
 
+    def advice(self, error: psycopg.Error) -> str:
+        """What to do when it could not be opened."""
+        if isinstance(error, psycopg.errors.ConnectionTimeout):
+            return limits.advice(self._connect) or _advice("")
+        return _advice(str(error))
+
     def __str__(self) -> str:
         host = self._parameters.get("host") or self._parameters.get("service") or "localhost"
         return f"{self.database} on {host}:{self._parameters.get('port', 5432)}"
@@ -104,16 +113,27 @@ NOT_FOUND = ("42883", "42P01", "42704")
 """Undefined function, table, object: a function that names others without schemas, under an empty search_path."""
 
 
+# What the server says when it, the database or the role has no connection left.
+_FULL = ("too many connections", "too many clients", "remaining connection slots")
+_ADVICE = {
+    "40001": "the standby gave way to its primary: raise max_standby_streaming_delay there, or dump the primary",
+    "57P01": "when the server is up again: ops backup",
+    "57P02": "when the server is up again: ops backup",
+    "57P03": "when the server is up again: ops backup",
+}
+
+
 class StatementFailed(SourceError):
     """The server refused a statement, went away, or took too long.
 
     Args:
         why: what the server said.
         sqlstate: the error's code in PostgreSQL; empty where the server did not answer.
+        next: what to do about it, where that is known.
     """
 
-    def __init__(self, why: str, sqlstate: str) -> None:
-        super().__init__("a query failed", why=why, safe="queries of ours only read")
+    def __init__(self, why: str, sqlstate: str, *, next: str = "") -> None:
+        super().__init__("a query failed", why=why, next=next)
         self.sqlstate = sqlstate
 
 
@@ -123,12 +143,12 @@ class Session:
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], limit: timedelta) -> None:
         self._connection = connection
         self._limit = limit
-        self._aborted = ""
+        self._aborted = self._advice = ""
         # SQL_ASCII means bytes that nobody knows the encoding of: Latin-1 carries them there and back.
         unknown = connection.info.parameter_status("server_encoding") == "SQL_ASCII"
         self.codec = "latin-1" if unknown else "utf-8"
         if unknown:
-            connection.execute("set client_encoding = SQL_ASCII")
+            self.rows("set client_encoding = SQL_ASCII")
 
     def rows(
         self, sql: str, parameters: Sequence[Any] = (), *, limit: timedelta | None = None
@@ -144,19 +164,26 @@ class Session:
         self, sql: str, parameters: Sequence[Any] = (), *, limit: timedelta | None = None
     ) -> tuple[list[str], list[tuple[Any, ...]]]:
         """The names of a statement's columns, and its rows; raises as `rows` does."""
-        allowed = limit or self._limit
-        timer = threading.Timer(allowed.total_seconds(), self.abort, [f"no answer within {allowed}"])
-        timer.daemon = True
-        timer.start()
         try:
-            cursor = self._connection.execute(sql.encode(self.codec), parameters or None)
-            rows = cursor.fetchall() if cursor.description else []
-            labels = [column.name for column in cursor.description or ()]
-            return labels, rows if self.codec == "utf-8" else [tuple(map(self._text, row)) for row in rows]
+            with self.bounded(limit):
+                cursor = self._connection.execute(sql.encode(self.codec), parameters or None)
+                rows = cursor.fetchall() if cursor.description else []
+                labels = [column.name for column in cursor.description or ()]
+                return labels, rows if self.codec == "utf-8" else [tuple(map(self._text, row)) for row in rows]
         except psycopg.Error as error:
-            raise StatementFailed(self._aborted or str(error).strip(), error.sqlstate or "") from None
-        finally:
-            timer.cancel()
+            raise self.failure(error) from None
+
+    @contextmanager
+    def bounded(self, limit: timedelta | None = None) -> Iterator[None]:
+        """Whatever waits for the server in the block is woken after the limit; its error is for `failure`."""
+        allowed = self._limit if limit is None else limit
+        with wire.after(allowed, lambda: self.abort(f"no answer within {limits.told(allowed)}", limit=allowed)):
+            yield
+
+    def failure(self, error: psycopg.Error) -> StatementFailed:
+        """The same error for a human: why we gave up, where it was we who did."""
+        advice = self._advice or _ADVICE.get(error.sqlstate or "", "")
+        return StatementFailed(self._aborted or str(error).strip(), error.sqlstate or "", next=advice)
 
     def value(self, sql: str, parameters: Sequence[Any] = (), *, limit: timedelta | None = None) -> Any:
         """The first column of the first row."""
@@ -183,17 +210,23 @@ class Session:
         """Whether the connection is gone, and every further statement fails."""
         return bool(self._aborted) or self._connection.closed
 
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is gone, and not by us."""
+        return self._connection.closed and not self._aborted
+
     def _text(self, value: Any) -> Any:
         return value.decode(self.codec) if isinstance(value, bytes) else value
 
-    def abort(self, reason: str) -> None:
-        """Wake whoever waits in this session, from any thread; its statement fails with `reason`."""
-        self._aborted = reason
-        try:
-            with socket.socket(fileno=os.dup(self._connection.fileno())) as wire:
-                wire.shutdown(socket.SHUT_RDWR)
-        except (OSError, psycopg.Error):
-            pass  # closed already: nobody is waiting
+    def abort(self, reason: str, *, limit: timedelta | None = None) -> None:
+        """Wake whoever waits in this session, from any thread; its statement fails with `reason`.
+
+        Args:
+            limit: the one that was reached.
+        """
+        if not self._aborted:  # the first reason is the true one
+            self._aborted, self._advice = reason, "" if limit is None else limits.advice(limit)
+        wire.cut(self._connection)
 
 
 @contextmanager
@@ -219,13 +252,13 @@ def session(
             f"PostgreSQL database {server} cannot be opened",
             why=_first_lines(str(error)),
             safe="nothing was changed; existing backups are untouched",
-            next=_advice(str(error)),
+            next=server.advice(error),
         ) from None
     try:
-        if settings:
-            poolers.refuse_shared(connection, server.parameters, shown=server.shown())
         opened = Session(connection, limit)
         if settings:
+            with opened.bounded():
+                poolers.refuse_shared(connection, server.parameters, shown=server.shown(), limit=limit)
             opened.rows(_SESSION)
         if snapshot is not None:
             opened.rows("begin isolation level repeatable read read only")
@@ -240,6 +273,8 @@ def _first_lines(message: str) -> str:
 
 
 def _advice(message: str) -> str:
+    if any(each in message for each in _FULL):
+        return "let fewer connections be open: lower jobs in ops.yaml, or raise the limit that the server names"
     if "password" in message or "authentication" in message:
         return "check user and password in the source's url, then: ops backup"
     if "does not exist" in message:

@@ -225,7 +225,7 @@ def _gap(what: str, error: StatementFailed) -> Gap:
     elif error.sqlstate == "42501":
         cure = "GRANT what is missing to the role that takes the backup"
     said = [line for line in error.why.splitlines() if not line.startswith(("LINE ", " ", "QUERY:"))]
-    return Gap(what=what, why="; ".join(said), cure=cure)
+    return Gap(what=what, why="; ".join(said), cure=cure or error.next)
 
 
 def _questions(opened: Session, level: Level, seed: int) -> list[tuple[str, str]]:

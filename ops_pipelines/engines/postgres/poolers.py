@@ -10,10 +10,12 @@ ours, or we get another. All that is asked is read-only and leaves nothing behin
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 
+from ops_pipelines.engines.postgres.wire import Connection, after, cut
 from ops_pipelines.errors import SafetyRefusal
 
 _ROUNDS = 5
@@ -25,21 +27,20 @@ select pg_catalog.host(pg_catalog.inet_server_addr()), pg_catalog.inet_server_po
        (select setting from pg_catalog.pg_settings where name = 'unix_socket_directories')
 """
 
-Connection = psycopg.Connection[tuple[Any, ...]]
 
-
-def refuse_shared(connection: Connection, parameters: Mapping[str, Any], *, shown: str) -> None:
+def refuse_shared(connection: Connection, parameters: Mapping[str, Any], *, shown: str, limit: timedelta) -> None:
     """Refuse a connection that a pooler shares between sessions.
 
     Args:
         connection: newly opened, nothing has been asked through it.
         parameters: what it was opened with.
         shown: the same for a human, without secrets.
+        limit: how long a second connection may take; the caller watches the first.
     Raises:
         SafetyRefusal: it is shared; `next` names the server's direct address.
     """
     try:
-        if _pid(connection) == connection.info.backend_pid or not _shared(connection, parameters):
+        if _pid(connection) == connection.info.backend_pid or not _shared(connection, parameters, limit):
             return
         direct = _direct(connection, parameters)
     except psycopg.Error:
@@ -52,10 +53,13 @@ def refuse_shared(connection: Connection, parameters: Mapping[str, Any], *, show
     )
 
 
-def _shared(connection: Connection, parameters: Mapping[str, Any]) -> bool:
+def _shared(connection: Connection, parameters: Mapping[str, Any], limit: timedelta) -> bool:
     """Whether two sessions of ours are seen in one server connection, or one of ours in two."""
     try:
-        with psycopg.connect(**parameters, autocommit=True, prepare_threshold=None) as other:
+        with (
+            psycopg.connect(**parameters, autocommit=True, prepare_threshold=None) as other,
+            after(limit, lambda: cut(other)),
+        ):
             for _round in range(_ROUNDS):
                 before = _pid(connection)
                 try:

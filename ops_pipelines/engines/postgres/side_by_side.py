@@ -134,7 +134,7 @@ class _Asking:
         except StatementFailed as error:
             if not self._goes_on:
                 raise
-            if error.sqlstate == _BLOCKED and not last:
+            if not last and (error.sqlstate == _BLOCKED or opened.lost):
                 self.blocked.append((name, sql))
             else:
                 self.refused[name] = error

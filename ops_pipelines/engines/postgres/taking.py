@@ -23,11 +23,13 @@ from ops_pipelines.engines.postgres.connection import Server, Session, session
 from ops_pipelines.engines.postgres.dumping import dump_data
 from ops_pipelines.engines.postgres.witness import GaveWay, Witness
 from ops_pipelines.errors import SourceError
+from ops_pipelines.limits import Deadline
 from ops_pipelines.streams import Progress
 
 _DOUBTED = 4
 # What pg_dump says, which we run in English: of its first session, and of the workers of a directory dump.
 _LOCKS = ("LOCK TABLE", "could not obtain lock on relation")
+_MOST_MS = 2**31 - 1
 _PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
 
 
@@ -89,23 +91,31 @@ class Taking:
 
     def dumped(self) -> Dumped:
         """Take it. Raises SourceError, CommandFailed."""
-        deadline = time.monotonic() + self._source.limits.lock.total_seconds()
+        limits = self._source.limits
+        patient_until = time.monotonic() + limits.lock.total_seconds()
         moved = 0
-        for attempt in itertools.count(1):
-            try:
-                return self._attempt(last=time.monotonic() > deadline, doubtful=moved >= _DOUBTED)
-            except _Moved:
-                moved += 1
-            except _InTheWay:
-                pass  # whoever waits for us goes first, as often as it takes
-            time.sleep(min(_LONGEST_PAUSE_S, _PAUSE_S * attempt))
-        raise AssertionError("an attempt after the deadline returns or raises")
+        with Deadline(limits.total, grace=limits.lock) as deadline:
+            for attempt in itertools.count(1):
+                try:
+                    last = time.monotonic() > patient_until
+                    return self._attempt(deadline, last=last, doubtful=moved >= _DOUBTED)
+                except _Moved:
+                    moved += 1
+                except _InTheWay:
+                    pass  # whoever waits for us goes first, as often as it takes
+                time.sleep(min(_LONGEST_PAUSE_S, _PAUSE_S * attempt))
+        raise AssertionError("an attempt after the wait returns or raises")
 
-    def _attempt(self, *, last: bool, doubtful: bool) -> Dumped:
+    def _attempt(self, deadline: Deadline, *, last: bool, doubtful: bool) -> Dumped:
         limits, server = self._source.limits, self._server
         with ExitStack() as sessions:
             opened = sessions.enter_context(session(server, limit=limits.stall))
             beside = sessions.enter_context(session(server, limit=limits.stall))
+            for each in (opened, beside):
+                deadline.wake(each)
+                # Whatever becomes of us and of the network: the server does not keep our locks for longer.
+                longest_ms = round((limits.lock + limits.total).total_seconds() * 1000)
+                each.rows(f"set idle_in_transaction_session_timeout = {min(longest_ms, _MOST_MS)}")
             witness = Witness(beside, wanted=self._source.fingerprint != "off")
             snapshot_at = locks.hold_still(opened, server, witness, wait=limits.lock)
             snapshot = str(opened.value("select pg_export_snapshot()"))
@@ -118,7 +128,7 @@ class Taking:
             expected = int(opened.value("select pg_database_size(current_database())"))
             small = {"database": database.settings_script(opened)}
             witness.watch(int(opened.value("select pg_backend_pid()")))
-            with _Fingerprint(self._source, server, opened, snapshot, witness) as fingerprint:
+            with _Fingerprint(self._source, server, opened, snapshot, witness, deadline) as fingerprint:
                 doubts: list[str] = []
 
                 def settle() -> None:
@@ -129,16 +139,17 @@ class Taking:
                     if doubts and not (last or doubtful):
                         raise _Moved
                     witness.end()
-                    small["globals"] = self._roles(str(facts["database"]))
+                    small["globals"] = self._roles(str(facts["database"]), deadline)
 
                 def commit() -> None:
                     self._committed = True
                     for role, script in small.items():
                         self._sink.write(f"{role}.sql", role, script)
 
+                programs_limits = process.Limits(stall=self._limits.stall, total=deadline.left())
                 try:
                     dump_data(
-                        self._source, database.as_dumped(server, facts), self._programs, self._limits, self._sink,
+                        self._source, database.as_dumped(server, facts), self._programs, programs_limits, self._sink,
                         snapshot=snapshot, tables=tables, settle=settle, commit=commit, progress=self._progress,
                         expected_bytes=expected,
                     )  # fmt: skip
@@ -155,7 +166,7 @@ class Taking:
         warnings = database.warnings(facts)
         return Dumped(snapshot_at=snapshot_at, contents=held, facts=facts, warnings=warnings, identity=identity)
 
-    def _roles(self, name: str) -> bytes:
+    def _roles(self, name: str, deadline: Deadline) -> bytes:
         passwords = [] if self._source.role_passwords else ["--no-role-passwords"]
         printed = process.run(
             # pg_dumpall takes a name with a "=" in it for a connection string: give it one.
@@ -164,7 +175,8 @@ class Taking:
                 f"--dbname={self._server.argument()}", f"--database={make_conninfo('', dbname=name)}",
             ],
             env=self._server.environment(),
-            limits=process.Limits(stall=self._limits.stall, total=self._limits.stall),
+            # It prints at its end: nothing is seen of it until then.
+            limits=process.Limits(stall=self._limits.stall, total=min(self._limits.stall, deadline.left())),
         )  # fmt: skip
         return printed.stdout
 
@@ -173,10 +185,16 @@ class _Fingerprint:
     """The fingerprint, taken beside the dump; leaving the block with an error cuts its sessions."""
 
     def __init__(
-        self, source: PostgresSource, server: Server, opened: Session, snapshot: str, witness: Witness
+        self,
+        source: PostgresSource,
+        server: Server,
+        opened: Session,
+        snapshot: str,
+        witness: Witness,
+        deadline: Deadline,
     ) -> None:
         self._source, self._server, self._opened = source, server, opened
-        self._snapshot, self._witness = snapshot, witness
+        self._snapshot, self._witness, self._deadline = snapshot, witness, deadline
         self._sessions = [opened]
         self._beside = ThreadPoolExecutor(max_workers=1)
 
@@ -205,8 +223,12 @@ class _Fingerprint:
             jobs=self._source.jobs,
             limit=self._source.limits.total,
             snapshot=self._snapshot,
-            register=self._sessions.append,
+            register=self._register,
         )
+
+    def _register(self, opened: Session) -> None:
+        self._sessions.append(opened)
+        self._deadline.wake(opened)
 
     def doubts(self) -> Sequence[str]:
         """Wait for the definitions; what changed since the tables were locked."""

@@ -9,7 +9,7 @@ import urllib3.exceptions
 from botocore import exceptions as boto
 from botocore.config import Config
 
-from ops_pipelines import redact
+from ops_pipelines import limits, redact
 from ops_pipelines.config.secrets import SecretMissing, SecretRef
 from ops_pipelines.config.stores import S3Store as Settings
 from ops_pipelines.errors import StoreError
@@ -34,6 +34,7 @@ class Connection:
         self.name, self.settings, self.bucket = name, settings, settings.bucket
         self.prefix = f"{settings.prefix.strip('/')}/".lstrip("/")
         self.place = f"s3://{self.bucket}/{self.prefix}"
+        self.timeout = limits.Limit.of(settings.timeout, f"stores.{name}.timeout")
         self._session: Any = None
         self._client: S3Client | None = None
 
@@ -156,9 +157,11 @@ class Connection:
         if isinstance(error, boto.SSLError):
             return f"{there}: {error}", f"name the endpoint's certificate authority: stores.{self.name}.ca_file"
         if isinstance(error, boto.ConnectTimeoutError | boto.ReadTimeoutError | urllib3.exceptions.TimeoutError):
+            tries = self.settings.retries + 1
             return (
-                f"{there} gave no answer in time: {error}",
-                f"is it up? curl -I {self.settings.endpoint or ''}".strip(),
+                f"{there} gave no answer within {limits.told(self.timeout)}, asked {tries} times: {error}",
+                f"is it up? curl -I {self.settings.endpoint or ''}".strip()
+                + f"; where it is only slow, raise {self.timeout.name} in ops.yaml",
             )
         return f"{there}: {error}", f"check the network and stores.{self.name}.endpoint"
 

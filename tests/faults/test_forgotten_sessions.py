@@ -1,0 +1,47 @@
+"""The network forgets a session that holds locks: the server gives them back by itself, and the application goes on."""
+
+from datetime import timedelta
+
+from ops_pipelines.engines.mysql.connection import parse
+from ops_pipelines.engines.mysql.connection import session as mysql_session
+from ops_pipelines.engines.mysql.definitions import read_tables
+from ops_pipelines.engines.mysql.instant import standing_still
+from ops_pipelines.engines.postgres.connection import Server, session
+from tests.faults.conftest import MakeHouse, wait_until
+from tests.faults.network import backup, network
+
+MINUTE = timedelta(minutes=1)
+
+
+def test_writers_of_mysql_wait_no_longer_for_a_lock_whose_holder_the_network_forgot(make_house: MakeHouse) -> None:
+    house = make_house("mysql")
+    with network(house) as between:
+        server = parse((house.path / "url").read_text(encoding="utf-8"), connect=MINUTE)
+        with (
+            mysql_session(server, limit=MINUTE) as opened,
+            standing_still(opened, read_tables(opened), stall=timedelta(seconds=2)) as instant,
+        ):
+            assert instant.shared
+            between.suffer("stall")
+            house.protected.change()  # waits for the lock, for a minute at most
+
+
+def test_migrations_in_postgres_wait_no_longer_than_a_dump_may_take(make_house: MakeHouse) -> None:
+    house = make_house("postgres")
+    aside = Server(house.protected.secrets["url"], connect=MINUTE)
+
+    def holding() -> int:
+        with session(aside, limit=MINUTE, settings=False) as opened:
+            return int(
+                opened.value(
+                    "select count(*) from pg_stat_activity where application_name = 'ops_pipelines'"
+                    " and datname = current_database() and state like 'idle in transaction%'"
+                )
+            )
+
+    with network(house) as between:
+        house.write(connect="2s", stall="1s", total="2s", lock="1s")
+        between.suffer("stall", after_bytes=60_000)
+        assert backup(house, between) is not None
+        assert holding()
+        wait_until(lambda: holding() == 0)
