@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
 
 from ops_pipelines.errors import OpsError
+from ops_pipelines.text import shell
 
 
 @contextmanager
@@ -19,7 +21,7 @@ def dagster_instance(near: Path) -> Iterator[dg.DagsterInstance]:
     Args:
         near: the directory of `ops.yaml`.
     Raises:
-        OpsError: there is none.
+        OpsError: there is none, or its storage cannot be used.
     """
     home = _home(near)
     before = Path.cwd()
@@ -27,6 +29,16 @@ def dagster_instance(near: Path) -> Iterator[dg.DagsterInstance]:
     try:
         with dg.DagsterInstance.from_config(str(home)) as instance:
             yield instance
+    except (SQLAlchemyError, OSError) as error:
+        if isinstance(error, OSError) and not Path(error.filename or "").is_relative_to(home):
+            raise
+        cause = error.__cause__ or error
+        raise OpsError(
+            f"Dagster's storage in {home} cannot be used",
+            why=str(cause).splitlines()[0],
+            safe="every backup is untouched; what had been done when it failed is in ops list",
+            next=f"look at its disk, then run this again: df -h {shell(str(home))}",
+        ) from None
     finally:
         os.chdir(before)
 

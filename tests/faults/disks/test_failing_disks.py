@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -188,3 +188,25 @@ def test_what_was_killed_while_base_was_read_only_is_swept_when_it_can_be_writte
     assert house.workspace().writable
     assert str(dead) in house.workspace().sweep()
     assert not dead.exists()
+
+
+@pytest.mark.parametrize("fault", ["full", "read-only"])
+def test_dagsters_own_storage_that_fails_is_told_in_four_sentences(fault: str, make_house: MakeHouse) -> None:
+    house = make_house("sqlite")
+    home = house.path / "dagster"
+    with small(home, options=("size=8m",)):
+        (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+        if fault == "full":
+            with (home / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
+                while ballast.write(bytes(4096)):
+                    pass
+        else:
+            assert remount(home, "ro")
+        environment = {**house.environment(), "DAGSTER_HOME": str(home)}
+        argv = [OPS, "backup", "crm", "--config", str(house.config)]
+        done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert f"Dagster's storage in {home} cannot be used" in done.stderr
+    assert "safe: every backup is untouched" in done.stderr
+    assert f"df -h {home}" in done.stderr
