@@ -10,22 +10,8 @@ import ops_pipelines
 PACKAGE = Path(ops_pipelines.__file__).parent
 # From the ground up; rooms on one floor do not know each other.
 FLOORS = (
-    {
-        "__init__",
-        "chronology",
-        "clock",
-        "durable",
-        "errors",
-        "limits",
-        "logs",
-        "personal",
-        "py",
-        "redact",
-        "repeats",
-        "repository",
-        "streams",
-        "text",
-    },
+    {"__init__", "clock", "durable", "redact", "repository", "streams", "text", "py"},
+    {"chronology", "errors", "limits", "logs", "personal", "repeats"},
     {"lease", "process"},
     {"sandbox"},
     {"config"},
