@@ -82,14 +82,23 @@ class _Sender(threading.Thread):
         """Send one after the other, for ever."""
         while True:
             url, body = self._waiting.get()
-            try:
-                _post(url, body)
-            except Exception as failure:
-                not_sent(failure)
+            # A socket's own timeout counts from the last byte: who drips his answer must not hold up the next beats.
+            sending = threading.Thread(target=_try, args=(url, body), name="heartbeat-sending", daemon=True)
+            sending.start()
+            sending.join(TIMEOUT_S)
+            if sending.is_alive():
+                not_sent(TimeoutError(f"a heartbeat had no answer within {TIMEOUT_S:.0f} s"))
             with self._guard:
                 self._unsent -= 1
                 if not self._unsent:
                     self.idle.set()
+
+
+def _try(url: str, body: bytes) -> None:
+    try:
+        _post(url, body)
+    except Exception as failure:
+        not_sent(failure)
 
 
 def _post(url: str, body: bytes) -> None:
