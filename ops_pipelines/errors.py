@@ -10,21 +10,11 @@ INSTALL_NEWER = "install that version again, it is the one that worked here; ops
 """The cure for what a newer version wrote."""
 
 
-class OpsError(Exception):
-    """Something went wrong that a human has to know about.
-
-    Args:
-        what: what failed, and on which source or file.
-        why: the cause, as far as it is known.
-        safe: what is still safe ("the last verified backup is untouched").
-        next: the command or change that gets the user on.
-    """
-
-    exit_status = 2
+class Told:
+    """Four sentences for a human, and how they are shown."""
 
     def __init__(self, what: str, *, why: str = "", safe: str = "", next: str = "") -> None:
         self.what, self.why, self.safe, self.next = (redact(text) for text in (what, why, safe, next))
-        super().__init__(self.what)
 
     def __str__(self) -> str:
         labelled = (("why", self.why), ("safe", self.safe), ("next", self.next))
@@ -41,6 +31,40 @@ class OpsError(Exception):
             "safe": self.safe,
             "next": self.next,
         }
+
+
+class OpsError(Told, Exception):
+    """Something went wrong that a human has to know about.
+
+    Args:
+        what: what failed, and on which source or file.
+        why: the cause, as far as it is known.
+        safe: what is still safe ("the last verified backup is untouched").
+        next: the command or change that gets the user on.
+    """
+
+    exit_status = 2
+
+    def __init__(self, what: str, *, why: str = "", safe: str = "", next: str = "") -> None:
+        super().__init__(what, why=why, safe=safe, next=next)
+        self.args = (self.what,)
+
+
+class Stopped(Told, KeyboardInterrupt):
+    """Somebody stopped us, with Ctrl-C or SIGTERM. It is no failure, and nothing that handles failures may hold it up.
+
+    Raised in the place of a KeyboardInterrupt by who knows more about what is left than that nothing is.
+    """
+
+    def __init__(
+        self,
+        what: str = "stopped; what was unfinished was thrown away",
+        *,
+        safe: str = "existing backups are untouched",
+        next: str = "",
+    ) -> None:
+        super().__init__(what, safe=safe, next=next)
+        self.args = (self.what,)
 
 
 class SafetyRefusal(OpsError):

@@ -1,11 +1,12 @@
 """The `ops` command. Each verb is a file in `commands/`; this only lists them."""
 
+import sys
 from collections.abc import Callable
 
 import typer
 
-from ops_pipelines import __version__
-from ops_pipelines.cli import encoding
+from ops_pipelines import __version__, stopping
+from ops_pipelines.cli import encoding, output
 from ops_pipelines.cli.commands.adopt import adopt_
 from ops_pipelines.cli.commands.alerts import alerts
 from ops_pipelines.cli.commands.backup import backup
@@ -74,5 +75,9 @@ def _options(version: bool = typer.Option(False, "--version", help="Print the ve
 
 def main() -> None:
     """The console script."""
-    encoding.settle()
-    app()
+    try:
+        stopping.settle()
+        encoding.settle()
+        app()
+    except KeyboardInterrupt:  # before a command began
+        sys.exit(output.STOPPED)

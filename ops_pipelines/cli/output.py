@@ -16,13 +16,13 @@ from ops_pipelines.cli.encoding import is_unicode
 from ops_pipelines.config.last_good import load_or_last_good
 from ops_pipelines.config.load import find_config, load_config
 from ops_pipelines.config.models import Config
-from ops_pipelines.errors import OpsError
+from ops_pipelines.errors import OpsError, Stopped
 from ops_pipelines.outside.errors import report
 from ops_pipelines.redact import redact, redact_within
 from ops_pipelines.vault.verdict import Verdict
 from ops_pipelines.workspace import Workspace, open_workspace
 
-FINE, ATTENTION, BROKEN = 0, 1, 2
+FINE, ATTENTION, BROKEN, STOPPED = 0, 1, 2, 130
 
 P = ParamSpec("P")
 ConfigOption = Annotated[
@@ -49,9 +49,13 @@ def explained(command: Callable[P, int]) -> Callable[P, None]:
             else:
                 complain("[bold red]✗[/] {}", Markup(text.rich(str(error))))
             raise typer.Exit(error.exit_status) from None
-        except KeyboardInterrupt:
-            errors.print("stopped; what was unfinished was thrown away")
-            raise typer.Exit(130) from None
+        except KeyboardInterrupt as stop:
+            told = stop if isinstance(stop, Stopped) else Stopped()
+            if kwargs.get("as_json"):
+                print_json({"ok": False, **told.as_dict()})
+            else:
+                complain("[bold red]✗[/] {}", Markup(text.rich(str(told))))
+            raise typer.Exit(STOPPED) from None
         except Exception as error:
             report(error, phase="cli", command=command.__name__)
             raise

@@ -7,7 +7,7 @@ or, when that process died, by the next one that looks.
 import errno
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +24,7 @@ from ops_pipelines.ledger.models import CANCELLED, FAILED, REFUSED, RUNNING, SUC
 from ops_pipelines.ledger.tallies import count
 from ops_pipelines.ledger.told import told
 from ops_pipelines.redact import redact, register
+from ops_pipelines.stopping import Held
 from ops_pipelines.text import shell
 
 HEAD = "0007"
@@ -251,8 +252,10 @@ class Ledger:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """One transaction, for the rooms of the ledger: committed at the end of the block. Raises LedgerError."""
+        # Who is stopped still writes down how it ended. A server could keep us waiting for ever; a file cannot.
+        held = Held() if self._engine.dialect.name == "sqlite" else nullcontext()
         try:
-            with Session(self._engine, expire_on_commit=False) as session, session.begin():
+            with held, Session(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
         except SQLAlchemyError as error:
             raise _translated(error) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ops_pipelines.engines.base import Engine, RestoreFailed
 from ops_pipelines.engines.offers import Emptier, Swapper
-from ops_pipelines.errors import OpsError, SafetyRefusal
+from ops_pipelines.errors import OpsError, SafetyRefusal, Stopped
 from ops_pipelines.recovery.choose import choose_store, sentence
 from ops_pipelines.recovery.leftovers import note_former, noted
 from ops_pipelines.recovery.preflight import Ready
@@ -132,6 +132,12 @@ def _proved(workspace: Workspace, name: str, safety: str, progress: Progress) ->
 def _swapped(engine: Swapper, name: str, backup_id: str, beside: str, suffix: str) -> str:
     try:
         return engine.swap(beside, suffix)
+    except KeyboardInterrupt:
+        raise Stopped(
+            f"stopped while {name} changed places with {beside}",
+            safe=f"{name} is as it was, or wholly what {backup_id} holds; every backup is untouched",
+            next="ops leftovers lists what is beside it now",
+        ) from None
     except OpsError as error:
         raise OpsError(
             f"{name} was not replaced, the exchange was refused",
@@ -164,12 +170,19 @@ def _reloaded(
         wrong = [f"{each.name}: {each.detail}" for each in checks if not each.passed and not each.attention]
     except (OpsError, RestoreFailed) as error:
         wrong = [sentence(error) if isinstance(error, OpsError) else str(error)]
+    except KeyboardInterrupt:
+        what = f"{name} is NOT whole: we were stopped after it was emptied, while {point.id} was loaded into it"
+        raise Stopped(what, **_emptied(name, point.id, recovered.target, safety)) from None
     if wrong:
-        back = f"ops restore {name} --backup {safety} --into-production --without-safety" if safety else ""
-        raise OpsError(
-            f"{name} is NOT whole: it was emptied, and loading {point.id} into it failed",
-            why="; ".join(wrong),
-            safe=f"{point.id} is restored and proved in {recovered.target}"
-            + (f"; what {name} held before is in the proved restore point {safety}" if safety else ""),
-            next=f"point the application at {recovered.target}, or go back: {back}",
-        )
+        what = f"{name} is NOT whole: it was emptied, and loading {point.id} into it failed"
+        raise OpsError(what, why="; ".join(wrong), **_emptied(name, point.id, recovered.target, safety))
+
+
+def _emptied(name: str, backup_id: str, beside: str, safety: str) -> dict[str, str]:
+    """What is safe and what to do once a source was emptied and not filled again."""
+    held = f"; what {name} held before is in the proved restore point {safety}" if safety else ""
+    back = f"ops restore {name} --backup {safety} --into-production --without-safety" if safety else ""
+    return {
+        "safe": f"{backup_id} is restored and proved in {beside}{held}; every backup is untouched",
+        "next": f"point the application at {beside}, or go back: {back}",
+    }

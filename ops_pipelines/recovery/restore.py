@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ops_pipelines.engines.address import shown
 from ops_pipelines.engines.base import Engine, Restored, RestoreFailed
 from ops_pipelines.engines.offers import Flusher
-from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SourceError
+from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SourceError, Stopped
 from ops_pipelines.proof import Gap, Grade, in_words
 from ops_pipelines.recovery.assertions import run_assertions, run_checks, told
 from ops_pipelines.recovery.choose import choose_store, sentence
@@ -191,6 +191,8 @@ def _explained(name: str, backup_id: str, to: str) -> Iterator[None]:
     safe = f"the source and every backup are untouched; {to} is incomplete, drop it"
     try:
         yield
+    except KeyboardInterrupt:
+        raise Stopped("stopped", safe=safe, next="ops leftovers --apply, then again") from None
     except (RestoreFailed, CorruptCopy) as error:
         raise OpsError(
             f"{backup_id} of {name} could not be restored to {to}",

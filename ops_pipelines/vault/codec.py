@@ -14,6 +14,7 @@ import pyrage
 import zstandard
 
 from ops_pipelines.errors import CorruptCopy, OpsError
+from ops_pipelines.stopping import Held
 from ops_pipelines.streams import Reader
 
 LEVEL = 3
@@ -25,10 +26,14 @@ class BadKey(OpsError):
 
 
 class Meter(io.RawIOBase):
-    """Counts and hashes what flows through, from a source or into a sink."""
+    """Counts and hashes what flows through, from a source or into a sink.
 
-    def __init__(self, *, source: Reader | None = None, sink: BinaryIO | None = None) -> None:
-        self._source, self._sink = source, sink
+    Args:
+        held: lets a stop in where it is not taken for a failure of the library that reads or writes here.
+    """
+
+    def __init__(self, *, source: Reader | None = None, sink: BinaryIO | None = None, held: Held | None = None) -> None:
+        self._source, self._sink, self._held = source, sink, held or Held()
         self._sha256 = hashlib.sha256()
         self.size_bytes = 0
         self.error: BaseException | None = None
@@ -42,7 +47,8 @@ class Meter(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         assert self._source is not None
         try:
-            chunk = self._source.read(len(buffer))
+            with self._held.let_in():
+                chunk = self._source.read(len(buffer))
         except BaseException as error:
             # The libraries between us wrap it, or try again: the first is what the caller wants.
             self.error = self.error or error
@@ -54,7 +60,8 @@ class Meter(io.RawIOBase):
     def write(self, data: bytes) -> int:  # type: ignore[override]
         assert self._sink is not None
         try:
-            self._sink.write(data)
+            with self._held.let_in():
+                self._sink.write(data)
         except BaseException as error:
             self.error = self.error or error
             raise
@@ -100,7 +107,13 @@ def encode(source: Reader, sink: BinaryIO, recipients: Sequence[str], *, compres
         Whatever reading the source or writing the sink raised; BadKey for a bad recipient.
     """
     keys = [parse_recipient(each) for each in recipients]
-    plain, sealed = _Counted(source=source), Meter(sink=sink)
+    with Held() as held:
+        return _encode(_Counted(source=source, held=held), Meter(sink=sink, held=held), keys, compress=compress)
+
+
+def _encode(
+    plain: Meter, sealed: Meter, keys: "Sequence[pyrage.x25519.Recipient | pyrage.ssh.Recipient]", *, compress: bool
+) -> tuple[int, int, str]:
     stream: BinaryIO = io.BufferedReader(plain, _CHUNK)
     if compress:
         compressor = zstandard.ZstdCompressor(compression_params=_parameters())
@@ -158,10 +171,16 @@ def decode(
     decompressor = zstandard.ZstdDecompressor()
     sink = sink if most_bytes is None else cast(BinaryIO, _AtMost(sink, most_bytes))
     plain = cast(BinaryIO, decompressor.stream_writer(sink, closefd=False)) if compressed else sink
-    sealed, opened = _Counted(source=source), _Counted(sink=plain)
-    keys = [parse_identity(each) for each in identities] if encrypted else []
+    keys = [parse_identity(each) for each in identities] if encrypted else None
+    with Held() as held:
+        _decode(_Counted(source=source, held=held), _Counted(sink=plain, held=held), keys)
+
+
+def _decode(
+    sealed: Meter, opened: Meter, keys: "Sequence[pyrage.x25519.Identity | pyrage.ssh.Identity] | None"
+) -> None:
     try:
-        if encrypted:
+        if keys is not None:
             pyrage.decrypt_io(io.BufferedReader(sealed, _CHUNK), opened, keys)
         else:
             while chunk := sealed.read(_CHUNK):

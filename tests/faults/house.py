@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
@@ -120,6 +121,7 @@ def build(path: Path, protected: Protected, channel: Webhook | None = None, *, c
         (path / name).touch(mode=0o600)
         (path / name).write_text(secret, encoding="utf-8")
     (path / "tmp").mkdir()
+    shutil.copy(REPOSITORY / "dagster.yaml", path)
     house = House(path, protected, channel)
     house.document.update(
         base="base",

@@ -1,11 +1,12 @@
-"""What is left of a run that is over: processes, directories, locks, open rows, shared memory, decrypted bytes.
+"""What is left of a run that is over: processes, directories, locks, open rows, decrypted bytes.
 
 Nothing here asks our code but for the ledger's rows; whatever it finds belongs to nobody.
 """
 
 import os
 import subprocess
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from fnmatch import fnmatch
 from pathlib import Path
 
 import psutil
@@ -29,7 +30,8 @@ def left_in(
     """All of it below a house's directory.
 
     Args:
-        allowed: files and folders of the house itself, by name at its top, where secrets and plain data belong.
+        allowed: files and folders of the house itself, by patterns of names at its top, where
+            secrets and plain data belong.
         plain: a regular expression that the source's plain data match.
         temporary: where its processes put temporary files.
     """
@@ -64,25 +66,8 @@ def decrypted(path: Path, allowed: Collection[str], plain: str = CANARY) -> list
     argv = ["grep", "-rlaP", f"{plain}|{_KEY}", *(f"--exclude-dir={each}" for each in allowed)]
     argv += [*(f"--exclude={each}" for each in allowed), "."]
     found = subprocess.run(argv, cwd=path, capture_output=True, text=True, check=False).stdout.splitlines()
-    return [each for each in found if Path(each).parts[0] not in allowed]
+    return [each for each in found if not any(fnmatch(Path(each).parts[0], name) for name in allowed)]
 
 
 def _held(lock: Path) -> bool:
     return subprocess.run(["flock", "--nonblock", lock, "true"], check=False).returncode != 0
-
-
-def shared_memory() -> set[str]:
-    """Named segments that no living process has open: System V ones, and those of servers in /dev/shm."""
-    segments = [line.split() for line in Path("/proc/sysvipc/shm").read_text(encoding="ascii").splitlines()[1:]]
-    named = {str(path) for path in Path("/dev/shm").glob("PostgreSQL.*")}
-    for maps in _maps():
-        named -= {line.split(maxsplit=5)[5] for line in maps.splitlines() if " /dev/shm/" in line}
-    return named | {columns[1] for columns in segments if columns[6] == "0"}
-
-
-def _maps() -> Iterator[str]:
-    for maps in Path("/proc").glob("[0-9]*/maps"):
-        try:
-            yield maps.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue

@@ -1,7 +1,9 @@
 """Something for each engine to protect: small, of every kind of content that matters, and with a canary in it."""
 
+import os
 import sqlite3
-from collections.abc import Callable, Mapping
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import TestServer as PostgresServer
+from tests.engines.mongodb.archives import write_archive
 from tests.engines.mongodb.conftest import TestServer as MongoServer
 from tests.engines.mysql.conftest import TestServer as MySQLServer
 
@@ -28,15 +31,17 @@ class Protected:
         secrets: files beside `ops.yaml`, by name.
         folder: where it lies, when it lies in files; the canary is allowed there.
         change: adds something to it.
+        state: a number that `change` makes larger: how many things are in it.
+        legacy: writes a backup of it by other means to a path; None where none is known.
         beside: a target beside it, of a name.
-        drop: removes such a target, whether it is there or not.
     """
 
     kind: str
     source: Mapping[str, Any]
-    change: Callable[[], None]
+    change: Callable[[], object]
+    state: Callable[[], int] = lambda: 0
+    legacy: Callable[[Path], object] | None = None
     beside: Callable[[str], str] = lambda name: name
-    drop: Callable[[str], None] = lambda name: None
     secrets: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
 
@@ -61,8 +66,13 @@ def _postgres(request: pytest.FixtureRequest, folder: Path) -> Protected:
     return Protected(
         "postgres",
         {"kind": "postgres", "url": {"file": "url"}},
-        change=lambda: server.sql("insert into small (v) values ('more')", database=name) and None,
-        drop=lambda target: server.sql(f'drop database if exists "{target}" with (force)') and None,
+        change=lambda: server.sql("insert into small (v) values ('more')", database=name),
+        state=lambda: int(server.sql("select count(*) from small", database=name)[0][0]),
+        legacy=lambda path: _dumped(
+            path,
+            [server.programs.path("pg_dump"), f"--dbname={server.superuser.at(dbname=name).argument()}"],
+            server.superuser.environment(),
+        ),
         secrets={"url": server.url(name)},
     )
 
@@ -81,8 +91,13 @@ def _mysql(request: pytest.FixtureRequest, folder: Path) -> Protected:
     return Protected(
         "mysql",
         {"kind": "mysql", "url": {"file": "url"}},
-        change=lambda: server.sql("insert into small (v) values ('more')", database=name) and None,
-        drop=lambda target: server.sql(f"drop database if exists `{target}`") and None,
+        change=lambda: server.sql("insert into small (v) values ('more')", database=name),
+        state=lambda: int(server.sql("select count(*) from small", database=name)[0][0]),
+        legacy=lambda path: _dumped(
+            path,
+            ["mariadb-dump", f"--socket={server.root.socket}", f"--user={server.root.user}", "--routines", name],
+            {"MYSQL_PWD": server.root.password, "PATH": os.environ["PATH"]},
+        ),
         secrets={"url": server.url(name)},
     )
 
@@ -101,7 +116,10 @@ def _mongodb(request: pytest.FixtureRequest, folder: Path) -> Protected:
         "mongodb",
         {"kind": "mongodb", "url": {"file": "url"}},
         change=change,
-        drop=server.client.drop_database,
+        state=lambda: database["small"].count_documents({}),
+        legacy=lambda path: path.write_bytes(
+            write_archive({"small": ({}, list(database["small"].find()))}, database=database.name)
+        ),
         secrets={"url": server.url(database.name)},
     )
 
@@ -114,6 +132,10 @@ def _sqlite(request: pytest.FixtureRequest, folder: Path) -> Protected:
         with closing(sqlite3.connect(path)) as opened:
             opened.executescript(script)
 
+    def state() -> int:
+        with closing(sqlite3.connect(path)) as opened:
+            return int(opened.execute("select count(*) from small").fetchone()[0])
+
     execute(
         "pragma journal_mode=wal; create table big (id integer primary key, body text); create index b on big (body);"
         f"with recursive s(i) as (select 1 union all select i + 1 from s where i < {_ROWS})"
@@ -124,6 +146,7 @@ def _sqlite(request: pytest.FixtureRequest, folder: Path) -> Protected:
         "sqlite",
         {"kind": "sqlite", "paths": [str(folder)]},
         change=lambda: execute("insert into small (v) values ('more')"),
+        state=state,
         beside=lambda name: str(folder.with_name(name)),
         folder=folder,
     )
@@ -139,11 +162,17 @@ def _files(request: pytest.FixtureRequest, folder: Path) -> Protected:
     return Protected(
         "files",
         {"kind": "files", "paths": [str(folder)], "password": {"file": "restic"}},
-        change=lambda: (folder / f"more {next(made)}").write_text("more", encoding="utf-8") and None,
+        change=lambda: (folder / f"more {next(made)}").write_text("more", encoding="utf-8"),
+        state=lambda: sum(1 for each in folder.rglob("*")),
         beside=lambda name: str(folder.with_name(name)),
         secrets={"restic": "canary rest 'ic"},
         folder=folder,
     )
+
+
+def _dumped(path: Path, argv: Sequence[str | Path], environment: Mapping[str, str]) -> None:
+    with path.open("wb") as opened:
+        subprocess.run(argv, env=environment, stdout=opened, check=True)
 
 
 _MAKERS = {"postgres": _postgres, "mysql": _mysql, "mongodb": _mongodb, "sqlite": _sqlite, "files": _files}

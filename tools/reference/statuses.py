@@ -18,7 +18,7 @@ _TOLD = """
 | 1 | attention: it works, and a human should look |
 | 2 | broken: it did not work, or no backup counts. A usage mistake is 2 as well |
 | 3 | refused for safety: it could have been done, and was not |
-| 130 | stopped with Ctrl-C; what was unfinished was thrown away |
+| 130 | stopped with Ctrl-C or SIGTERM; what was unfinished was thrown away |
 
 A status that is not here must be taken for a failure.
 """

@@ -10,7 +10,7 @@ from ops_pipelines.backup.prune import SourcePruned, StorePruned, prune
 from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
 from ops_pipelines.clock import human_size
-from ops_pipelines.errors import SafetyRefusal
+from ops_pipelines.errors import SafetyRefusal, Stopped
 from ops_pipelines.vault.retention import Decision
 from ops_pipelines.watch.report import renew_report
 
@@ -30,7 +30,14 @@ def prune_(
     """
     workspace = output.open_work(config)
     now = workspace.clock.now()
-    found = prune(workspace, sources or list(workspace.config.sources), store=store or None, apply=apply)
+    try:
+        found = prune(workspace, sources or list(workspace.config.sources), store=store or None, apply=apply)
+    except KeyboardInterrupt:
+        raise Stopped(
+            "stopped; what was deleted until then is gone" if apply else "stopped; nothing was deleted",
+            safe="every restore point that keep: keeps is untouched",
+            next="ops prune shows what is left to delete",
+        ) from None
     if apply:
         renew_report(workspace)
     status = _status(found, apply)

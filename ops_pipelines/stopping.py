@@ -1,0 +1,94 @@
+"""Ctrl-C and SIGTERM reach the work at hand, as an exception, whatever runs at that moment. Decides nothing.
+
+Python raises such an exception wherever the main thread happens to be. Two places lose it: destructors, whose
+exceptions are printed and forgotten, and libraries in other languages, which take it for a failure of their own; a
+stop would then look like a broken copy.
+"""
+
+import _thread
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+STOPS = (signal.SIGINT, signal.SIGTERM)
+_SOON_S = 0.01
+
+
+def settle() -> None:
+    """From here on SIGTERM is as Ctrl-C, as systemd, docker and timeout mean it, and no stop is lost."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    lose_none()
+
+
+def lose_none() -> None:
+    """A stop that a destructor has swallowed comes again."""
+    if sys.unraisablehook is not _again:
+        sys.unraisablehook = _again
+
+
+def _again(lost: "sys.UnraisableHookArgs") -> None:
+    if issubclass(lost.exc_type, (Exception, GeneratorExit, SystemExit)):
+        sys.__unraisablehook__(lost)
+        return
+    # Not at once: raised in here it would be swallowed as well.
+    returned = threading.Event()
+    _thread.start_new_thread(_send, (returned,))  # a Thread would have us wait until it runs
+    returned.set()
+
+
+def _send(returned: threading.Event) -> None:
+    returned.wait()
+    time.sleep(_SOON_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Held:
+    """Stops are held back in the block, but where it lets them in; one that came meanwhile comes at its end.
+
+    Whoever handles signals goes on to do so; outside of the main thread, which alone gets them, nothing changes.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[signal.Signals, Any] = {}
+        self._open = False
+        self._came: signal.Signals | None = None
+
+    def __enter__(self) -> "Held":
+        if threading.current_thread() is threading.main_thread():
+            for number in STOPS:
+                if callable(handler := signal.getsignal(number)):  # not where Ctrl-C is ignored
+                    self._before[number] = handler
+                    signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._tell()
+
+    @contextmanager
+    def let_in(self) -> Iterator[None]:
+        """A stop that comes in this block, or came before it, is raised here."""
+        self._open = True
+        try:
+            self._tell()
+            yield
+        finally:
+            self._open = False
+
+    def _tell(self) -> None:
+        number, self._came = self._came, None
+        if number is not None:
+            self._before[number](number, None)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._open:
+            self._before[signal.Signals(number)](number, frame)
+        else:
+            self._came = signal.Signals(number)

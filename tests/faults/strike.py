@@ -1,0 +1,123 @@
+"""A signal for one process of a living tree, at a moment and on a victim that chance chooses."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import psutil
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
+_ITSELF = "ops"
+
+
+@dataclass(frozen=True)
+class Struck:
+    """What was hit.
+
+    Attributes:
+        victim: its program; `ops` for the command itself, empty when everything had ended before.
+    """
+
+    signal: signal.Signals
+    victim: str
+    after_s: float
+
+    @property
+    def itself(self) -> bool:
+        """Whether the command itself was hit, not one of its children."""
+        return self.victim == _ITSELF
+
+
+def strike(chance: Random, pid: int, *, lasts_s: float, watched: Sequence[Path]) -> Struck:
+    """Wait for a moment in the life of a process, choose it or one below it, and send a signal.
+
+    The moment is any point in time, or the birth of a child, or a change among the files: short phases are as
+    likely to be met as long ones. One half of the victims is the process itself.
+
+    Args:
+        lasts_s: how long it takes when nothing happens to it.
+        watched: directories whose entries change as it gets on.
+    """
+    number = chance.choice(SIGNALS)
+    began = time.monotonic()
+    _WAITS[chance.choice(sorted(_WAITS))](chance, pid, lasts_s, watched)
+    tree = _tree(pid)
+    below = sorted({each.name() for each in tree[1:] if each.is_running()})
+    name = chance.choice(below) if below and chance.random() < 0.5 else ""
+    victims = [each for each in tree if not name or each.name() == name]
+    for victim in victims[:1] if not name else [chance.choice(victims or tree)]:
+        try:
+            os.kill(victim.pid, number)
+            return Struck(number, name or _ITSELF, time.monotonic() - began)
+        except ProcessLookupError:
+            break
+    return Struck(number, "", time.monotonic() - began)
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    """The process and everything that lives below it; none when it has ended."""
+    try:
+        root = psutil.Process(pid)
+        if root.status() == psutil.STATUS_ZOMBIE:
+            return []
+        every = [root, *root.children(recursive=True)]
+        return [each for each in every if _alive(each)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and bool(process.name())
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _any_moment(chance: Random, _pid: int, lasts_s: float, _watched: Sequence[Path]) -> None:
+    time.sleep(chance.uniform(0, lasts_s))  # the moment is the experiment
+
+
+def _birth(chance: Random, pid: int, lasts_s: float, _watched: Sequence[Path]) -> None:
+    """Just after one of the first dozen children was born."""
+    seen: set[int] = set()
+    wanted = chance.randint(1, 12)
+
+    def born() -> bool:
+        seen.update(each.pid for each in _tree(pid)[1:])
+        return len(seen) >= wanted
+
+    _wait(pid, lasts_s, born)
+    time.sleep(chance.uniform(0, 0.05))  # the moment is the experiment
+
+
+def _change(chance: Random, pid: int, lasts_s: float, watched: Sequence[Path]) -> None:
+    """Just after one of the first changes among the files."""
+    last, left = _entries(watched), chance.randint(1, 12)
+
+    def changed() -> bool:
+        nonlocal last, left
+        now = _entries(watched)
+        if now != last:
+            last, left = now, left - 1
+        return left <= 0
+
+    _wait(pid, lasts_s, changed)
+    time.sleep(chance.choice((0, chance.uniform(0, 0.005))))  # the moment is the experiment
+
+
+def _entries(watched: Sequence[Path]) -> frozenset[str]:
+    return frozenset(str(each) for top in watched for each in top.glob("**/*"))
+
+
+def _wait(pid: int, lasts_s: float, until: Callable[[], bool]) -> None:
+    """Until it is so, or it would have ended, or has."""
+    deadline = time.monotonic() + lasts_s
+    while time.monotonic() < deadline and _tree(pid) and not until():
+        time.sleep(0.001)
+
+
+_WAITS = {"any moment": _any_moment, "birth": _birth, "change": _change}

@@ -1,0 +1,121 @@
+"""A stop (Ctrl-C, SIGTERM) is a stop wherever it comes: never lost, and never taken for a broken copy."""
+
+import io
+import signal
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pyrage
+import pytest
+
+from ops_pipelines import stopping
+from ops_pipelines.errors import CorruptCopy
+from ops_pipelines.vault import codec
+
+_KEY = pyrage.x25519.Identity.generate()
+_PLAIN = b"some bytes " * 3000
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_command() -> Iterator[None]:
+    """Signals as `ops` handles them."""
+    before = {number: signal.getsignal(number) for number in stopping.STOPS}, sys.unraisablehook
+    stopping.settle()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before[0].items():
+        signal.signal(number, handler)
+    sys.unraisablehook = before[1]
+
+
+def sealed() -> bytes:
+    out = io.BytesIO()
+    codec.encode(io.BytesIO(_PLAIN), out, [str(_KEY.to_public())])
+    return out.getvalue()
+
+
+def encoding() -> None:
+    codec.encode(io.BytesIO(_PLAIN), io.BytesIO(), [str(_KEY.to_public())])
+
+
+def decoding(data: bytes) -> Callable[[], None]:
+    return lambda: codec.decode(io.BytesIO(data), io.BytesIO(), [str(_KEY)], encrypted=True, compressed=True)
+
+
+def stopped_at(turn: int, work: Callable[[], None], number: signal.Signals) -> bool:
+    """Send ourselves a stop before the line of our code that is run as the so many-th; False when there are fewer."""
+    left = turn
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal left
+        if Path(frame.f_code.co_filename).name not in ("codec.py", "stopping.py"):
+            return None
+        if event == "line":
+            left -= 1
+            if left == 0:
+                signal.raise_signal(number)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(None)
+    return left <= 0
+
+
+@pytest.mark.parametrize("number", stopping.STOPS)
+@pytest.mark.parametrize("which", ["encode", "decode"])
+def test_a_stop_at_any_line_of_the_codec_is_a_stop(which: str, number: signal.Signals) -> None:
+    """The libraries for age and Zstandard raise errors of their own for it: a backup that is well would be bad."""
+    work = encoding if which == "encode" else decoding(sealed())
+    for turn in range(1, 10_000):
+        try:
+            hit = stopped_at(turn, work, number)
+        except KeyboardInterrupt:
+            continue
+        assert not hit, f"the stop before line {turn} was lost"
+        assert turn > 50
+        return
+
+
+def test_damage_is_still_told_as_damage() -> None:
+    data = bytearray(sealed())
+    data[-5] ^= 1
+    with pytest.raises(CorruptCopy):
+        decoding(bytes(data))()
+
+
+def test_a_stop_that_a_destructor_swallows_comes_again() -> None:
+    class Thing:
+        """Something that is told of its end."""
+
+    def ending(_reference: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    thing = Thing()
+    _reference = weakref.ref(thing, ending)
+    with pytest.raises(KeyboardInterrupt):
+        del thing
+        threading.Event().wait(30)
+
+
+def test_another_error_of_a_destructor_is_shown_as_ever(capsys: pytest.CaptureFixture[str]) -> None:
+    class Thing:
+        def __del__(self) -> None:
+            raise ValueError("nothing of ours")
+
+    Thing()
+    assert "nothing of ours" in capsys.readouterr().err
+
+
+def test_where_ctrl_c_is_ignored_it_stays_so() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with stopping.Held():
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
