@@ -84,7 +84,7 @@ class Ledger:
         try:
             _migrate(self._engine)
         except SQLAlchemyError as error:
-            raise _translated(error) from None
+            raise _translated(error, self._engine.url) from None
 
     @contextmanager
     def activity(
@@ -258,7 +258,7 @@ class Ledger:
             with held, Session(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
         except SQLAlchemyError as error:
-            raise _translated(error) from None
+            raise _translated(error, self._engine.url, safe="restore points that were published stay") from None
 
 
 def _said(error: BaseException) -> str:
@@ -358,10 +358,13 @@ def _sqlite_defaults(connection: Any, _record: object) -> None:
         connection.execute(f"pragma {pragma}")
 
 
-def _translated(error: Exception) -> LedgerError:
+def _translated(error: Exception, url: URL | None = None, *, safe: str = "nothing was started") -> LedgerError:
+    file = url.database if url is not None and url.get_backend_name() == "sqlite" else None
     return LedgerError(
-        "the ledger (ops_activities) cannot be used",
+        f"the ledger {f'{file} ' if file else ''}(ops_activities) cannot be used",
         why=str(error.__cause__ or error).splitlines()[0],
-        safe="nothing was started; existing backups are untouched",
-        next="check the disk below base, or the ledger URL in ops.yaml",
+        safe=f"{safe}; existing backups are untouched",
+        next=f"look at its disk, then run this again: df -h {shell(str(Path(file).parent))}"
+        if file
+        else "check its server, and the ledger URL in ops.yaml",
     )
