@@ -61,16 +61,32 @@ class Held:
 
     def __enter__(self) -> "Held":
         if threading.current_thread() is threading.main_thread():
-            for number in STOPS:
-                if callable(handler := signal.getsignal(number)):  # not where Ctrl-C is ignored
-                    self._before[number] = handler
+            handlers = {number: signal.getsignal(number) for number in STOPS}
+            self._before = {number: each for number, each in handlers.items() if callable(each)}  # or it is ignored
+            try:
+                for number in self._before:
                     signal.signal(number, self._handle)
+            except BaseException:
+                self._give_back()
+                raise
         return self
 
     def __exit__(self, *_raised: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._give_back()
         self._tell()
+
+    def _give_back(self) -> None:
+        """Leave the signals to whoever handled them, all of them, although one may come as soon as its turn has."""
+        left, stop = list(self._before.items()), None
+        while left:
+            try:
+                while left:
+                    signal.signal(*left[-1])
+                    left.pop()
+            except BaseException as error:
+                stop = error
+        if stop is not None:
+            raise stop
 
     @contextmanager
     def let_in(self) -> Iterator[None]:

@@ -78,6 +78,7 @@ def test_a_stop_at_any_line_of_the_codec_is_a_stop(which: str, number: signal.Si
         try:
             hit = stopped_at(turn, work, number)
         except KeyboardInterrupt:
+            assert [signal.getsignal(each) for each in stopping.STOPS] == [signal.default_int_handler] * 2
             continue
         assert not hit, f"the stop before line {turn} was lost"
         assert turn > 50
