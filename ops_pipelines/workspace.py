@@ -182,15 +182,28 @@ class Workspace:
         Args:
             wait: for another run to end; `limits.lock` unless given.
         """
-        now = self.clock.now()
         wait = wait if wait is not None else self.source(name).limits.lock
+        with self._held(name, f"source {name}", doing, wait):
+            yield
+
+    @contextmanager
+    def copying(self, name: str, store: str) -> Iterator[None]:
+        """Hold a source's place in a store: of two who copy to it, the second waits and finds it done.
+
+        Raises Busy, BaseReadOnly.
+        """
+        with self._held(f"{name}@{store}", f"the copy of {name} to {store}", "copy", self.source(name).limits.lock):
+            yield
+
+    @contextmanager
+    def _held(self, lock: str, what: str, doing: str, wait: timedelta) -> Iterator[None]:
         if not self.writable:
             raise BaseReadOnly(self.config.base)
         with lease.exclusive(
-            self.config.base / "locks" / f"{name}.lock",
-            holder=f"{doing}, process {os.getpid()}, since {now:%Y-%m-%d %H:%M:%S} UTC",
+            self.config.base / "locks" / f"{lock}.lock",
+            holder=f"{doing}, process {os.getpid()}, since {self.clock.now():%Y-%m-%d %H:%M:%S} UTC",
             wait=wait,
-            what=f"source {name} (waited {human_duration(wait)})",
+            what=f"{what} (waited {human_duration(wait)})",
         ):
             yield
 

@@ -62,6 +62,7 @@ def copy_to(
     Args:
         replace: put it in the place of what lies there; unless given, when the copy is known to be damaged.
     Raises:
+        Busy: somebody else copies to it for longer than `limits.lock`.
         StoreError: the store cannot be written, or no other store has a copy that is not known to be damaged.
         NoSoundCopy: every other copy turned out to be damaged.
         SafetyRefusal: the store is offsite and the parts are not encrypted.
@@ -71,9 +72,12 @@ def copy_to(
         return Copied(point.id, store_name, "there")
     manifest = point.manifest
     damaged: list[str] = []
-    with workspace.ledger.activity(
-        "copy", source=manifest.source, backup_id=point.id, store=store_name, run_id=run_id
-    ) as entry:
+    with (
+        workspace.ledger.activity(
+            "copy", source=manifest.source, backup_id=point.id, store=store_name, run_id=run_id
+        ) as entry,
+        workspace.copying(manifest.source, store_name),
+    ):
         failure: CorruptCopy | None = None
         for origin in _origins(workspace, point, store_name):
             try:

@@ -90,7 +90,7 @@ def run_drill(
     by = started_by or f"{getpass.getuser()} on {socket.gethostname()}"
     holder = f"drill {scenario}, process {os.getpid()}"
     with (
-        lease.exclusive(workspace.config.base / "locks" / "drill.lock", holder=holder, wait=_WAIT, what="the drill"),
+        lease.exclusive(workspace.config.base / "locks" / "@drill.lock", holder=holder, wait=_WAIT, what="the drill"),
         ExitStack() as rows,
     ):
         end_alerts(workspace)

@@ -30,7 +30,7 @@ from ops_pipelines.text import shell
 HEAD = "0007"
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _DIED = "the process that worked on it died (killed, crashed or power cut)"
-_MIGRATION_LOCK = 0x6F7073  # any number that is ours
+_MIGRATION_LOCK, _TURN_LOCK = 0x6F7073, 0x6F7074  # any numbers that are ours
 
 
 class LedgerError(OpsError):
@@ -115,6 +115,7 @@ class Ledger:
         )  # fmt: skip
         identifier = row.id
         with self.session() as session:
+            self._take_turns(session)
             row.turn = (session.scalar(select(func.max(Activity.turn))) or 0) + 1
             session.add(row)
         if self._observer is not None:
@@ -220,6 +221,13 @@ class Ledger:
             rows = list(session.scalars(query.order_by(Activity.turn.desc())))
             session.expunge_all()
         return rows
+
+    def _take_turns(self, session: Session) -> None:
+        """Nobody else writes an activity before the end of this transaction: each gets a turn of its own."""
+        if self._engine.dialect.name == "sqlite":
+            session.connection().exec_driver_sql("begin immediate")
+        else:
+            session.execute(text(f"select pg_advisory_xact_lock({_TURN_LOCK})"))
 
     def _close(
         self,

@@ -70,7 +70,7 @@ def leftovers(house: House) -> list[str]:
     found += [f"process {each}" for each in _processes(str(house.path))]
     found += [f"row {row.id}" for row in workspace.ledger.recent(limit=20) if row.status == RUNNING]
     found += [f"decrypted {path}" for path in _plain(house.path)]
-    held = subprocess.run(["flock", "--nonblock", base / "locks" / "drill.lock", "true"], check=False).returncode
+    held = subprocess.run(["flock", "--nonblock", base / "locks" / "@drill.lock", "true"], check=False).returncode
     return [*found, *(["the lock"] if held else [])]
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ops_pipelines import lease
 from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.config.load import load_config
-from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
+from ops_pipelines.errors import Busy, CorruptCopy, SafetyRefusal, StoreError
 from ops_pipelines.vault.catalogue import read_catalogue
 from ops_pipelines.vault.manifest import read_manifest
 from ops_pipelines.vault.reader import Copy
@@ -134,7 +134,7 @@ def test_swapped_parts_are_noticed(store: DirectoryStore) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"version": 2},
+        {"version": 0},
         {"format": "another"},
         {"parts": [{"name": "../../etc/passwd"}]},
         {"started_at": "2026-11-21T02:00:00"},
@@ -311,7 +311,7 @@ def test_a_copy_resumes_after_a_kill_without_being_swept_first(store: DirectoryS
 
 def test_two_that_write_the_same_copy_at_once_do_not_disturb_each_other(store: DirectoryStore, tmp_path: Path) -> None:
     manifest, nas = publish(store, FIRST), DirectoryStore("nas", tmp_path / "nas", TRUST)
-    busy = pytest.raises(StoreError, match="being written already")
+    busy = pytest.raises(Busy, match="is being written by another process")
     with lease.owned_directory(nas.root / ".staging" / FIRST), busy:
         nas.receive(manifest, store.directory("crm", FIRST), nothing)
 

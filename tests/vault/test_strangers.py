@@ -420,7 +420,7 @@ def test_the_keys_are_private_and_who_only_reads_makes_none(house: Workspace) ->
     assert not house.signing.directory.exists()
     publish(house.local, FIRST)
     modes = {path.name: path.stat().st_mode & 0o777 for path in house.signing.directory.iterdir()}
-    assert modes == {"installation.json": 0o600, SIGNING: 0o600, TRUSTED: 0o600}
+    assert modes == {"installation.json": 0o600, SIGNING: 0o600, TRUSTED: 0o600, f".{TRUSTED}.lock": 0o600}
     assert Trust(Keys(house.signing.directory)).installation_id == house.trust.installation_id
 
 

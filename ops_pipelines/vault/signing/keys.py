@@ -14,16 +14,17 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from ops_pipelines import durable
+from ops_pipelines import durable, lease
 from ops_pipelines.errors import OpsError
 from ops_pipelines.vault.signing.minisign import PublicKey, Signer, open_signer
 
 INSTALLATION, SIGNING, TRUSTED = "installation.json", "signing.key", "trusted"
 _LOST = "restore it from the recovery kit: ops key import opened; or make a new one: ops key new"
 _ID = re.compile(r"[0-9a-f]{32}")
+_WAIT = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -168,8 +169,10 @@ class Keys:
 
     def _trust(self, key: PublicKey, now: datetime) -> None:
         path = self.directory / TRUSTED
-        known = path.read_bytes() if path.exists() else b""
-        durable.write(path, known + f"{key.line} {key.name} since {now:%Y-%m-%d}\n".encode())
+        # Of two who add one at once, neither may forget the other's: what it signed would be a stranger's for ever.
+        with lease.exclusive(path.with_name(f".{TRUSTED}.lock"), holder="new key", wait=_WAIT, what=f"{path}"):
+            known = path.read_bytes() if path.exists() else b""
+            durable.write(path, known + f"{key.line} {key.name} since {now:%Y-%m-%d}\n".encode())
 
     def _current(self) -> tuple[Installation | None, Mapping[bytes, PublicKey]]:
         paths = [self.directory / INSTALLATION, self.directory / TRUSTED]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ops_pipelines import durable, lease
-from ops_pipelines.errors import CorruptCopy, StoreError
+from ops_pipelines.errors import Busy, CorruptCopy, StoreError
 from ops_pipelines.repository import Repository
 from ops_pipelines.text import shell
 from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, checksums
@@ -61,6 +61,7 @@ class DirectoryStore(Checked):
         """A private directory on the store's own file system; gone at the end unless it was published.
 
         Raises:
+            Busy: somebody else stages the same.
             StoreError: the store cannot be written.
         """
         with self._errors("written", writing=True):
@@ -72,7 +73,11 @@ class DirectoryStore(Checked):
             with lease.owned_directory(self.root / ".staging" / backup_id, wait=_LOCK_WAIT) as directory:
                 yield directory
         except FileExistsError:
-            raise StoreError(f"store {self.name}: {backup_id} is being written already") from None
+            raise Busy(
+                f"store {self.name}: {backup_id} is being written by another process or another machine",
+                safe="nothing was written",
+                next="wait for it to finish (ops list), then run this again",
+            ) from None
         except OSError as error:
             raise self._error("written", error) from None
 
