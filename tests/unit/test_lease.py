@@ -114,3 +114,20 @@ def test_what_is_handed_over_is_no_longer_owned(tmp_path: Path) -> None:
 
 def test_there_is_nothing_to_sweep_where_there_is_nothing(tmp_path: Path) -> None:
     assert lease.sweep(tmp_path / "nowhere") == []
+
+
+def test_a_directory_that_is_to_outlive_its_block_is_left_to_the_next_sweep(tmp_path: Path) -> None:
+    with lease.owned_directory(tmp_path / "a", outlives=lambda: True) as directory:
+        (directory / "still served").touch()
+    assert (directory / "still served").exists()
+    assert lease.sweep(tmp_path) == [directory]
+
+
+def test_an_owned_directory_leaves_no_file_open(tmp_path: Path) -> None:
+    """A daemon owns thousands of them in its life."""
+    before = sorted(Path("/proc/self/fd").iterdir())
+    with lease.owned_directory(tmp_path / "a"):
+        pass
+    with lease.exclusive(tmp_path / "crm.lock", holder="us", wait=NOT_AT_ALL, what="crm"):
+        pass
+    assert sorted(Path("/proc/self/fd").iterdir()) == before

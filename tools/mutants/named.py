@@ -25,6 +25,27 @@ class Change:
 
 CHANGES = (
     Change(
+        "files are not flushed before the rename that publishes them",
+        "ops_pipelines/vault/stores/directory.py",
+        "            for path in staged.iterdir():\n                durable.flush(path)\n",
+        "",
+        ["tests/faults/disks/test_power_cut.py::test_the_first_backup_of_an_installation"],
+    ),
+    Change(
+        "the folder that a restore point is published into is not flushed",
+        "ops_pipelines/vault/stores/directory.py",
+        "            durable.flush(final.parent)\n        return final\n",
+        "        return final\n",
+        ["tests/faults/disks/test_power_cut.py::test_the_first_backup_of_an_installation"],
+    ),
+    Change(
+        "a restore point is published by a copy instead of one rename",
+        "ops_pipelines/lease.py",
+        "        path.rename(final)\n\n\ndef sweep",
+        "        __import__('shutil').copytree(path, final)\n        remove_tree(path)\n\n\ndef sweep",
+        ["tests/faults/disks/test_power_cut.py::test_the_first_backup_of_an_installation"],
+    ),
+    Change(
         "secrets are replaced one after another, the shortest first",
         "ops_pipelines/redact.py",
         "    shown: list[str] = []\n    end = 0\n",
