@@ -12,6 +12,7 @@ import psutil
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 _ITSELF = "ops"
+_CHILD_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,14 @@ def strike(chance: Random, pid: int, *, lasts_s: float, watched: Sequence[Path])
         lasts_s: how long it takes when nothing happens to it.
         watched: directories whose entries change as it gets on.
     """
-    number = chance.choice(SIGNALS)
+    number, wants_child = chance.choice(SIGNALS), chance.random() < 0.5
     began = time.monotonic()
     _WAITS[chance.choice(sorted(_WAITS))](chance, pid, lasts_s, watched)
+    if wants_child:
+        _wait(pid, _CHILD_WITHIN_S, lambda: len(_tree(pid)) > 1)
     tree = _tree(pid)
     below = sorted({each.name() for each in tree[1:] if each.is_running()})
-    name = chance.choice(below) if below and chance.random() < 0.5 else ""
+    name = chance.choice(below) if below and wants_child else ""
     victims = [each for each in tree if not name or each.name() == name]
     for victim in victims[:1] if not name else [chance.choice(victims or tree)]:
         try:
