@@ -283,5 +283,10 @@ def about(catalogue: Catalogue) -> set[tuple[str, str]]:
     """The copies that a catalogue says something bad of."""
     return {
         *((each.store, each.id) for each in (*catalogue.faults, *catalogue.damage)),
-        *((each.store, each.id) for each in catalogue.strangers),
+        # What is missing everywhere is told of no store.
+        *(
+            (store, each.id)
+            for each in catalogue.strangers
+            for store in ((each.store,) if each.store else ("local", "nas"))
+        ),
     }
