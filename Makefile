@@ -12,7 +12,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 export OPS_CONFIG ?= $(CURDIR)/$(if $(wildcard ops.yaml),ops.yaml,var/demo/ops.yaml)
 
 LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
-        --no-strip-extras --no-header --extra build
+        --no-strip-extras --no-header --extra build --extra all
 # The last three of the demo are what its drill recovers with, when it plays that we are gone.
 DEMO_PACKAGES := bubblewrap mariadb-server mariadb-client postgresql restic age zstd openssl
 # Ceph's gateway enforces object lock for real; libatomic1 is what Playwright's own driver needs.

@@ -36,7 +36,7 @@ from tests.servers.ceph import Ceph, start_ceph
 CONCURRENCY, PART_MIB = 4, 16
 _RECEIVE = """
 import os, sys; from pathlib import Path
-from ops_pipelines.config.stores import S3Store as Settings
+from ops_pipelines.vault.stores.s3.settings import S3Settings as Settings
 from ops_pipelines.vault.manifest import read_manifest
 from ops_pipelines.vault.signing.keys import Keys
 from ops_pipelines.vault.stores.s3.store import S3Store

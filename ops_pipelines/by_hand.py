@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
-from ops_pipelines.engines.registry import by_hand
+from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.vault.manifest import Part
 
 
@@ -20,4 +20,4 @@ def steps(kind: str, facts: Mapping[str, JsonValue], parts: Sequence[Part]) -> l
         plain = part.name.removesuffix(".age").removesuffix(".zst")
         decrypt = f"age -d -i KEY {part.name} | zstd -d" if part.encryption == "age" else f"zstd -dc {part.name}"
         commands.append(f"{decrypt} > {plain}")
-    return [*commands, *by_hand(kind, facts, {part.role for part in parts})]
+    return [*commands, *kind_of(kind).by_hand(facts, {part.role for part in parts})]

@@ -18,8 +18,8 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from ops_pipelines import durable, lease, process
-from ops_pipelines.config.drills import OutageCommands
 from ops_pipelines.errors import OpsError
+from ops_pipelines.settings.outage import OutageCommands
 
 _NOTE = "start.json"
 _OURS = re.compile(r"[a-z][a-z0-9_]*-[0-9a-f]{8}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ops_pipelines import lease
 from ops_pipelines.engines.lodging import noted
-from ops_pipelines.engines.registry import reap
+from ops_pipelines.engines.registry import KINDS
 
 _GONE_WITHIN_S = 10.0
 _OURS = re.compile(r"[a-z]+-[0-9a-f]{8}")
@@ -88,7 +88,8 @@ def _end(directory: Path, evict: Callable[[str, str], bool]) -> bool:
         time.sleep(0.02)
     for segment in shared:
         segment.unlink(missing_ok=True)
-    reap(directory.name.rsplit("-", 1)[0], directory)
+    if (kind := KINDS.get(directory.name.rsplit("-", 1)[0])) is not None:
+        kind.reap(directory)
     lodged = noted(directory)
     return lodged is None or evict(*lodged)
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from ops_pipelines import lease, logs
 from ops_pipelines.clock import Clock, SystemClock, human_duration
 from ops_pipelines.config.models import Config
-from ops_pipelines.config.sources import Source
 from ops_pipelines.engines.base import Engine
 from ops_pipelines.engines.offers import Lodger
-from ops_pipelines.engines.registry import engine_for
+from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import OpsError
 from ops_pipelines.known import published
 from ops_pipelines.ledger.ledger import Ledger, LedgerError, sqlite_url
@@ -109,12 +108,12 @@ class Workspace:
     @cached_property
     def stores(self) -> dict[str, Store]:
         """Every store by name, `local` first."""
-        return open_stores(self.config, self.trust)
+        return open_stores(self.config.stores, self.config.base, self.trust)
 
     @cached_property
     def local(self) -> DirectoryStore:
         """The store every restore point is published in."""
-        return local_store(self.config, self.trust)
+        return local_store(self.config.base, self.trust)
 
     @cached_property
     def writable(self) -> bool:
@@ -151,7 +150,7 @@ class Workspace:
 
     def engine(self, name: str) -> Engine:
         """The engine of a source."""
-        return engine_for(name, self.source(name))
+        return self.source(name).engine(name)
 
     def identities(self, name: str) -> Sequence[str]:
         """The age identities a verifier may use for a source. Raises SecretMissing."""

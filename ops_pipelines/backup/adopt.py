@@ -17,6 +17,7 @@ from ops_pipelines.backup.legacy import Found, NotAdoptable, TimeFrom
 from ops_pipelines.backup.seal import seal
 from ops_pipelines.clock import new_id
 from ops_pipelines.engines.base import Dumped, Legacy, PartSink
+from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.repository import Repository
 from ops_pipelines.scratch import scratch_directory
@@ -176,7 +177,7 @@ def _examined(
     other_database: bool,
 ) -> Candidate:
     kind, zone = workspace.source(name).kind, ZoneInfo(workspace.config.timezone)
-    if found.kind != kind and not (kind == "files" and not found.kind):
+    if found.kind != kind and not (not found.kind and kind_of(kind).step == "snapshot"):
         raise NotAdoptable(
             f"{found.path.name} is a backup of {found.kind or 'folders'}", why=f"the source {name} is of kind {kind}"
         )

@@ -15,7 +15,6 @@ from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.reader import fetch
 from ops_pipelines.vault.stores import incoming, objects
 from ops_pipelines.vault.stores.base import Store
-from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.workspace import Workspace
 
 Done = Literal["there", "copied", "replaced"]
@@ -98,7 +97,7 @@ def copy_to(
 def _origins(workspace: Workspace, point: RestorePoint, target: str) -> list[Store]:
     """The stores whose copy is not known to be damaged, the nearest first: ours, directories, buckets."""
     sound = [workspace.stores[each] for each in point.stores if each not in (*point.damaged, target)]
-    return sorted(sound, key=lambda each: (each.name != workspace.local.name, not isinstance(each, DirectoryStore)))
+    return sorted(sound, key=lambda each: (each.name != workspace.local.name, each.root is None))
 
 
 def _bring(
@@ -143,8 +142,8 @@ def _carry(engine: Carrier, manifest: Manifest, origin: Store, target: Store, an
 @contextmanager
 def _files_of(workspace: Workspace, point: RestorePoint, origin: Store) -> Iterator[Path]:
     """A directory with the files of a copy: where they lie, or where they were fetched to. Raises CorruptCopy."""
-    if isinstance(origin, DirectoryStore):
-        yield origin.directory(point.manifest.source, point.id)
+    if (folder := origin.folder(point.manifest.source, point.id)) is not None:
+        yield folder
         return
     with scratch_directory(workspace.scratch_root, "copy") as directory:
         fetch(origin, point.manifest, directory)

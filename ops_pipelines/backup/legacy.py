@@ -16,6 +16,7 @@ from typing import BinaryIO, Literal
 import zstandard
 
 from ops_pipelines.clock import UTC
+from ops_pipelines.engines.registry import KINDS
 from ops_pipelines.errors import OpsError
 from ops_pipelines.streams import Reader
 from ops_pipelines.vault import openssl
@@ -25,11 +26,7 @@ _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _CHUNK = 1024 * 1024
 _NOT_BACKUPS = {".sha256", ".md5", ".log", ".txt", ".json", ".part", ".tmp"}
 # What a dump begins with, and the kind of source it is of.
-_BEGINS = {
-    "postgres": (b"PGDMP", b"--\n-- PostgreSQL database", b"-- PostgreSQL database"),
-    "mysql": (b"-- MariaDB dump", b"-- MySQL dump", b"/*M!999999", b"/*!999999"),
-    "mongodb": (b"\x6d\xe2\x99\x81",),
-}
+_BEGINS = {each.name: each.dump_heads for each in KINDS.values() if each.dump_heads}
 _PLAIN = tuple(begin for begins in _BEGINS.values() for begin in begins)
 _STAMPS = (
     re.compile(r"(?<!\d)(\d{4})(\d\d)(\d\d)[T_-]?(\d\d)(\d\d)(\d\d)?(?!\d)"),
@@ -73,13 +70,13 @@ def backups_in(
     """
     if not folder.exists():
         raise NotAdoptable(f"{folder} is not there", next="name the folder with the old backups")
-    if folder.is_file() or _is_mongodump(folder):
+    if folder.is_file() or _kind_of_folder(folder):
         yield from _one(folder, passphrase)
         return
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.suffix in _NOT_BACKUPS:
             continue
-        if path.is_dir() and not _is_mongodump(path):
+        if path.is_dir() and not _kind_of_folder(path):
             yield from backups_in(path, passphrase, wanted)
         elif wanted(path):
             yield from _one(path, passphrase)
@@ -200,7 +197,7 @@ def _one(path: Path, passphrase: str | None) -> Iterator[Found | NotAdoptable]:
 def _recognised(path: Path, passphrase: str | None) -> Found:
     if path.is_dir():
         size_bytes = sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
-        return Found(path, "mongodb" if _is_mongodump(path) else "", (), size_bytes)
+        return Found(path, _kind_of_folder(path), (), size_bytes)
     size_bytes = path.stat().st_size
     if size_bytes == 0:
         raise NotAdoptable(f"{path.name} is empty", why="the dump failed, and nobody noticed")
@@ -307,7 +304,6 @@ class _Ended:
         return self._source.read(size)
 
 
-def _is_mongodump(folder: Path) -> bool:
-    return folder.is_dir() and any(
-        next(folder.glob(pattern), None) is not None for pattern in ("*/*.bson", "*/*.bson.gz", "*.bson", "*.bson.gz")
-    )
+def _kind_of_folder(folder: Path) -> str:
+    """The kind of source whose dump a folder is; empty when it is none."""
+    return next((each.name for each in KINDS.values() if each.is_legacy_folder(folder)), "")

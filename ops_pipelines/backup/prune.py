@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ops_pipelines.config.settings import Keep
-from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.offers import Carrier
 from ops_pipelines.errors import OpsError, SafetyRefusal, StoreError
 from ops_pipelines.ledger.models import CANCELLED, FAILED, RUNNING, SUCCEEDED, Activity
+from ops_pipelines.settings.common import Keep
 from ops_pipelines.vault.catalogue import Catalogue
 from ops_pipelines.vault.retention import Decision, Held, decide
 from ops_pipelines.workspace import Workspace
@@ -231,7 +230,7 @@ class _Ties:
         problems: list[str] = []
         troubled: frozenset[str] = frozenset()
         for name, source in workspace.config.sources.items():
-            if not isinstance(source, FilesSource) or name == database:
+            if source.repository_password is None or name == database:
                 continue
             catalogue = workspace.catalogue(name)
             problems += catalogue.problems

@@ -6,8 +6,8 @@ from datetime import datetime
 from ops_pipelines import __version__
 from ops_pipelines.by_hand import steps
 from ops_pipelines.clock import Stopwatch
-from ops_pipelines.config.sources import FilesSource, Source
 from ops_pipelines.engines.base import Contents, Dumped
+from ops_pipelines.engines.source import Source
 from ops_pipelines.numbering import next_point
 from ops_pipelines.vault.manifest import Adopted, Manifest, Summary, Tie
 from ops_pipelines.vault.writer import Staged
@@ -71,10 +71,10 @@ def seal(
 
 def _tied_to(workspace: Workspace, source: Source) -> Tie | None:
     """The newest restore point of the database these files belong to."""
-    if not isinstance(source, FilesSource) or source.tied_to is None:
+    if source.database is None:
         return None
-    newest = workspace.catalogue(source.tied_to).newest
-    return Tie(source=source.tied_to, backup_id=newest.id) if newest is not None else None
+    newest = workspace.catalogue(source.database).newest
+    return Tie(source=source.database, backup_id=newest.id) if newest is not None else None
 
 
 def _summary(contents: Contents) -> Summary:

@@ -5,7 +5,8 @@ from datetime import datetime
 from ops_pipelines.backup.marker import write_marker
 from ops_pipelines.backup.seal import seal
 from ops_pipelines.clock import Stopwatch, new_id
-from ops_pipelines.config.sources import FilesSource, Source
+from ops_pipelines.engines.registry import kind_of
+from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import OpsError
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault.manifest import Manifest
@@ -59,7 +60,7 @@ def _dump(workspace: Workspace, name: str, source: Source, progress: Progress, *
         dumped = engine.dump(staged, progress=progress)
         manifest = seal(workspace, name, staged, dumped, started_at=started, watch=watch, safety=safety)
         workspace.local.publish(directory, manifest)
-    if isinstance(source, FilesSource):
+    if kind_of(source.kind).step == "snapshot":
         write_marker(workspace.config.base, manifest)
     return manifest
 

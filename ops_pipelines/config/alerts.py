@@ -6,9 +6,9 @@ from typing import Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from ops_pipelines.config.secrets import Secret
-from ops_pipelines.config.settings import Model
-from ops_pipelines.config.values import Name, Span
+from ops_pipelines.settings.common import Model
+from ops_pipelines.settings.secrets import Secret
+from ops_pipelines.settings.values import Name, Span
 
 Severity = Literal["warn", "error", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)

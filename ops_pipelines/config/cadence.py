@@ -16,7 +16,7 @@ from cronsim import CronSim
 
 from ops_pipelines.clock import UTC
 from ops_pipelines.config.models import Config
-from ops_pipelines.config.settings import Settings
+from ops_pipelines.settings.common import Settings
 
 _LOOKED_AT = timedelta(days=400)
 _STEP = timedelta(hours=1)

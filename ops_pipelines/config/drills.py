@@ -7,10 +7,10 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ops_pipelines.config.checks import MASK_DESCRIPTION, Expectation
-from ops_pipelines.config.secrets import Secret
-from ops_pipelines.config.settings import Model
-from ops_pipelines.config.values import Cron, Duration, Name, Span, may_be_off, none_if_off
+from ops_pipelines.settings.checks import MASK_DESCRIPTION, Expectation
+from ops_pipelines.settings.common import Model
+from ops_pipelines.settings.secrets import Secret
+from ops_pipelines.settings.values import Cron, Duration, Name, Span, may_be_off, none_if_off
 
 Scenario = Literal["total_loss", "corruption", "outage", "lost_keys", "random_restore_point"]
 SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
@@ -58,23 +58,6 @@ class Application(Model):
     sources: tuple[Name, ...] = Field(min_length=1, description="in the order in which they are restored")
     checks: tuple[Probe, ...] = Field((), description="how one sees that the application works on what came back")
     rto: Duration | None = Field(None, description="the whole application; the sum of its sources' rto unless given")
-
-
-class OutageCommands(Model):
-    """How an `outage` drill stops the real server of a source, and starts it again.
-
-    They run as the user of ops_pipelines, as on a terminal that is closed afterwards: the start must leave the server
-    to somebody else (`systemctl start`, `docker start`, `pg_ctl start`), and do no harm to one that runs.
-    """
-
-    stop: tuple[str, ...] = Field(min_length=1, examples=[["docker", "stop", "crm-db"]])
-    start: tuple[str, ...] = Field(
-        min_length=1,
-        description="run afterwards, whatever happens to the drill",
-        examples=[["docker", "start", "crm-db"]],
-    )
-    allow_outage: bool = Field(False, description="yes, this server may be down while a drill is under way")
-    limit: Span = Field(timedelta(minutes=2), description="each of the two may take this long")
 
 
 class DrillKit(Model):

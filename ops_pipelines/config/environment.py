@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ops_pipelines.config.errors import Mistake
+from ops_pipelines.engines.registry import KINDS
 
 
 def with_old_names(values: Any, environ: Mapping[str, str], mistakes: list[Mistake]) -> Any:
@@ -82,7 +83,7 @@ def _with_thresholds(values: dict[str, Any], environ: Mapping[str, str], mistake
             continue
         sources = {
             name: _with(source, key, f"{number}{unit}")
-            if isinstance(source, dict) and of_folders in (None, source.get("kind") == "files")
+            if isinstance(source, dict) and of_folders in (None, _is_folders(source))
             else source
             for name, source in sources.items()
         }
@@ -106,8 +107,12 @@ def _with_legacy(values: dict[str, Any], folder: str) -> dict[str, Any]:
     sources = values.get("sources")
     if not isinstance(sources, dict):
         return values
-    databases = [name for name, source in sources.items() if isinstance(source, dict) and source.get("kind") != "files"]
+    databases = [name for name, source in sources.items() if isinstance(source, dict) and not _is_folders(source)]
     if len(databases) != 1 or "legacy" in sources[databases[0]]:
         return values
     source = {**sources[databases[0]], "legacy": {"folder": folder}}
     return {**values, "sources": {**sources, databases[0]: source}}
+
+
+def _is_folders(source: Mapping[str, Any]) -> bool:
+    return any(kind.step == "snapshot" for kind in KINDS.values() if kind.name == source.get("kind"))

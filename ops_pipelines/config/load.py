@@ -14,7 +14,7 @@ from ops_pipelines.config.environment import with_old_names
 from ops_pipelines.config.errors import ConfigError, Mistake, NoConfig
 from ops_pipelines.config.models import Config
 from ops_pipelines.config.rules import broken_rules
-from ops_pipelines.config.settings import Settings
+from ops_pipelines.settings.common import Settings
 
 DEFAULT_NAME = "ops.yaml"
 _LARGEST = 4 * 2**20

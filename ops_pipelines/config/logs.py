@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ops_pipelines.config.settings import Model
+from ops_pipelines.settings.common import Model
 
 
 class Logging(Model):

@@ -14,13 +14,13 @@ from ops_pipelines.config.drills import Application, DefaultDrills, Drills, Scen
 from ops_pipelines.config.logs import Logging
 from ops_pipelines.config.probes import Probes
 from ops_pipelines.config.report import Report
-from ops_pipelines.config.secrets import Secret
 from ops_pipelines.config.sentry import Sentry
-from ops_pipelines.config.settings import DaemonHeartbeat, Model, Settings
-from ops_pipelines.config.sources import FilesSource, Source
+from ops_pipelines.config.sources import AnySource
 from ops_pipelines.config.stores import AnyStore
-from ops_pipelines.config.values import Name, TimeZone, may_be_off, none_if_off
 from ops_pipelines.config.web import Web
+from ops_pipelines.settings.common import DaemonHeartbeat, Model, Settings
+from ops_pipelines.settings.secrets import Secret
+from ops_pipelines.settings.values import Name, TimeZone, may_be_off, none_if_off
 
 
 class Config(Model):
@@ -36,7 +36,7 @@ class Config(Model):
     bin_dirs: tuple[Path, ...] = Field((), description="where to look for client and server tools first")
     defaults: Settings = Settings()
     stores: dict[Name, AnyStore] = Field({}, description="where copies go, beside the local store")
-    sources: dict[Name, Source] = Field(min_length=1, description="what to protect")
+    sources: dict[Name, AnySource] = Field(min_length=1, description="what to protect")
     ledger: Secret | None = Field(None, description="SQLAlchemy URL; SQLite below `base` unless given")
     alerts: Alerts = Field(Alerts(), description="who is told when something is wrong")
     sentry: Sentry = Field(Sentry(), description="Sentry: errors, and monitors that notice silence; off without a DSN")
@@ -61,11 +61,11 @@ class Config(Model):
     @property
     def heads(self) -> list[str]:
         """The sources that are backed up on their own: all but the folders that belong to a database."""
-        return [name for name, each in self.sources.items() if not (isinstance(each, FilesSource) and each.tied_to)]
+        return [name for name, each in self.sources.items() if each.database is None]
 
     def group_of(self, name: str) -> list[str]:
         """A source, then those that are tied to it, in the order in which they are backed up."""
-        tied = (other for other, each in self.sources.items() if isinstance(each, FilesSource) and each.tied_to == name)
+        tied = (other for other, each in self.sources.items() if each.database == name)
         return [name, *tied]
 
     @property

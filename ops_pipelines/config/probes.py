@@ -4,9 +4,9 @@ from datetime import date, timedelta
 
 from pydantic import Field
 
-from ops_pipelines.config.secrets import Secret
-from ops_pipelines.config.settings import Model
-from ops_pipelines.config.values import Name, Span
+from ops_pipelines.settings.common import Model
+from ops_pipelines.settings.secrets import Secret
+from ops_pipelines.settings.values import Name, Span
 
 
 class Probes(Model):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from ops_pipelines.config.settings import Model
+from ops_pipelines.settings.common import Model
 
 
 class Report(Model):

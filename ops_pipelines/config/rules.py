@@ -7,8 +7,8 @@ from ops_pipelines.config.document import Document
 from ops_pipelines.config.drills import Drills
 from ops_pipelines.config.errors import Mistake
 from ops_pipelines.config.models import Config
-from ops_pipelines.config.settings import Settings
-from ops_pipelines.config.sources import FilesSource, MySQLSource, PostgresSource
+from ops_pipelines.engines.registry import kind_of
+from ops_pipelines.engines.source import Source
 
 
 def broken_rules(config: Config, parsed: Document) -> Iterator[Mistake]:
@@ -40,7 +40,7 @@ def broken_rules(config: Config, parsed: Document) -> Iterator[Mistake]:
                 yield mistake
 
 
-def _source_checks(name: str, source: Settings, config: Config, parsed: Document) -> Iterator[Mistake]:
+def _source_checks(name: str, source: Source, config: Config, parsed: Document) -> Iterator[Mistake]:
     def at(key: str) -> tuple[int, str]:
         own, inherited = ("sources", name, key), ("defaults", key)
         path = inherited if own not in parsed.lines and inherited in parsed.lines else own
@@ -60,19 +60,19 @@ def _source_checks(name: str, source: Settings, config: Config, parsed: Document
                 f"store {store!r} is offsite and takes encrypted parts only, but source {name!r} has no encrypt",
                 "encrypt: {age: [age1…]}",
             )
-    if isinstance(source, FilesSource) and source.tied_to is not None:
-        yield from _tie_checks(name, source, source.tied_to, config, at("with"))
+    if source.database is not None:
+        yield from _tie_checks(name, source, source.database, config, at("with"))
 
 
-def _tie_checks(name: str, source: FilesSource, other: str, config: Config, at: tuple[int, str]) -> Iterator[Mistake]:
+def _tie_checks(name: str, source: Source, other: str, config: Config, at: tuple[int, str]) -> Iterator[Mistake]:
     database = config.sources.get(other)
     if database is None:
         yield Mistake(*at, f"no source is called {other!r} (sources: {', '.join(config.sources)})")
-    elif isinstance(database, FilesSource):
+    elif database.repository_password is not None:
         yield Mistake(*at, f"{other!r} is a set of folders; name the database these files belong to")
     elif database.every != source.every:
         yield Mistake(*at, f"{name!r} is backed up together with {other!r}: give both the same every")
-    elif source.references is not None and not isinstance(database, (PostgresSource, MySQLSource)):
+    elif source.names_files is not None and not kind_of(database.kind).json_list:
         yield Mistake(*at, f"references are asked in SQL, which {other!r} does not speak")
 
 

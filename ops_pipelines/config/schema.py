@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from ops_pipelines.config.models import Config
-from ops_pipelines.config.values import NAME_PATTERN
+from ops_pipelines.settings.values import NAME_PATTERN
 
 SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
 

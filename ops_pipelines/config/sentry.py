@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from ops_pipelines.config.secrets import Secret, SecretRef
-from ops_pipelines.config.settings import Model
-from ops_pipelines.config.values import Span
+from ops_pipelines.settings.common import Model
+from ops_pipelines.settings.secrets import Secret, SecretRef
+from ops_pipelines.settings.values import Span
 
 # Before, looking at the stacks of all threads can stop the process for ever (python/cpython#106883): a backup hung so.
 _CAN_BE_PROFILED = sys.version_info >= (3, 12)

@@ -5,9 +5,9 @@ from ipaddress import ip_network
 
 from pydantic import Field, field_validator
 
-from ops_pipelines.config.secrets import Secret
-from ops_pipelines.config.settings import Model
-from ops_pipelines.config.values import Name, Span
+from ops_pipelines.settings.common import Model
+from ops_pipelines.settings.secrets import Secret
+from ops_pipelines.settings.values import Name, Span
 
 PATHS = ("/", "/metrics", "/health")
 """What is served anyway."""

@@ -11,12 +11,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from ops_pipelines.clock import human_duration
-from ops_pipelines.config.secrets import SecretMissing, SecretRef
 from ops_pipelines.config.sentry import Sentry
 from ops_pipelines.doctor.question import Answer, Measure, Question, attention, failed, well
 from ops_pipelines.doctor.shared import Shared
 from ops_pipelines.doctor.signatures import signing_key
 from ops_pipelines.errors import OpsError
+from ops_pipelines.settings.secrets import SecretMissing, SecretRef
 from ops_pipelines.text import shell
 
 SUBJECT = "configuration"

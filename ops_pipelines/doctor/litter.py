@@ -15,7 +15,6 @@ from ops_pipelines.doctor.shared import Shared
 from ops_pipelines.engines.examiner import Repositories, Stray
 from ops_pipelines.engines.lodging import noted
 from ops_pipelines.engines.offers import Carrier
-from ops_pipelines.engines.registry import examiner_for
 from ops_pipelines.errors import Busy, OpsError
 from ops_pipelines.lease import Standing
 from ops_pipelines.outages import outages_left
@@ -24,7 +23,6 @@ from ops_pipelines.scratch import scratch_census
 from ops_pipelines.vault.catalogue import Catalogue
 from ops_pipelines.vault.manifest import NAME
 from ops_pipelines.vault.stores.base import Store
-from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.workspace import Workspace
 
 SUBJECT = "leftovers"
@@ -110,8 +108,7 @@ def _scratch(workspace: Workspace) -> tuple[list[str], list[tuple[str, str]]]:
 def _left_alone(workspace: Workspace) -> list[tuple[str, str]]:
     left = _scratch(workspace)[1]
     for store in workspace.stores.values():
-        if isinstance(store, DirectoryStore):
-            left += [(str(path), _why(standing)) for path, standing in store.staged() if standing != "dead"]
+        left += [(str(path), _why(standing)) for path, standing in store.staged() if standing != "dead"]
     return left
 
 
@@ -133,7 +130,7 @@ def _halves(shared: Shared) -> Answer:
     """Nothing of ours leaves a directory without its manifest: what looks so was changed by somebody, or is his."""
     found = []
     for store in shared.answering().values():
-        if isinstance(store, DirectoryStore):
+        if store.root is not None:
             points = (path for source in shared.sources for path in sorted((store.root / source).glob("*")))
             found += [str(path) for path in points if path.is_dir() and not (path / NAME).is_file()]
     return _litter(found, "every one has its manifest", "look at them; move away what is no backup: mv … /elsewhere")
@@ -157,7 +154,7 @@ def _strays_of_all(
 ) -> Iterator[tuple[str, Store, Stray]]:
     """Data in repositories that no restore point names; of sources that nobody works on at this moment."""
     for name, source in workspace.config.sources.items():
-        examiner = examiner_for(name, source)
+        examiner = source.examiner(name)
         if not isinstance(examiner, Repositories):
             continue
         try:
@@ -183,7 +180,7 @@ def _strays_of_all(
 
 def _unused(store: Store, source: str) -> bool:
     """A directory store's repository that was never made; asking for its address could mark an unmounted volume."""
-    return isinstance(store, DirectoryStore) and not (store.root / ".restic" / source).is_dir()
+    return store.root is not None and not (store.root / ".restic" / source).is_dir()
 
 
 def _targets(workspace: Workspace) -> Answer:

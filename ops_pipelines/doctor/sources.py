@@ -12,7 +12,7 @@ from ops_pipelines.doctor.configuration import skew
 from ops_pipelines.doctor.question import ASKED_FOR, Answer, Measure, Question, attention, failed, well
 from ops_pipelines.doctor.shared import Shared
 from ops_pipelines.doctor.signatures import ours
-from ops_pipelines.engines.registry import examiner_for
+from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError
 from ops_pipelines.recovery.graded import not_noticed
 from ops_pipelines.sandbox import isolation
@@ -24,13 +24,12 @@ from ops_pipelines.watch.three_two_one import judge
 
 # Dumps grow: with a quarter more than the last one, the next has room.
 _GROWTH = 1.25
-_OF_THIS_MACHINE = ("files", "sqlite")
 
 
 def questions(shared: Shared, name: str) -> Iterator[Question]:
     """About one source."""
     source = shared.workspace.source(name)
-    here = source.kind in _OF_THIS_MACHINE
+    here = kind_of(source.kind).on_disk
     limit = ASKED_FOR + source.limits.connect
     asked = {
         "readable" if here else "server": _reached,
@@ -53,13 +52,13 @@ def questions(shared: Shared, name: str) -> Iterator[Question]:
 def _reached(shared: Shared, name: str) -> Answer:
     probe = shared.probe(name)
     kind = shared.workspace.source(name).kind
-    version = probe.server_version if kind in _OF_THIS_MACHINE else f"{kind} {probe.server_version.split(' (')[0]}"
+    version = probe.server_version if kind_of(kind).on_disk else f"{kind} {probe.server_version.split(' (')[0]}"
     size = Measure(f"{name}_size", probe.size_bytes, "B")
     return well(f"{version}, {human_size(probe.size_bytes)}", size)
 
 
 def _programs(shared: Shared, name: str) -> Answer:
-    examiner = examiner_for(name, shared.workspace.source(name))
+    examiner = shared.workspace.source(name).examiner(name)
     try:
         return well(examiner.programs())
     except Inconclusive as error:
@@ -78,7 +77,7 @@ def _isolation(shared: Shared, name: str) -> Answer:
 
 
 def _rights(shared: Shared, name: str) -> Answer:
-    lacks = examiner_for(name, shared.workspace.source(name)).lacks()
+    lacks = shared.workspace.source(name).examiner(name).lacks()
     if not lacks:
         return well("may read everything that is dumped")
     fix = [line for each in lacks for line in each.grant.splitlines()]
@@ -87,7 +86,7 @@ def _rights(shared: Shared, name: str) -> Answer:
 
 
 def _clock(shared: Shared, name: str) -> Answer:
-    there, here = examiner_for(name, shared.workspace.source(name)).clock(), shared.workspace.clock.now()
+    there, here = shared.workspace.source(name).examiner(name).clock(), shared.workspace.clock.now()
     return skew(there - here, "the server", name) if there is not None else well("the server does not tell its own")
 
 

@@ -5,17 +5,15 @@ from collections.abc import Iterator
 from functools import partial
 
 from ops_pipelines.clock import human_duration, human_size
-from ops_pipelines.config.stores import S3Store
 from ops_pipelines.doctor.configuration import skew
 from ops_pipelines.doctor.question import Answer, Measure, Question, attention, failed, well
 from ops_pipelines.doctor.shared import STORE_LIMIT, Shared
-from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.vault.stores.registry import LOCAL
 
 
 def questions(shared: Shared, name: str) -> Iterator[Question]:
     """About one store."""
-    bucket = isinstance(shared.workspace.config.stores.get(name), S3Store)
+    bucket = shared.workspace.stores[name].root is None
     asked = {
         "reachable": _reachable,
         "writable": _writable,
@@ -30,7 +28,7 @@ def questions(shared: Shared, name: str) -> Iterator[Question]:
 def _reachable(shared: Shared, name: str) -> Answer:
     store, held = shared.workspace.stores[name], shared.held_by(name)
     where = f"{store.medium}{', off-site' if store.offsite else ''}"
-    if isinstance(store, DirectoryStore) and not store.root.exists():
+    if store.root is not None and not store.root.exists():
         return attention(f"{store.root} is not there yet; the first backup makes it", "ops backup")
     return well(f"{where}: restore points of {', '.join(held)}" if held else f"{where}: empty")
 
@@ -45,14 +43,14 @@ def _immutable(shared: Shared, name: str) -> Answer:
     trial = shared.trial(name)
     settings = shared.workspace.config.stores[name]
     if trial.written and not trial.erasable:
-        newest = _locked(shared, name) if isinstance(settings, S3Store) and settings.object_lock else ""
+        newest = _locked(shared, name) if settings.locked_for is not None else ""
         return well(f"what was written could not be removed: {trial.kept_by}{newest}")
-    if isinstance(settings, S3Store) and settings.object_lock is not None:
+    if settings.locked_for is not None:
         return failed(
             "object_lock is set, and what was written could be removed at once",
             "make a new bucket with object lock enabled: a bucket gets it when it is made",
         )
-    if isinstance(settings, S3Store):
+    if settings.lockable:
         return attention(
             "whoever has these keys can delete every backup in it",
             f"make a bucket with object lock and set stores.{name}.object_lock; or take s3:DeleteObject from the keys",
@@ -81,7 +79,7 @@ def _clock(shared: Shared, name: str) -> Answer:
 def _room(shared: Shared, name: str) -> Answer:
     """For one more run of everything that is copied here."""
     store = shared.workspace.stores[name]
-    assert isinstance(store, DirectoryStore)
+    assert store.root is not None, "asked of stores on this machine only"
     if not store.root.exists():
         return well("nothing there yet")
     newest = (shared.catalogue(each).newest for each in shared.sources

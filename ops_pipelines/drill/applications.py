@@ -6,20 +6,18 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from urllib.error import HTTPError
-from urllib.parse import quote, urlencode
-
-from psycopg.conninfo import conninfo_to_dict
 
 from ops_pipelines import process
-from ops_pipelines.config.checks import SqlCheck
 from ops_pipelines.config.drills import CommandProbe, HttpProbe, Probe, SqlProbe
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.record import GroupResult, Loss
 from ops_pipelines.drill.recover import Alive, recover, total_rto
 from ops_pipelines.engines.files.folders import folder_of
+from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.personal import masked
 from ops_pipelines.recovery.assertions import run_check
 from ops_pipelines.redact import redact, register
+from ops_pipelines.settings.checks import SqlCheck
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.verdict import Check
 
@@ -86,22 +84,12 @@ def environment(alive: Mapping[str, Alive]) -> dict[str, str]:
     """Where the restored sources are, for an application: `CRM_DATABASE_URL`, `CRM_UPLOADS_FOLDER`."""
     found = {}
     for name, each in alive.items():
-        if each.manifest.kind in ("files", "sqlite"):
+        kind = kind_of(each.manifest.kind)
+        if kind.on_disk:
             found[f"{name.upper()}_FOLDER"] = str(folder_of(each.target))
         else:
-            found[f"{name.upper()}_DATABASE_URL"] = register(_url(each))
+            found[f"{name.upper()}_DATABASE_URL"] = register(kind.for_applications(each.target))
     return found
-
-
-def _url(each: Alive) -> str:
-    """A URL as frameworks take it; libpq's own form would be `key=value`."""
-    if each.manifest.kind != "postgres":
-        return each.target
-    known = {key: str(value) for key, value in conninfo_to_dict(each.target).items() if value}
-    login = quote(known.get("user", ""), safe="")
-    password = f":{quote(known['password'], safe='')}" if "password" in known else ""
-    where = urlencode([(key, known[key]) for key in ("host", "port") if key in known])
-    return f"postgresql://{login}{password}@/{quote(known.get('dbname', ''), safe='')}?{where}"
 
 
 def _patiently(startup: timedelta, attempt: Callable[[], Check]) -> Check:

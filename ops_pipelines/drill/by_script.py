@@ -14,15 +14,12 @@ from datetime import timedelta
 from importlib import resources
 from pathlib import Path
 
-from psycopg.conninfo import conninfo_to_dict
-
 from ops_pipelines import process
-from ops_pipelines.config.sources import FilesSource, PostgresSource
-from ops_pipelines.config.stores import S3Store as S3Settings
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.record import SourceResult
 from ops_pipelines.drill.recover import newest
 from ops_pipelines.engines.base import Contents, Engine
+from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import OpsError
 from ops_pipelines.proof import grade_of
 from ops_pipelines.recovery.choose import sentence
@@ -36,20 +33,11 @@ from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.reader import Copy
-from ops_pipelines.vault.stores.directory import DirectoryStore
 
 _STANDARD = (
     "age", "awk", "base64", "cat", "cp", "df", "dirname", "find", "grep", "head", "id", "ls", "mkdir", "mktemp", "od",
     "openssl", "rm", "sed", "sh", "sha256sum", "sort", "tail", "tar", "tr", "wc", "zstd",
 )  # fmt: skip
-_CLIENTS: Mapping[str, Sequence[str]] = {
-    "postgres": ("psql", "pg_restore", "createdb"),
-    "mysql": ("mariadb|mysql",),
-    "mongodb": ("mongorestore",),
-    "files": ("restic",),
-    "sqlite": (),
-}
-_FETCHERS = "rclone|aws"
 _TARGET = "drill_by_hand"
 _QUICK = process.Limits(stall=timedelta(seconds=10), total=timedelta(seconds=10))
 
@@ -90,25 +78,18 @@ def recover_by_script(drill: Drill, points: Mapping[str, RestorePoint] | None = 
 
 
 def _tools(drill: Drill, name: str, store: str, manifest: Manifest) -> list[str]:
-    bucket = isinstance(drill.clean.config.stores.get(store), S3Settings)
-    kind = drill.clean.source(name).kind
+    settings = drill.clean.config.stores.get(store)
     # restic reads buckets itself, but the list of restore points is fetched.
-    clients = ("mysql|mariadb",) if manifest.engine.get("client_product") == "MySQL" else _CLIENTS[kind]
-    return [*_STANDARD, *clients, *([_FETCHERS] if bucket else [])]
+    fetchers = [settings.fetcher] if settings is not None and settings.fetcher else []
+    return [*_STANDARD, *kind_of(manifest.kind).tools(manifest.engine), *fetchers]
 
 
 def _program(drill: Drill, name: str, wanted: str) -> tuple[str, Path] | None:
     """A program by one of its names; of databases, first where the source's clients are looked for."""
     source = drill.clean.source(name)
     places = [str(each) for each in source.bin_dirs]
-    if isinstance(source, PostgresSource) and wanted in _CLIENTS["postgres"]:
-        from ops_pipelines.engines.postgres import clients  # noqa: PLC0415
-
-        for major in (*range(20, 12, -1),):
-            try:
-                return wanted, clients.for_server(major).path(wanted)
-            except OpsError:
-                continue
+    if (found := kind_of(source.kind).program(wanted)) is not None:
+        return wanted, found
     beside = str(Path(sys.executable).parent)
     for each in wanted.split("|"):
         path = shutil.which(each, path=os.pathsep.join([*places, os.environ.get("PATH", ""), beside]))
@@ -155,7 +136,7 @@ class _ByScript:
         copy = Copy(machine.stores[self._store], manifest, lambda: machine.identities(name))
         held = fingerprint_of(copy)
         # What a script writes into a folder is this user's; in the sandbox nobody could read it.
-        in_folder = manifest.kind in ("files", "sqlite")
+        in_folder = kind_of(manifest.kind).on_disk
         apart = ours(self._drill.workspace.config)
         engine = machine.engine(name) if in_folder else enclosed(machine, manifest, apart)
         directory = self._stack.enter_context(scratch_directory(machine.scratch_root, manifest.kind))
@@ -222,66 +203,28 @@ class _ByScript:
 
     def _where(self) -> str:
         """The store in the script's words."""
-        store = self._drill.clean.stores[self._store]
-        if isinstance(store, DirectoryStore):
+        store, settings = self._drill.clean.stores[self._store], self._drill.clean.config.stores.get(self._store)
+        if settings is None or store.root is not None:
             return str(store.root)
-        settings = self._drill.clean.config.stores[self._store]
-        assert isinstance(settings, S3Settings)
-        self._secrets |= store.repository(self._name).environment
-        self._secrets |= {"AWS_DEFAULT_REGION": settings.region}
-        if settings.endpoint is not None:
-            self._secrets["AWS_ENDPOINT_URL"] = settings.endpoint
+        self._secrets |= {**store.repository(self._name).environment, **settings.shell_environment}
         self._needs_network = "the store is a bucket"
-        return f"s3://{settings.bucket}/{settings.prefix.strip('/')}".rstrip("/")
+        return settings.shell_address
 
-    def _target(self, manifest: Manifest, target: str, directory: Path) -> tuple[str, list[str | Path]]:
+    def _target(self, manifest: Manifest, target: str, directory: Path) -> tuple[str, Sequence[str]]:
         """The script's words for where to restore, and how to log in there."""
-        if manifest.kind == "postgres":
-            known = {key: str(value) for key, value in conninfo_to_dict(target).items() if value}
-            variables = {"PGHOST": "host", "PGPORT": "port", "PGUSER": "user", "PGPASSWORD": "password"}
-            self._secrets |= {name: known[key] for name, key in variables.items() if key in known}
-            self._by_socket("/" in known.get("host", ""))
-            return _TARGET, ["--with-roles"]
-        if manifest.kind == "mysql":
-            from ops_pipelines.engines.mysql.connection import parse  # noqa: PLC0415
-
-            login = self._home / "login.cnf"
-            login.touch(mode=0o600)
-            server = parse(target, connect=timedelta(seconds=10))
-            login.write_text(server.option_file(), encoding="utf-8")
-            self._by_socket(bool(server.socket))
-            return _TARGET, ["--login", login, "--with-roles"]
-        if manifest.kind == "mongodb":
-            from ops_pipelines.engines.mongodb.connection import Server  # noqa: PLC0415
-
-            login = self._home / "mongorestore.yml"
-            login.touch(mode=0o600)
-            mongo = Server(target, connect=timedelta(seconds=10), stall=timedelta(minutes=1))
-            self._by_socket("%2F" in target)
-            login.write_text(f"uri: {mongo.url(database=False)}\n", encoding="utf-8")
-            return _TARGET, ["--login", login]
-        source = self._drill.clean.source(self._name)
-        if isinstance(source, FilesSource):
-            self._secrets["RESTIC_PASSWORD"] = source.password.reveal(purpose=f"source {self._name}, password")
-        return str(directory / "restored"), []
-
-    def _by_socket(self, yes: bool) -> None:
-        if not yes:
+        kind, source = kind_of(manifest.kind), self._drill.clean.source(self._name)
+        if (password := source.repository_password) is not None:
+            self._secrets["RESTIC_PASSWORD"] = password.reveal(purpose=f"source {self._name}, password")
+        if kind.on_disk:
+            return str(directory / "restored"), []
+        login = kind.script_login(target, self._home)
+        self._secrets |= login.environment
+        if not login.local:
             self._needs_network = "the new server is reached over it"
+        return _TARGET, login.options
 
     def _compared(self, engine: Engine, manifest: Manifest, held: Contents, target: str, to: str) -> dict[str, object]:
-        if manifest.kind in ("files", "sqlite"):
-            url = target
-        elif manifest.kind == "postgres":
-            url = " ".join([*(part for part in target.split(" ") if not part.startswith("dbname=")), f"dbname={to}"])
-        elif manifest.kind == "mysql":
-            from ops_pipelines.engines.mysql.connection import parse  # noqa: PLC0415
-
-            url = parse(target, connect=timedelta(seconds=10)).at(to).url()
-        else:
-            from ops_pipelines.engines.mongodb.connection import Server  # noqa: PLC0415
-
-            url = Server(target, connect=timedelta(seconds=10), stall=timedelta(minutes=1)).at(to).url()
+        url = kind_of(manifest.kind).at(target, to)
         found = engine.contents(url, held.level, seed=held.seed)
         return {
             "checks": compare(held, found, in_scratch(engine, url)),

@@ -16,11 +16,8 @@ from ops_pipelines.config.alerts import Alerts
 from ops_pipelines.config.drills import DrillKit, Drills
 from ops_pipelines.config.load import load_config
 from ops_pipelines.config.models import Config
-from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.config.sentry import Sentry
-from ops_pipelines.config.sources import ON_DISK, FilesSource, Source, SQLiteSource
-from ops_pipelines.config.stores import AnyStore, S3Credentials
-from ops_pipelines.config.stores import S3Store as S3Settings
+from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import OpsError
 from ops_pipelines.recovery.kit import seal
 from ops_pipelines.recovery.kit.kit import CONFIG, read_index
@@ -32,17 +29,13 @@ from ops_pipelines.recovery.kit.secrets import (
     signing_in,
     store_variable,
 )
+from ops_pipelines.settings.secrets import SecretRef
 from ops_pipelines.vault.signing.keys import INSTALLATION, TRUSTED, Keys
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.stores.registry import LOCAL, open_stores
+from ops_pipelines.vault.stores.settings import StoreSettings
 from ops_pipelines.vault.trust import Trust
 from ops_pipelines.workspace import Workspace
-
-_NOWHERE = {
-    "postgres": "host=127.0.0.1 port=1 dbname=drill user=nobody",
-    "mysql": "mysql://nobody@127.0.0.1:1/drill",
-    "mongodb": "mongodb://127.0.0.1:1/drill",
-}
 
 
 @dataclass(frozen=True)
@@ -144,7 +137,7 @@ def clean_machine(workspace: Workspace, directory: Path, kit: Kit, *, every_stor
     }  # fmt: skip
     clean = config.model_copy(update=changes)
     trust = Trust(_believed(base / "keys", kit.signing or workspace.signing.files()), workspace.clock)
-    held = {name: store for name, store in open_stores(clean, trust).items() if name != LOCAL}
+    held = {name: store for name, store in open_stores(clean.stores, clean.base, trust).items() if name != LOCAL}
     if every_store:
         held = {LOCAL: workspace.local, **held}
     if not held:
@@ -180,45 +173,24 @@ def _from_kit(live: Config, text: bytes, directory: Path) -> Config:
     path.write_bytes(text)
     config = load_config(path)
     sources = {
-        name: source.model_copy(update=_as_here(live.sources.get(name))) for name, source in config.sources.items()
+        name: source.model_copy(update=live.sources[name].placed_here() if name in live.sources else {})
+        for name, source in config.sources.items()
     }
     return config.model_copy(update={"sources": sources})
 
 
-def _as_here(source: Source | None) -> dict[str, Any]:
-    """What of a source depends on where `ops.yaml` lies: relative paths in the kit's copy lead elsewhere."""
-    if source is None:
-        return {}
-    return {"bin_dirs": source.bin_dirs, **({"paths": source.paths} if isinstance(source, ON_DISK) else {})}
-
-
-def _reachable(name: str, store: AnyStore, live: Config, kit: Kit) -> AnyStore:
+def _reachable(name: str, store: StoreSettings, live: Config, kit: Kit) -> StoreSettings:
     """A store as the clean machine sees it: a disk where it is mounted today, a bucket with the kit's keys."""
-    if not isinstance(store, S3Settings):
-        there = live.stores.get(name)
-        return there if there is not None and there.kind == store.kind else store
-    given = {
-        key: kit.values.get(store_variable(name, variable))
-        for key, variable in (("access_key", "AWS_ACCESS_KEY_ID"), ("secret_key", "AWS_SECRET_ACCESS_KEY"))
-    }
-    there = live.stores.get(name)
-    today = there if isinstance(there, S3Settings) else store
-    credentials = S3Credentials.model_validate(given) if all(given.values()) else today.credentials
-    return store.model_copy(update={"credentials": credentials, "ca_file": today.ca_file})
+    carried = {key: kit.values.get(store_variable(name, key), "") for key in store.key_variables}
+    return store.as_here(live.stores.get(name)).with_keys({key: value for key, value in carried.items() if value})
 
 
 def _detached(name: str, source: Source, live: Config, kit: Kit) -> Source:
-    """A source without a way to the real one."""
-    if isinstance(source, FilesSource):
-        known = kit.values.get(restic_variable(name))
-        if known is None:
-            there = live.sources.get(name)
-            password = there.password if isinstance(there, FilesSource) else source.password
-            return source.model_copy(update={"password": password})
-        return source.model_copy(update={"password": SecretRef.model_validate({"literal": known})})
-    if isinstance(source, SQLiteSource):
-        return source
-    return source.model_copy(update={"url": SecretRef.model_validate({"literal": _NOWHERE[source.kind]})})
+    """A source without a way to the real one; the kit says the password of its repository, or this machine does."""
+    known, there = kit.values.get(restic_variable(name)), live.sources.get(name, source)
+    if known is None:
+        return source.detached(there.repository_password or source.repository_password)
+    return source.detached(SecretRef.model_validate({"literal": known}))
 
 
 def _configured_keys(workspace: Workspace) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.record import Loss, SourceResult, minutes
 from ops_pipelines.engines.base import Contents, Engine, Restored, RestoreFailed
@@ -160,9 +159,9 @@ class _Recovery:
     def _references(self, manifest: Manifest, found: Contents) -> None:
         """The files that the database restored before names; a pair that was not taken together is told."""
         source = self._drill.clean.source(self._name)
-        if not isinstance(source, FilesSource) or source.tied_to is None or source.tied_to not in self._others:
+        if source.database is None or source.database not in self._others:
             return
-        database = self._others[source.tied_to]
+        database = self._others[source.database]
         tie = manifest.tied_to
         if tie is not None and tie.backup_id != database.manifest.id:
             self._checks.append(
@@ -171,10 +170,10 @@ class _Recovery:
                     detail=f"taken with {tie.backup_id} of {tie.source}, restored with {database.manifest.id}",
                 )
             )  # fmt: skip
-        if source.references is not None:
+        if source.names_files is not None:
             kind = database.manifest.kind
-            named = named_in(database.engine, database.target, kind, source.references, manifest.id)
-            self._checks.append(judged(named, found, manifest.engine, source.references, database.manifest.id))
+            named = named_in(database.engine, database.target, kind, source.names_files, manifest.id)
+            self._checks.append(judged(named, found, manifest.engine, source.names_files, database.manifest.id))
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:

@@ -8,15 +8,13 @@ An address that cannot be read in exactly one way is refused without a word of i
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NoReturn
+from typing import NoReturn
 from urllib.parse import unquote
 
 from ops_pipelines import redact
 from ops_pipelines.errors import SourceError
 
-Family = Literal["postgres", "mysql", "mongodb", "sqlite"]
-
-_FAMILIES: Mapping[str, Family] = {
+_FAMILIES: Mapping[str, str] = {
     "postgres": "postgres", "postgresql": "postgres", "postgis": "postgres", "pgsql": "postgres", "psql": "postgres",
     "pdo-pgsql": "postgres", "timescale": "postgres", "timescalegis": "postgres",
     "mysql": "mysql", "mysql2": "mysql", "mariadb": "mysql", "mysqli": "mysql", "pdo-mysql": "mysql",
@@ -24,7 +22,7 @@ _FAMILIES: Mapping[str, Family] = {
     "mongodb": "mongodb", "mongodb+srv": "mongodb",
     "sqlite": "sqlite", "sqlite3": "sqlite", "spatialite": "sqlite",
 }  # fmt: skip
-_LABELS: Mapping[Family, tuple[str, str]] = {
+_LABELS: Mapping[str, tuple[str, str]] = {
     "postgres": ("PostgreSQL", "postgresql://user:password@host:5432/database"),
     "mysql": ("MySQL", "mysql://user:password@host:3306/database"),
     "mongodb": ("MongoDB", "mongodb://user:password@host:27017/database"),
@@ -91,7 +89,7 @@ class Address:
     options: tuple[tuple[str, str], ...] = field(repr=False)
 
 
-def family(text: str) -> Family | None:
+def family(text: str) -> str | None:
     """Whose address a text is; None when it is none, or of nothing that we know."""
     before, separator, _rest = _bare(text)[0].partition("://")
     if separator and not is_pairs(text):
@@ -110,12 +108,12 @@ def is_address(text: str) -> bool:
     return "://" in text or _LIBPQ.search(text) is not None or _LOGIN_LIKE.match(text) is not None
 
 
-def can_be(text: str, wanted: Family) -> bool:
+def can_be(text: str, wanted: str) -> bool:
     """Whether a target is a bare name, or an address of this family."""
     return not is_address(text) or family(text) == wanted
 
 
-def parse(text: str, wanted: Family) -> Address:
+def parse(text: str, wanted: str) -> Address:
     """An address of one family, taken apart.
 
     Args:
@@ -169,7 +167,7 @@ def is_applications_own(key: str) -> bool:
     return plain(key) in _APPLICATIONS_OWN or key.lower().startswith(("3t.", "pool_"))
 
 
-def not_understood(wanted: Family, key: str, *, instead: str = "") -> NoReturn:
+def not_understood(wanted: str, key: str, *, instead: str = "") -> NoReturn:
     """Refuse a parameter by its name; its value may be a secret. Raises SourceError."""
     name = key if re.fullmatch(r"[\w.-]{1,40}", key) else "one of its parameters"
     label, spelling = _LABELS[wanted]
@@ -181,7 +179,7 @@ def not_understood(wanted: Family, key: str, *, instead: str = "") -> NoReturn:
     )
 
 
-def unreadable(wanted: Family, why: str) -> NoReturn:
+def unreadable(wanted: str, why: str) -> NoReturn:
     """Refuse an address. Raises SourceError."""
     label, spelling = _LABELS[wanted]
     raise SourceError(
@@ -239,13 +237,13 @@ def _readings(rest: str) -> Iterator[tuple[re.Match[str] | None, re.Match[str]]]
             yield login, place
 
 
-def _secret(text: str, wanted: Family) -> str:
+def _secret(text: str, wanted: str) -> str:
     password = _decoded(text, "password", wanted)
     redact.register(text)
     return redact.register(password)
 
 
-def _decoded(text: str, what: str, wanted: Family) -> str:
+def _decoded(text: str, what: str, wanted: str) -> str:
     """User or password, whether or not its special characters were encoded."""
     codes = len(_ESCAPE.findall(text))
     if not codes:

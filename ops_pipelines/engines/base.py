@@ -6,7 +6,7 @@ encrypted and stored is the vault's business.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -379,14 +379,5 @@ class Engine(Protocol):
         """Take a backup made by other means into `sink`, in this engine's own part format.
 
         Raises SourceError when it is not whole, or nothing this engine can restore.
-        """
-        ...
-
-    @staticmethod
-    def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
-        """The commands that restore the plain parts with standard tools only. Every name in them is quoted.
-
-        Args:
-            roles: of the parts that there are.
         """
         ...

@@ -1,65 +1,28 @@
-"""The engine of each kind of source. A new engine is its own room and one line here."""
+"""The kinds of source. A new one is its own room and one line here."""
 
-from collections.abc import Collection, Mapping, Sequence
-from importlib import import_module
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection
 
-from pydantic import JsonValue
+from ops_pipelines.engines.files.kind import FilesKind
+from ops_pipelines.engines.kind import Kind
+from ops_pipelines.engines.mongodb.kind import MongoDBKind
+from ops_pipelines.engines.mysql.kind import MySQLKind
+from ops_pipelines.engines.postgres.kind import PostgresKind
+from ops_pipelines.engines.sqlite.kind import SQLiteKind
 
-from ops_pipelines.config.sources import Source
-from ops_pipelines.engines.base import Engine
-from ops_pipelines.engines.examiner import Examiner
+_EVERY: tuple[Kind, ...] = (PostgresKind(), MySQLKind(), MongoDBKind(), SQLiteKind(), FilesKind())
+KINDS = {each.name: each for each in _EVERY}
+"""By name, as they are in `ops.yaml`, in manifests and in the ledger."""
 
-# Imported when first needed: a driver is only loaded by who talks to that kind of server.
-_ENGINES = {
-    "postgres": ("ops_pipelines.engines.postgres.engine", "PostgresEngine"),
-    "mysql": ("ops_pipelines.engines.mysql.engine", "MySQLEngine"),
-    "mongodb": ("ops_pipelines.engines.mongodb.engine", "MongoDBEngine"),
-    "sqlite": ("ops_pipelines.engines.sqlite.engine", "SQLiteEngine"),
-    "files": ("ops_pipelines.engines.files.engine", "FilesEngine"),
-}
-_EXAMINERS = {
-    "postgres": ("ops_pipelines.engines.postgres.examine", "PostgresExaminer"),
-    "mysql": ("ops_pipelines.engines.mysql.examine", "MySQLExaminer"),
-    "mongodb": ("ops_pipelines.engines.mongodb.examine", "MongoDBExaminer"),
-    "sqlite": ("ops_pipelines.engines.sqlite.examine", "SQLiteExaminer"),
-    "files": ("ops_pipelines.engines.files.examine", "FilesExaminer"),
-}
+CLUES = {each.name: each.clues for each in _EVERY if each.clues is not None}
+"""By what `ops init` knows the kinds that have servers, by name."""
 
 
-def engine_for(name: str, source: Source) -> Engine:
-    """The engine that protects this source."""
-    engine: Engine = _class_of(source.kind)(name, source)
-    return engine
-
-
-def examiner_for(name: str, source: Source) -> Examiner:
-    """Who answers questions about this source."""
-    module, of_kind = _EXAMINERS[source.kind]
-    examiner: Examiner = getattr(import_module(module), of_kind)(name, source)
-    return examiner
+def kind_of(source: str) -> Kind:
+    """A kind by its name. Raises KeyError: what was not written by us must be looked up in `KINDS`."""
+    return KINDS[source]
 
 
 def load(kinds: Collection[str]) -> None:
     """Import what these kinds of source need, before threads do: two that import a driver at once may break it."""
     for kind in kinds:
-        _class_of(kind)
-        import_module(_EXAMINERS[kind][0])
-
-
-def by_hand(kind: str, facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
-    """The commands that restore the plain parts of a source of this kind; see `Engine.by_hand`."""
-    commands: Sequence[str] = _class_of(kind).by_hand(facts, roles)
-    return commands
-
-
-def reap(kind: str, directory: Path) -> None:
-    """Take back what a killed scratch server of this kind holds outside its directory."""
-    if kind in _ENGINES:
-        _class_of(kind).reap(directory)
-
-
-def _class_of(kind: str) -> Any:
-    module, name = _ENGINES[kind]
-    return getattr(import_module(module), name)
+        KINDS[kind].load()

@@ -4,6 +4,8 @@ from typing import Literal
 
 import dagster as dg
 
+from ops_pipelines.engines.registry import kind_of
+
 BACKUP_JOB = "backup"
 DRILL_JOB = "dr_drill"
 HISTORY_JOB = "purge_history"
@@ -27,7 +29,7 @@ ALL_WELL_CHECK = "all_well"
 
 def dump_key(source: str, kind: str) -> dg.AssetKey:
     """`crm/dump`; of folders, `crm_uploads/snapshot`."""
-    return dg.AssetKey([source, "snapshot" if kind == "files" else "dump"])
+    return dg.AssetKey([source, kind_of(kind).step])
 
 
 def copy_key(source: str, store: str) -> dg.AssetKey:

@@ -3,7 +3,6 @@
 import dagster as dg
 
 from ops_pipelines.config.models import Config
-from ops_pipelines.config.sources import ON_SERVERS
 from ops_pipelines.orchestration.outside import sensor_errors_reported
 from ops_pipelines.probes.measured import Measured
 from ops_pipelines.probes.probe import probe_all
@@ -20,7 +19,7 @@ def server_key(source: str) -> dg.AssetKey:
 def is_probed(config: Config, source: str) -> bool:
     """Whether the server of a source is asked."""
     probes = config.probes
-    return probes is not None and probes.sources and isinstance(config.sources[source], ON_SERVERS)
+    return probes is not None and probes.sources and config.sources[source].server is not None
 
 
 def build_probes(config: Config) -> tuple[list[dg.AssetSpec], list[dg.SensorDefinition]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ops_pipelines import __version__
 from ops_pipelines.config.sentry import Sentry
+from ops_pipelines.extras import needed
 from ops_pipelines.redact import redact_within
 
 FLUSH_S = 2.0
@@ -31,8 +32,9 @@ def sdk(settings: Sentry) -> ModuleType | None:
     global _started  # noqa: PLW0603
     if not settings.on or settings.dsn is None:
         return None
-    import sentry_sdk  # noqa: PLC0415
-    from sentry_sdk.integrations.excepthook import ExcepthookIntegration  # noqa: PLC0415
+    with needed("sentry"):
+        import sentry_sdk  # noqa: PLC0415
+        from sentry_sdk.integrations.excepthook import ExcepthookIntegration  # noqa: PLC0415
 
     dsn = settings.dsn.reveal(purpose="sentry.dsn")
     # A forked child has the client but not the thread that sends.

@@ -13,9 +13,9 @@ from ipaddress import ip_address
 from multiprocessing.util import Finalize
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.outside.errors import not_sent
 from ops_pipelines.redact import redact, register
+from ops_pipelines.settings.secrets import SecretRef
 
 TIMEOUT_S = 5.0
 _LONGEST_BODY = 1000

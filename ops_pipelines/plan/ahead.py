@@ -13,7 +13,6 @@ from ops_pipelines.config.cadence import quiet_moment, ticks
 from ops_pipelines.plan.history import Expected, expected
 from ops_pipelines.plan.imagined import Future
 from ops_pipelines.recovery.graded import not_noticed
-from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.workspace import Workspace
 
 Doing = Literal["backup", "verify", "retention", "drill"]
@@ -239,7 +238,7 @@ def _room(
         sum(size for _at, size in adds),
         sum(size for _at, size in frees),
         most,
-        _free(place.root) if isinstance(place, DirectoryStore) else None,
+        _free(place.root) if place.root is not None else None,
         most + (largest_restore if store == workspace.local.name else 0),
     )
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from ops_pipelines.backup.prune import SourcePruned, prune
 from ops_pipelines.clock import new_id
-from ops_pipelines.config.stores import S3Store
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.manifest import Manifest, Summary, Tie
 from ops_pipelines.vault.verdict import Verdict
@@ -108,7 +107,7 @@ class Future:
     def _at(self, at: datetime) -> Workspace:
         real = self._workspace
         ahead = _Imagined(real.config, _Ahead(at), dict(self.catalogues))
-        locks = {name: each.object_lock for name, each in real.config.stores.items() if isinstance(each, S3Store)}
+        locks = {name: each.locked_for for name, each in real.config.stores.items()}
         stores = {name: _Store(each, self._taken, locks.get(name)) for name, each in real.stores.items()}
         backed_up = {name for name, each in self.catalogues.items() if any(p.id in self._taken for p in each.points)}
         # What has been opened is used, not opened again for each moment.

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
+from ops_pipelines.engines.figures import Figures
 from ops_pipelines.errors import SourceError
-from ops_pipelines.probes.measured import Figures
 
 _FAILED = 400
 

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from datetime import datetime
-from importlib import import_module
 
 from ops_pipelines.config.probes import Probes
-from ops_pipelines.config.sources import ON_SERVERS
+from ops_pipelines.engines import certificates
+from ops_pipelines.engines.figures import Figures
+from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import OpsError, SourceError
-from ops_pipelines.probes import certificates, http, redis
-from ops_pipelines.probes.measured import Figures, Measured, keep
+from ops_pipelines.probes import http, redis
+from ops_pipelines.probes.measured import Measured, keep
 from ops_pipelines.redact import parts_of
 from ops_pipelines.workspace import Workspace
 
@@ -25,7 +26,7 @@ def probed_sources(workspace: Workspace) -> list[str]:
     """The sources whose servers are asked."""
     probes = workspace.config.probes
     asked = probes is not None and probes.sources
-    return [name for name, each in workspace.config.sources.items() if asked and isinstance(each, ON_SERVERS)]
+    return [name for name, each in workspace.config.sources.items() if asked and each.server is not None]
 
 
 def probe_all(workspace: Workspace) -> list[Measured]:
@@ -69,14 +70,13 @@ def _measured(name: str, kind: str, at: datetime, answer: Answer, deadline: floa
 
 def _server(workspace: Workspace, name: str, probes: Probes) -> Ask:
     source = workspace.source(name)
-    assert isinstance(source, ON_SERVERS)
     # Imported here, by one thread: only who has such a server loads its driver.
-    measure = import_module(f"ops_pipelines.probes.{source.kind}").measure
+    address, measure = source.server, kind_of(source.kind).measure()
+    assert address is not None and measure is not None, "asked of sources with servers only"
 
     def ask() -> tuple[float, Figures]:
-        url = source.url.reveal(purpose=f"url of {name}")
-        answer: tuple[float, Figures] = measure(url, limit=probes.timeout, slow_query=probes.slow_query)
-        return answer
+        url = address.reveal(purpose=f"url of {name}")
+        return measure(url, limit=probes.timeout, slow_query=probes.slow_query)
 
     return ask
 

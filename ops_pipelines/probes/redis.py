@@ -7,9 +7,9 @@ from contextlib import suppress
 from datetime import timedelta
 from urllib.parse import unquote, urlsplit
 
+from ops_pipelines.engines.certificates import shown_by
+from ops_pipelines.engines.figures import Figures
 from ops_pipelines.errors import SourceError
-from ops_pipelines.probes.certificates import shown_by
-from ops_pipelines.probes.measured import Figures
 
 _END = "\r\n"
 

@@ -9,13 +9,13 @@ from math import isnan
 from typing import Protocol, runtime_checkable
 
 from ops_pipelines.clock import human_duration
-from ops_pipelines.config.checks import AggregationCheck, CommandCheck, Expectation, SqlCheck
-from ops_pipelines.config.sources import Source
 from ops_pipelines.engines.base import Contents, Engine, Finding
+from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import SourceError
 from ops_pipelines.personal import masked
 from ops_pipelines.process import CommandFailed, Limits, run
 from ops_pipelines.redact import redact
+from ops_pipelines.settings.checks import AggregationCheck, CommandCheck, Expectation, SqlCheck
 from ops_pipelines.vault.verdict import Check
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from ops_pipelines.by_hand import steps
-from ops_pipelines.config.secrets import SecretRef
-from ops_pipelines.config.stores import S3Store
 from ops_pipelines.errors import OpsError
+from ops_pipelines.settings.secrets import SecretRef
 from ops_pipelines.text import shell
 from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.stores.settings import copied
 from ops_pipelines.workspace import UnknownSource, Workspace
 
 _REPOSITORY = "export RESTIC_REPOSITORY=…"
@@ -38,14 +38,7 @@ def commands(workspace: Workspace, point: RestorePoint, store: str) -> Iterator[
 def _fetched(workspace: Workspace, source: str, backup_id: str, store: str) -> Iterator[str]:
     where, settings = workspace.stores[store].location(source, backup_id), workspace.config.stores.get(store)
     folder = shell(f"{source}-{backup_id}")
-    if isinstance(settings, S3Store):
-        endpoint = f" --endpoint-url {shell(settings.endpoint)}" if settings.endpoint else ""
-        yield "# AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment; rclone copy does the same"
-        yield f"aws s3 cp --recursive --region {shell(settings.region)}{endpoint} {shell(where)}/ {folder}/"
-        yield f"cd {folder}"
-    else:
-        yield "# a working copy: what is decrypted must not lie in the store"
-        yield f"cp -r {shell(where)} {folder} && cd {folder}"
+    yield from (settings.fetched if settings is not None else copied)(shell(where), folder)
 
 
 def _key(workspace: Workspace, point: RestorePoint) -> tuple[str, list[str]]:

@@ -5,7 +5,7 @@ from itertools import takewhile
 from statistics import median
 
 from ops_pipelines.clock import human_size
-from ops_pipelines.config.settings import Verification
+from ops_pipelines.settings.common import Verification
 from ops_pipelines.vault.catalogue import Catalogue
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.verdict import Check

@@ -1,7 +1,7 @@
 """Which grade a proof of a restore point should reach by `ops.yaml`, and which one a restore allows."""
 
-from ops_pipelines.config.sources import FilesSource, Source
 from ops_pipelines.engines.base import Contents, Restored
+from ops_pipelines.engines.source import Source
 from ops_pipelines.proof import Grade, grade_of, leaves_out, weaker
 from ops_pipelines.vault.manifest import Manifest
 
@@ -12,13 +12,7 @@ def configured_grade(source: Source, manifest: Manifest | None = None) -> Grade:
     Args:
         manifest: the restore point; without one, of any size.
     """
-    if not isinstance(source, FilesSource):
-        return grade_of(source.fingerprint)
-    # Folders have no samples by `fingerprint`.
-    grade = "full" if source.fingerprint == "sample" else grade_of(source.fingerprint)
-    held = manifest.engine.get("bytes") if manifest is not None else None
-    large = isinstance(held, int) and held > source.verify_all_below
-    return "sample" if large and weaker("sample", grade) else grade
+    return source.grade(manifest.engine if manifest is not None else None)
 
 
 def not_noticed(source: Source) -> str:

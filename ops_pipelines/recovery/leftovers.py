@@ -21,6 +21,7 @@ from ops_pipelines import durable, lease
 from ops_pipelines.engines.base import Contents, Engine
 from ops_pipelines.engines.files.folders import folder_of
 from ops_pipelines.engines.offers import Emptier, Swapper
+from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import Busy, OpsError, SafetyRefusal
 from ops_pipelines.recovery.refuse import refuse_sources
 from ops_pipelines.recovery.verify import fingerprint_of
@@ -159,7 +160,8 @@ def remove(workspace: Workspace, left: Leftover) -> None:
         url = engine.locate(left.to)
         found = engine.contents(url, "counts")
         strange = _strange(_held_by(workspace, left), found)
-        if workspace.source(left.source).kind == "files" and (other := _files_below(url) - found.rows) > 0:
+        folders = kind_of(workspace.source(left.source).kind).step == "snapshot"
+        if folders and (other := _files_below(url) - found.rows) > 0:
             strange.append(f"{other} files elsewhere in it")
         if strange:
             more = f" and {len(strange) - _NAMED} more" if len(strange) > _NAMED else ""
@@ -209,14 +211,14 @@ def lasting(workspace: Workspace, name: str, to: str) -> str:
         name: the source whose engine makes it; one that is not protected any more changes nothing.
     """
     source = workspace.config.sources.get(name)
-    if source is None or source.kind not in ("files", "sqlite") or "/" not in to or "://" in to:
+    if source is None or not kind_of(source.kind).on_disk or "/" not in to or "://" in to:
         return to
     return str(folder_of(to).resolve())
 
 
 def _is_plain(workspace: Workspace, name: str, to: str) -> bool:
     """Whether a target is a mere name or folder: nothing else is sure to hold no password."""
-    return workspace.source(name).kind == "files" or not ("://" in to or "=" in to)
+    return kind_of(workspace.source(name).kind).step == "snapshot" or not ("://" in to or "=" in to)
 
 
 def _is_there(engine: Engine, to: str) -> bool:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from ops_pipelines.config.sources import FilesSource, References
 from ops_pipelines.engines.base import Contents, Engine, RestoreFailed
 from ops_pipelines.engines.files.listing import missing, read_back
+from ops_pipelines.engines.registry import kind_of
+from ops_pipelines.engines.source import References
 from ops_pipelines.errors import Inconclusive, OpsError, SourceError
 from ops_pipelines.recovery.enclosed.engine import enclosed
 from ops_pipelines.recovery.enclosed.ours import ours
@@ -24,28 +25,27 @@ _NAMED = 10
 _SAMPLE = """with named(path) as ({sql}) select {collect}(path) from (
   select path from named where path is not null group by path
   order by md5(concat('{seed}', path)) limit {count}) as sample"""
-_COLLECT = {"postgres": "json_agg", "mysql": "json_arrayagg"}
 
 
 def check_references(
     workspace: Workspace,
     manifest: Manifest,
-    source: FilesSource,
+    asked: References,
     restored: Contents,
     store_of: Callable[[Workspace, RestorePoint], str],
 ) -> Check:
     """Restore the database's restore point that the snapshot belongs to, and look its paths up.
 
     Args:
+        asked: what the database names.
         restored: the listing of the restored folders.
         store_of: chooses the copy of the database to restore.
     Raises:
         Inconclusive: there is no such restore point any more, or it cannot be restored or asked.
     """
-    assert source.references is not None
     point = _database(workspace, manifest)
     try:
-        named = _named(workspace, point, store_of(workspace, point), source.references, manifest.id)
+        named = _named(workspace, point, store_of(workspace, point), asked, manifest.id)
     except (OpsError, RestoreFailed) as error:
         why = f"{error.what}: {error.why}" if isinstance(error, OpsError) else str(error)
         raise Inconclusive(
@@ -53,7 +53,7 @@ def check_references(
             why=why,
             safe="the folders' restore point is not condemned",
         ) from None
-    return judged(named, restored, manifest.engine, source.references, point.id)
+    return judged(named, restored, manifest.engine, asked, point.id)
 
 
 def _database(workspace: Workspace, manifest: Manifest) -> RestorePoint:
@@ -91,7 +91,7 @@ def named_in(engine: Engine, target: str, kind: str, references: References, see
         seed: decides which ones, when there are many.
     """
     sql = _SAMPLE.format(
-        sql=references.sql.strip().rstrip(";"), collect=_COLLECT[kind], seed=seed, count=references.sample
+        sql=references.sql.strip().rstrip(";"), collect=kind_of(kind).json_list, seed=seed, count=references.sample
     )
     answer = engine.ask(target, sql)
     found = json.loads(answer) if isinstance(answer, (str, bytes)) else answer

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from ops_pipelines.config.secrets import SecretMissing
 from ops_pipelines.engines.address import shown
 from ops_pipelines.engines.places import Place
 from ops_pipelines.errors import OpsError, SafetyRefusal
+from ops_pipelines.settings.secrets import SecretMissing
 from ops_pipelines.workspace import Workspace
 
 

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from pydantic import ValidationError
 
 from ops_pipelines.clock import Stopwatch
-from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.base import Contents, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
 from ops_pipelines.numbering import next_verdict
@@ -233,11 +232,11 @@ class _Proof:
     def _check_references(self, manifest: Manifest, found: Contents) -> None:
         """Ask the database what files it names; what is bad already needs no second opinion."""
         source = self._workspace.source(manifest.source)
-        if not isinstance(source, FilesSource) or source.references is None:
-            return
-        if self._good():
+        if source.names_files is not None and self._good():
             with self._phase("references"):
-                self._checks.append(check_references(self._workspace, manifest, source, found, farthest_store))
+                self._checks.append(
+                    check_references(self._workspace, manifest, source.names_files, found, farthest_store)
+                )
 
     def _have_the_key(self) -> bool:
         source = self._point.manifest.source

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ops_pipelines.engines.address import parse, split_host
+from ops_pipelines.engines.registry import CLUES
 from ops_pipelines.errors import SourceError
 from ops_pipelines.redact import register
 from ops_pipelines.setup.files import text_of
-from ops_pipelines.setup.found import Database, Kind, database_of, url_of, with_login
+from ops_pipelines.setup.found import Database, database_of, url_of, with_login
 
 _CNF_SECTIONS = ("client", "client-mariadb", "mysql", "mysqldump", "mariadb-dump")
 _FIELDS = 5
@@ -21,7 +22,7 @@ _ANY = "*"
 class Login:
     """Who may log in where. A star, or nothing, stands for any."""
 
-    kind: Kind
+    kind: str
     origin: str
     host: str
     port: str
@@ -70,7 +71,7 @@ def completed(database: Database, every: Sequence[Login]) -> Database:
 
     A service has another home than whoever sets it up: the login goes where the address goes.
     """
-    if database.kind not in ("postgres", "mysql") or database.problem:
+    if database.kind not in CLUES or database.problem:
         return database
     try:
         address = parse(database.url, database.kind)
@@ -79,7 +80,7 @@ def completed(database: Database, every: Sequence[Login]) -> Database:
     if address.password is not None or not address.hosts:
         return database
     host, port = split_host(address.hosts[0])
-    port = port or {"postgres": "5432", "mysql": "3306"}[database.kind]
+    port = port or str(CLUES[database.kind].port)
     for each in every:
         if each.kind == database.kind and each.fits(host, port, address.database, address.user or each.user):
             bare = re.sub(r"://[^/?@]*@", "://", database.url, count=1)

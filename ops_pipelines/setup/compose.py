@@ -7,20 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from ops_pipelines.engines.address import parse, split_host
+from ops_pipelines.engines.clues import Value
+from ops_pipelines.engines.registry import CLUES
 from ops_pipelines.errors import SourceError
 from ops_pipelines.setup.files import text_of, yaml_of
-from ops_pipelines.setup.found import Database, Kind, Missing, database_of, url_of
+from ops_pipelines.setup.found import Database, Missing, database_of, url_of
 from ops_pipelines.setup.variables import read_dotenv
 
 VOLUMES = Path("/var/lib/docker/volumes")
 
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-_IMAGES: tuple[tuple[str, Kind], ...] = (
-    ("postgres", "postgres"), ("postgis", "postgres"), ("timescaledb", "postgres"), ("pgvector", "postgres"),
-    ("mariadb", "mysql"), ("mysql", "mysql"), ("percona", "mysql"), ("mongo", "mongodb"),
-)  # fmt: skip
 _NOT_DATABASES = ("exporter", "express", "admin", "backup")
-_INSIDE: Mapping[Kind, str] = {"postgres": "5432", "mysql": "3306", "mongodb": "27017"}
 _UPLOADS = re.compile(r"(?:^|/)(?:uploads?|media|attachments|storage|wp-content|files|documents)(?:/|$)")
 _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_]\w*)(?::?[-?]([^}]*))?\}|\$([A-Za-z_]\w*)")
 
@@ -41,7 +38,7 @@ class Composed:
 
     def from_here(self, found: Database) -> Database:
         """A database as this machine reaches it: in a compose network a host is the name of a service."""
-        if found.kind == "sqlite" or found.problem:
+        if found.kind not in CLUES or found.problem:
             return found
         try:
             hosts = parse(found.url, found.kind).hosts
@@ -73,7 +70,7 @@ def read(directory: Path, environ: Mapping[str, str], volumes: Path = VOLUMES) -
     read = {str(name): _interpolated(each, values) for name, each in services.items() if isinstance(each, dict)}
     kinds = {name: kind for name, each in read.items() if (kind := _kind(str(each.get("image", "")))) is not None}
     every = [_database(kind, name, read[name], directory, path.name) for name, kind in kinds.items()]
-    ports = {name: _port(_listed(read[name].get("ports")), _INSIDE[kind]) for name, kind in kinds.items()}
+    ports = {name: _port(_listed(read[name].get("ports")), str(CLUES[kind].port)) for name, kind in kinds.items()}
     project = values.get("COMPOSE_PROJECT_NAME") or str(document.get("name") or directory.resolve().name)
     stores = {name: each for name, each in read.items() if name not in kinds}
     return Composed(
@@ -110,35 +107,34 @@ def _mounted(volume: Any) -> tuple[str, str]:
     return (words[0], words[1]) if len(words) > 1 else ("", words[0])
 
 
-def _kind(image: str) -> Kind | None:
+def _kind(image: str) -> str | None:
     name = image.rpartition("/")[2].partition(":")[0].partition("@")[0].lower()
     if any(word in name for word in _NOT_DATABASES):
         return None
-    return next((kind for word, kind in _IMAGES if word in name), None)
+    known = ((word, kind) for kind, clues in CLUES.items() for word in clues.images)
+    return next((kind for word, kind in known if word in name), None)
 
 
-def _database(kind: Kind, name: str, service: dict[str, Any], directory: Path, file: str) -> Database | Missing:
+def _database(kind: str, name: str, service: dict[str, Any], directory: Path, file: str) -> Database | Missing:
     values = _environment(service, directory)
-    user, password, database = _login(kind, values, directory)
+    login, inside = CLUES[kind].login(_values(values, directory)), str(CLUES[kind].port)
     origin = f"service {name} ({file})"
-    if not database:
+    if not login.database:
         return Missing(f"the database in {origin}", "its environment names no database")
-    port = _port(_listed(service.get("ports")), _INSIDE[kind])
+    port = _port(_listed(service.get("ports")), inside)
     # In the network of the service its name is its address; on this machine nobody has that name, and it is said.
     host = "127.0.0.1" if port else name
-    options = "?authSource=admin" if kind == "mongodb" and user else ""
-    url = url_of(kind, host=host, port=port, user=user, password=password, database=database, options=options)
-    found = database_of(url, origin=origin, name=database)
+    url = url_of(kind, host=host, port=port, user=login.user, password=login.password, database=login.database)
+    found = database_of(url, origin=origin, name=login.database)
     if found is None:
         return Missing(f"the database in {origin}", "its environment cannot be read")
     if port:
         return found
-    inside = _INSIDE[kind]
     why = f"the service publishes no port: add ports: ['127.0.0.1:{inside}:{inside}'] to it, or run ops beside it"
     return replace(found, problem=why)
 
 
-def _login(kind: Kind, values: Mapping[str, str], directory: Path) -> tuple[str, str, str]:
+def _values(values: Mapping[str, str], directory: Path) -> Value:
     def value(*names: str) -> str:
         for name in names:
             if values.get(name):
@@ -150,18 +146,7 @@ def _login(kind: Kind, values: Mapping[str, str], directory: Path) -> tuple[str,
                         return text
         return ""
 
-    if kind == "postgres":
-        user = value("POSTGRES_USER") or "postgres"
-        return user, value("POSTGRES_PASSWORD"), value("POSTGRES_DB") or user
-    if kind == "mysql":
-        # The root account sees everything that a dump needs.
-        root = value("MARIADB_ROOT_PASSWORD", "MYSQL_ROOT_PASSWORD")
-        database = value("MARIADB_DATABASE", "MYSQL_DATABASE")
-        if root:
-            return "root", root, database
-        return value("MARIADB_USER", "MYSQL_USER"), value("MARIADB_PASSWORD", "MYSQL_PASSWORD"), database
-    user, password = value("MONGO_INITDB_ROOT_USERNAME"), value("MONGO_INITDB_ROOT_PASSWORD")
-    return user, password, value("MONGO_INITDB_DATABASE")
+    return value
 
 
 def _environment(service: dict[str, Any], directory: Path) -> dict[str, str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from ops_pipelines.config.sources import Source
-from ops_pipelines.engines.registry import engine_for, load
+from ops_pipelines.config.sources import AnySource
+from ops_pipelines.engines.registry import kind_of, load
 from ops_pipelines.errors import OpsError, SourceError
 from ops_pipelines.setup import clients, compose, servers, units, variables
 from ops_pipelines.setup.found import Database, Folder, Missing, database_of, plain_name
@@ -24,7 +24,7 @@ _UPLOADS = (
 )  # fmt: skip
 _PATIENCE = "5s"
 _AT_ONCE = 8
-_SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
+_SOURCE: TypeAdapter[AnySource] = TypeAdapter(AnySource)
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,10 @@ def _asked(database: Database) -> Database:
     """Really connect, with the engine that would back it up."""
     if database.problem:
         return database
-    place = {"paths": [database.path]} if database.kind == "sqlite" else {"url": {"literal": database.url}}
+    place = {"paths": [database.path]} if kind_of(database.kind).on_disk else {"url": {"literal": database.url}}
     settings = {"kind": database.kind, **place, "limits": {"connect": _PATIENCE}}
     try:
-        probe = engine_for(database.name, _SOURCE.validate_python(settings)).probe()
+        probe = _SOURCE.validate_python(settings).engine(database.name).probe()
     except OpsError as error:
         return replace(database, problem=f"{error.what}{f': {error.why}' if error.why else ''}")
     return replace(database, server=probe.server_version, size_bytes=probe.size_bytes)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops_pipelines.clock import human_size
+from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.setup.discover import OWN
 from ops_pipelines.setup.found import Database, Folder
 from ops_pipelines.setup.own import BASE, Own
@@ -165,12 +166,12 @@ def _database(each: Database, directory: Path, *, checks: bool = True) -> Iterat
     said = f"{each.server}, {human_size(each.size_bytes)}" if each.server else f"from {each.origin}"
     yield _told(f"  {each.name}:", _one_line(f"NOT REACHED YET: {each.problem}" if each.problem else said))
     yield f"    kind: {each.kind}"
-    if each.kind == "sqlite":
+    if kind_of(each.kind).on_disk:
         yield f"    paths: [{_relative(each.path, directory)}]"
     else:
         place = f"env: {each.variable}" if each.variable else f"file: {url_file(each.name)}"
         yield f"    url: {{{place}}}"
-    if checks and each.kind != "mongodb":
+    if checks and kind_of(each.kind).speaks_sql:
         yield _told("    # checks:", "asked of every restored backup, beside the comparison with the source")
         yield "    #   - {name: fresh, sql: select max(created_at) from orders, max_age: 48h}"
     yield ""

@@ -1,20 +1,16 @@
 """What was found on this machine that may be worth protecting. Plain facts; nothing here looks for anything."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 from urllib.parse import quote
 
-from ops_pipelines.config.values import sqlite_file
 from ops_pipelines.engines.address import family, parse, split_host
+from ops_pipelines.engines.registry import CLUES, kind_of
 from ops_pipelines.errors import SourceError
 from ops_pipelines.redact import register
+from ops_pipelines.settings.values import sqlite_file
 
-Kind = Literal["postgres", "mysql", "mongodb", "sqlite"]
-_SCHEME: Mapping[Kind, str] = {"postgres": "postgresql", "mysql": "mysql", "mongodb": "mongodb"}
-_PORTS: Mapping[Kind, int] = {"postgres": 5432, "mysql": 3306, "mongodb": 27017}
 _MADE_PLAIN = re.compile(r"[^a-z0-9]+")
 
 
@@ -33,7 +29,7 @@ class Database:
         declined: whoever was asked does not want it protected.
     """
 
-    kind: Kind
+    kind: str
     name: str
     url: str = field(repr=False)
     origin: str
@@ -52,7 +48,7 @@ class Database:
     @property
     def key(self) -> tuple[str, str, str, str]:
         """The same for two spellings of one database."""
-        if self.kind == "sqlite":
+        if kind_of(self.kind).on_disk:
             return self.kind, str(self.path), "", ""
         try:
             address = parse(self.url, self.kind)
@@ -60,7 +56,7 @@ class Database:
             return self.kind, self.origin, "", ""
         host, port = split_host(address.hosts[0]) if address.hosts else ("", "")
         host = "127.0.0.1" if host in ("localhost", "::1") else host
-        return self.kind, host, port or str(_PORTS[self.kind]), address.database
+        return self.kind, host, port or str(CLUES[self.kind].port), address.database
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ def database_of(
     kind = family(url)
     if "://" not in url or kind is None:
         return None
-    if kind == "sqlite":
+    if kind_of(kind).on_disk:
         return _sqlite_of(url, origin, name, directory or Path())
     try:
         address = parse(url, kind)
@@ -129,19 +125,17 @@ def _sentence(error: SourceError) -> str:
     return f"{error.what}: {error.why}"
 
 
-def url_of(kind: Kind, *, host: str, port: str, user: str, password: str, database: str, options: str = "") -> str:
+def url_of(kind: str, *, host: str, port: str, user: str, password: str, database: str) -> str:
     """A URL of parts that come from anywhere; a host that begins with / is the directory of a socket."""
+    clues = CLUES[kind]
     login = quote(user, safe="") + (f":{quote(register(password), safe='')}" if password else "")
     at = f"{login}@" if login else ""
     where = f":{port}" if port else ""
-    name = quote(database, safe="")
-    if host.startswith("/") and kind == "postgres":
-        ports = f"&port={port}" if port else ""
-        return f"postgresql://{at}/{name}?host={quote(host, safe='')}{ports}"
-    if host.startswith("/") and kind == "mysql":
-        return f"mysql://{at}localhost/{name}?socket={quote(host, safe='')}"
+    name, options = quote(database, safe=""), clues.login_options if user else ""
+    if host.startswith("/") and clues.at_socket is not None:
+        return clues.at_socket(at, quote(host, safe=""), port, name)
     host = f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
-    return f"{_SCHEME[kind]}://{at}{host or '127.0.0.1'}{where}/{name}{options}"
+    return f"{clues.scheme}://{at}{host or '127.0.0.1'}{where}/{name}{options}"
 
 
 def with_login(url: str, user: str, password: str) -> str:

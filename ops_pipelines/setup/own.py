@@ -60,13 +60,13 @@ def _add_storage(found: Own, storage: Any, environ: Mapping[str, str]) -> None:
     def said(value: Any) -> str:
         return environ.get(str(value["env"]), "") if isinstance(value, dict) and "env" in value else str(value or "")
 
-    kind, settings = next(iter(storage.items())) if isinstance(storage, dict) and len(storage) == 1 else ("", {})
+    module, settings = next(iter(storage.items())) if isinstance(storage, dict) and len(storage) == 1 else ("", {})
     settings = settings if isinstance(settings, dict) else {}
-    if kind == "sqlite" and (base := said(settings.get("base_dir"))):
+    if module == "sqlite" and (base := said(settings.get("base_dir"))):
         found.files.append(Path(base))
         return
     each = None
-    if kind == "postgres":
+    if module == "postgres":
         parts = settings.get("postgres_db")
         url = said(settings.get("postgres_url"))
         if isinstance(parts, dict):

@@ -1,60 +1,22 @@
 """Databases that variables name: the environment's, and those of `.env` files."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 from dotenv import dotenv_values
 
+from ops_pipelines.engines.registry import CLUES, KINDS
 from ops_pipelines.setup.files import text_of
-from ops_pipelines.setup.found import Database, Kind, database_of, sqlite_at, url_of, with_login
+from ops_pipelines.setup.found import Database, database_of, sqlite_at, url_of, with_login
 
 DOTENV = (
     ".env", ".env.local", ".env.prod", ".env.production", ".env.prod.local", ".env.production.local", "prisma/.env",
 )  # fmt: skip
 """In the order in which frameworks read them: a later one overrides an earlier."""
 _URL_NAME = re.compile(r"_?(DATABASE|DB|POSTGRES|POSTGRESQL|PG|MYSQL|MARIADB|MONGO|MONGODB)?_?(URL|URI|DSN)$")
-# Where client programs and frameworks look: host, port, user, password, database; the first that is set counts.
-_PARTS: tuple[tuple[Kind, tuple[tuple[str, ...], ...]], ...] = (
-    ("postgres", (("PGHOST",), ("PGPORT",), ("PGUSER",), ("PGPASSWORD",), ("PGDATABASE",))),
-    (
-        "postgres",
-        (
-            ("POSTGRES_HOST",),
-            ("POSTGRES_PORT",),
-            ("POSTGRES_USER",),
-            ("POSTGRES_PASSWORD",),
-            ("POSTGRES_DB", "POSTGRES_DATABASE"),
-        ),
-    ),
-    (
-        "mysql",
-        (
-            ("MYSQL_HOST", "MARIADB_HOST"),
-            ("MYSQL_TCP_PORT", "MYSQL_PORT", "MARIADB_PORT"),
-            ("MYSQL_USER", "MARIADB_USER"),
-            ("MYSQL_PWD", "MYSQL_PASSWORD", "MARIADB_PASSWORD"),
-            ("MYSQL_DATABASE", "MARIADB_DATABASE"),
-        ),
-    ),
-    (
-        "mongodb",
-        (
-            ("MONGO_HOST", "MONGODB_HOST"),
-            ("MONGO_PORT", "MONGODB_PORT"),
-            ("MONGO_USER", "MONGO_USERNAME", "MONGODB_USER", "MONGODB_USERNAME"),
-            ("MONGO_PASSWORD", "MONGODB_PASSWORD"),
-            ("MONGO_DATABASE", "MONGO_DB", "MONGODB_DATABASE", "MONGODB_DB"),
-        ),
-    ),
-)
-_KINDS: tuple[tuple[str, Kind], ...] = (
-    ("postg", "postgres"), ("pgsql", "postgres"), ("mysql", "mysql"), ("maria", "mysql"), ("trilogy", "mysql"),
-    ("mongo", "mongodb"), ("sqlite", "sqlite"), ("spatialite", "sqlite"),
-)  # fmt: skip
-_KIND_OF_PORT: Mapping[str, Kind] = {"5432": "postgres", "6432": "postgres", "3306": "mysql", "27017": "mongodb"}
 
 
 def named_by(values: Mapping[str, str], where: str, *, directory: Path, lasting: bool = False) -> Iterator[Database]:
@@ -75,10 +37,10 @@ def named_by(values: Mapping[str, str], where: str, *, directory: Path, lasting:
         found = database_of(complete, origin=origin, variable=kept, name=name, directory=directory)
         if found is not None:
             yield found
-    for kind, parts in _PARTS:
+    for kind, clues, parts in ((kind, each, parts) for kind, each in CLUES.items() for parts in each.variables):
         host, port, user, password, database = (_first(values, names) for names in parts)
-        if (host or kind == "postgres") and (database or (kind == "postgres" and host and user)):
-            url = _url(kind, host, port, user, password, database or user)
+        if (host or clues.sockets) and (database or (clues.database_of_user and host and user)):
+            url = url_of(kind, host=host, port=port, user=user, password=password, database=database or user)
             yield from _of_parts(url, f"{parts[0][0]} and the like ({where})", assumed=not host)
     yield from _of_db_words(values, where, directory)
 
@@ -92,18 +54,25 @@ def _of_db_words(values: Mapping[str, str], where: str, directory: Path) -> Iter
     )  # fmt: skip
     host, port, user, password, database = (_first(values, each) for each in names)
     engine = _first(values, ("DB_CONNECTION", "DB_ENGINE", "DB_TYPE", "DB_DRIVER", "DB_CLIENT", "DATABASE_ENGINE"))
-    kind = kind_of(engine) or _KIND_OF_PORT.get(port)
+    kind = kind_of(engine) or _kind_of_port(port)
     origin = f"DB_NAME and the like ({where})"
-    if kind == "sqlite" and database:
+    if kind in CLUES and database:
+        url = url_of(kind, host=host, port=port, user=user, password=password, database=database)
+        yield from _of_parts(url, origin, assumed=not host)
+    elif kind is not None and database:
         yield sqlite_at(directory / database, origin=origin)
-    elif kind is not None and kind != "sqlite" and database:
-        yield from _of_parts(_url(kind, host, port, user, password, database), origin, assumed=not host)
 
 
-def kind_of(engine: str) -> Kind | None:
+def kind_of(engine: str) -> str | None:
     """What a framework's word for an engine means: `django.db.backends.postgresql`, `mysql2`, `pgsql`."""
     name = engine.lower()
-    return next((kind for word, kind in _KINDS if word in name), None)
+    known = ((word, kind.name) for kind in KINDS.values() for word in kind.words)
+    return next((kind for word, kind in known if word in name), None)
+
+
+def _kind_of_port(port: str) -> str | None:
+    known = ((kind, {clues.port, *clues.other_ports}) for kind, clues in CLUES.items())
+    return next((kind for kind, ports in known if port in map(str, ports)), None)
 
 
 def bare(variable: str) -> str:
@@ -122,15 +91,10 @@ def read_dotenv(path: Path) -> dict[str, str]:
     return {key: value for key, value in dotenv_values(stream=StringIO(text_of(path))).items() if value}
 
 
-def _url(kind: Kind, host: str, port: str, user: str, password: str, database: str) -> str:
-    options = "?authSource=admin" if kind == "mongodb" and user else ""
-    return url_of(kind, host=host, port=port, user=user, password=password, database=database, options=options)
-
-
 def _of_parts(url: str, origin: str, *, assumed: bool) -> Iterator[Database]:
     if (found := database_of(url, origin=origin)) is not None:
         yield replace(found, assumed=assumed)
 
 
-def _first(values: Mapping[str, str], names: tuple[str, ...]) -> str:
+def _first(values: Mapping[str, str], names: Sequence[str]) -> str:
     return next((values[name] for name in names if values.get(name)), "")

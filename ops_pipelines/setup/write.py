@@ -12,6 +12,7 @@ import pyrage
 
 from ops_pipelines import durable
 from ops_pipelines.config.load import DEFAULT_NAME, load_config
+from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.setup.document import AGE_KEY, RESTIC_PASSWORD, Choice, text, url_file
 from ops_pipelines.vault import codec
@@ -65,7 +66,7 @@ def write(directory: Path, choice: Choice, *, replace: bool, environ: Mapping[st
         if choice.folders:
             _secret(done, RESTIC_PASSWORD, secrets.token_urlsafe(32))
         for each in (*choice.databases, *choice.own.databases):
-            if not each.variable and each.kind != "sqlite":
+            if not each.variable and not kind_of(each.kind).on_disk:
                 _secret(done, url_file(each.name), each.url, replace=True)
         _put_config(done, text(choice, done.recipient, directory), environ)
         templates = resources.files("ops_pipelines.setup").joinpath("templates")

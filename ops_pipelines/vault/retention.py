@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Literal
 
-from ops_pipelines.config.settings import Keep
+from ops_pipelines.settings.common import Keep
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.order import ahead, in_order, moments
 

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.clock import human_duration
-from ops_pipelines.config.sources import Source
-from ops_pipelines.config.values import Duration
+from ops_pipelines.engines.source import Source
+from ops_pipelines.settings.values import Duration
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.trust import foreign_points, only_foreign, summary
 from ops_pipelines.watch import situations

@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict
 from ops_pipelines.chronology import believed
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.drills import DefaultDrills, Drills, Scenario
-from ops_pipelines.config.sources import Source
-from ops_pipelines.config.values import Duration
+from ops_pipelines.engines.registry import kind_of
+from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.models import CANCELLED, FAILED, RUNNING, Activity
 from ops_pipelines.proof import VERIFIED
+from ops_pipelines.settings.values import Duration
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.faults import UNREAD
 from ops_pipelines.vault.verdict import Verdict
@@ -135,7 +136,7 @@ def _dump(
             return situations.never_backed_up(name)
         return _aged(name, newest, catalogue, source, now)
 
-    phase: Phase = "snapshot" if source.kind == "files" else "dump"
+    phase: Phase = kind_of(source.kind).step
     return _step(phase, found(), age=age, threshold=source.rpo)
 
 

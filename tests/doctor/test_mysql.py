@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from ops_pipelines.config.sources import MySQLSource
-from ops_pipelines.engines.registry import examiner_for
+from ops_pipelines.engines.mysql.settings import MySQLSource
 from tests.engines.mysql.conftest import TestServer, mariadb  # noqa: F401 - a fixture
 
 
@@ -18,7 +17,7 @@ def test_an_account_is_given_what_it_lacks_by_the_statements_it_is_told(mariadb:
     )
     account = mariadb.account()
     mariadb.sql(f"grant insert on {name}.* to {account.user}@localhost")
-    examiner = examiner_for("crm", MySQLSource(kind="mysql", url=replace(account, database=name).url(), accounts=False))
+    examiner = MySQLSource(kind="mysql", url=replace(account, database=name).url(), accounts=False).examiner("crm")
     # MariaDB has a right of its own for it since 11.3.
     own_right = "show create routine" in {str(row[0]).lower() for row in mariadb.sql("show privileges")}
     granted = []

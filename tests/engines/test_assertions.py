@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 
 from ops_pipelines.backup.take import take_backup
-from ops_pipelines.config.checks import SqlCheck
 from ops_pipelines.engines.postgres.assertions import assertions
 from ops_pipelines.engines.postgres.connection import session
 from ops_pipelines.recovery.assertions import run_check
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.verify import verify
+from ops_pipelines.settings.checks import SqlCheck
 from ops_pipelines.vault.verdict import Check, Verdict
 from tests.conftest import MakeWorkspace, TestServer
 

@@ -3,9 +3,9 @@
 import pytest
 
 from ops_pipelines.backup.take import take_backup
-from ops_pipelines.config.sources import PostgresSource
 from ops_pipelines.engines.base import Contents
 from ops_pipelines.engines.postgres.engine import PostgresEngine
+from ops_pipelines.engines.postgres.settings import PostgresSource
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.verify import fingerprint_of, verify
 from ops_pipelines.vault.reader import Copy

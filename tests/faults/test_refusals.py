@@ -12,11 +12,11 @@ from psycopg.conninfo import make_conninfo
 from pydantic import TypeAdapter
 
 from ops_pipelines.backup.take import take_backup
-from ops_pipelines.config.sources import PostgresSource
 from ops_pipelines.engines.postgres import clients
 from ops_pipelines.engines.postgres.connection import Server
 from ops_pipelines.engines.postgres.engine import PostgresEngine
 from ops_pipelines.engines.postgres.server import initialise, unprivileged
+from ops_pipelines.engines.postgres.settings import PostgresSource
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.process import Limits, running
 from tests.faults.conftest import House, Source, wait_until

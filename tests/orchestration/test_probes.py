@@ -3,8 +3,8 @@
 import dagster as dg
 
 from ops_pipelines.config.probes import Probes
-from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.orchestration.build import build_definitions
+from ops_pipelines.settings.secrets import SecretRef
 from ops_pipelines.workspace import Workspace
 from tests.conftest import MakeWorkspace, TestServer
 

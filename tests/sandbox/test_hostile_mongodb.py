@@ -16,9 +16,9 @@ import pytest
 
 from ops_pipelines.backup.adopt import adopt, look
 from ops_pipelines.clock import UTC
-from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines.base import Legacy
 from ops_pipelines.engines.mongodb.engine import MongoDBEngine
+from ops_pipelines.engines.mongodb.settings import MongoDBSource
 from ops_pipelines.errors import OpsError
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.sandbox import isolation

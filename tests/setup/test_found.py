@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ops_pipelines.config.load import load_config
-from ops_pipelines.config.sources import PostgresSource, SQLiteSource
+from ops_pipelines.engines.postgres.settings import PostgresSource
+from ops_pipelines.engines.sqlite.settings import SQLiteSource
 from ops_pipelines.setup import compose, variables
 from ops_pipelines.setup.document import Choice, Copies
 from ops_pipelines.setup.found import Database, Folder, database_of

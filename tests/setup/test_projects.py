@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ops_pipelines.config.load import load_config
-from ops_pipelines.config.sources import SQLiteSource
+from ops_pipelines.engines.sqlite.settings import SQLiteSource
 from ops_pipelines.setup import clients, compose, units, variables
 from ops_pipelines.setup.found import Database
 from ops_pipelines.setup.projects import look

@@ -10,8 +10,8 @@ import boto3  # noqa: TID253
 import pytest
 from moto.server import ThreadedMotoServer
 
-from ops_pipelines.config.stores import S3Store as Settings
 from ops_pipelines.vault.stores.directory import DirectoryStore
+from ops_pipelines.vault.stores.s3.settings import S3Settings as Settings
 from ops_pipelines.vault.stores.s3.store import S3Store
 from tests.servers.ceph import Ceph
 from tests.unit.vaults import TRUST

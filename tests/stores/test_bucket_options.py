@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ops_pipelines.config.stores import S3Store as Settings
 from ops_pipelines.errors import StoreError
 from ops_pipelines.vault.stores.directory import DirectoryStore
+from ops_pipelines.vault.stores.s3.settings import S3Settings as Settings
 from tests.stores.conftest import Bucket, MakeStore, new_bucket
 from tests.stores.test_every_store import FIRST, nothing, read_all
 from tests.unit.vaults import DUMP, publish, verdict

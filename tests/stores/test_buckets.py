@@ -156,7 +156,7 @@ def test_deletion_in_a_bucket_with_versions_leaves_none(
 SEND = """
 import sys, json
 from pathlib import Path
-from ops_pipelines.config.stores import S3Store as Settings
+from ops_pipelines.vault.stores.s3.settings import S3Settings as Settings
 from ops_pipelines.vault.manifest import read_manifest
 from ops_pipelines.vault.stores.s3.store import S3Store
 from tests.unit.vaults import TRUST

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_pipelines.config.values import sqlite_file
 from ops_pipelines.engines import address
 from ops_pipelines.engines.mongodb.connection import Server as MongoDB
 from ops_pipelines.engines.mysql.address import PREFERRED, REQUIRED, VERIFIED, read
@@ -17,6 +16,7 @@ from ops_pipelines.engines.postgres.address import parameters
 from ops_pipelines.engines.postgres.connection import Server as Postgres
 from ops_pipelines.errors import SourceError
 from ops_pipelines.redact import redact
+from ops_pipelines.settings.values import sqlite_file
 
 LIMIT = timedelta(seconds=1)
 PLAIN = {"user": "u", "password": "p", "host": "h", "dbname": "d"}

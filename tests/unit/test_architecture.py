@@ -6,16 +6,20 @@ import sys
 from pathlib import Path
 
 import ops_pipelines
+from ops_pipelines.engines.registry import KINDS
+from ops_pipelines.vault.stores.registry import KINDS as STORES
 
 PACKAGE = Path(ops_pipelines.__file__).parent
 # From the ground up; rooms on one floor do not know each other.
 FLOORS = (
     {"__init__", "clock", "durable", "redact", "repository", "streams", "text", "py"},
     {"chronology", "errors", "limits", "logs", "personal", "repeats"},
+    {"extras"},
     {"lease", "process"},
     {"sandbox"},
-    {"config"},
+    {"settings"},
     {"engines", "vault", "ledger"},
+    {"config"},
     {"scratch", "outages", "outside", "known", "by_hand", "starting"},
     {"workspace"},
     {"numbering"},
@@ -71,6 +75,43 @@ def test_what_a_command_prints_is_a_template_of_ours_filled_with_values_that_are
             ):
                 loose.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
     assert loose == []
+
+
+ROOMS_OF_KINDS = ("engines", "vault/stores")
+
+
+def names_kinds(node: ast.AST) -> bool:
+    """Whether something is the name of a kind, or a collection that has one in it."""
+    if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        return any(map(names_kinds, node.elts))
+    return isinstance(node, ast.Constant) and node.value in {*KINDS, "s3", "directory"}
+
+
+def asks_for_a_kind(node: ast.AST) -> bool:
+    """`kind == "mysql"`, `isinstance(store, S3Store)`, a table by kind."""
+    if isinstance(node, ast.Compare):
+        sides = (node.left, *node.comparators)
+        return any(map(names_kinds, sides)) and any("kind" in ast.unparse(side) for side in sides)
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance":
+        known = {each.settings.__name__ for each in KINDS.values()} | {each.__name__ for each in STORES}
+        asked = {each.id for each in ast.walk(node.args[1]) if isinstance(each, ast.Name)}
+        return bool(asked & {*known, "DirectoryStore", "S3Store"})
+    keys = {key.value for key in node.keys if isinstance(key, ast.Constant)} if isinstance(node, ast.Dict) else set()
+    if {"s3", "web", "sentry"} <= keys:
+        return False  # what pip calls its extras
+    return len(keys & KINDS.keys()) > 1 or {"s3", "directory"} <= keys
+
+
+def test_what_is_particular_to_a_kind_stays_in_its_room() -> None:
+    """`Kind`, `Source`, `StoreSettings` and `Store` have an answer for whoever wants to know more than a name."""
+    leaks = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        if not path.relative_to(PACKAGE).as_posix().startswith(ROOMS_OF_KINDS)
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.expr) and asks_for_a_kind(node)
+    ]
+    assert leaks == []
 
 
 def test_only_orchestration_imports_dagster() -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from ops_pipelines.config.checks import SqlCheck
 from ops_pipelines.engines.base import Contents, TableFacts
 from ops_pipelines.errors import SourceError
 from ops_pipelines.recovery.assertions import run_check
 from ops_pipelines.recovery.compare import compare
+from ops_pipelines.settings.checks import SqlCheck
 
 AS_OF = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 HELD = Contents(

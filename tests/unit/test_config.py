@@ -9,8 +9,8 @@ import pytest
 
 from ops_pipelines.config.errors import ConfigError
 from ops_pipelines.config.load import find_config, load_config
-from ops_pipelines.config.secrets import SecretMissing
-from ops_pipelines.config.stores import S3Store
+from ops_pipelines.settings.secrets import SecretMissing
+from ops_pipelines.vault.stores.s3.settings import S3Settings
 from tests.unit.conftest import Load, Mistakes
 
 CRM = "sources: {crm: {kind: postgres, url: {env: X}}}\n"
@@ -237,7 +237,7 @@ def test_a_bucket_is_understood_however_it_is_written(load: Load) -> None:
         stores: {far: {kind: s3, bucket: acme.backups, prefix: "/office #1/50%/", endpoint: "http://[::1]:9000/"}}
         sources: {crm: {kind: postgres, url: {env: X}}}
     """).stores["far"]
-    assert isinstance(store, S3Store)
+    assert isinstance(store, S3Settings)
     assert (store.bucket, store.prefix, store.endpoint) == ("acme.backups", "office #1/50%", "http://[::1]:9000")
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from ops_pipelines import redact
 from ops_pipelines.clock import human_duration, human_size, new_id
-from ops_pipelines.config.values import format_duration, parse_duration
 from ops_pipelines.errors import OpsError, SafetyRefusal
+from ops_pipelines.settings.values import format_duration, parse_duration
 
 
 @pytest.mark.parametrize(

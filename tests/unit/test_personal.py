@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ops_pipelines.config.checks import CommandCheck, SqlCheck
-from ops_pipelines.engines.registry import engine_for
 from ops_pipelines.personal import masked
 from ops_pipelines.recovery.assertions import run_check, run_program
+from ops_pipelines.settings.checks import CommandCheck, SqlCheck
 from tests.unit.conftest import Load
 from tests.unit.vaults import AT
 
@@ -45,7 +44,7 @@ def test_the_answer_of_a_question_is_masked_unless_told_otherwise(load: Load, tm
             "create table t (mail text, n integer); insert into t values ('jan@example.com', 5500005555555559)"
         )
     config = load(f"sources: {{app: {{kind: sqlite, paths: [{tmp_path}/app.sqlite3]}}}}")
-    engine = engine_for("app", config.sources["app"])
+    engine = config.sources["app"].engine("app")
 
     def said(sql: str, **more: object) -> str:
         check = SqlCheck.model_validate({"name": "who", "sql": sql, "equals": "nobody", **more})

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_pipelines.config.settings import Keep
+from ops_pipelines.settings.common import Keep
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.retention import EVIDENCE, Decision, Held, decide, standing
 from ops_pipelines.vault.verdict import Outcome

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from ops_pipelines.config.probes import Probes
+from ops_pipelines.engines.figures import Figures
 from ops_pipelines.ledger.models import Health
-from ops_pipelines.probes.measured import Figures, Measured, keep
+from ops_pipelines.probes.measured import Measured, keep
 from ops_pipelines.proof import Gap
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.watch.alerts.runs import EndedBackfill, EndedRun, Facts, FailedCheck, look_at_runs

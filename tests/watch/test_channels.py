@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.redact import MASK, redact
+from ops_pipelines.settings.secrets import SecretRef
 from ops_pipelines.watch.alerts.channels import base
 from ops_pipelines.watch.alerts.channels.base import Channel, NotDelivered
 from ops_pipelines.watch.alerts.channels.mail import Mail

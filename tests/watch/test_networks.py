@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.outside import heartbeats
+from ops_pipelines.settings.secrets import SecretRef
 from ops_pipelines.watch.alerts.channels import base
 from ops_pipelines.watch.alerts.delivery import deliver
 from tests.faults.tries import chance, tries

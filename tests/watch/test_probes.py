@@ -21,7 +21,7 @@ import pytest
 from ops_pipelines.config.errors import ConfigError
 from ops_pipelines.config.load import load_config
 from ops_pipelines.config.probes import Probes
-from ops_pipelines.probes import mongodb
+from ops_pipelines.engines.mongodb import measure as mongodb
 from ops_pipelines.probes.measured import Measured, kept
 from ops_pipelines.probes.probe import probe_all
 from ops_pipelines.watch.alerts.watch import watch_once

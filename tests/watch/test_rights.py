@@ -17,12 +17,14 @@ import yaml
 
 from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.backup.take import take_backup
+from ops_pipelines.engines.figures import Figures
+from ops_pipelines.engines.mongodb import measure as mongodb
 from ops_pipelines.engines.mongodb.connection import with_credentials
 from ops_pipelines.engines.mysql import clients
+from ops_pipelines.engines.mysql import measure as mysql
 from ops_pipelines.engines.mysql.connection import session
 from ops_pipelines.engines.mysql.server import private_server
-from ops_pipelines.probes import mongodb, mysql, postgres
-from ops_pipelines.probes.measured import Figures
+from ops_pipelines.engines.postgres import measure as postgres
 from ops_pipelines.recovery.verify import verify
 from tests.conftest import DEBIAN, Made, MakeWorkspace, TestServer, start_server
 from tests.engines.mongodb.conftest import TestServer as MongoServer

@@ -16,7 +16,8 @@ import yaml
 from starlette.responses import PlainTextResponse
 
 from ops_pipelines import logs
-from ops_pipelines.probes.measured import Figures, Measured, keep
+from ops_pipelines.engines.figures import Figures
+from ops_pipelines.probes.measured import Measured, keep
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.watch.metrics import exposition
 from ops_pipelines.watch.snapshots import look

@@ -14,9 +14,9 @@ from pydantic.fields import FieldInfo
 
 from ops_pipelines.config.models import Config
 from ops_pipelines.config.schema import config_schema
-from ops_pipelines.config.secrets import SecretRef
-from ops_pipelines.config.settings import Settings
-from ops_pipelines.config.values import format_duration
+from ops_pipelines.settings.common import Settings
+from ops_pipelines.settings.secrets import SecretRef
+from ops_pipelines.settings.values import format_duration
 from ops_pipelines.vault.manifest import Manifest, manifest_schema
 from tools.reference.markdown import code, page, sentence, table
 
@@ -80,6 +80,7 @@ def _section(name: str, model: type[BaseModel], properties: Mapping[str, Any], *
         for name, field in model.model_fields.items()
         if name not in skip and field is not _kind(model)
     ]
+    keys.sort(key=lambda each: not each[1].is_required())
     rows = [
         (
             f"**{code(key)}**" if field.is_required() else code(key),

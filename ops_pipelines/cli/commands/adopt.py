@@ -12,8 +12,8 @@ from ops_pipelines.cli import output
 from ops_pipelines.cli.commands.sign import HEADS, document_of, row_of
 from ops_pipelines.cli.progress import shown
 from ops_pipelines.clock import human_size
-from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.errors import OpsError
+from ops_pipelines.settings.secrets import SecretRef
 from ops_pipelines.workspace import Workspace
 
 

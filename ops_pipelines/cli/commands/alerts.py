@@ -10,10 +10,10 @@ import typer
 
 from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
-from ops_pipelines.config.values import parse_duration
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.models import WAITING, Incident, Mute
+from ops_pipelines.settings.values import parse_duration
 from ops_pipelines.watch.alerts.channels.registry import NoSuchChannel, open_channel
 from ops_pipelines.watch.alerts.delivery import send
 from ops_pipelines.watch.alerts.message import trial

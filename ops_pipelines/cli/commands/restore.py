@@ -15,7 +15,6 @@ from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
 from ops_pipelines.cli.progress import shown
 from ops_pipelines.clock import UTC, human_duration, human_size
-from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.engines.address import shown as named
 from ops_pipelines.errors import INSTALL_NEWER, OpsError, SafetyRefusal, StoreError
 from ops_pipelines.recovery.by_hand import commands
@@ -24,6 +23,7 @@ from ops_pipelines.recovery.differences import as_lines, by_name
 from ops_pipelines.recovery.estimate import estimate
 from ops_pipelines.recovery.replace import Replaced, replace_source
 from ops_pipelines.recovery.restore import Recovered, restore_to
+from ops_pipelines.settings.secrets import SecretRef
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.workspace import Workspace
 

@@ -6,6 +6,7 @@ import typer
 
 from ops_pipelines import logs
 from ops_pipelines.cli import output
+from ops_pipelines.extras import needed
 
 
 @output.explained
@@ -21,7 +22,8 @@ def serve(
     Exit status: 0 stopped, 2 cannot listen, 3 refused to be open to others. Example: ops serve --port 8700
     """
     # Starlette and uvicorn take their time to import: only this command needs them.
-    from ops_pipelines.web.server import serve as serve_web  # noqa: PLC0415
+    with needed("web"):
+        from ops_pipelines.web.server import serve as serve_web  # noqa: PLC0415
 
     workspace = output.open_last_good(config)
     if workspace.config.logging is None:

@@ -11,9 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from ops_pipelines.config.drills import Application, OutageCommands
-from ops_pipelines.config.secrets import SecretRef
-from ops_pipelines.config.sources import ON_SERVERS
+from ops_pipelines.config.drills import Application
 from ops_pipelines.drill.applications import recover_application
 from ops_pipelines.drill.by_script import recover_by_script
 from ops_pipelines.drill.clean import clean_machine
@@ -22,9 +20,10 @@ from ops_pipelines.drill.record import Detection, Outage
 from ops_pipelines.drill.recover import Alive, recover
 from ops_pipelines.drill.watch import Alarm, alarm_of, detectors
 from ops_pipelines.engines.base import Engine
-from ops_pipelines.engines.registry import engine_for
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.outages import outage
+from ops_pipelines.settings.outage import OutageCommands
+from ops_pipelines.settings.secrets import SecretRef
 from ops_pipelines.workspace import Workspace
 
 _EVERY_S = 0.5
@@ -83,7 +82,7 @@ def _victim(workspace: Workspace, applications: Mapping[str, Application]) -> st
     """The source whose server dies: the first database of the application."""
     ((application, each),) = applications.items()
     for name in each.sources:
-        if isinstance(workspace.source(name), ON_SERVERS):
+        if workspace.source(name).server is not None:
             return name
     raise OpsError(
         f"application {application} has no server that could die",
@@ -92,8 +91,7 @@ def _victim(workspace: Workspace, applications: Mapping[str, Application]) -> st
 
 
 def _commands(workspace: Workspace, name: str) -> OutageCommands | None:
-    source = workspace.source(name)
-    return source.drill if isinstance(source, ON_SERVERS) else None
+    return workspace.source(name).outage
 
 
 @contextmanager
@@ -119,7 +117,7 @@ def _declared(drill: Drill, name: str, commands: OutageCommands) -> Iterator[_Do
     """The real server, stopped by the user's own command; started again at the end of the block at the latest."""
     source = drill.workspace.source(name)
     limits = source.limits.model_copy(update={"connect": timedelta(seconds=5)})
-    probe = engine_for(name, source.model_copy(update={"limits": limits}))
+    probe = source.model_copy(update={"limits": limits}).engine(name)
     probe.probe()
     alarm = alarm_of(drill, name, real=True)
     drill.say(f"{name}: its server answers; it is stopped now: {' '.join(commands.stop)}")
@@ -139,7 +137,7 @@ def _asking(drill: Drill, victim: Alive) -> Engine:
     source = drill.clean.source(victim.name)
     there = SecretRef.model_validate({"literal": victim.target})
     limits = source.limits.model_copy(update={"connect": timedelta(seconds=5)})
-    return engine_for(victim.name, source.model_copy(update={"url": there, "limits": limits}))
+    return source.model_copy(update={"url": there, "limits": limits}).engine(victim.name)
 
 
 def _detected(drill: Drill, name: str, down: _Down) -> Outage:

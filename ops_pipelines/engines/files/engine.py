@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -20,7 +20,6 @@ from pydantic import JsonValue, ValidationError
 
 from ops_pipelines import process
 from ops_pipelines.clock import UTC
-from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines import machine
 from ops_pipelines.engines.base import (
     Contents,
@@ -39,6 +38,7 @@ from ops_pipelines.engines.files.digests import Memory
 from ops_pipelines.engines.files.listing import Entry, Root, inside, written
 from ops_pipelines.engines.files.restic import Restic, ResticFailed
 from ops_pipelines.engines.files.restore import Restoration
+from ops_pipelines.engines.files.settings import FilesSource
 from ops_pipelines.engines.files.snapshot import Snapshot
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SafetyRefusal, SourceError, StoreError
 from ops_pipelines.repository import Repository
@@ -156,11 +156,6 @@ class FilesEngine:
         finally:
             self._scratch = None
             folders.make_removable(folder)
-
-    @staticmethod
-    def reap(directory: Path) -> None:
-        """Make what a killed restore left removable."""
-        folders.make_removable(directory)
 
     def locate(self, name_or_url: str) -> str:
         """The `file://` URL of a target; a bare name lies beside the first of the source's folders."""
@@ -394,16 +389,6 @@ class FilesEngine:
                 next="where the repository is append-only, let its own host do it: "
                 f"restic forget --keep-within 90d --tag {self._name} --prune",
             ) from None
-
-    @staticmethod
-    def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
-        """The restic commands that bring the files back, with RESTIC_PASSWORD in the environment."""
-        tag, snapshot = shell(str(facts["tag"])), shell(str(facts["snapshot"])[:8])
-        return [
-            "export RESTIC_REPOSITORY=…   # of this store; RESTIC_PASSWORD is asked for",
-            f"restic snapshots --tag {tag}   # {snapshot} in local",
-            f"restic restore latest --tag {tag} --target restored",
-        ]
 
 
 def _files_by_root(entries: Mapping[str, Entry], roots: Sequence[Root]) -> dict[str, int]:

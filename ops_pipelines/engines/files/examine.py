@@ -7,11 +7,11 @@ from datetime import datetime
 from pathlib import Path
 
 from ops_pipelines import process
-from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.examiner import Lack, Stray
 from ops_pipelines.engines.files import folders, listing, restic
 from ops_pipelines.engines.files.listing import Root
 from ops_pipelines.engines.files.restic import Restic, ResticFailed
+from ops_pipelines.engines.files.settings import FilesSource
 from ops_pipelines.engines.files.snapshot import led_out
 from ops_pipelines.errors import SourceError, StoreError
 from ops_pipelines.repository import Repository

@@ -19,12 +19,12 @@ from pydantic import JsonValue
 
 from ops_pipelines import durable
 from ops_pipelines.clock import UTC
-from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.base import EXISTS, Contents, Level
 from ops_pipelines.engines.files import folders, listing, restic
 from ops_pipelines.engines.files.digests import Memory
 from ops_pipelines.engines.files.listing import Entry, Root, as_restic_says, inside, written
 from ops_pipelines.engines.files.restic import Restic, ResticFailed, Summary
+from ops_pipelines.engines.files.settings import FilesSource
 from ops_pipelines.errors import OpsError, SourceError, StoreError
 from ops_pipelines.proof import Gap
 from ops_pipelines.streams import Progress

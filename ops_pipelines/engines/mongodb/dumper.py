@@ -17,7 +17,6 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from ops_pipelines.clock import UTC
-from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines.base import Dumped, PartSink, TableFacts
 from ops_pipelines.engines.mongodb import accounts, contents, oplog
 from ops_pipelines.engines.mongodb.connection import Document, Server, connected, is_stand_in
@@ -47,6 +46,7 @@ from ops_pipelines.engines.mongodb.scan import (
     side_by_side,
     sizes,
 )
+from ops_pipelines.engines.mongodb.settings import MongoDBSource
 from ops_pipelines.engines.mongodb.settled import at_one_instant, settled
 from ops_pipelines.engines.packing import Member, TarStream
 from ops_pipelines.engines.sampling import new_seed

@@ -6,7 +6,7 @@ One part: `dump.tar`, mongodump's directory layout (`layout`).
 import re
 import tarfile
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +18,6 @@ from pymongo.database import Database
 
 from ops_pipelines import process
 from ops_pipelines.clock import UTC
-from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines import lodging
 from ops_pipelines.engines.address import can_be, is_address
 from ops_pipelines.engines.adopted import refuse_other
@@ -52,6 +51,7 @@ from ops_pipelines.engines.mongodb.layout import PART, ROOT, read_layout
 from ops_pipelines.engines.mongodb.loader import load
 from ops_pipelines.engines.mongodb.namespaces import DATA, describe, dropped, names_of
 from ops_pipelines.engines.mongodb.scan import Deadline
+from ops_pipelines.engines.mongodb.settings import MongoDBSource
 from ops_pipelines.engines.places import Place
 from ops_pipelines.engines.reserved import refusal
 from ops_pipelines.engines.selection import pick_names
@@ -164,10 +164,6 @@ class MongoDBEngine:
         if given is None:
             raise SourceError(f"source {self._name} has no verify.server any more")
         return self._server(given.url.reveal(purpose=f"source {self._name}, verify.server.url"))
-
-    @staticmethod
-    def reap(directory: Path) -> None:
-        """A killed scratch server holds nothing outside its directory."""
 
     def locate(self, name_or_url: str) -> str:
         """The URL of a target; a bare name is a database on the source's server."""
@@ -399,24 +395,6 @@ class MongoDBEngine:
         }
         unsure = "whether it is of one instant is not known"
         return Dumped(legacy.taken_at, packed.contents, facts, warnings=[unsure, *warnings, *packed.warnings])
-
-    @staticmethod
-    def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
-        """Restore commands for the plain part, after `age -d` and `zstd -d`."""
-        name = str(facts["database"])
-        every = shell(f"{name}.*")
-        # Documents may be older than the validator of their collection: without this they are lost in silence.
-        load = "mongorestore --uri=URL --bypassDocumentValidation"
-        commands = ["tar -xf dump.tar", f"{load} --nsInclude={every} {ROOT}"]
-        if not name.isprintable():
-            return commands  # a name with a line break would end a comment
-        commands.append(f"# under another name: --nsFrom={every} --nsTo='NEW.*'")
-        if facts.get("oplog"):
-            commands.append(f"# with what happened while the dump ran: {load} --oplogReplay {ROOT}")
-        if facts.get("accounts"):
-            wanted = f"--db={shell(name)} {shell(f'{ROOT}/{name}')}"
-            commands.append(f"# with users and roles: --restoreDbUsersAndRoles {wanted}")
-        return commands
 
 
 _NOT_THE_BACKUP = "server selection|connection refused|no space|not authorized|authentication|could not connect"

@@ -7,10 +7,10 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from ops_pipelines.clock import UTC
-from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines.examiner import Lack
 from ops_pipelines.engines.mongodb import dumper, server, settled, tools
 from ops_pipelines.engines.mongodb.connection import Document, Server, connected
+from ops_pipelines.engines.mongodb.settings import MongoDBSource
 
 _NAMED = 3
 _FORBIDDEN = 13

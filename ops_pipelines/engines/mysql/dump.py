@@ -11,13 +11,13 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from ops_pipelines import process
-from ops_pipelines.config.sources import MySQLSource
 from ops_pipelines.engines.base import Contents, Dumped, PartSink
 from ops_pipelines.engines.mysql import accounts, archive, clients, contents, database, definitions, gaps, races, rights
 from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL, Program, Series
 from ops_pipelines.engines.mysql.connection import QueryFailed, Server, Session, options_for_programs, session
 from ops_pipelines.engines.mysql.definitions import Table
 from ops_pipelines.engines.mysql.instant import Instant, position, standing_still
+from ops_pipelines.engines.mysql.settings import MySQLSource
 from ops_pipelines.engines.sampling import new_seed
 from ops_pipelines.errors import SourceError
 from ops_pipelines.limits import Deadline

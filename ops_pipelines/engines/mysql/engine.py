@@ -4,7 +4,7 @@ Parts of a restore point: `dump.sql`, and `accounts.sql` where it is asked for.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,6 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from ops_pipelines import process
-from ops_pipelines.config.sources import MySQLSource
 from ops_pipelines.engines import lodging
 from ops_pipelines.engines.address import can_be, is_address
 from ops_pipelines.engines.adopted import refuse_other
@@ -48,8 +47,10 @@ from ops_pipelines.engines.mysql.connection import (
     session,
 )
 from ops_pipelines.engines.mysql.dump import Dump, Seen
+from ops_pipelines.engines.mysql.kind import client_name
 from ops_pipelines.engines.mysql.restore import key_rules, load, load_definitions, may_set
 from ops_pipelines.engines.mysql.server import scratch_server
+from ops_pipelines.engines.mysql.settings import MySQLSource
 from ops_pipelines.engines.places import Place
 from ops_pipelines.engines.reserved import refusal
 from ops_pipelines.engines.selection import pick_names
@@ -60,10 +61,6 @@ from ops_pipelines.text import shell
 _NAME_LENGTH = 64
 _RESERVED = ("mysql", "information_schema", "performance_schema", "sys", "ndbinfo")
 _SERVER_IN_DUMP = re.compile(rb"^-- Server version\s+(\S+)", re.MULTILINE)
-_WITHOUT_GTIDS = (
-    r"sed -E -e '/^SET @@GLOBAL\.GTID_PURGED.*;$/d' -e '/^SET @@GLOBAL\.GTID_PURGED/,/;$/d'"
-    r" -e '/^SET (@MYSQLDUMP_TEMP_LOG_BIN|@@SESSION\.SQL_LOG_BIN *=)/d'"
-)
 _HOME_IN_DUMP = re.compile(rb"^-- Host: .*?Database: (.*?)\s*$", re.MULTILINE)
 
 
@@ -148,10 +145,6 @@ class MySQLEngine:
         return parse(
             given.url.reveal(purpose=f"source {self._name}, verify.server.url"), connect=self._source.limits.connect
         )
-
-    @staticmethod
-    def reap(directory: Path) -> None:
-        """A killed server holds nothing outside its directory."""
 
     def locate(self, name_or_url: str) -> str:
         """The URL of a target; a bare name is a database on the source's server."""
@@ -296,7 +289,7 @@ class MySQLEngine:
     def _client(self, facts: Mapping[str, JsonValue]) -> Program:
         """The program that reads the dump. Raises ToolMissing."""
         series = clients.series_of(str(facts["client_version"]))
-        self._client_name = _client_name(facts)
+        self._client_name = client_name(facts)
         return clients.for_restore(str(facts["client_product"]), series, self._source.bin_dirs)
 
     def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
@@ -396,24 +389,6 @@ class MySQLEngine:
         }
         held = contents.off(product, clients.series_of(server_version))
         return Dumped(snapshot_at=legacy.taken_at, contents=held, facts=facts)
-
-    @staticmethod
-    def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
-        """Restore commands for the plain parts, after `age -d` and `zstd -d`."""
-        client = _client_name(facts)
-        commands = [f"{client} -e {shell(database.statement(facts))}"]
-        load_data = f"{client} --default-character-set=utf8mb4 --max-allowed-packet=1G --binary-mode"
-        load_data += f" --database={shell(str(facts['database']))}"
-        without_gtids = facts.get("sets_gtids") is True
-        commands.append(f"{_WITHOUT_GTIDS} dump.sql | {load_data}" if without_gtids else f"{load_data} < dump.sql")
-        if "globals" in roles:
-            load = f"{client} --binary-mode --force < accounts.sql"
-            commands.append(f"{load}  # accounts that are there already stay as they are")
-        return commands
-
-
-def _client_name(facts: Mapping[str, JsonValue]) -> str:
-    return "mariadb" if facts["client_product"] == MARIADB else "mysql"
 
 
 def _demanded_keys(opened: Session, facts: Mapping[str, JsonValue]) -> list[OpsError]:

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from ops_pipelines.clock import UTC
-from ops_pipelines.config.sources import MySQLSource
 from ops_pipelines.engines.examiner import Lack
 from ops_pipelines.engines.mysql import clients, database, definitions, rights
 from ops_pipelines.engines.mysql.clients import MYSQL
 from ops_pipelines.engines.mysql.connection import Server, Session, identifier, parse, session
+from ops_pipelines.engines.mysql.settings import MySQLSource
 from ops_pipelines.errors import SourceError
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ops_pipelines import process
-from ops_pipelines.config.sources import PostgresSource
 from ops_pipelines.engines.base import PartSink
 from ops_pipelines.engines.postgres import archive
 from ops_pipelines.engines.postgres.clients import Programs
 from ops_pipelines.engines.postgres.connection import Server
+from ops_pipelines.engines.postgres.settings import PostgresSource
 from ops_pipelines.streams import Progress
 
 PART = {"custom": "dump.pgc", "directory": "dump.tar", "sql": "dump.sql"}

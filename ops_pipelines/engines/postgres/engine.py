@@ -4,15 +4,13 @@ Parts of a restore point: `globals.sql` (roles), `database.sql` (settings, privi
 the database itself), and `dump.pgc`, `dump.tar` (a directory archive) or `dump.sql`.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from psycopg.conninfo import make_conninfo
 from pydantic import JsonValue
 
 from ops_pipelines import process
-from ops_pipelines.config.sources import PostgresSource
 from ops_pipelines.engines import lodging
 from ops_pipelines.engines.address import can_be, is_address
 from ops_pipelines.engines.base import (
@@ -42,7 +40,8 @@ from ops_pipelines.engines.postgres import (
 from ops_pipelines.engines.postgres.connection import Server, session
 from ops_pipelines.engines.postgres.legacy import adopt
 from ops_pipelines.engines.postgres.restore import Loader, as_script, load, load_definitions
-from ops_pipelines.engines.postgres.server import SUPERUSER, forget_shared_memory, scratch_server
+from ops_pipelines.engines.postgres.server import SUPERUSER, scratch_server
+from ops_pipelines.engines.postgres.settings import PostgresSource
 from ops_pipelines.errors import Inconclusive, SafetyRefusal, SourceError, ToolMissing
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.text import shell
@@ -132,11 +131,6 @@ class PostgresEngine:
         return Server(
             given.url.reveal(purpose=f"source {self._name}, verify.server.url"), connect=self._source.limits.connect
         )
-
-    @staticmethod
-    def reap(directory: Path) -> None:
-        """Take back what a killed scratch server holds outside its directory."""
-        forget_shared_memory(directory / "data")
 
     def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
         """A new database beside the source, or the one a URL names; see `Engine.create_target`."""
@@ -304,24 +298,6 @@ class PostgresEngine:
     def adopt(self, legacy: Legacy, sink: PartSink) -> Dumped:
         """A dump made by pg_dump before us; see `Engine.adopt`."""
         return adopt(legacy, sink, source=self._name, database=self.server().database)
-
-    @staticmethod
-    def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
-        """Restore commands for the plain parts, after `age -d` and `zstd -d`."""
-        name = str(facts["database"])
-        # A connection string, because a bare name with a "=" in it would be taken for one.
-        at, quoted = shell(make_conninfo("", dbname=name)), shell(name)
-        options = " ".join(shell(option) for option in database.createdb_options(facts))
-        settings = f"psql -X -v db={quoted} -d {at} -f database.sql"
-        first = ["psql -X -d postgres -f globals.sql", f"createdb -T template0 {options} -- {quoted}"]
-        load_commands = {
-            # One session: several are quicker, and not every database can be loaded by them.
-            "custom": [f"pg_restore -d {at} dump.pgc"],
-            "directory": ["tar -xf dump.tar", f"pg_restore -d {at} dump"],
-            "sql": [f"psql -X -d {at} -f dump.sql"],
-        }
-        first += ["export PGOPTIONS='-c lc_monetary=C'"] if "lc_monetary" in facts else []
-        return [*first, *load_commands[str(facts["format"])], settings]
 
     @staticmethod
     def _text(facts: Mapping[str, JsonValue], key: str) -> str:

@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from ops_pipelines.config.sources import PostgresSource
 from ops_pipelines.engines.examiner import Lack
 from ops_pipelines.engines.postgres import clients
 from ops_pipelines.engines.postgres.connection import Server, Session, session
+from ops_pipelines.engines.postgres.settings import PostgresSource
 
 _NAMED = 3
 _READS_ALL = 140000

@@ -15,12 +15,12 @@ from psycopg.conninfo import make_conninfo
 
 from ops_pipelines import process
 from ops_pipelines.clock import human_duration
-from ops_pipelines.config.sources import PostgresSource
 from ops_pipelines.engines.base import Contents, Dumped, PartSink
 from ops_pipelines.engines.postgres import contents, database, locks
 from ops_pipelines.engines.postgres.clients import Programs
 from ops_pipelines.engines.postgres.connection import Server, Session, session
 from ops_pipelines.engines.postgres.dumping import dump_data
+from ops_pipelines.engines.postgres.settings import PostgresSource
 from ops_pipelines.engines.postgres.witness import GaveWay, Witness
 from ops_pipelines.errors import SourceError
 from ops_pipelines.limits import Deadline

@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import tarfile
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,6 @@ from pydantic import JsonValue, ValidationError
 
 from ops_pipelines import durable
 from ops_pipelines.clock import UTC, human_size
-from ops_pipelines.config.sources import SQLiteSource
 from ops_pipelines.engines import machine
 from ops_pipelines.engines.base import (
     Contents,
@@ -40,6 +39,7 @@ from ops_pipelines.engines.files import folders
 from ops_pipelines.engines.packing import Member, TarStream
 from ops_pipelines.engines.selection import pick_names
 from ops_pipelines.engines.sqlite import contents, databases
+from ops_pipelines.engines.sqlite.settings import SQLiteSource
 from ops_pipelines.errors import CorruptCopy, Inconclusive, SafetyRefusal, SourceError
 from ops_pipelines.proof import Gap
 from ops_pipelines.streams import Progress, silent
@@ -96,10 +96,6 @@ class SQLiteEngine:
         folder = directory / "restored"
         folder.mkdir(mode=0o700)
         yield folders.url_of(folder)
-
-    @staticmethod
-    def reap(directory: Path) -> None:
-        """A killed restore holds nothing outside its directory."""
 
     def locate(self, name_or_url: str) -> str:
         """The `file://` URL of a target folder; a bare name lies beside the first of the paths."""
@@ -222,15 +218,6 @@ class SQLiteEngine:
     def adopt(self, legacy: Legacy, sink: PartSink) -> Dumped:
         """Refused: other means make copies of SQLite files, whose instant nobody knows. Raises SourceError."""
         raise SourceError(f"{legacy.name} cannot be taken in: backups of SQLite files by other means are not known")
-
-    @staticmethod
-    def by_hand(facts: Mapping[str, JsonValue], roles: Collection[str]) -> Sequence[str]:
-        """The commands for the plain part, after `age -d` and `zstd -d`."""
-        return [
-            "mkdir restored && tar -xf dump.tar -C restored   # each database under its whole path",
-            "sqlite3 restored/PATH 'pragma integrity_check'",
-            "# stop what uses it; remove PATH-wal and PATH-shm beside the old one; then put the new one in its place",
-        ]
 
     def beside(self, suffix: str) -> str:
         """A folder on the disk of the databases; see `Swapper`. Raises SafetyRefusal when that are several."""

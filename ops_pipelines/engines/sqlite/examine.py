@@ -5,9 +5,9 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
-from ops_pipelines.config.sources import SQLiteSource
 from ops_pipelines.engines.examiner import Lack
 from ops_pipelines.engines.sqlite import databases
+from ops_pipelines.engines.sqlite.settings import SQLiteSource
 
 
 class SQLiteExaminer:

@@ -6,7 +6,7 @@ from typing import TypedDict
 import dagster as dg
 
 from ops_pipelines.config.models import Config
-from ops_pipelines.config.sources import Source
+from ops_pipelines.engines.source import Source
 from ops_pipelines.orchestration import names
 
 

@@ -4,6 +4,7 @@ import dagster as dg
 
 from ops_pipelines.backup.adopt import adopt, of_day, passphrase_of
 from ops_pipelines.backup.take import take_backup
+from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
 from ops_pipelines.orchestration.days import is_todays, points_of_day
@@ -19,7 +20,7 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=names.dump_key(chain.name, chain.source.kind),
-        op_tags=names.order("snapshot" if chain.source.kind == "files" else "dump"),
+        op_tags=names.order(kind_of(chain.source.kind).step),
         kinds={chain.source.kind},
         deps=[server_key(chain.name)] if is_probed(chain.config, chain.name) else [],
         freshness_policy=chain.freshness,

@@ -14,10 +14,10 @@ from urllib.parse import unquote
 
 from pydantic import JsonValue
 
-from ops_pipelines.config.checks import CommandCheck
-from ops_pipelines.config.sources import Source
 from ops_pipelines.engines.base import Contents, Engine, Finding, Level, PartReader, Restored
 from ops_pipelines.engines.offers import Carrier, Reloader
+from ops_pipelines.engines.registry import KINDS
+from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import Inconclusive
 from ops_pipelines.process import Limits, Running, running
 from ops_pipelines.recovery.enclosed import outside, parts, values, wire
@@ -28,6 +28,7 @@ from ops_pipelines.redact import register
 from ops_pipelines.sandbox import account, isolation, mounts
 from ops_pipelines.sandbox.jail import Jail
 from ops_pipelines.sandbox.orphans import none_left
+from ops_pipelines.settings.checks import CommandCheck
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.text import shell
 from ops_pipelines.vault.manifest import Manifest
@@ -292,5 +293,5 @@ def _files_of(url: str) -> list[Path]:
 
 def _searched() -> list[Path]:
     """Where the database programs are that PATH finds outside of the system's own folders."""
-    names = ("postgres", "mariadbd", "mysqld", "mongod", "secantusd-py", "restic")
+    names = (name for kind in KINDS.values() for name in kind.programs)
     return [Path(found).parent for name in names if (found := shutil.which(name)) is not None]

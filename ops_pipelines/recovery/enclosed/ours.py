@@ -8,13 +8,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from ops_pipelines.config.models import Config
-from ops_pipelines.config.secrets import SecretRef
-from ops_pipelines.config.stores import DirectoryStore
+from ops_pipelines.settings.secrets import SecretRef
 
 
 def ours(config: Config) -> list[Path]:
     """The base, stores, files with secrets, and the configuration itself."""
-    stores = [store.path for store in config.stores.values() if isinstance(store, DirectoryStore)]
+    stores = [store.root for store in config.stores.values() if store.root is not None]
     written = [Path(os.environ.get("OPS_CONFIG", "ops.yaml")).absolute()]
     return [config.base, *stores, *_files(config), *written, *(path.with_name(".env") for path in written)]
 

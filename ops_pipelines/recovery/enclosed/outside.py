@@ -46,12 +46,6 @@ def pass_on(directory: Path, port: int) -> None:
     threading.Thread(target=_accept, args=(listener, port), daemon=True).start()
 
 
-def port_of(url: str) -> int | None:
-    """The port on loopback that a URL names."""
-    found = _LOOPBACK.search(url)
-    return int(found[1]) if found is not None else None
-
-
 def _accept(listener: socket.socket, port: int) -> None:
     while True:
         client, _address = listener.accept()

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, JsonValue, SecretStr
 
-from ops_pipelines.config.secrets import SecretRef
-from ops_pipelines.config.settings import Verification
-from ops_pipelines.config.sources import FilesSource, Source
+from ops_pipelines.engines.source import Source
+from ops_pipelines.settings.common import Verification
+from ops_pipelines.settings.secrets import SecretRef
 
 _NOT_THERE = SecretRef(env="OPS_SECRET_THAT_IS_NOT_IN_THE_SANDBOX")
 _GIB = 1024**3
@@ -68,9 +68,9 @@ def without_secrets(source: Source) -> Source:
         url = source.verify.server.url.reveal(purpose="verify.server.url")
         server = source.verify.server.model_copy(update={"url": SecretRef(literal=SecretStr(url))})
         kept["verify"] = Verification.model_copy(source.verify, update={"server": server})
-    if isinstance(source, FilesSource):
-        kept["password"] = SecretRef(literal=SecretStr(source.password.reveal(purpose="password")))
     emptied: Source = _emptied(source)
+    if (password := source.repository_password) is not None:
+        emptied = emptied.detached(SecretRef(literal=SecretStr(password.reveal(purpose="password"))))
     return emptied.model_copy(update=kept)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ops_pipelines.engines.base import Contents, Engine
 from ops_pipelines.engines.offers import Reloader
-from ops_pipelines.engines.registry import engine_for
+from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.recovery.assertions import run_program
 from ops_pipelines.recovery.enclosed import outside, values, wire
 from ops_pipelines.recovery.enclosed.parts import Sent
@@ -27,13 +27,13 @@ class Worker:
 
     def __init__(self, connection: socket.socket, setup: Setup, servers: ExitStack) -> None:
         self._connection, self._setup, self._servers = connection, setup, servers
-        self._engine: Engine = engine_for(setup.name, setup.source)
+        self._engine: Engine = setup.source.engine(setup.name)
         self._parts = Sent(connection, _borrowed(connection) if setup.carries else None, setup.roles)
 
     def scratch(self, _given: Mapping[str, Any]) -> object:
         """Start the server, or what stands for one; its URL."""
         url = self._servers.enter_context(self._engine.scratch(self._setup.directory, self._setup.facts))
-        if self._setup.source.kind == "mongodb" and (port := outside.port_of(url)) is not None:
+        if (port := kind_of(self._setup.source.kind).loopback_port(url)) is not None:
             outside.pass_on(self._setup.directory, port)
         return url
 

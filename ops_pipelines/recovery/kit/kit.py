@@ -11,12 +11,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ops_pipelines import __version__, durable
-from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.errors import CorruptCopy, OpsError, SafetyRefusal
 from ops_pipelines.recovery.kit import seal
 from ops_pipelines.recovery.kit.runbook import write_runbook
 from ops_pipelines.recovery.kit.secrets import SECOND, Carried, gather, public_keys
 from ops_pipelines.redact import redact
+from ops_pipelines.settings.secrets import SecretRef
 from ops_pipelines.text import shell
 from ops_pipelines.vault.manifest import SUMS, render
 from ops_pipelines.workspace import Workspace

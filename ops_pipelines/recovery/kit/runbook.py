@@ -6,8 +6,8 @@ from datetime import datetime
 
 from ops_pipelines.by_hand import steps
 from ops_pipelines.clock import human_duration, human_size
-from ops_pipelines.config.sources import ON_DISK, Source
-from ops_pipelines.config.stores import AnyStore, S3Store
+from ops_pipelines.engines.registry import kind_of
+from ops_pipelines.engines.source import Source
 from ops_pipelines.recovery.kit.secrets import SECOND, VALUES, Carried, restic_variable, store_variable
 from ops_pipelines.recovery.verify import farthest_store
 from ops_pipelines.vault.catalogue import RestorePoint
@@ -15,13 +15,6 @@ from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.verdict import Verdict
 from ops_pipelines.workspace import Workspace
 
-_CLIENTS = {
-    "postgres": "PostgreSQL's client (Debian: `apt-get install postgresql-client`)",
-    "mysql": "MariaDB's or MySQL's client (Debian: `apt-get install mariadb-client`)",
-    "mongodb": "MongoDB Database Tools (`mongorestore`)",
-    "files": "restic (Debian: `apt-get install restic`)",
-    "sqlite": "tar; nothing else",
-}
 _HEAD = """# Recovery runbook
 
 Written {made_at} UTC. Everything below works on a clean machine, without Python, ops_pipelines or Dagster.
@@ -75,7 +68,7 @@ def write_runbook(workspace: Workspace, carried: Carried, sealed: Sequence[str],
     opening = "\n\n   or\n\n".join(_SEALED[way] for way in sealed) or _OPEN
     head = _HEAD.format(
         made_at=_minutes(made_at),
-        clients="\n".join(f"   and for {kind}: {_CLIENTS[kind]}." for kind in kinds),
+        clients="\n".join(f"   and for {kind}: {kind_of(kind).to_install}." for kind in kinds),
         opening=opening,
         values=VALUES,
     )
@@ -133,47 +126,26 @@ def _held(manifest: Manifest) -> str:
 
 def _commands(workspace: Workspace, name: str, source: Source, store: str, point: RestorePoint | None) -> Iterator[str]:
     settings = workspace.config.stores.get(store)
-    where = _where(workspace, settings)
+    where = shlex.quote(settings.shell_address if settings is not None else str(workspace.local.root))
     yield f"### From {store}" + (" (off-site)" if workspace.stores[store].offsite else "")
     yield ""
-    if isinstance(settings, S3Store):
+    if settings is not None and settings.key_variables:
         yield f"    . ./opened/{VALUES}"
-        for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        for key in settings.key_variables:
             yield f'    export {key}="${{{store_variable(store, key)}:-}}"'
-        yield f"    export AWS_DEFAULT_REGION={shlex.quote(settings.region)}"
-        if settings.endpoint:
-            yield f"    export AWS_ENDPOINT_URL={shlex.quote(settings.endpoint)}"
+        for key, value in settings.shell_environment.items():
+            yield f"    export {key}={shlex.quote(value)}"
     yield f"    sh recover.sh list {where} {name}"
-    for line in _target(name, source):
+    kind = kind_of(source.kind)
+    if source.repository_password is not None:
+        yield f"    . ./opened/{VALUES}"
+    for line in kind.kit_target(restic_variable(name)):
         yield f"    {line}"
-    options = {"postgres": " -i opened/keys --with-roles", "files": "", "sqlite": " -i opened/keys"}.get(
-        source.kind, " -i opened/keys --login login.cnf"
-    )
-    target = f"./{name}_restored" if isinstance(source, ON_DISK) else f"{name}_restored"
+    target = f"./{name}_restored" if kind.on_disk else f"{name}_restored"
     # The files that belong to a database, not just the newest.
     chosen = f" --backup {point.id}" if point is not None and point.manifest.tied_to is not None else ""
-    yield f"    sh recover.sh restore {where} {name} --to {target}{options}{chosen}"
+    yield f"    sh recover.sh restore {where} {name} --to {' '.join([target, *kind.kit_options])}{chosen}"
     yield ""
-
-
-def _target(name: str, source: Source) -> Iterator[str]:
-    """How the script learns where to restore to: never an argument with a password in it."""
-    if source.kind == "postgres":
-        yield "export PGHOST=NEW_SERVER PGPORT=5432 PGUSER=postgres  # and PGPASSWORD; a new server"
-    elif source.kind == "mysql":
-        yield "(umask 077; printf '[client]\\nhost=NEW_SERVER\\nuser=root\\npassword=...\\n' > login.cnf)"
-    elif source.kind == "mongodb":
-        yield "(umask 077; printf 'uri: mongodb://USER:PASSWORD@NEW_SERVER:27017/\\n' > login.cnf)"
-    elif source.kind == "files":
-        yield f'. ./opened/{VALUES}; export RESTIC_PASSWORD="${restic_variable(name)}"'
-
-
-def _where(workspace: Workspace, settings: AnyStore | None) -> str:
-    if settings is None:
-        return shlex.quote(str(workspace.local.root))
-    if isinstance(settings, S3Store):
-        return shlex.quote(f"s3://{'/'.join(filter(None, (settings.bucket, settings.prefix.strip('/'))))}")
-    return shlex.quote(str(settings.path))
 
 
 def _took(verdict: Verdict) -> str:

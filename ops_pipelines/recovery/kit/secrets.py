@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.errors import OpsError
 from ops_pipelines.vault import codec
 from ops_pipelines.workspace import Workspace
@@ -58,14 +57,14 @@ def gather(workspace: Workspace) -> Carried:
                     carried.identities[f"keys/{name}.key"] = identity
         except OpsError as error:
             carried.missing.append(error.what)
-        if isinstance(source, FilesSource):
+        if source.repository_password is not None:
             try:
-                password = source.password.reveal(purpose=f"source {name}, password")
+                password = source.repository_password.reveal(purpose=f"source {name}, password")
                 carried.values[restic_variable(name)] = password
             except OpsError as error:
                 carried.missing.append(error.what)
     for name, store in workspace.config.stores.items():
-        if store.kind == "s3":
+        if store.key_variables:
             try:
                 keys = workspace.stores[name].repository(next(iter(workspace.config.sources))).environment
             except OpsError as error:

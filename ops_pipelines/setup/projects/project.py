@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ops_pipelines.engines.registry import CLUES
 from ops_pipelines.setup.found import Database, Missing, database_of, sqlite_at, url_of
 from ops_pipelines.setup.variables import kind_of
-
-POSTGRES_SOCKETS = "/var/run/postgresql"
 
 
 @dataclass(frozen=True)
@@ -43,15 +42,13 @@ def of_settings(settings: Mapping[str, object], directory: Path, origin: str) ->
     kind, name = kind_of(said.get("engine", "")), said.get("name", "")
     if kind is None or not name or name == ":memory:":
         return None
-    if kind == "sqlite":
+    if kind not in CLUES:
         return sqlite_at(directory / name, origin=origin)
     host, password = said.get("host", ""), said.get("password", "")
-    if kind == "postgres" and not host and not password:
-        host = POSTGRES_SOCKETS  # what libpq does without a host; the login is the system's own
-    user = said.get("user", "")
-    options = "?authSource=admin" if kind == "mongodb" and user else ""
+    if not host and not password:
+        host = CLUES[kind].sockets  # what libpq does without a host; the login is the system's own
     url = url_of(
-        kind, host=host, port=said.get("port", ""), user=user, password=password, database=name, options=options
+        kind, host=host, port=said.get("port", ""), user=said.get("user", ""), password=password, database=name
     )
     return database_of(url, origin=origin)
 

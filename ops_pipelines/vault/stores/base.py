@@ -1,12 +1,13 @@
 """What every store offers. A store keeps restore points; it knows nothing of engines or schedules."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from ops_pipelines import lease
 from ops_pipelines.repository import Repository
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.stores.objects import Objects
@@ -41,6 +42,19 @@ class Store(Protocol):
     medium: str
     offsite: bool
     trust: Trust
+
+    @property
+    def root(self) -> Path | None:
+        """The directory of this machine that it is; None where it is elsewhere."""
+        ...
+
+    def folder(self, source: str, backup_id: str) -> Path | None:
+        """Where a copy's files lie on this machine; None where they have to be fetched."""
+        ...
+
+    def staged(self) -> Sequence[tuple[Path, lease.Standing]]:
+        """What is being written there, as far as it is on this machine, and what is known of who does it."""
+        ...
 
     def sources(self) -> list[str]:
         """The sources that have restore points here."""

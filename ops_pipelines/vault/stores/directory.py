@@ -97,6 +97,10 @@ class DirectoryStore(Checked):
         """Where a restore point stands once it is published."""
         return self.root / source / backup_id
 
+    def folder(self, source: str, backup_id: str) -> Path:
+        """See `Store.folder`."""
+        return self.directory(source, backup_id)
+
     def sources(self) -> list[str]:
         """The sources that have restore points here."""
         with self._errors("read"):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from ops_pipelines.config.values import NAME_PATTERN
+from ops_pipelines.settings.values import NAME_PATTERN
 
 SMALL_BYTES = 8 * 2**20
 """More is no manifest, no verdict and no list of checksums."""

@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from ops_pipelines.clock import human_duration, human_size
-from ops_pipelines.config.stores import S3Store
 from ops_pipelines.errors import OpsError
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
-from ops_pipelines.vault.stores.directory import DirectoryStore
+from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.watch.alerts.conditions import Condition
 from ops_pipelines.watch.health import SourceHealth
 from ops_pipelines.watch.trends import daily, growth_by_day
@@ -32,7 +31,7 @@ def disks(workspace: Workspace, found: Sequence[SourceHealth]) -> list[Condition
     for store in workspace.stores.values():
         here = [each for each in found if store.name in {copy.store for copy in each.copies}]
         each_run = sum(health.size_bytes or 0 for health in here)
-        if isinstance(store, DirectoryStore) and store.root.is_dir() and each_run:
+        if store.root is not None and store.root.is_dir() and each_run:
             system = os.statvfs(store.root)
             free = system.f_bavail * system.f_frsize
             if free < _RUNS_AHEAD * each_run:
@@ -45,7 +44,7 @@ def ahead(workspace: Workspace, name: str, catalogue: Catalogue, now: datetime) 
     return [*_locks(workspace, name, catalogue, now), *_growth(name, catalogue.points)]
 
 
-def _filling(store: DirectoryStore, free: int, each_run: int, sources: int) -> Condition:
+def _filling(store: Store, free: int, each_run: int, sources: int) -> Condition:
     return Condition(
         rule="disk_filling",
         severity="error" if free < each_run else "warn",
@@ -62,11 +61,11 @@ def _locks(workspace: Workspace, name: str, catalogue: Catalogue, now: datetime)
     """The newest verified copy stays whatever `keep:` says, and its lock does not. A bucket is asked only when late."""
     for store in workspace.source(name).copies:
         settings = workspace.config.stores[store]
-        if not isinstance(settings, S3Store) or settings.object_lock is None:
+        if settings.locked_for is None:
             continue
         sound = [each for each in catalogue.points if each.verified and store in {*each.stores} - {*each.damaged}]
-        warned = min(_LOCK_AHEAD, settings.object_lock / 4)
-        if not sound or now - sound[-1].started_at < settings.object_lock - warned:
+        warned = min(_LOCK_AHEAD, settings.locked_for / 4)
+        if not sound or now - sound[-1].started_at < settings.locked_for - warned:
             continue
         try:
             until = workspace.stores[store].locked_until(name, sound[-1].id)

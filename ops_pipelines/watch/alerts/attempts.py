@@ -12,7 +12,8 @@ from itertools import takewhile
 from ops_pipelines.chronology import age, believed
 from ops_pipelines.clock import human_duration, moment_of
 from ops_pipelines.config.cadence import longest_interval
-from ops_pipelines.config.sources import Source
+from ops_pipelines.engines.registry import kind_of
+from ops_pipelines.engines.source import Source
 from ops_pipelines.ledger.alerts import AlertLedger, Attempt
 from ops_pipelines.ledger.models import CANCELLED, FAILED, REFUSED
 from ops_pipelines.outages import Ended
@@ -99,7 +100,7 @@ def still_down(outage: Ended) -> Condition:
 def _dump(history: _History) -> Iterator[Condition]:
     failed = _streak(history.of("dump"), _has_failed)
     if failed:
-        phase = "snapshot" if history.source.kind == "files" else "dump"
+        phase = kind_of(history.source.kind).step
         yield _failure("dump_failed", phase, history, failed, f"ops backup {history.name}")
 
 

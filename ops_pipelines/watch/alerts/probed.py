@@ -10,6 +10,7 @@ from ops_pipelines.chronology import within
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.alerts import Severity
 from ops_pipelines.config.probes import Probes
+from ops_pipelines.engines.registry import KINDS
 from ops_pipelines.probes.measured import Measured, kept
 from ops_pipelines.watch.alerts.conditions import Condition
 from ops_pipelines.workspace import Workspace
@@ -23,9 +24,7 @@ RULES: Mapping[str, str] = {
     "credential_ends": "the password we log in with, or what `probes.expires` names, ends within `probes.certificate`",
 }
 _LOOK: Mapping[str, str] = {
-    "postgres": "systemctl status 'postgresql*'; journalctl -n 50 -u 'postgresql*'",
-    "mysql": "systemctl status 'mariadb*' 'mysql*'; journalctl -n 50 -u 'mariadb*' -u 'mysql*'",
-    "mongodb": "systemctl status 'mongo*'; journalctl -n 50 -u 'mongo*'",
+    **{each.name: each.log_hint for each in KINDS.values() if each.log_hint},
     "redis": "systemctl status 'redis*'; journalctl -n 50 -u 'redis*'",
     "http": "look at the log of the web server",
     "tls": "look at the log of whoever listens there",

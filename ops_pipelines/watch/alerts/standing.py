@@ -14,7 +14,8 @@ from ops_pipelines.chronology import age
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.alerts import Severity
 from ops_pipelines.config.cadence import longest_interval, next_tick
-from ops_pipelines.config.settings import Settings
+from ops_pipelines.engines.registry import kind_of
+from ops_pipelines.settings.common import Settings
 from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint
 from ops_pipelines.watch.health import SourceHealth
 from ops_pipelines.watch.phases import PhaseHealth
@@ -141,7 +142,7 @@ def _dump(this: _Standing) -> Iterator[Condition]:
     missing = old > max(_MISSING, due)
     if not missing and this.dumping():
         return  # it did come, and takes its time
-    phase = "snapshot" if this.health.kind == "files" else "dump"
+    phase = kind_of(this.health.kind).step
     cause = f"the newest backup is {human_duration(old)} old; one is due every {human_duration(this.interval)}"
     advice = f"ops backup {this.health.source}"
     if missing:

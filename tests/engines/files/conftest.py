@@ -13,9 +13,9 @@ import pytest
 from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
-from ops_pipelines.config.sources import FilesSource
 from ops_pipelines.engines.files.engine import FilesEngine
 from ops_pipelines.engines.files.examine import FilesExaminer
+from ops_pipelines.engines.files.settings import FilesSource
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.manifest import Manifest

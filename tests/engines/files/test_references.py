@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ops_pipelines.backup.take import take_backup
-from ops_pipelines.config.sources import FilesSource
+from ops_pipelines.engines.files.settings import FilesSource
 from ops_pipelines.errors import OpsError
 from tests.conftest import TestServer
 from tests.engines.files.conftest import House, MakeHouse

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines.base import Dumped, Legacy, RestoreFailed
 from ops_pipelines.engines.mongodb import server
 from ops_pipelines.engines.mongodb.engine import MongoDBEngine
+from ops_pipelines.engines.mongodb.settings import MongoDBSource
 from ops_pipelines.errors import Inconclusive, SourceError
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.repository import Repository

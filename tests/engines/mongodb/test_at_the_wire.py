@@ -5,9 +5,9 @@ from pathlib import Path
 import bson
 import pytest
 
-from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines.base import Contents
 from ops_pipelines.engines.mongodb.engine import MongoDBEngine
+from ops_pipelines.engines.mongodb.settings import MongoDBSource
 from ops_pipelines.errors import OpsError, SourceError
 from tests.engines.mongodb.conftest import Protect
 from tests.engines.mongodb.unpacked import unpack

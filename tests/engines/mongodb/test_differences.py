@@ -6,9 +6,9 @@ from datetime import datetime, timezone
 import pytest
 from bson import Int64
 
-from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines.base import Contents
 from ops_pipelines.engines.mongodb.engine import MongoDBEngine
+from ops_pipelines.engines.mongodb.settings import MongoDBSource
 from ops_pipelines.recovery.compare import compare
 from tests.engines.mongodb.conftest import Mongo, TestServer
 

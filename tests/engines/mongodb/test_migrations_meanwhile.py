@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from pymongo import MongoClient, monitoring
 
-from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines.mongodb.engine import MongoDBEngine
+from ops_pipelines.engines.mongodb.settings import MongoDBSource
 from ops_pipelines.errors import SourceError
 from ops_pipelines.recovery.compare import compare
 from tests.engines.mongodb.conftest import Mongo, TestServer

@@ -4,11 +4,11 @@ from datetime import datetime, timezone
 
 from bson import ObjectId
 
-from ops_pipelines.config.checks import AggregationCheck
-from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines.base import Contents
 from ops_pipelines.engines.mongodb.engine import MongoDBEngine
+from ops_pipelines.engines.mongodb.settings import MongoDBSource
 from ops_pipelines.recovery.assertions import run_check
+from ops_pipelines.settings.checks import AggregationCheck
 from tests.engines.mongodb.conftest import TestServer
 
 

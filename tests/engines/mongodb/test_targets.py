@@ -8,11 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from ops_pipelines import redact
-from ops_pipelines.config.checks import AggregationCheck
-from ops_pipelines.config.sources import MongoDBSource
 from ops_pipelines.engines.mongodb.connection import Identity, Server
 from ops_pipelines.engines.mongodb.engine import MongoDBEngine
+from ops_pipelines.engines.mongodb.settings import MongoDBSource
 from ops_pipelines.errors import SafetyRefusal, SourceError
+from ops_pipelines.settings.checks import AggregationCheck
 from tests.engines.mongodb.conftest import PASSWORD, Mongo, TestServer
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from ops_pipelines.backup.take import take_backup
-from ops_pipelines.config.sources import MySQLSource
 from ops_pipelines.engines.base import Contents
 from ops_pipelines.engines.mysql.connection import identifier, options_for_programs
 from ops_pipelines.engines.mysql.engine import MySQLEngine
+from ops_pipelines.engines.mysql.settings import MySQLSource
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.restore import restore_to
 from ops_pipelines.recovery.verify import verify

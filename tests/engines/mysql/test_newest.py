@@ -2,11 +2,11 @@
 
 from datetime import datetime, timedelta, timezone
 
-from ops_pipelines.config.checks import SqlCheck
-from ops_pipelines.config.sources import MySQLSource
 from ops_pipelines.engines.base import Contents
 from ops_pipelines.engines.mysql.engine import MySQLEngine
+from ops_pipelines.engines.mysql.settings import MySQLSource
 from ops_pipelines.recovery.assertions import run_check
+from ops_pipelines.settings.checks import SqlCheck
 from tests.engines.mysql.conftest import TestServer
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from ops_pipelines.backup.take import take_backup
-from ops_pipelines.config.sources import MySQLSource
 from ops_pipelines.engines.mysql.engine import MySQLEngine
+from ops_pipelines.engines.mysql.settings import MySQLSource
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.verify import fingerprint_of, verify
 from ops_pipelines.vault.reader import Copy

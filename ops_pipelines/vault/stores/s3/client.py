@@ -10,10 +10,10 @@ from botocore import exceptions as boto
 from botocore.config import Config
 
 from ops_pipelines import limits, redact
-from ops_pipelines.config.secrets import SecretMissing, SecretRef
-from ops_pipelines.config.stores import S3Store as Settings
 from ops_pipelines.errors import StoreError
+from ops_pipelines.settings.secrets import SecretMissing, SecretRef
 from ops_pipelines.vault.stores.plain import NotPlain
+from ops_pipelines.vault.stores.s3.settings import S3Settings as Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

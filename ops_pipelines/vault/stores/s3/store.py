@@ -7,7 +7,7 @@ A restore point appears with its manifest, which is written last and only if the
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
-from ops_pipelines.config.stores import S3Store as Settings
+from ops_pipelines import lease
 from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
 from ops_pipelines.repository import Repository
 from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, Part, checksums
@@ -29,6 +29,7 @@ from ops_pipelines.vault.stores.s3.client import GONE, Connection, code_of
 from ops_pipelines.vault.stores.s3.download import sha256_of, stream
 from ops_pipelines.vault.stores.s3.listing import Listing, list_source
 from ops_pipelines.vault.stores.s3.objects import S3Objects
+from ops_pipelines.vault.stores.s3.settings import S3Settings as Settings
 from ops_pipelines.vault.stores.s3.trial import trial
 from ops_pipelines.vault.stores.s3.upload import Throttle, Upload, digest
 from ops_pipelines.vault.trust import SUFFIX, Sealed, Trust
@@ -56,6 +57,19 @@ class S3Store(Checked):
         self._listings: dict[str, Listing] = {}
         self._lockable: bool | None = None
         self._lock = threading.Lock()
+
+    @property
+    def root(self) -> Path | None:
+        """It is not on this machine."""
+        return None
+
+    def folder(self, source: str, backup_id: str) -> Path | None:
+        """Nothing of it is on this machine."""
+        return None
+
+    def staged(self) -> Sequence[tuple[Path, lease.Standing]]:
+        """What is being written there is not on this machine."""
+        return ()
 
     def sources(self) -> list[str]:
         """The sources that have restore points here."""

@@ -4,6 +4,7 @@ import logging
 
 from ops_pipelines import text
 from ops_pipelines.errors import OpsError
+from ops_pipelines.extras import needed
 from ops_pipelines.redact import redact
 from ops_pipelines.watch.alerts.channels.base import NotDelivered, bounded
 from ops_pipelines.watch.alerts.message import Message
@@ -18,7 +19,8 @@ class AppriseChannel:
 
     def __init__(self, url: str) -> None:
         # Loading it takes a while, and most have no such channel.
-        from apprise import Apprise  # noqa: PLC0415
+        with needed("alerts"):
+            from apprise import Apprise  # noqa: PLC0415
 
         self._service = Apprise()
         if not self._service.add(url):

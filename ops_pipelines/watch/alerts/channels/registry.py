@@ -2,8 +2,8 @@
 
 from urllib.parse import urlsplit
 
-from ops_pipelines.config.secrets import SecretRef
 from ops_pipelines.errors import OpsError, SafetyRefusal
+from ops_pipelines.settings.secrets import SecretRef
 from ops_pipelines.watch.alerts.channels.apprise import AppriseChannel
 from ops_pipelines.watch.alerts.channels.base import Channel, is_this_machine, keep_secret
 from ops_pipelines.watch.alerts.channels.mail import Mail

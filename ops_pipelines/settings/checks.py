@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from pydantic import Field, model_validator
 
-from ops_pipelines.config.settings import Model
-from ops_pipelines.config.values import Duration, Name, Span
+from ops_pipelines.settings.common import Model
+from ops_pipelines.settings.values import Duration, Name, Span
 
 MASK_DESCRIPTION = "personal data in what it prints (mail addresses, telephone numbers, IBANs, cards, IPs) is masked"
 

@@ -3,9 +3,9 @@
 import time
 from datetime import datetime, timedelta, timezone
 
+from ops_pipelines.engines import certificates
+from ops_pipelines.engines.figures import Figures
 from ops_pipelines.engines.postgres.connection import Server, session
-from ops_pipelines.probes import certificates
-from ops_pipelines.probes.measured import Figures
 
 # Dumps of our own are slow queries by nature.
 _ASK = """

@@ -7,9 +7,9 @@ import time
 from datetime import timedelta
 from typing import Any
 
+from ops_pipelines.engines.certificates import ends_at
+from ops_pipelines.engines.figures import Figures
 from ops_pipelines.engines.mysql.connection import QueryFailed, Session, parse, session
-from ops_pipelines.probes.certificates import ends_at
-from ops_pipelines.probes.measured import Figures
 
 # A dump is a slow query by nature; both clients mark theirs like this.
 _SLOW = """

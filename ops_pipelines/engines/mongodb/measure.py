@@ -8,9 +8,9 @@ from typing import Any
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
+from ops_pipelines.engines.certificates import shown_by
+from ops_pipelines.engines.figures import Figures
 from ops_pipelines.engines.mongodb.connection import Server, connected
-from ops_pipelines.probes.certificates import shown_by
-from ops_pipelines.probes.measured import Figures
 
 _PRIMARY = 1
 _FEWEST = 10  # a limit below it is none: a server of MongoDB's needs more than that for itself

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from ops_pipelines.config.secrets import Secret
-from ops_pipelines.config.values import Cron, Duration, Name, Span, may_be_off, none_if_off, recipient
 from ops_pipelines.limits import Limit
 from ops_pipelines.sandbox.isolation import Isolation
+from ops_pipelines.settings.secrets import Secret
+from ops_pipelines.settings.values import Cron, Duration, Name, Span, may_be_off, none_if_off, recipient
 
 
 class Model(BaseModel):

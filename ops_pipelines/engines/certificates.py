@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from cryptography.x509 import load_der_x509_certificate
 
+from ops_pipelines.engines.figures import Figures
 from ops_pipelines.errors import SourceError
-from ops_pipelines.probes.measured import Figures
 
 # PostgreSQL is asked for TLS in eight bytes, and says S or N.
 POSTGRES = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
