@@ -139,8 +139,8 @@ lock: ## compile the lock files from pyproject.toml (needs uv)
 	$(LOCK) --extra demo --constraint requirements.txt pyproject.toml --output-file requirements-demo.txt
 	$(LOCK) --extra deploy --constraint requirements-demo.txt pyproject.toml --output-file requirements-deploy.txt
 	$(LOCK) --extra demo --extra deploy --extra dev --constraint requirements-deploy.txt --constraint requirements-demo.txt pyproject.toml --output-file requirements-dev.txt
-	$(subst --extra build,,$(subst 3.10,3.11,$(LOCK))) tests/field/requirements.in --output-file tests/field/requirements.txt
-	$(subst --extra build,,$(LOCK)) tools/mutants/requirements.in --output-file tools/mutants/requirements.txt
+	$(subst --extra build --extra all,,$(subst 3.10,3.11,$(LOCK))) tests/field/requirements.in --output-file tests/field/requirements.txt
+	$(subst --extra build --extra all,,$(LOCK)) tools/mutants/requirements.in --output-file tools/mutants/requirements.txt
 
 schemas: install ## write the committed JSON Schemas anew
 	$(BIN)/ops schema config > docs/reference/ops.schema.json
