@@ -12,7 +12,7 @@ from ops_pipelines.config.drills import CommandProbe, HttpProbe, Probe, SqlProbe
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.record import GroupResult, Loss
 from ops_pipelines.drill.recover import Alive, recover, total_rto
-from ops_pipelines.engines.files.folders import folder_of
+from ops_pipelines.engines.folders import folder_of
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.personal import masked
 from ops_pipelines.recovery.assertions import run_check

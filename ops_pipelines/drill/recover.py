@@ -173,7 +173,7 @@ class _Recovery:
         if source.names_files is not None:
             kind = database.manifest.kind
             named = named_in(database.engine, database.target, kind, source.names_files, manifest.id)
-            self._checks.append(judged(named, found, manifest.engine, source.names_files, database.manifest.id))
+            self._checks.append(judged(named, found, manifest, source.names_files, database.manifest.id))
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:

@@ -10,10 +10,14 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from ops_pipelines import durable
 from ops_pipelines.clock import human_size
 from ops_pipelines.engines.address import shown
-from ops_pipelines.engines.files.listing import inside
 from ops_pipelines.errors import OpsError, SafetyRefusal, SourceError
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+
+
+def inside(path: str, parent: str) -> bool:
+    """Whether a path is another, or lies below it."""
+    return path == parent or path.startswith(parent.rstrip("/") + "/")
 
 
 def url_of(folder: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
+from ops_pipelines.engines.base import Contents
 from ops_pipelines.engines.clues import Clues
 from ops_pipelines.engines.figures import Figures
 from ops_pipelines.engines.source import Source
@@ -136,6 +137,18 @@ class Kind(ABC):
     def is_legacy_folder(self, folder: Path) -> bool:
         """Whether a folder is a dump of this kind, made by other means."""
         return False
+
+    def missing(
+        self, named: Sequence[str], held: Contents, facts: Mapping[str, JsonValue], below: str
+    ) -> Sequence[str]:
+        """Those of some files, as an application names them, that a restore did not bring.
+
+        Args:
+            held: what was restored.
+            facts: what its engine recorded.
+            below: what relative paths are relative to.
+        """
+        return named
 
     def measure(self) -> Measure | None:
         """Asks a server of this kind how it is; None where there is none."""

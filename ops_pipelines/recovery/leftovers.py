@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from ops_pipelines import durable, lease
 from ops_pipelines.engines.base import Contents, Engine
-from ops_pipelines.engines.files.folders import folder_of
+from ops_pipelines.engines.folders import folder_of
 from ops_pipelines.engines.offers import Emptier, Swapper
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import Busy, OpsError, SafetyRefusal

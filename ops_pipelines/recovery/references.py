@@ -1,13 +1,9 @@
 """Do files and database agree? What the restored database names must exist in the restored folders."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-
-from pydantic import JsonValue
+from collections.abc import Callable, Sequence
 
 from ops_pipelines.engines.base import Contents, Engine, RestoreFailed
-from ops_pipelines.engines.files.listing import missing, read_back
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.engines.source import References
 from ops_pipelines.errors import Inconclusive, OpsError, SourceError
@@ -53,7 +49,7 @@ def check_references(
             why=why,
             safe="the folders' restore point is not condemned",
         ) from None
-    return judged(named, restored, manifest.engine, asked, point.id)
+    return judged(named, restored, manifest, asked, point.id)
 
 
 def _database(workspace: Workspace, manifest: Manifest) -> RestorePoint:
@@ -100,28 +96,16 @@ def named_in(engine: Engine, target: str, kind: str, references: References, see
     return [str(path) for path in found or ()]
 
 
-def judged(
-    named: Sequence[str], restored: Contents, facts: Mapping[str, JsonValue], references: References, where: str
-) -> Check:
+def judged(named: Sequence[str], restored: Contents, manifest: Manifest, references: References, where: str) -> Check:
     """Whether the files that a database names are in the restored folders.
 
     Args:
-        facts: of the folders' manifest.
+        manifest: of the folders.
         where: the database's restore point, for the sentence.
     """
-    gone = missing(named, restored, _folders(facts), references.below)
+    gone = kind_of(manifest.kind).missing(named, restored, manifest.engine, references.below)
     if not gone:
         return Check(name="references", passed=True, detail=f"{len(named)} files named in {where} are there")
     more = f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else ""
     detail = f"{len(gone)} of {len(named)} files named in {where} are missing: {', '.join(gone[:_NAMED])}{more}"
     return Check(name="references", passed=False, detail=detail)
-
-
-def _folders(facts: Mapping[str, JsonValue]) -> list[tuple[str, str]]:
-    folders = facts["roots"]
-    assert isinstance(folders, list)
-    return [
-        (str(Path(read_back(str(each["path"])))), read_back(str(each["listed"])))
-        for each in folders
-        if isinstance(each, dict)
-    ]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops_pipelines.engines.files import folders
+from ops_pipelines.engines import folders
 from tests.conftest import TestServer
 from tests.matrix.case import NOT_CAUGHT, REFUSED, Act, Case, Seen, bad, look
 from tests.matrix.lies import false_program, programs

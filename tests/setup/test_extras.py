@@ -37,7 +37,7 @@ SOURCES = {
 def project(tmp_path: Path) -> Path:
     with closing(sqlite3.connect(tmp_path / "app.sqlite3")) as database:
         database.execute("create table t (a int)")
-    (tmp_path / "dagster.yaml").touch()
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
     (tmp_path / "ops.yaml").write_text(CONFIG, encoding="utf-8")
     return tmp_path
 

@@ -114,6 +114,17 @@ def test_what_is_particular_to_a_kind_stays_in_its_room() -> None:
     assert leaks == []
 
 
+def test_an_engine_is_known_by_its_room_and_the_registry_alone() -> None:
+    known = []
+    for path in PACKAGE.rglob("*.py"):
+        place = path.relative_to(PACKAGE).as_posix()
+        for name in imports(path):
+            kind = name.removeprefix("ops_pipelines.engines.").split(".")[0]
+            if name.startswith("ops_pipelines.engines.") and kind in KINDS and place != "engines/registry.py":
+                known += [f"{place} imports {name}"] if not place.startswith(f"engines/{kind}/") else []
+    assert known == []
+
+
 def test_only_orchestration_imports_dagster() -> None:
     outside = [
         str(path.relative_to(PACKAGE))

@@ -20,7 +20,7 @@ from pydantic import JsonValue, ValidationError
 
 from ops_pipelines import process
 from ops_pipelines.clock import UTC
-from ops_pipelines.engines import machine
+from ops_pipelines.engines import folders, machine
 from ops_pipelines.engines.base import (
     Contents,
     Dumped,
@@ -33,13 +33,14 @@ from ops_pipelines.engines.base import (
     Readiness,
     Restored,
 )
-from ops_pipelines.engines.files import carry, folders, listing, restic, restore
+from ops_pipelines.engines.files import carry, listing, restic, restore
 from ops_pipelines.engines.files.digests import Memory
-from ops_pipelines.engines.files.listing import Entry, Root, inside, written
+from ops_pipelines.engines.files.listing import Entry, Root, written
 from ops_pipelines.engines.files.restic import Restic, ResticFailed
 from ops_pipelines.engines.files.restore import Restoration
 from ops_pipelines.engines.files.settings import FilesSource
 from ops_pipelines.engines.files.snapshot import Snapshot
+from ops_pipelines.engines.folders import inside
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SafetyRefusal, SourceError, StoreError
 from ops_pipelines.repository import Repository
 from ops_pipelines.sandbox import account

@@ -7,8 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 from ops_pipelines import process
+from ops_pipelines.engines import folders
 from ops_pipelines.engines.examiner import Lack, Stray
-from ops_pipelines.engines.files import folders, listing, restic
+from ops_pipelines.engines.files import listing, restic
 from ops_pipelines.engines.files.listing import Root
 from ops_pipelines.engines.files.restic import Restic, ResticFailed
 from ops_pipelines.engines.files.settings import FilesSource

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from ops_pipelines.engines.base import Contents
 from ops_pipelines.engines.files.settings import FilesSource
 from ops_pipelines.engines.kind import Kind
 from ops_pipelines.text import shell
@@ -38,9 +39,24 @@ class FilesKind(Kind):
 
     def reap(self, directory: Path) -> None:
         """Make what a killed restore left removable."""
-        from ops_pipelines.engines.files.folders import make_removable  # noqa: PLC0415
+        from ops_pipelines.engines.folders import make_removable  # noqa: PLC0415
 
         make_removable(directory)
+
+    def missing(
+        self, named: Sequence[str], held: Contents, facts: Mapping[str, JsonValue], below: str
+    ) -> Sequence[str]:
+        """See `Kind.missing`."""
+        from ops_pipelines.engines.files.listing import missing, read_back  # noqa: PLC0415
+
+        folders = facts["roots"]
+        assert isinstance(folders, list)
+        pairs = [
+            (str(Path(read_back(str(each["path"])))), read_back(str(each["listed"])))
+            for each in folders
+            if isinstance(each, dict)
+        ]
+        return missing(named, held, pairs, below)
 
     def kit_target(self, password_variable: str) -> Iterator[str]:
         """See `Kind.kit_target`."""

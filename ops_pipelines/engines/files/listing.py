@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops_pipelines.engines.base import EXISTS, Contents, Level, TableFacts
+from ops_pipelines.engines.folders import inside
 
 DIALECT = "files 1"
 _CHUNK = 1024 * 1024
@@ -77,11 +78,6 @@ def read_back(text: str) -> str:
 def as_restic_says(path: str) -> str:
     """A path as it stands in restic's JSON."""
     return re.sub(r"[\udc80-\udcff]", "\ufffd", path)
-
-
-def inside(path: str, parent: str) -> bool:
-    """Whether a path is another, or lies below it."""
-    return path == parent or path.startswith(parent.rstrip("/") + "/")
 
 
 def walk(roots: Iterable[Root]) -> dict[str, Entry]:

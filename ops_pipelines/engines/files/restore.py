@@ -16,8 +16,9 @@ from pydantic import JsonValue
 
 from ops_pipelines.clock import UTC
 from ops_pipelines.engines.base import EXISTS, Contents, Restored
-from ops_pipelines.engines.files.listing import as_restic_says, inside, read_back, written
+from ops_pipelines.engines.files.listing import as_restic_says, read_back, written
 from ops_pipelines.engines.files.restic import Restic, ResticFailed
+from ops_pipelines.engines.folders import inside
 from ops_pipelines.errors import CorruptCopy, Inconclusive, SourceError
 from ops_pipelines.streams import Progress
 from ops_pipelines.text import line

@@ -19,12 +19,14 @@ from pydantic import JsonValue
 
 from ops_pipelines import durable
 from ops_pipelines.clock import UTC
+from ops_pipelines.engines import folders
 from ops_pipelines.engines.base import EXISTS, Contents, Level
-from ops_pipelines.engines.files import folders, listing, restic
+from ops_pipelines.engines.files import listing, restic
 from ops_pipelines.engines.files.digests import Memory
-from ops_pipelines.engines.files.listing import Entry, Root, as_restic_says, inside, written
+from ops_pipelines.engines.files.listing import Entry, Root, as_restic_says, written
 from ops_pipelines.engines.files.restic import Restic, ResticFailed, Summary
 from ops_pipelines.engines.files.settings import FilesSource
+from ops_pipelines.engines.folders import inside
 from ops_pipelines.errors import OpsError, SourceError, StoreError
 from ops_pipelines.proof import Gap
 from ops_pipelines.streams import Progress

@@ -21,7 +21,7 @@ from pydantic import JsonValue, ValidationError
 
 from ops_pipelines import durable
 from ops_pipelines.clock import UTC, human_size
-from ops_pipelines.engines import machine
+from ops_pipelines.engines import folders, machine
 from ops_pipelines.engines.base import (
     Contents,
     Dumped,
@@ -35,7 +35,6 @@ from ops_pipelines.engines.base import (
     Restored,
     RestoreFailed,
 )
-from ops_pipelines.engines.files import folders
 from ops_pipelines.engines.packing import Member, TarStream
 from ops_pipelines.engines.selection import pick_names
 from ops_pipelines.engines.sqlite import contents, databases

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ops_pipelines.backup.take import take_backup
-from ops_pipelines.engines.files.folders import exchange
+from ops_pipelines.engines.folders import exchange
 from ops_pipelines.errors import SourceError
 from ops_pipelines.recovery.replace import replace_source
 from tests.engines.files.conftest import MakeHouse

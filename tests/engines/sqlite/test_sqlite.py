@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.cli.main import app
-from ops_pipelines.engines.files.folders import url_of
+from ops_pipelines.engines.folders import url_of
 from ops_pipelines.errors import OpsError, SafetyRefusal, SourceError
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.kit import kit
