@@ -1,7 +1,6 @@
 """Who may read what `ops serve` tells: a token or a password, or nobody but this machine."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import ipaddress
@@ -39,7 +38,7 @@ class Credentials:
         if scheme.lower() == "basic" and self.basic is not None:
             try:
                 return _same(base64.b64decode(given.strip(), validate=True), self.basic.encode())
-            except binascii.Error:
+            except ValueError:  # of letters that are no base64, or not even ASCII
                 return False
         return False
 

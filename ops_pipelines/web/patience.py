@@ -1,8 +1,12 @@
-"""Connections end: one that idles, drips its request byte by byte, or does not take its answer, has its time."""
+"""Connections end: one that idles, drips its request byte by byte, or does not take its answer, has its time.
+
+One whose request turns out to be malformed ends at once.
+"""
 
 import asyncio
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_WITHIN_S = 10.0
@@ -30,6 +34,16 @@ class Patient(H11Protocol):
         """The next request has its time from here on."""
         self._end_after(HEAD_WITHIN_S)
         super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """One answer a request: whose body is malformed may have his already, or would get a second one after this."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # what is still to be said to this client is dropped, and is no error
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is waited for any longer."""

@@ -145,3 +145,19 @@ def test_a_head_without_end_is_refused(site: Site) -> None:
             pass
     assert said == b"" or said.startswith(b"HTTP/1.1 400")
     assert ask(site, "GET", "/health")[0] in (200, 503)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_body_that_is_malformed_ends_its_connection_and_nothing_else(site: Site, waits: bool) -> None:
+    """Whether the answer was on its way or had arrived: it is nobody's error here, and no traceback."""
+    with connect(site) as connection:
+        connection.sendall(b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        said = connection.recv(65536) if waits else b""
+        connection.sendall(b"no number\r\n")
+        while data := connection.recv(65536):
+            said += data
+    assert said.startswith(b"HTTP/1.1 401" if waits else b"HTTP/1.1 40")
+    assert said.count(b"HTTP/1.1") == 1
+    assert site.stop() == 0
+    assert {each["level"] for each in site.events} <= {"info", "warning"}
+    assert not [each for each in site.events if each["event"] == "request_failed"]
