@@ -1,5 +1,6 @@
 """Every name that Dagster sees: asset keys, groups, pools, tags. Decides nothing else."""
 
+import re
 from typing import Literal
 
 import dagster as dg
@@ -24,6 +25,9 @@ ROTATION_CHECK = "rotation"
 PROOF_CHECK = "everything_compared"
 THREE_TWO_ONE_CHECK = "three_two_one"
 PRUNED_CHECK = "pruned"
+_SIGNS = {"*": "any", ",": "_", "-": "to", "/": "per", "#": "nth"}
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_WEEKDAYS = {**{str(number): day for number, day in enumerate((*_DAYS, "sun"))}, **{day: day for day in _DAYS}}
 ALL_WELL_CHECK = "all_well"
 
 
@@ -53,6 +57,21 @@ def pool(source: str) -> str:
     Copies and proofs are in none: a backfill of them must not hold up a live backup.
     """
     return f"source_{source}"
+
+
+def schedule(verb: str, cron: str) -> str:
+    """The name of a schedule by when it runs, so that it stays the same when others come and go.
+
+    `backup_daily_0200_1400` for `0 2,14 * * *`, `verify_sun_0430` for `30 4 * * 0`; any other line as it is spelled,
+    with words for its signs.
+    """
+    minute, hours, *days = cron.lower().split()
+    if minute.isdigit() and hours.replace(",", "").isdigit() and days[:2] == ["*", "*"] and len(days) == 3:
+        which = "daily" if days[2] == "*" else _WEEKDAYS.get(days[2], "")
+        if which:
+            return "_".join([verb, which, *(f"{int(hour):02}{int(minute):02}" for hour in hours.split(","))])
+    fields = ("".join(_SIGNS.get(each, each) for each in field) for field in (minute, hours, *days))
+    return re.sub(r"\W", "_", "__".join([verb, *fields]))
 
 
 def order(step: Literal["dump", "snapshot", "copy", "verify"]) -> dict[str, str]:

@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 def build_schedules(config: Config, job: "UnresolvedAssetJobDefinition") -> list[dg.ScheduleDefinition]:
     """Every schedule the configuration asks for."""
-    by_cron: dict[str, list[str]] = defaultdict(list)
+    together: dict[str, list[str]] = defaultdict(list)  # two spellings of one time have one name
     for name in config.heads:
-        by_cron[config.sources[name].every].append(name)
+        together[names.schedule("backup", config.sources[name].every)].append(name)
     backups = [
-        _schedule(config, f"backup_{index}", cron, members, job)
-        for index, (cron, members) in enumerate(sorted(by_cron.items()), start=1)
+        _schedule(config, name, config.sources[members[0]].every, members, job)
+        for name, members in sorted(together.items())
     ]
     return [*backups, *_proof_schedules(config, job), _report_schedule(config)]
 
 
 def _proof_schedules(config: Config, job: "UnresolvedAssetJobDefinition") -> list[dg.ScheduleDefinition]:
     """Of sources that are not proved after every backup: their newest backup, at times of its own."""
-    by_cron: dict[str, list[str]] = defaultdict(list)
-    for name, source in config.sources.items():
-        if not source.verify.auto and source.verify.every is not None:
-            by_cron[source.verify.every].append(name)
-    return [
-        _proof_schedule(config, f"verify_{index}", cron, members, job)
-        for index, (cron, members) in enumerate(sorted(by_cron.items()), start=1)
-    ]
+    together: dict[str, list[str]] = defaultdict(list)
+    crons: dict[str, str] = {}
+    for source, each in config.sources.items():
+        if not each.verify.auto and each.verify.every is not None:
+            name = names.schedule("verify", each.verify.every)
+            together[name].append(source)
+            crons.setdefault(name, each.verify.every)
+    return [_proof_schedule(config, name, crons[name], members, job) for name, members in sorted(together.items())]
 
 
 def _proof_schedule(

@@ -74,8 +74,8 @@ def test_daemons_schedules_and_settings(house: House, running: tuple[str, dg.Dag
         [location] = ask(url, SCHEDULES)["workspaceOrError"]["locationEntries"]
         [repository] = location["locationOrLoadError"]["repositories"]
         found = {each["name"]: each["scheduleState"]["id"] for each in repository["schedules"]}
-        ask(url, STOP, id=found["backup_1"])
-        house.says("FAILED", "Dagster", "schedules", "stopped: backup_1")
+        ask(url, STOP, id=found["backup_daily_0200_0800_1400_2000"])
+        house.says("FAILED", "Dagster", "schedules", "stopped: backup_daily_0200_0800_1400_2000")
         house.says("ATTENTION", "Dagster", "settings", "killed run")
     with house.changed(lambda document: document["alerts"].update(dagster_url="http://127.0.0.1:9")):
         house.says("FAILED", "Dagster", "web server", "does not answer")

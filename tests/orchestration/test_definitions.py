@@ -91,7 +91,9 @@ def test_drills_are_scheduled_unless_they_are_off_or_cannot_be_played(
 def _tick(config: Config, at: datetime) -> list[dg.RunRequest]:
     repository = build_definitions(config).get_repository_def()
     context = dg.build_schedule_context(scheduled_execution_time=at, repository_def=repository)
-    return list(repository.get_schedule_def("backup_1").evaluate_tick(context).run_requests or [])
+    return list(
+        repository.get_schedule_def("backup_daily_0200_0800_1400_2000").evaluate_tick(context).run_requests or []
+    )
 
 
 def test_a_tick_requests_the_whole_chain_of_its_source_for_its_day(config: Config) -> None:
@@ -104,6 +106,21 @@ def test_a_tick_requests_the_whole_chain_of_its_source_for_its_day(config: Confi
     assert request.tags["dagster/priority"] == "10", "before what is started by hand, and before every backfill"
 
 
+@pytest.mark.parametrize(
+    ("cron", "name"),
+    [
+        ("0 2,8,14,20 * * *", "backup_daily_0200_0800_1400_2000"),
+        ("30 4 * * 0", "backup_sun_0430"),
+        ("30 4 * * SUN", "backup_sun_0430"),
+        ("*/15 * * * *", "backup__anyper15__any__any__any__any"),
+        ("0 3 1-7 * 1#1", "backup__0__3__1to7__any__1nth1"),
+    ],
+)
+def test_a_schedule_is_called_by_when_it_runs_and_stays_stopped_when_another_comes(cron: str, name: str) -> None:
+    """Dagster remembers by name what somebody stopped."""
+    assert names.schedule("backup", cron) == name
+
+
 def test_who_is_not_proved_after_every_backup_is_proved_every_week(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "app.sqlite")) as database:
         database.execute("create table orders (id integer primary key)")
@@ -113,8 +130,8 @@ def test_who_is_not_proved_after_every_backup_is_proved_every_week(tmp_path: Pat
     )
     definitions = build_definitions(load_config(tmp_path / "ops.yaml", environ={}))
     repository = definitions.get_repository_def()
-    backup = repository.get_schedule_def("backup_1")
-    weekly = repository.get_schedule_def("verify_1")
+    backup = repository.get_schedule_def("backup_daily_0200_0800_1400_2000")
+    weekly = repository.get_schedule_def("verify_sun_0430")
     assert (weekly.cron_schedule, weekly.default_status) == ("30 4 * * 0", dg.DefaultScheduleStatus.RUNNING)
     workspace = Workspace(load_config(tmp_path / "ops.yaml", environ={}))
 

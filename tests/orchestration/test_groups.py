@@ -43,7 +43,9 @@ def run(config: Config, instance: dg.DagsterInstance) -> RunResult:
 def test_the_schedule_asks_for_one_run_of_both(grouped: Config) -> None:
     repository = build_definitions(grouped).get_repository_def()
     context = dg.build_schedule_context(scheduled_execution_time=NOW, repository_def=repository)
-    (request,) = repository.get_schedule_def("backup_1").evaluate_tick(context).run_requests or []
+    (request,) = (
+        repository.get_schedule_def("backup_daily_0200_0800_1400_2000").evaluate_tick(context).run_requests or []
+    )
     assert request.tags[names.SOURCE_TAG] == "crm"
     assert request.asset_selection == [
         names.dump_key("crm", "postgres"), names.verified_key("crm"),
