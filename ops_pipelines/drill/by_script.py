@@ -18,7 +18,7 @@ from ops_pipelines import process
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.record import SourceResult
 from ops_pipelines.drill.recover import newest
-from ops_pipelines.engines.base import Contents, Engine
+from ops_pipelines.engines.base import Contents, Prover
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import OpsError
 from ops_pipelines.proof import grade_of
@@ -223,7 +223,7 @@ class _ByScript:
             self._needs_network = "the new server is reached over it"
         return _TARGET, login.options
 
-    def _compared(self, engine: Engine, manifest: Manifest, held: Contents, target: str, to: str) -> dict[str, object]:
+    def _compared(self, engine: Prover, manifest: Manifest, held: Contents, target: str, to: str) -> dict[str, object]:
         url = kind_of(manifest.kind).at(target, to)
         found = engine.contents(url, held.level, seed=held.seed)
         return {

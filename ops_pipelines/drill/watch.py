@@ -14,7 +14,7 @@ from typing import Protocol
 from ops_pipelines.chronology import within
 from ops_pipelines.clock import moment_of
 from ops_pipelines.drill.context import Drill
-from ops_pipelines.engines.base import Engine
+from ops_pipelines.engines.base import Dumper
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.models import DELIVERED
@@ -120,7 +120,7 @@ def alarm_of(drill: Drill, source: str, *, real: bool) -> Alarm:
     return DrillAlarm(drill, source)
 
 
-def detectors(drill: Drill, source: str, probe: Engine, alarm: Alarm) -> dict[str, Callable[[], str]]:
+def detectors(drill: Drill, source: str, probe: Dumper, alarm: Alarm) -> dict[str, Callable[[], str]]:
     """Everything that has to notice the outage, by name; each says what noticed it, and nothing until then.
 
     Args:
@@ -143,7 +143,7 @@ def detectors(drill: Drill, source: str, probe: Engine, alarm: Alarm) -> dict[st
 class _Probe:
     """The probe that every backup begins with; a server is down when it fails twice in a row."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Dumper) -> None:
         self._engine, self._failures = engine, 0
 
     @property

@@ -259,8 +259,8 @@ class RestoreFailed(Exception):
     """The backup's own data or commands were refused by a healthy server: the backup is bad."""
 
 
-class Engine(Protocol):
-    """One kind of source. A target is a URL of a database that may be written to."""
+class Dumper(Protocol):
+    """Whoever looks at a source and dumps it."""
 
     def probe(self) -> Probe:
         """Reach the source and look. Raises SourceError."""
@@ -273,12 +273,16 @@ class Engine(Protocol):
         """
         ...
 
-    def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> AbstractContextManager[str]:
-        """A disposable server of the dump's major version inside `directory`; yields its URL.
+    def adopt(self, legacy: Legacy, sink: PartSink) -> Dumped:
+        """Take a backup made by other means into `sink`, in this engine's own part format.
 
-        Raises Inconclusive when no such server can be had here.
+        Raises SourceError when it is not whole, or nothing this engine can restore.
         """
         ...
+
+
+class Target(Protocol):
+    """Whoever restores. A target is a URL of a database that may be written to, or a name beside the source."""
 
     def locate(self, name_or_url: str) -> str:
         """The URL of a restore target; a bare name lies beside the source."""
@@ -347,6 +351,17 @@ class Engine(Protocol):
         """
         ...
 
+
+class Prover(Protocol):
+    """Whoever says what a target holds and whether it is well."""
+
+    def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> AbstractContextManager[str]:
+        """A disposable server of the dump's major version inside `directory`; yields its URL.
+
+        Raises Inconclusive when no such server can be had here.
+        """
+        ...
+
     def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
         """What `target` contains, in the same terms as `Dumped.contents`.
 
@@ -375,9 +390,6 @@ class Engine(Protocol):
         """
         ...
 
-    def adopt(self, legacy: Legacy, sink: PartSink) -> Dumped:
-        """Take a backup made by other means into `sink`, in this engine's own part format.
 
-        Raises SourceError when it is not whole, or nothing this engine can restore.
-        """
-        ...
+class Engine(Dumper, Target, Prover, Protocol):
+    """One kind of source: everything that its users need, each of whom takes the part that it uses."""

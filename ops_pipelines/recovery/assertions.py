@@ -9,7 +9,7 @@ from math import isnan
 from typing import Protocol, runtime_checkable
 
 from ops_pipelines.clock import human_duration
-from ops_pipelines.engines.base import Contents, Engine, Finding
+from ops_pipelines.engines.base import Contents, Finding, Prover
 from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import SourceError
 from ops_pipelines.personal import masked
@@ -28,7 +28,7 @@ class Runner(Protocol):
         ...
 
 
-def run_assertions(engine: Engine, target: str, held: Contents) -> Iterator[Check]:
+def run_assertions(engine: Prover, target: str, held: Contents) -> Iterator[Check]:
     """Everything that this kind of target must satisfy; see `Engine.assertions` for what is raised."""
     started = stopwatch.monotonic()
     for found in engine.assertions(target, held):
@@ -49,7 +49,7 @@ def told(findings: Iterable[Finding]) -> Iterator[Check]:
         yield Check(name=found.name, passed=found.passed, detail=found.detail, attention=found.attention)
 
 
-def run_checks(engine: Engine, target: str, source: Source, *, as_of: datetime) -> Iterator[Check]:
+def run_checks(engine: Prover, target: str, source: Source, *, as_of: datetime) -> Iterator[Check]:
     """Everything the user wants asserted about a restored copy of a source: questions, then programs.
 
     Args:
@@ -88,7 +88,7 @@ def _told(check: Expectation | CommandCheck, said: str) -> str:
     return masked(redact(said)) if check.mask else redact(said)
 
 
-def run_check(engine: Engine, target: str, check: SqlCheck | AggregationCheck, *, as_of: datetime) -> Check:
+def run_check(engine: Prover, target: str, check: SqlCheck | AggregationCheck, *, as_of: datetime) -> Check:
     """Ask the question and judge the answer.
 
     Args:

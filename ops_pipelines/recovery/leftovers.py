@@ -18,7 +18,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from ops_pipelines import durable, lease
-from ops_pipelines.engines.base import Contents, Engine
+from ops_pipelines.engines.base import Contents, Target
 from ops_pipelines.engines.folders import folder_of
 from ops_pipelines.engines.offers import Emptier, Swapper
 from ops_pipelines.engines.registry import kind_of
@@ -221,7 +221,7 @@ def _is_plain(workspace: Workspace, name: str, to: str) -> bool:
     return kind_of(workspace.source(name).kind).step == "snapshot" or not ("://" in to or "=" in to)
 
 
-def _is_there(engine: Engine, to: str) -> bool:
+def _is_there(engine: Target, to: str) -> bool:
     try:
         return engine.exists(to)
     except OpsError:

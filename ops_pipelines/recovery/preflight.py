@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops_pipelines.clock import human_size
-from ops_pipelines.engines.base import Contents, Engine
+from ops_pipelines.engines.base import Contents, Target
 from ops_pipelines.errors import CorruptCopy, OpsError, SafetyRefusal, StoreError
 from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.recovery.verify import fingerprint_of
@@ -78,7 +78,7 @@ def _have_the_key(workspace: Workspace, copy: Copy) -> bool:
     return bool(ours & set(copy.manifest.recipients)) or "" in ours
 
 
-def _target(workspace: Workspace, engine: Engine, copy: Copy, to: str, *, whole: bool) -> list[OpsError]:
+def _target(workspace: Workspace, engine: Target, copy: Copy, to: str, *, whole: bool) -> list[OpsError]:
     manifest = copy.manifest
     ready = engine.readiness(to, manifest.engine, sum(part.plain_bytes for part in manifest.parts))
     problems = [*ready.problems, *(ready.of_the_whole if whole else ())]

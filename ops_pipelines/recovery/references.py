@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 
-from ops_pipelines.engines.base import Contents, Engine, RestoreFailed
+from ops_pipelines.engines.base import Contents, Prover, RestoreFailed
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.engines.source import References
 from ops_pipelines.errors import Inconclusive, OpsError, SourceError
@@ -79,7 +79,7 @@ def _named(workspace: Workspace, point: RestorePoint, store: str, references: Re
         return named_in(engine, target, manifest.kind, references, seed)
 
 
-def named_in(engine: Engine, target: str, kind: str, references: References, seed: str) -> list[str]:
+def named_in(engine: Prover, target: str, kind: str, references: References, seed: str) -> list[str]:
     """Paths that a restored database names, or a sample of them. Raises SourceError.
 
     Args:

@@ -7,7 +7,7 @@ scratch server of its own gets the definitions without any rows.
 
 from collections.abc import Mapping
 
-from ops_pipelines.engines.base import Engine
+from ops_pipelines.engines.base import Prover
 from ops_pipelines.engines.offers import Reloader
 from ops_pipelines.errors import Inconclusive
 from ops_pipelines.recovery.compare import Reload, by_the_letter
@@ -18,7 +18,7 @@ from ops_pipelines.vault.reader import Copy
 from ops_pipelines.workspace import Workspace
 
 
-def in_scratch(engine: Engine, target: str) -> Reload:
+def in_scratch(engine: Prover, target: str) -> Reload:
     """For a restore into a scratch server.
 
     Args:
@@ -30,7 +30,7 @@ def in_scratch(engine: Engine, target: str) -> Reload:
     return lambda definitions: reloader.reloaded(target, definitions)
 
 
-def beside_target(workspace: Workspace, engine: Engine, copy: Copy) -> Reload:
+def beside_target(workspace: Workspace, engine: Prover, copy: Copy) -> Reload:
     """For a restore into somebody's own server, which is only read.
 
     Returns:

@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from ops_pipelines.engines.address import shown
-from ops_pipelines.engines.base import Engine, Restored, RestoreFailed
+from ops_pipelines.engines.base import Engine, Prover, Restored, RestoreFailed
 from ops_pipelines.engines.offers import Flusher
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SourceError, Stopped
 from ops_pipelines.proof import Gap, Grade, in_words
@@ -160,7 +160,7 @@ class Proof:
     differences: Changed
 
 
-def prove(workspace: Workspace, engine: Engine, copy: Copy, url: str, ready: Ready, restored: Restored) -> Proof:
+def prove(workspace: Workspace, engine: Prover, copy: Copy, url: str, ready: Ready, restored: Restored) -> Proof:
     """The assertions of a verification, on what was restored: compared, asserted, the user's own checks.
 
     Of a selection only the comparison: the other assertions are about the whole.

@@ -19,7 +19,7 @@ from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.record import Detection, Outage
 from ops_pipelines.drill.recover import Alive, recover
 from ops_pipelines.drill.watch import Alarm, alarm_of, detectors
-from ops_pipelines.engines.base import Engine
+from ops_pipelines.engines.base import Dumper, Engine
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.outages import outage
 from ops_pipelines.settings.outage import OutageCommands
@@ -33,7 +33,7 @@ _EVERY_S = 0.5
 class _Down:
     """A server that is down: who asks it, who tells of it, since when, and what brings it back."""
 
-    probe: Engine
+    probe: Dumper
     alarm: Alarm
     since: float
     sacrificial: bool
@@ -190,7 +190,7 @@ def _judge(drill: Drill, told: Outage) -> None:
         )
 
 
-def _answers(probe: Engine) -> bool:
+def _answers(probe: Dumper) -> bool:
     try:
         probe.probe()
     except OpsError:
