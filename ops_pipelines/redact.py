@@ -51,10 +51,7 @@ def register_url(url: str) -> str:
     Returns:
         The URL, unchanged.
     """
-    _before, separator, rest = register(url).partition("://")
-    login, at, _place = rest.rpartition("@")
-    if not separator or not at:
-        return url
+    login = register(url).partition("://")[2].rpartition("@")[0]
     parts = parts_of(url)
     password = (parts.password if parts is not None else login.partition(":")[2]) or ""
     # Where it cannot be told where the password ends, a host may be among its pieces.

@@ -40,7 +40,7 @@ def test_a_registered_secret_is_hidden_however_it_is_written() -> None:
 NASTY = ("/", "@", "#", "?", "%", ":", "'", '"', "$", "\\", " ", "\n", "&", "<", "`", "\x1b", "č")
 
 
-@pytest.mark.parametrize("character", [*NASTY, 'č"', "č\n", "č'", "č&"])
+@pytest.mark.parametrize("character", [*NASTY, 'č"', "č\n", "č'", "č&", "&\"'"])
 def test_no_half_of_a_secret_is_seen_however_it_is_escaped(character: str) -> None:
     """Not a letter: those of the secret stand nowhere else in these texts."""
     secret = redact.register(f"QXJZ{character}VKWY")
@@ -114,7 +114,7 @@ def test_the_host_of_a_url_that_cannot_be_read_stays_readable() -> None:
 
 
 def test_a_url_that_means_one_thing_only_has_parts() -> None:
-    for url in ("redis://:pw@h:6379/0", "smtp://me@example.com:pw@h/?from=a@x&to=b@x", "https://h/a:b", "mailto:b@x"):
+    for url in ("redis://:pw@h:6379/0", "smtp://me@example.com:pw@h/?from=a@x&to=b@x", "http://h:1/a:b", "mailto:b@x"):
         assert redact.parts_of(url) is not None
     for url in ("redis://:p/w@h", "http://me:12/34@h", "http://me:1?2@h", "http://me:p#w@h", "http://[h", "http://h:0"):
         assert redact.parts_of(url) is None

@@ -1,9 +1,10 @@
 """`python -m tools.mutants`: make each named change on a copy of the tree, and see its tests fail."""
 
 import sys
+from pathlib import Path
 
 from tools.mutants.named import CHANGES, Change
-from tools.mutants.tree import Tests, changed, copied
+from tools.mutants.tree import Ran, Tests, changed, copied
 
 _LIMIT_S = 300
 
@@ -17,14 +18,19 @@ def main() -> int:
             print(f"these tests fail without any change:\n{ran.said}")
             return 2
         for change in CHANGES:
-            path = tree / change.path
-            with changed(path, applied(change, path.read_text("utf-8"))):
-                ran = tests.run(change.tests, limit_s=_LIMIT_S)
+            ran = tried(change, tree, tests)
             missed += not ran.failed
             print(f"{'caught' if ran.failed else 'MISSED'}  {change.says}", flush=True)
             if "-v" in sys.argv:
                 print(ran.said)
     return 1 if missed else 0
+
+
+def tried(change: Change, tree: Path, tests: Tests) -> Ran:
+    """What its tests say of a change."""
+    path = tree / change.path
+    with changed(path, applied(change, path.read_text("utf-8"))):
+        return tests.run(change.tests, limit_s=_LIMIT_S)
 
 
 def applied(change: Change, text: str) -> str:

@@ -141,7 +141,9 @@ class _Room:
         pairs = zip(text.splitlines(), other.splitlines(), strict=False)
         before, after = next((pair for pair in pairs if pair[0] != pair[1]), ("", ""))
         with changed(path, other):
-            ran = self._tests.run(_near(mutant, self._near), limit_s=240)
+            near = _near(mutant, self._near)
+            # One that never ends is caught; what it costs is all that this is about.
+            ran = self._tests.run([test for test, _s in near], limit_s=30 + 5 * sum(seconds for _test, seconds in near))
         fate = "killed" if ran.failed else "survived"
         return Tried(mutant, fate, before.strip(), after.strip(), ran.said[-300:])
 
@@ -175,7 +177,7 @@ def _span(node: ast.expr) -> tuple[tuple[int, int], tuple[int, int]]:
     return (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
 
 
-def _near(mutant: Mutant, near: Near) -> Sequence[str]:
+def _near(mutant: Mutant, near: Near) -> Sequence[tuple[str, float]]:
     return near.get((mutant.path, mutant.line)) or near.get((mutant.path, mutant.statement)) or []
 
 

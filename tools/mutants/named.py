@@ -58,28 +58,30 @@ CHANGES = (
         "ops_pipelines/recovery/refuse.py",
         "    for other in workspace.config.sources:\n        try:\n            taken",
         "    for other in [name]:\n        try:\n            taken",
-        ["tests/recovery/test_refuse.py"],
+        [
+            "tests/recovery/test_refuse.py::test_a_restore_into_another_sources_folder_is_refused_and_leaves_nothing_there"
+        ],
     ),
     Change(
         "an RPO counts from the end of the dump",
         "ops_pipelines/vault/catalogue.py",
         "        return self.manifest.started_at\n",
         "        return self.manifest.finished_at\n",
-        ["tests/clocks/test_rpo.py"],
+        ["tests/clocks/test_rpo.py::test_every_face_counts_from_the_start_of_the_dump"],
     ),
     Change(
         "a part that the restore did not read is not hashed",
         "ops_pipelines/recovery/verify.py",
         "            copy.hash_the_rest()\n",
         "",
-        ["tests/recovery/test_every_part.py"],
+        ["tests/recovery/test_every_part.py::test_damage_in_a_part_that_the_restore_does_not_read_is_found"],
     ),
     Change(
         "a manifest that is younger than its id is accepted",
         "ops_pipelines/vault/trust.py",
         "if manifest.started_at >= moment_of(backup_id) + timedelta(seconds=1):",
         "if False:",
-        ["tests/vault/test_strangers.py"],
+        ["tests/vault/test_strangers.py::test_one_that_says_a_later_time_than_its_id_is_re_dated"],
     ),
     Change(
         "a verdict that cannot be read counts as a proof",
@@ -92,7 +94,7 @@ CHANGES = (
         "                    started_at=found.manifest.started_at, finished_at=found.manifest.started_at,\n"
         "                    checks=[], seconds={},\n"
         "                )\n",
-        ["tests/vault/test_strangers.py"],
+        ["tests/vault/test_strangers.py::test_a_verdict_of_ours_that_cannot_be_read_proves_nothing"],
     ),
     Change(
         "an inconclusive verdict hides the bad one before it",

@@ -18,8 +18,8 @@ select file.path, context.context, line_bits.numbits
 from line_bits join file on file.id = line_bits.file_id join context on context.id = line_bits.context_id
 """
 _AT_MOST_S = 60.0
-Near = dict[tuple[str, int], list[str]]
-"""By file and line the tests that run it, the quickest first, as many as take a minute."""
+Near = dict[tuple[str, int], list[tuple[str, float]]]
+"""By file and line the tests that run it and how many seconds each takes, the quickest first, for a minute of them."""
 
 
 def near_tests(tree: Path, tests: Sequence[str]) -> Near:
@@ -51,10 +51,10 @@ def near_tests(tree: Path, tests: Sequence[str]) -> Near:
     }
 
 
-def _within(tests: Sequence[str], seconds: Mapping[str, float]) -> list[str]:
+def _within(tests: Sequence[str], seconds: Mapping[str, float]) -> list[tuple[str, float]]:
     """The first of them; one at least."""
     passed = list(accumulate(seconds[each] for each in tests))
-    return list(tests[: max(1, bisect_right(passed, _AT_MOST_S))])
+    return [(each, seconds[each]) for each in tests[: max(1, bisect_right(passed, _AT_MOST_S))]]
 
 
 def _read(data: Path) -> Iterator[tuple[str, int, str]]:

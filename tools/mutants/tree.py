@@ -56,7 +56,10 @@ def _linked(tree: Path, source: str, target: str) -> None:
             shutil.copymode(source, target)
             return
     if not (path.name.startswith("__editable__") and path.suffix == ".pyc"):
-        os.link(source, target)
+        try:
+            os.link(source, target)
+        except OSError:  # another file system
+            shutil.copy2(source, target)
 
 
 @contextmanager
