@@ -27,6 +27,7 @@ from typing import IO
 
 from ops_pipelines import limits as spans
 from ops_pipelines.errors import OpsError
+from ops_pipelines.text import without_tracebacks
 
 _PASSED_ON = (
     "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "KRB5CCNAME",
@@ -159,8 +160,8 @@ class Running:
         return bytes(self._stderr).decode(errors="replace").strip()
 
     def stderr_tail(self, lines: int = 12) -> str:
-        """The end of standard error, for an error message."""
-        return "\n".join(self.stderr().splitlines()[-lines:])
+        """The end of standard error, for an error message; of a traceback the error that it is about."""
+        return "\n".join(without_tracebacks(self.stderr().splitlines())[-lines:])
 
     def _wait_for(self, descriptor: int, stall_s: float) -> None:
         left = self._deadline - time.monotonic()

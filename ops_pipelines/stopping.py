@@ -2,10 +2,11 @@
 
 Python raises such an exception wherever the main thread happens to be. Two places lose it: destructors, whose
 exceptions are printed and forgotten, and libraries in other languages, which take it for a failure of their own; a
-stop would then look like a broken copy.
+stop would then look like a broken copy. Others write it down as an error, with a traceback, before they pass it on.
 """
 
 import _thread
+import logging
 import os
 import signal
 import sys
@@ -24,6 +25,14 @@ def settle() -> None:
     """From here on SIGTERM is as Ctrl-C, as systemd, docker and timeout mean it, and no stop is lost."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     lose_none()
+    if logging.lastResort is not None:
+        logging.lastResort.addFilter(_is_no_stop)
+
+
+def _is_no_stop(record: logging.LogRecord) -> bool:
+    """Whether a library logs something else than a stop that it met: of that we tell, once."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or issubclass(kind, Exception)
 
 
 def lose_none() -> None:

@@ -9,12 +9,14 @@ import html as _html
 import json as _json
 import re
 import shlex
+from collections.abc import Iterable
 
 # What no font shows, or what changes how its neighbours are shown: controls, directions, separators, halves of pairs.
 _UNSEEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f"
 )
+_TRACEBACK = "Traceback (most recent call last):"
 _LINES = re.compile(f"[{_UNSEEN}]")
 _LINE = re.compile(f"[\t\n{_UNSEEN}]")
 _MARKDOWN = re.compile(r"([\\`*\[\]<>|~#])")
@@ -29,6 +31,18 @@ def lines(text: str) -> str:
 def line(text: str) -> str:
     """For a place that takes one line: line breaks are shown as codes as well."""
     return _LINE.sub(_code, text)
+
+
+def without_tracebacks(said: Iterable[str]) -> list[str]:
+    """Lines of a program; where it is one of Python's that was stopped or failed, without the places in its code."""
+    kept, in_traceback = [], False
+    for each in said:
+        if each == _TRACEBACK:
+            in_traceback = True
+        elif not in_traceback or each[:1].strip():
+            in_traceback = False
+            kept.append(each)
+    return kept
 
 
 def rich(text: str) -> str:

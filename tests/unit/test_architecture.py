@@ -12,7 +12,7 @@ from ops_pipelines.vault.stores.registry import KINDS as STORES
 PACKAGE = Path(ops_pipelines.__file__).parent
 # From the ground up; rooms on one floor do not know each other.
 FLOORS = (
-    {"__init__", "clock", "durable", "redact", "repository", "streams", "text", "py"},
+    {"__init__", "clock", "durable", "redact", "repository", "stopping", "streams", "text", "py"},
     {"chronology", "errors", "limits", "logs", "personal", "repeats"},
     {"extras"},
     {"lease", "process"},

@@ -55,6 +55,23 @@ def test_a_signal_is_an_error() -> None:
         run(["sh", "-c", "kill -40 $$"], limits=LIMITS)
 
 
+def test_of_a_traceback_only_the_error_is_told() -> None:
+    """A process of ours in a sandbox that is sent Ctrl-C ends with twenty lines about its code."""
+    code = """
+        import os, signal, sys
+        print("because", file=sys.stderr)
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RuntimeError("one line\\nand another")
+    """
+    with pytest.raises(CommandFailed, match="exited with status 1") as caught:
+        run(python(code), limits=LIMITS)
+    told = caught.value.why.splitlines()
+    assert (told[:2], told[-2:]) == (["because", "KeyboardInterrupt"], ["RuntimeError: one line", "and another"])
+    assert "File" not in caught.value.why and "Traceback" not in caught.value.why
+
+
 def test_a_program_that_is_not_there_is_named() -> None:
     with pytest.raises(CommandFailed, match="no-such-program") as caught:
         run(["/nowhere/no-such-program", "--flag"], limits=LIMITS)

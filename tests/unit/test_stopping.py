@@ -1,6 +1,7 @@
 """A stop (Ctrl-C, SIGTERM) is a stop wherever it comes: never lost, and never taken for a broken copy."""
 
 import io
+import logging
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 
 import pyrage
 import pytest
+from sqlalchemy import create_engine
 
 from ops_pipelines import stopping
 from ops_pipelines.errors import CorruptCopy
@@ -113,6 +115,25 @@ def test_another_error_of_a_destructor_is_shown_as_ever(capsys: pytest.CaptureFi
 
     Thing()
     assert "nothing of ours" in capsys.readouterr().err
+
+
+def test_a_stop_that_a_library_writes_down_on_its_way_is_told_by_us_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLAlchemy logs what goes wrong while a connection is closed, with a traceback, and passes it on."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    engine = create_engine("sqlite://")
+    connection = engine.connect()
+
+    def stopped_while_closing(_connection: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(engine.dialect, "do_close", stopped_while_closing)
+    with pytest.raises(KeyboardInterrupt):
+        connection.invalidate()
+    assert capsys.readouterr().err == ""
+    logging.getLogger("of a library").error("another error", exc_info=ValueError("of its own"))
+    assert "another error" in capsys.readouterr().err
 
 
 def test_where_ctrl_c_is_ignored_it_stays_so() -> None:
