@@ -114,24 +114,30 @@ class Ledger:
             store=store, host=socket.gethostname(), holder=myself(), run_id=run_id, meta=entry.meta,
         )  # fmt: skip
         identifier = row.id
-        with self.session() as session:
-            self._take_turns(session)
-            row.turn = (session.scalar(select(func.max(Activity.turn))) or 0) + 1
-            session.add(row)
-        if self._observer is not None:
-            self._observer.began(row)
+        begun = False
+        # A stop comes at any moment: before the block, once the row stands; after it; while a failure is written down.
         try:
-            yield entry
+            try:
+                with self.session() as session:
+                    self._take_turns(session)
+                    row.turn = (session.scalar(select(func.max(Activity.turn))) or 0) + 1
+                    session.add(row)
+                begun = True
+                if self._observer is not None:
+                    self._observer.began(row)
+                yield entry
+                self._close(identifier, entry, watch, None)
+            except Exception as error:
+                # What went wrong is what the caller must hear, even when it cannot be written down.
+                if begun:
+                    with suppress(LedgerError):
+                        self._close(identifier, entry, watch, error)
+                raise
         except BaseException as error:
-            if isinstance(error, SafetyRefusal):
-                entry.meta[REFUSED] = True
-            if not isinstance(error, Exception):  # Ctrl-C, or whoever runs us was told to stop
-                entry.meta[CANCELLED] = True
-            # What went wrong is what the caller must hear, even when it cannot be written down.
-            with suppress(LedgerError):
-                self._close(identifier, entry, watch, FAILED, _said(error), error)
+            if not isinstance(error, Exception):
+                with suppress(LedgerError):
+                    self._close(identifier, entry, watch, error)
             raise
-        self._close(identifier, entry, watch, FAILED if entry.failure else SUCCEEDED, entry.failure)
 
     def fail_orphans(self) -> list[Activity]:
         """Mark every running activity of a dead process failed; returns them."""
@@ -229,19 +235,19 @@ class Ledger:
         else:
             session.execute(text(f"select pg_advisory_xact_lock({_TURN_LOCK})"))
 
-    def _close(
-        self,
-        identifier: str,
-        entry: Entry,
-        watch: Stopwatch,
-        status: str,
-        error: str | None,
-        raised: BaseException | None = None,
-    ) -> None:
+    def _close(self, identifier: str, entry: Entry, watch: Stopwatch, raised: BaseException | None) -> None:
+        """Write down how an attempt ended, unless that is written down already."""
         with self.session() as session:
             row = session.get_one(Activity, identifier)
+            if row.status != RUNNING:
+                return
+            if isinstance(raised, SafetyRefusal):
+                entry.meta[REFUSED] = True
+            if raised is not None and not isinstance(raised, Exception):  # Ctrl-C, or whoever runs us was told to stop
+                entry.meta[CANCELLED] = True
+            error = _said(raised) if raised is not None else entry.failure
             row.backup_id, row.store, row.meta = entry.backup_id, entry.store, entry.meta
-            self._end(session, row, status, error, watch)
+            self._end(session, row, FAILED if error else SUCCEEDED, error, watch)
         self._tell(row, raised)
 
     def _tell(self, row: Activity, raised: BaseException | None) -> None:

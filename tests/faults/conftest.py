@@ -34,12 +34,12 @@ insert into small(v) select 'row ' || i from generate_series(1, 100) i
 """
 
 
-def wait_until(condition: Callable[[], bool], within_s: float = 120) -> None:
+def wait_until(condition: Callable[[], bool], within_s: float = 120, *, every_s: float = 0.005) -> None:
     """Poll until it is so."""
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.005)
+        time.sleep(every_s)
 
 
 @dataclass(frozen=True)

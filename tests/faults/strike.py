@@ -1,9 +1,10 @@
 """A signal for one process of a living tree, at a moment and on a victim that chance chooses."""
 
-import os
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -12,7 +13,8 @@ import psutil
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 _ITSELF = "ops"
-_CHILD_WITHIN_S = 60.0
+_OF_CHILDREN = 0.6
+"""How many are meant for a child; some commands have none, and some have none any more."""
 
 
 @dataclass(frozen=True)
@@ -37,27 +39,29 @@ def strike(chance: Random, pid: int, *, lasts_s: float, watched: Sequence[Path])
     """Wait for a moment in the life of a process, choose it or one below it, and send a signal.
 
     The moment is any point in time, or the birth of a child, or a change among the files: short phases are as
-    likely to be met as long ones. One half of the victims is the process itself.
+    likely to be met as long ones.
 
     Args:
         lasts_s: how long it takes when nothing happens to it.
         watched: directories whose entries change as it gets on.
     """
-    number, wants_child = chance.choice(SIGNALS), chance.random() < 0.5
+    number, wants_child = chance.choice(SIGNALS), chance.random() < _OF_CHILDREN
     began = time.monotonic()
     _WAITS[chance.choice(sorted(_WAITS))](chance, pid, lasts_s, watched)
     if wants_child:
-        _wait(pid, _CHILD_WITHIN_S, lambda: len(_tree(pid)) > 1)
-    tree = _tree(pid)
-    below = sorted({each.name() for each in tree[1:] if each.is_running()})
-    name = chance.choice(below) if below and wants_child else ""
-    victims = [each for each in tree if not name or each.name() == name]
-    for victim in victims[:1] if not name else [chance.choice(victims or tree)]:
-        try:
-            os.kill(victim.pid, number)
-            return Struck(number, name or _ITSELF, time.monotonic() - began)
-        except ProcessLookupError:
-            break
+        # Some commands start nothing; they are hit themselves before they end.
+        _wait(pid, chance.uniform(0.2, 0.8) * lasts_s, lambda: len(_tree(pid)) > 1)
+    while tree := _tree(pid):
+        # By name first: a server has many processes, and the one client beside it is as interesting.
+        below = defaultdict(list)
+        for each in tree[1:] if wants_child else ():
+            below[_name(each)].append(each)
+        chosen = chance.choice(sorted(below)) if below else _ITSELF
+        victim = chance.choice(below[chosen]) if below else tree[0]
+        with suppress(psutil.NoSuchProcess):
+            if _alive(victim):
+                victim.send_signal(number)
+                return Struck(number, chosen, time.monotonic() - began)
     return Struck(number, "", time.monotonic() - began)
 
 
@@ -71,6 +75,13 @@ def _tree(pid: int) -> list[psutil.Process]:
         return [each for each in every if _alive(each)]
     except psutil.NoSuchProcess:
         return []
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return str(process.name())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def _alive(process: psutil.Process) -> bool:

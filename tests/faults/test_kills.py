@@ -27,6 +27,9 @@ from tests.watch.receivers import webhook
 
 _STOPPED = 130
 _ENDS_WITHIN_S = 90
+_MARKS = ("", "\n! ", "✗", "FAILED")
+"""How a line about trouble begins; one that only wants attention (exit status 1) suffices for that status alone."""
+
 _AT_FIRST_S = 3.0
 """How long a command is thought to take before one was seen to its end."""
 
@@ -125,6 +128,6 @@ def _ended_well(verb: Verb, struck: Struck, status: int, command: Forked) -> lis
             wrong.append(f"it does not say what is safe: {said}")
     elif status < 0 or status > 3:
         wrong.append(f"exit status {status} after {struck}: {said}")
-    elif status not in verb.fine and "✗" not in said and "FAILED" not in said:
+    elif status not in verb.fine and not any(mark in said for mark in _MARKS[status:]):
         wrong.append(f"it failed without a word: {said}")
     return wrong

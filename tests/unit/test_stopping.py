@@ -7,6 +7,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,6 +18,8 @@ from sqlalchemy import create_engine
 
 from ops_pipelines import stopping
 from ops_pipelines.errors import CorruptCopy
+from ops_pipelines.ledger.ledger import Ledger
+from ops_pipelines.ledger.models import FAILED, RUNNING, SUCCEEDED
 from ops_pipelines.vault import codec
 
 _KEY = pyrage.x25519.Identity.generate()
@@ -49,13 +52,13 @@ def decoding(data: bytes) -> Callable[[], None]:
     return lambda: codec.decode(io.BytesIO(data), io.BytesIO(), [str(_KEY)], encrypted=True, compressed=True)
 
 
-def stopped_at(turn: int, work: Callable[[], None], number: signal.Signals) -> bool:
-    """Send ourselves a stop before the line of our code that is run as the so many-th; False when there are fewer."""
+def stopped_at(turn: int, work: Callable[[], object], number: signal.Signals, *files: str) -> bool:
+    """Send ourselves a stop before the so many-th line that is run of these files; False when there are fewer."""
     left = turn
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:
         nonlocal left
-        if Path(frame.f_code.co_filename).name not in ("codec.py", "stopping.py"):
+        if Path(frame.f_code.co_filename).name not in (*files, "stopping.py"):
             return None
         if event == "line":
             left -= 1
@@ -78,13 +81,37 @@ def test_a_stop_at_any_line_of_the_codec_is_a_stop(which: str, number: signal.Si
     work = encoding if which == "encode" else decoding(sealed())
     for turn in range(1, 10_000):
         try:
-            hit = stopped_at(turn, work, number)
+            hit = stopped_at(turn, work, number, "codec.py")
         except KeyboardInterrupt:
             assert [signal.getsignal(each) for each in stopping.STOPS] == [signal.default_int_handler] * 2
             continue
         assert not hit, f"the stop before line {turn} was lost"
         assert turn > 50
         return
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_an_attempt_that_is_stopped_at_any_line_of_the_ledger_has_ended(tmp_path: Path, failing: bool) -> None:
+    """Once a stop had come between the row and the block around the work: it stayed open until the next start."""
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+
+    def attempt() -> None:
+        with suppress(ZeroDivisionError), ledger.activity("copy", source="crm") as entry:
+            entry.store = str(1 / (not failing))
+
+    for turn in range(1, 10_000):
+        hit, stopped = False, False
+        try:
+            hit = stopped_at(turn, attempt, signal.SIGTERM, "ledger.py")
+        except KeyboardInterrupt:
+            stopped = True
+        rows = ledger.recent(limit=1)
+        assert all(row.status != RUNNING for row in rows), f"a stop before line {turn} left it open"
+        if not hit and not stopped:
+            break
+        assert stopped, f"the stop before line {turn} was lost"
+    assert turn > 30
+    assert {row.status for row in ledger.recent(limit=1000)} == {FAILED} | (set() if failing else {SUCCEEDED})
 
 
 def test_damage_is_still_told_as_damage() -> None:
