@@ -1,12 +1,16 @@
 """The network forgets a session that holds locks: the server gives them back by itself, and the application goes on."""
 
+import os
+import socket
+import subprocess
 from datetime import timedelta
 
 from ops_pipelines.engines.mysql.connection import parse
 from ops_pipelines.engines.mysql.connection import session as mysql_session
 from ops_pipelines.engines.mysql.definitions import read_tables
 from ops_pipelines.engines.mysql.instant import standing_still
-from ops_pipelines.engines.postgres.connection import Server, session
+from ops_pipelines.engines.postgres.connection import KEPT_ALIVE, Server, session
+from tests.conftest import TestServer as PostgresServer
 from tests.faults.conftest import MakeHouse, wait_until
 from tests.faults.network import backup, network
 
@@ -45,3 +49,16 @@ def test_migrations_in_postgres_wait_no_longer_than_a_dump_may_take(make_house: 
         assert backup(house, between) is not None
         assert holding()
         wait_until(lambda: holding() == 0)
+
+
+def test_sessions_and_programs_are_looked_for_on_both_sides_of_the_network(pg18: PostgresServer) -> None:
+    direct = Server(pg18.superuser.url(), connect=MINUTE).at(host="127.0.0.1")
+    with session(direct, limit=MINUTE) as opened:
+        assert opened.value("show tcp_keepalives_idle") == "60"
+        with socket.socket(fileno=os.dup(opened._connection.fileno())) as wire:
+            assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+            assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 120_000
+        program = direct.with_settings(KEPT_ALIVE)
+    argv = [pg18.programs.path("psql"), "-XqAt", f"--dbname={program.argument()}", "--command=show tcp_keepalives_idle"]
+    shown = subprocess.run(argv, env=program.environment(), capture_output=True, text=True, check=True).stdout
+    assert shown == "60\n"

@@ -1,4 +1,4 @@
-"""Servers that are full, hurried by their administrators or written to, while they are backed up."""
+"""Servers that are full or written to, while they are backed up."""
 
 import threading
 from collections.abc import Iterator
@@ -10,38 +10,10 @@ from ops_pipelines.backup.take import take_backup
 from ops_pipelines.errors import OpsError
 from ops_pipelines.recovery.verify import verify
 from tests.conftest import TestServer
-from tests.engines.mysql.conftest import TestServer as MySQLServer
 from tests.faults.aftermath import aftermath, standing
 from tests.faults.conftest import MakeHouse, meanwhile
 from tests.faults.house import House
 from tests.faults.network import next_run
-
-_HURRIED = {
-    "statement_timeout": "50ms", "lock_timeout": "1ms", "idle_in_transaction_session_timeout": "20ms",
-    "idle_session_timeout": "20ms", "transaction_timeout": "50ms",
-}  # fmt: skip
-_IMPATIENT = {"max_statement_time": 0.01, "wait_timeout": 1, "idle_transaction_timeout": 1, "lock_wait_timeout": 1}
-
-
-def test_limits_that_an_administrator_set_in_postgres_cut_no_dump(pg18: TestServer, make_house: MakeHouse) -> None:
-    house = make_house("postgres")
-    name = pg18.sql("select datname from pg_database order by oid desc limit 1")[0][0]
-    for setting, value in _HURRIED.items():
-        pg18.sql(f'alter database "{name}" set {setting} = {value!r}')
-    assert take_backup(house.workspace(), "crm").contents.gaps == ()
-
-
-def test_limits_that_an_administrator_set_in_mariadb_cut_no_dump(mariadb: MySQLServer, make_house: MakeHouse) -> None:
-    house = make_house("mysql")
-    usual = {name: mariadb.sql(f"select @@global.{name}")[0][0] for name in _IMPATIENT}
-    try:
-        for name, value in _IMPATIENT.items():
-            mariadb.sql(f"set global {name} = {value}")
-        taken = take_backup(house.workspace(), "crm")
-    finally:
-        for name, value in usual.items():
-            mariadb.sql(f"set global {name} = {value}")
-    assert taken.contents.level == "full" and taken.contents.gaps == ()
 
 
 def test_an_account_without_connections_left_is_told_so_and_dumps_with_as_few_as_it_needs(

@@ -13,6 +13,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import (
+    AutoReconnect,
     ConfigurationError,
     InvalidURI,
     NetworkTimeout,
@@ -22,6 +23,7 @@ from pymongo.errors import (
 )
 
 from ops_pipelines import limits
+from ops_pipelines.engines import gone
 from ops_pipelines.engines.address import shown
 from ops_pipelines.engines.mongodb.address import read
 from ops_pipelines.engines.places import Place, place
@@ -196,7 +198,7 @@ def _advice(error: PyMongoError) -> str:
         return "give the user the role read on its database (backup, for users and the oplog), then: ops backup"
     if isinstance(error, (ServerSelectionTimeoutError, NetworkTimeout)):
         return "check that the server runs and can be reached from here, then: ops backup"
-    return "correct the cause, then: ops backup"
+    return gone.NEXT if isinstance(error, AutoReconnect) else "correct the cause, then: ops backup"
 
 
 def _unreadable(why: str) -> SourceError:

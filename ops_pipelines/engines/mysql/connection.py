@@ -15,7 +15,9 @@ from urllib.parse import quote, urlencode
 import pymysql
 
 from ops_pipelines import limits
+from ops_pipelines.engines import gone
 from ops_pipelines.engines.mysql.address import OFF, PREFERRED, REQUIRED, VERIFIED, read
+from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL
 from ops_pipelines.engines.places import Place, place
 from ops_pipelines.errors import SourceError
 
@@ -25,12 +27,21 @@ _UNLIMITED = {
     "wait_timeout": "604800", "net_write_timeout": "86400", "net_read_timeout": "86400",
     "idle_transaction_timeout": "0", "idle_readonly_transaction_timeout": "0", "information_schema_stats_expiry": "0",
 }  # fmt: skip
+ALL_ROWS = 2**64 - 1
+"""`sql_select_limit` as it is unless somebody set it."""
+# Each product passes over what is in the other's comments.
+_UNHURRIED = f"""
+set session /*M!100101 max_statement_time = 0, */ /*!50708 max_execution_time = 0, */ sql_select_limit = {ALL_ROWS},
+ sql_big_selects = 1, sql_safe_updates = 0, completion_type = 'NO_CHAIN'
+"""
 # No memory, disk, files, threads or connections; a lock that was waited for in vain; interrupted, killed, gone.
 _UNWELL = {
     0, 3, 5, 9, 23, 24, 28, 1021, 1026, 1037, 1038, 1040, 1041, 1053, 1114, 1135, 1203, 1205, 1206, 1317, 1836, 1927,
     1969, 2002, 2003, 2006, 2013, 2014, 2055, 3024, 4031,
 }  # fmt: skip
 
+# The server ended the session, or went away.
+_GONE = (1053, 1927, 2006, 2013)
 # The server, and the account, have no connection left.
 _FULL = (1040, 1203, 1226)
 
@@ -120,8 +131,12 @@ class Server:
         login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
         return f"mysql://{login}@{host}:{self.port}/{quote(self.database, safe='')}?{urlencode(query, quote_via=quote)}"
 
-    def option_file(self) -> str:
-        """The connection as an option file for the programs of either product."""
+    def option_file(self, product: str = "") -> str:
+        """The connection as an option file for programs.
+
+        Args:
+            product: whose they are; of either, when omitted, and they warn about what is the other's.
+        """
         options = {"user": self.user, "password": self.password}
         options |= (
             {"protocol": "socket", "socket": self.socket}
@@ -134,12 +149,19 @@ class Server:
             files = {"ssl-ca": tls.ca, "ssl-cert": tls.cert, "ssl-key": tls.key}
             options |= {name: path for name, path in files.items() if path}
             mode = "VERIFY_IDENTITY" if verify else "REQUIRED" if tls.required else "PREFERRED"
-            options |= {"loose-ssl-mode": mode, "loose-ssl": "1"}
+            theirs = {MYSQL: {"loose-ssl-mode": mode}, MARIADB: {"loose-ssl": "1"}}
         elif not self.socket:
             # Without TLS a password is sent encrypted with the server's own key, which has to be asked for.
-            options |= {"loose-ssl-mode": "DISABLED", "loose-ssl": "0", "loose-get-server-public-key": "1"}
-        # MariaDB's name of the same; its newer clients verify unless they are told not to.
-        options["loose-ssl-verify-server-cert"] = str(int(verify))
+            theirs = {
+                MYSQL: {"loose-ssl-mode": "DISABLED", "loose-get-server-public-key": "1"},
+                MARIADB: {"loose-ssl": "0"},
+            }
+        else:
+            theirs = {MYSQL: {}, MARIADB: {}}
+        # MariaDB's newer clients verify unless they are told not to.
+        theirs[MARIADB]["loose-ssl-verify-server-cert"] = str(int(verify))
+        for each in (product,) if product else (MYSQL, MARIADB):
+            options |= theirs[each]
         return "[client]\n" + "".join(f"{name}={_quoted_option(value)}\n" for name, value in options.items())
 
     def __str__(self) -> str:
@@ -197,12 +219,16 @@ def _whole_seconds(span: timedelta) -> int:
 
 
 @contextmanager
-def options_for_programs(server: Server) -> Iterator[str]:
-    """The argument that gives a program this connection through an anonymous file of ours, for the block."""
+def options_for_programs(server: Server, product: str = "") -> Iterator[str]:
+    """The argument that gives a program this connection through an anonymous file of ours, for the block.
+
+    Args:
+        product: as in `Server.option_file`.
+    """
     descriptor = os.memfd_create("options")
     try:
         os.fchmod(descriptor, 0o600)  # the programs pass over files that others could have written
-        os.write(descriptor, server.option_file().encode())
+        os.write(descriptor, server.option_file(product).encode())
         yield f"--defaults-file=/proc/{os.getpid()}/fd/{descriptor}"
     finally:
         os.close(descriptor)
@@ -255,15 +281,18 @@ class Session:
         except (pymysql.MySQLError, OSError) as error:
             numbered = isinstance(error, pymysql.MySQLError) and error.args and isinstance(error.args[0], int)
             code = error.args[0] if numbered else 0
-            raise QueryFailed(
-                "a query failed", code=code, why=self._aborted or message(error), next=self._advice
-            ) from None
+            advice = self._advice or (gone.NEXT if code in _GONE and not self._aborted else "")
+            raise QueryFailed("a query failed", code=code, why=self._aborted or message(error), next=advice) from None
         finally:
             timer.cancel()
 
     def value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
         """The first column of the first row."""
         return self.rows(sql, parameters)[0][0]
+
+    def take_time(self) -> None:
+        """Lift what cuts a statement or its answer short, whoever set it; before anything that takes time itself."""
+        self.rows(_UNHURRIED)
 
     def variables(self, *names: str) -> dict[str, str]:
         """Those of these system variables that the server has."""
@@ -331,6 +360,7 @@ def session(server: Server, *, limit: timedelta, settings: bool = True) -> Itera
 
 
 def _pin(opened: Session, limit: timedelta) -> None:
+    opened.take_time()
     wanted = {**_UNLIMITED, "max_statement_time": str(_whole_seconds(limit))}
     known = opened.variables(*wanted)
     opened.rows(

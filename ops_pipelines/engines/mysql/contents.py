@@ -260,9 +260,12 @@ def in_snapshot(sessions: Sequence[Session]) -> None:
 
 
 def out_of_snapshot(sessions: Sequence[Session]) -> None:
-    """End every session's transaction. Under the global lock even an empty one could not be ended."""
+    """End every session's transaction. Under the global lock even an empty one could not be ended.
+
+    Not by a commit: a server that is read-only, as replicas are, refuses that to some who have only read.
+    """
     for opened in sessions:
-        opened.rows("commit")
+        opened.rows("rollback")
 
 
 def off(product: str, series: tuple[int, int]) -> Contents:

@@ -5,16 +5,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from ops_pipelines import process
+from ops_pipelines.engines import gone
 from ops_pipelines.engines.base import Contents, Dumped, PartSink
 from ops_pipelines.engines.mysql import accounts, archive, clients, contents, database, definitions, gaps, races, rights
 from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL, Program, Series
-from ops_pipelines.engines.mysql.connection import QueryFailed, Server, Session, options_for_programs, session
+from ops_pipelines.engines.mysql.connection import (
+    ALL_ROWS,
+    QueryFailed,
+    Server,
+    Session,
+    options_for_programs,
+    session,
+)
 from ops_pipelines.engines.mysql.definitions import Table
 from ops_pipelines.engines.mysql.instant import Instant, position, standing_still
 from ops_pipelines.engines.mysql.settings import MySQLSource
@@ -26,6 +34,7 @@ from ops_pipelines.proof import Gap
 from ops_pipelines.streams import Progress
 
 _OLDEST: Mapping[str, Series] = {MARIADB: (10, 3), MYSQL: (5, 7)}
+_NARROWS = {"sql_select_limit": str(ALL_ROWS), "system_versioning_asof": "DEFAULT"}
 _HISTORY_SINCE: Series = (10, 11)
 
 
@@ -91,6 +100,7 @@ class Dump:
 
     def _look(self, opened: Session) -> dict[str, JsonValue]:
         """What a restore must know; refuses what cannot become a backup before its first byte."""
+        _refuse_narrowed(self._server, self._source.limits.stall)
         facts = database.describe(opened)
         self._program = self._program_for(facts)
         self._before = races.look(opened)
@@ -147,10 +157,10 @@ class Dump:
                     self._dump_data(sink, instant)
                 except CommandTimedOut:
                     raise
-                except CommandFailed:
+                except CommandFailed as error:
                     # It stumbles over what a migration did; that is the better answer where it is the true one.
                     self._refuse_changed(opened)
-                    raise
+                    raise gone.advised(error) from None
                 answers, migrations = fingerprint()
             contents.in_snapshot(readers)
             after = self._fingerprint(readers, unsteady).tables
@@ -218,7 +228,7 @@ class Dump:
     def _dump_data(self, sink: PartSink, instant: Instant) -> None:
         program, seen, name = self._program, self._seen, self._server.database
         limits = process.Limits(stall=self._source.limits.stall, total=self._deadline.left())
-        with options_for_programs(self._server) as options:
+        with options_for_programs(self._server, program.product) as options:
             argv: list[str | Path] = [
                 program.path, options, "--single-transaction", "--quick", "--routines", "--triggers", "--events",
                 "--hex-blob", "--default-character-set=utf8mb4",
@@ -258,6 +268,20 @@ _LOCKED_BY_TABLES = (
     "the account may not FLUSH TABLES WITH READ LOCK (RELOAD): LOCK TABLES kept writers out instead, which may roll "
     "back a transaction of theirs as a deadlock, and a binlog position is only about the dump's instant; grant RELOAD"
 )
+
+
+def _refuse_narrowed(server: Server, limit: timedelta) -> None:
+    """The dump clients cannot lift what narrows the answers of every session: they would dump no more than that."""
+    with session(server, limit=limit, settings=False) as opened:
+        found = opened.variables(*_NARROWS)
+    for name, usual in _NARROWS.items():
+        if found.get(name, usual) != usual:
+            raise SourceError(
+                f"the server answers every session of ours with less than it holds: {name} is {found[name]}",
+                why="the dump client would dump no more of a table than that, and nobody would miss the rest",
+                safe="nothing was dumped; earlier backups are untouched",
+                next=f"as an administrator: SET GLOBAL {name} = DEFAULT; and take it out of my.cnf and init_connect",
+            )
 
 
 def _refuse_what_the_client_cannot_name(name: str, seen: Seen, program: Program) -> None:

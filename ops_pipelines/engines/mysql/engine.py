@@ -347,6 +347,7 @@ class MySQLEngine:
         """The first value a query yields, in a read-only transaction."""
         server = parse(target, connect=self._source.limits.connect)
         with session(server, limit=self._source.limits.total, settings=False) as opened:
+            opened.take_time()
             opened.rows("set time_zone = '+00:00'")
             opened.rows("start transaction read only")
             rows = opened.rows(str(question))

@@ -168,12 +168,14 @@ def _feed(
         more: settings for its session, beside those of every load.
     """
     size = text.stat().st_size
-    with text.open("rb") as fed, options_for_programs(target) as options:
+    with text.open("rb") as fed, options_for_programs(target, program.product) as options:
         argv: list[str | Path] = [
-            program.path, options, "--force", "--batch", "--loose-skip-print-query-on-error",
+            program.path, options, "--force", "--batch",
             "--default-character-set=utf8mb4",
             # Line ends within routines stay as they are, and nothing but DELIMITER is a command of the client.
             "--binary-mode",
+            # MySQL's would print the statement, with what is in it.
+            *(["--skip-print-query-on-error"] if program.has("print-query-on-error") else []),
             # MariaDB's promise of the same, and that it opens no file of this machine.
             *(["--sandbox"] if program.has("sandbox") else []),
             "--max-allowed-packet=1G",

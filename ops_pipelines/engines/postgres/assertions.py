@@ -147,6 +147,7 @@ def _newest(answers: dict[str, tuple[object, ...]]) -> Iterator[Finding]:
 def _amcheck(server: Server, *, jobs: int, limit: timedelta, disposable: bool) -> Finding:
     """Every row that the heap has, the B-tree must have, in its order (amcheck, heapallindexed)."""
     with session(server, limit=limit, settings=False) as opened:
+        opened.take_time()
         indexes = opened.rows(_BTREES)
         if found := opened.rows(_AMCHECK):
             return _check_btrees(opened, indexes, str(found[0][0]), server, jobs=jobs, limit=limit)
@@ -154,6 +155,7 @@ def _amcheck(server: Server, *, jobs: int, limit: timedelta, disposable: bool) -
             return Finding("amcheck", True, "not run: the database has no amcheck, and what is restored is only read")
         if not opened.rows("select 1 from pg_available_extensions where name = 'amcheck'"):
             return Finding("amcheck", True, "not run: the verifier's PostgreSQL has no amcheck (postgresql-contrib)")
+        opened.rows("set default_transaction_read_only = off")  # may be set for the database
         with _silenced(opened):
             try:
                 _borrow_amcheck(opened)

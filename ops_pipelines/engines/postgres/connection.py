@@ -1,7 +1,8 @@
 """Talk to a PostgreSQL server: connection strings without their secrets, and sessions with limits."""
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 
 from ops_pipelines import limits
+from ops_pipelines.engines import gone
 from ops_pipelines.engines.postgres import poolers, wire
 from ops_pipelines.engines.postgres.address import SECRETS, parameters
 from ops_pipelines.errors import SourceError
@@ -25,13 +27,21 @@ set row_security = off; set synchronize_seqscans = off; set jit = off;
 -- A role or a database may have these set, and then names and strings would read differently.
 set quote_all_identifiers = off; set standard_conforming_strings = on; set escape_string_warning = off;
 set transform_null_equals = off; set array_nulls = on; set xmlbinary = base64;
--- A session that the network has forgotten must not keep its locks for the two hours that a system waits by itself.
-set tcp_keepalives_idle = 60; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 6;
--- Our own limits bound every statement; the server's would cut a long snapshot. Not every version has each.
-select set_config(name, '0', false) from pg_settings
- where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout',
-                'idle_in_transaction_session_timeout')
 """
+KEPT_ALIVE = {"tcp_keepalives_idle": "60", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "6"}
+"""Settings by which a server notices that the network has forgotten a session: it would keep its locks for the two
+hours that a system waits by itself. Not `tcp_user_timeout`, which ends a dump whose reader is slow."""
+# The same on our side, where little is sent: what has no acknowledgement for as long is lost.
+_KEPT_ALIVE_HERE = {
+    "keepalives": "1", "keepalives_idle": "60", "keepalives_interval": "10", "keepalives_count": "6",
+    "tcp_user_timeout": "120000",
+}  # fmt: skip
+_SPACE, _ESCAPED = re.compile(r"([\s\\])"), r"\\\1"
+# Our own limits bound every statement; the server's would cut a long snapshot. By the first version that has each.
+_HURRY = {
+    "statement_timeout": 0, "lock_timeout": 0, "idle_in_transaction_session_timeout": 0, "idle_session_timeout": 140000,
+    "transaction_timeout": 170000,
+}  # fmt: skip
 
 
 class Server:
@@ -50,6 +60,7 @@ class Server:
         self._parameters: dict[str, Any] = {**_default_socket(found), **found}
         self._parameters.setdefault("connect_timeout", str(max(2, int(connect.total_seconds()))))
         self._parameters.setdefault("application_name", "ops_pipelines")
+        self._parameters = {**_KEPT_ALIVE_HERE, **self._parameters}
 
     @property
     def database(self) -> str:
@@ -68,6 +79,12 @@ class Server:
         changed._parameters = {**self._parameters, **changes}
         return changed
 
+    def with_settings(self, settings: Mapping[str, str]) -> "Server":
+        """The same database, with settings for every session, which go before what is set there for all."""
+        # In these options a space ends a word, unless it is escaped.
+        words = [f"-c {name}={_SPACE.sub(_ESCAPED, value)}" for name, value in settings.items()]
+        return self.at(options=" ".join([str(self._parameters.get("options") or ""), *words]).strip())
+
     def url(self) -> str:
         """The whole connection string, secrets included. Never print it."""
         return make_conninfo("", **self._parameters)
@@ -78,7 +95,7 @@ class Server:
 
     def shown(self) -> str:
         """The connection string for a human: what was given or found, without secrets and what we set for ourselves."""
-        left_out = (*SECRETS, "connect_timeout", "application_name")
+        left_out = (*SECRETS, "connect_timeout", "application_name", *_KEPT_ALIVE_HERE)
         return make_conninfo("", **{key: value for key, value in self._parameters.items() if key not in left_out})
 
     def environment(self) -> dict[str, str]:
@@ -117,9 +134,9 @@ NOT_FOUND = ("42883", "42P01", "42704")
 _FULL = ("too many connections", "too many clients", "remaining connection slots")
 _ADVICE = {
     "40001": "the standby gave way to its primary: raise max_standby_streaming_delay there, or dump the primary",
-    "57P01": "when the server is up again: ops backup",
-    "57P02": "when the server is up again: ops backup",
-    "57P03": "when the server is up again: ops backup",
+    "57P01": gone.NEXT,
+    "57P02": gone.NEXT,
+    "57P03": gone.NEXT,
 }
 
 
@@ -182,12 +199,29 @@ class Session:
 
     def failure(self, error: psycopg.Error) -> StatementFailed:
         """The same error for a human: why we gave up, where it was we who did."""
-        advice = self._advice or _ADVICE.get(error.sqlstate or "", "")
+        advice = self._advice or (gone.NEXT if self.lost else _ADVICE.get(error.sqlstate or "", ""))
         return StatementFailed(self._aborted or str(error).strip(), error.sqlstate or "", next=advice)
 
     def value(self, sql: str, parameters: Sequence[Any] = (), *, limit: timedelta | None = None) -> Any:
         """The first column of the first row."""
         return self.rows(sql, parameters, limit=limit)[0][0]
+
+    @property
+    def direct(self) -> bool:
+        """Whether no pooler is in between, which would refuse what is said at the start of a session."""
+        return int(self.value("select pg_catalog.pg_backend_pid()")) == self._connection.info.backend_pid
+
+    @property
+    def unhurried(self) -> dict[str, str]:
+        """What `unhurried` says of this server."""
+        return unhurried(self._connection.info.server_version)
+
+    def take_time(self) -> None:
+        """Lift every limit that was set for a database, a role or the server.
+
+        By statements that take no time themselves: the limits hold for them, too.
+        """
+        self.rows("; ".join(f"set {name} = 0" for name in self.unhurried))
 
     @contextmanager
     def apart(self) -> Iterator[None]:
@@ -259,13 +293,20 @@ def session(
         if settings:
             with opened.bounded():
                 poolers.refuse_shared(connection, server.parameters, shown=server.shown(), limit=limit)
+            opened.take_time()
             opened.rows(_SESSION)
+            opened.rows("; ".join(f"set {name} = {value}" for name, value in KEPT_ALIVE.items()))
         if snapshot is not None:
             opened.rows("begin isolation level repeatable read read only")
             opened.rows(f"set transaction snapshot '{snapshot}'")
         yield opened
     finally:
         connection.close()
+
+
+def unhurried(version: int) -> dict[str, str]:
+    """Settings of a server of this version that let everything take its time: our own limits bound every statement."""
+    return {name: "0" for name, since in _HURRY.items() if version >= since}
 
 
 def _first_lines(message: str) -> str:

@@ -27,6 +27,10 @@ DIALECT = "postgres 3"
 
 # No answer, connection, resources, operator, system: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _UNWELL = ("", "08", "53", "57", "58")
+_PASSES_OVER = """
+select name from pg_settings where name in ('zero_damaged_pages', 'ignore_checksum_failure') and setting = 'on'
+ order by name
+"""
 LARGE_OBJECTS = "large objects"
 _LO_CHUNK = 8 * 1024 * 1024
 _EMPTY = {False: "select 0, null, null", True: "select 0, '0'::text, 0"}
@@ -192,6 +196,18 @@ def read(
         gaps=tuple(_gap(name, error) for name, error in failed.items()),
         seed=seed,
     )
+
+
+def passed_over(opened: Session) -> list[Gap]:
+    """Where the server leaves out what it cannot read, the dump and the fingerprint agree about the rest."""
+    return [
+        Gap(
+            what="damaged pages",
+            why=f"{name} is on: rows on a damaged page are left out of the dump, and of what it is compared with",
+            cure=f"RESET {name} where it is set: ALTER ROLE …, ALTER DATABASE … or ALTER SYSTEM",
+        )
+        for (name,) in opened.rows(_PASSES_OVER)
+    ]
 
 
 def doubting(held: Contents, doubts: Sequence[str]) -> Contents:

@@ -1,6 +1,5 @@
 """The database around the tables: its encoding and locale, its settings, and making a new one."""
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -120,9 +119,7 @@ def as_dumped(server: Server, facts: Mapping[str, JsonValue]) -> Server:
     """The same database, for programs that write or read its dump: what the dump's text depends on is set."""
     if "lc_monetary" not in facts:
         return server
-    # In these options a space ends a word, unless it is escaped: what is one fact sets one setting.
-    wanted = re.sub(r"([\s\\])", r"\\\1", str(facts["lc_monetary"]))
-    return server.at(options=f"{server.parameters.get('options') or ''} -c lc_monetary={wanted}".strip())
+    return server.with_settings({"lc_monetary": str(facts["lc_monetary"])})
 
 
 def warnings(facts: Mapping[str, JsonValue]) -> list[str]:
@@ -193,6 +190,7 @@ def recreate(server: Server, name: str, facts: Mapping[str, JsonValue]) -> Serve
     """Drop a database that we made, and make it anew; on a server of our own also an empty `postgres` in the way."""
     beside = server.at(dbname="template1")
     with session(beside, limit=_LIMIT, settings=False) as opened:
+        opened.take_time()
         dropped = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
         opened.rows(dropped.as_string(None))
     return create(beside, name, facts)[0]

@@ -291,7 +291,8 @@ class PostgresEngine:
         """The first value a query yields, in a read-only transaction."""
         server = Server(target, connect=self._source.limits.connect)
         with session(server, limit=self._source.limits.total, settings=False) as opened:
-            opened.rows("begin read only")
+            opened.take_time()
+            opened.rows("begin isolation level read committed read only not deferrable")
             rows = opened.rows(str(question))
             return rows[0][0] if rows else None
 

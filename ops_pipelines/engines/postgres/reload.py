@@ -70,7 +70,7 @@ def reloaded(server: Server, definitions: Mapping[str, str], *, limit: timedelta
                 by_kind[kind].append(name)
     printed: dict[str, str] = {}
     with session(server, limit=limit) as opened:
-        opened.rows("begin")
+        opened.rows("begin read write")
         reader = _prepare(opened)
         for kind, names in by_kind.items():
             way = _WAYS[kind]

@@ -15,10 +15,11 @@ from psycopg.conninfo import make_conninfo
 
 from ops_pipelines import process
 from ops_pipelines.clock import human_duration
+from ops_pipelines.engines import gone
 from ops_pipelines.engines.base import Contents, Dumped, PartSink
 from ops_pipelines.engines.postgres import contents, database, locks
 from ops_pipelines.engines.postgres.clients import Programs
-from ops_pipelines.engines.postgres.connection import Server, Session, session
+from ops_pipelines.engines.postgres.connection import KEPT_ALIVE, Server, Session, session
 from ops_pipelines.engines.postgres.dumping import dump_data
 from ops_pipelines.engines.postgres.settings import PostgresSource
 from ops_pipelines.engines.postgres.witness import GaveWay, Witness
@@ -126,6 +127,8 @@ class Taking:
             identity = database.identity(opened)
             tables = contents.count_tables(opened)
             expected = int(opened.value("select pg_database_size(current_database())"))
+            # The programs' sessions, as ours; a pooler would refuse what is asked of it at the start.
+            aside = server.with_settings(KEPT_ALIVE | opened.unhurried) if opened.direct else server
             small = {"database": database.settings_script(opened)}
             witness.watch(int(opened.value("select pg_backend_pid()")))
             with _Fingerprint(self._source, server, opened, snapshot, witness, deadline) as fingerprint:
@@ -139,7 +142,7 @@ class Taking:
                     if doubts and not (last or doubtful):
                         raise _Moved
                     witness.end()
-                    small["globals"] = self._roles(str(facts["database"]), deadline)
+                    small["globals"] = self._roles(aside, str(facts["database"]), deadline)
 
                 def commit() -> None:
                     self._committed = True
@@ -149,7 +152,7 @@ class Taking:
                 programs_limits = process.Limits(stall=self._limits.stall, total=deadline.left())
                 try:
                     dump_data(
-                        self._source, database.as_dumped(server, facts), self._programs, programs_limits, self._sink,
+                        self._source, database.as_dumped(aside, facts), self._programs, programs_limits, self._sink,
                         snapshot=snapshot, tables=tables, settle=settle, commit=commit, progress=self._progress,
                         expected_bytes=expected,
                     )  # fmt: skip
@@ -158,23 +161,24 @@ class Taking:
                 except process.CommandFailed as error:
                     settled = "globals" in small
                     if self._committed or not (_lost_a_lock(error) or (not settled and _met_a_change(fingerprint))):
-                        raise
+                        raise gone.advised(error) from None
                     if last:
                         raise _too_much(server, limits.lock) from None
                     raise _InTheWay from None
                 held = contents.doubting(fingerprint.result(), doubts)
+                held = held.model_copy(update={"gaps": (*held.gaps, *contents.passed_over(beside))})
         warnings = database.warnings(facts)
         return Dumped(snapshot_at=snapshot_at, contents=held, facts=facts, warnings=warnings, identity=identity)
 
-    def _roles(self, name: str, deadline: Deadline) -> bytes:
+    def _roles(self, server: Server, name: str, deadline: Deadline) -> bytes:
         passwords = [] if self._source.role_passwords else ["--no-role-passwords"]
         printed = process.run(
             # pg_dumpall takes a name with a "=" in it for a connection string: give it one.
             [
                 self._programs.path("pg_dumpall"), "--globals-only", *passwords, "--no-password",
-                f"--dbname={self._server.argument()}", f"--database={make_conninfo('', dbname=name)}",
+                f"--dbname={server.argument()}", f"--database={make_conninfo('', dbname=name)}",
             ],
-            env=self._server.environment(),
+            env=server.environment(),
             # It prints at its end: nothing is seen of it until then.
             limits=process.Limits(stall=self._limits.stall, total=min(self._limits.stall, deadline.left())),
         )  # fmt: skip

@@ -28,6 +28,11 @@ _RESERVED = ("postgres", "template0", "template1", "rdsadmin", "cloudsqladmin", 
 _OTHERS = """
 select pg_terminate_backend(pid) from pg_stat_activity where datname = %s and pid <> pg_backend_pid()
 """
+# What is loaded into a database may set these for it, and would be in the way of what is loaded after that.
+_STAYS = """
+select name, setting from pg_settings
+ where name in ('default_transaction_read_only', 'default_transaction_deferrable', 'default_transaction_isolation')
+"""
 _DATABASE = "select quote_ident(rolname) from pg_database d join pg_roles r on r.oid = d.datdba where datname = %s"
 
 
@@ -59,9 +64,11 @@ def maintenance(server: Server) -> Iterator[Session]:
                 raise
         else:
             with session(server.at(dbname=name), limit=_LIMIT, settings=False) as opened:
+                opened.take_time()
                 yield opened
             return
     with session(server, limit=_LIMIT, settings=False) as opened:
+        opened.take_time()
         yield opened
 
 
@@ -77,15 +84,18 @@ def is_disposable(target: Server) -> bool:
 
 
 def plain_spoken(target: Server) -> Server:
-    """The same database, for programs: where we may say so it speaks English, and no event trigger of it fires."""
+    """The same database, for programs: no limit that was set for it hurries them, nor do settings that they load.
+
+    Where we may say so it speaks English, and no event trigger of it fires.
+    """
     with session(target, limit=_LIMIT, settings=False) as opened:
         version, powerful = opened.rows(
             "select current_setting('server_version_num')::int, current_setting('is_superuser')"
         )[0]
-    if powerful != "on":
-        return target
-    wanted = "-c lc_messages=C" + (" -c event_triggers=off" if version >= 170000 else "")
-    return target.at(options=f"{target.parameters.get('options') or ''} {wanted}".strip())
+        wanted = opened.unhurried | dict(opened.rows(_STAYS)) if opened.direct else {}
+    if powerful == "on":
+        wanted |= {"lc_messages": "C", **({"event_triggers": "off"} if version >= 170000 else {})}
+    return target.with_settings(wanted)
 
 
 def readiness(target: Server, facts: Mapping[str, JsonValue], plain_bytes: int, tools: OpsError | None) -> Readiness:

@@ -227,3 +227,12 @@ def test_the_source_is_known_by_every_spelling_of_its_server(
     assert engine.is_source(replace(server.root, database="crm").url()), "by its socket"
     assert not engine.is_source(target.at("CRM").url()), "names are told apart by case here"
     assert not engine.is_source(target.at("crm2").url())
+
+
+@pytest.mark.parametrize("query", ["", "?ssl-mode=DISABLED", "?ssl-mode=REQUIRED"])
+def test_a_program_that_fails_warns_of_no_option_of_ours(query: str) -> None:
+    server = parse(f"mysql://u:p@127.0.0.1:{free_port()}/x{query}", connect=timedelta(seconds=5))
+    for program in clients.installed("dump"):
+        with options_for_programs(server, program.product) as options:
+            done = subprocess.run([program.path, options, "x"], capture_output=True, text=True, check=False)
+        assert done.returncode and "unknown" not in done.stderr, done.stderr
