@@ -85,7 +85,12 @@ class Between:
             client = self._context.wrap_socket(accepted, server_side=True) if self._context else accepted
             with client:
                 threading.Thread(target=self._pump, args=(client, server), daemon=True).start()
-                self._answer(server, client)
+                try:
+                    self._answer(server, client)
+                finally:
+                    # The other thread still reads from it, which would keep it open: only this tells the client.
+                    with suppress(OSError):
+                        client.shutdown(socket.SHUT_RDWR)
 
     def _server(self) -> socket.socket:
         if self._target.scheme != "unix":
