@@ -181,8 +181,8 @@ def _reloaded(
 def _emptied(name: str, backup_id: str, beside: str, safety: str) -> dict[str, str]:
     """What is safe and what to do once a source was emptied and not filled again."""
     held = f"; what {name} held before is in the proved restore point {safety}" if safety else ""
-    back = f"ops restore {name} --backup {safety} --into-production --without-safety" if safety else ""
+    again = f"ops restore {name} --backup {safety or backup_id} --into-production --without-safety"
     return {
         "safe": f"{backup_id} is restored and proved in {beside}{held}; every backup is untouched",
-        "next": f"point the application at {beside}, or go back: {back}",
+        "next": f"point the application at {beside}, or {'go back' if safety else 'load it again'}: {again}",
     }

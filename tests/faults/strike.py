@@ -13,8 +13,10 @@ import psutil
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 _ITSELF = "ops"
-_OF_CHILDREN = 0.6
-"""How many are meant for a child; some commands have none, and some have none any more."""
+_OF_CHILDREN = 0.75
+"""How many are meant for a child, of commands that start any: altogether a third of all or more."""
+
+_CHILD_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Struck:
         return self.victim == _ITSELF
 
 
-def strike(chance: Random, pid: int, *, lasts_s: float, watched: Sequence[Path]) -> Struck:
+def strike(chance: Random, pid: int, *, lasts_s: float, watched: Sequence[Path], starts: bool) -> Struck:
     """Wait for a moment in the life of a process, choose it or one below it, and send a signal.
 
     The moment is any point in time, or the birth of a child, or a change among the files: short phases are as
@@ -44,13 +46,13 @@ def strike(chance: Random, pid: int, *, lasts_s: float, watched: Sequence[Path])
     Args:
         lasts_s: how long it takes when nothing happens to it.
         watched: directories whose entries change as it gets on.
+        starts: it starts other programs; one that starts none is always hit itself.
     """
-    number, wants_child = chance.choice(SIGNALS), chance.random() < _OF_CHILDREN
+    number, wants_child = chance.choice(SIGNALS), starts and chance.random() < _OF_CHILDREN
     began = time.monotonic()
     _WAITS[chance.choice(sorted(_WAITS))](chance, pid, lasts_s, watched)
     if wants_child:
-        # Some commands start nothing; they are hit themselves before they end.
-        _wait(pid, chance.uniform(0.2, 0.8) * lasts_s, lambda: len(_tree(pid)) > 1)
+        _wait(pid, _CHILD_WITHIN_S, lambda: len(_tree(pid)) > 1)
     while tree := _tree(pid):
         # By name first: a server has many processes, and the one client beside it is as interesting.
         below = defaultdict(list)

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from ops_pipelines.ledger.models import CANCELLED, FAILED, Activity
 from tests.engines.mongodb.conftest import mongo  # noqa: F401 (a fixture)
 from tests.engines.mysql.conftest import mariadb  # noqa: F401 (a fixture)
-from tests.faults.aftermath import aftermath, back_up, standing
+from tests.faults.aftermath import Standing, aftermath, back_up, standing
 from tests.faults.forked import Forked, start
 from tests.faults.house import House, build
 from tests.faults.protected import ENGINES, protect
@@ -83,9 +84,12 @@ def _kill_one(lived: Lived, engine: str, number: int) -> None:
     verb = verbs[(number + 2 * ENGINES.index(engine)) % len(verbs)]
     verb.prepare(house)
     before, words = standing(house), verb.words(house, random)
+    began_after = max((row.turn or 0 for row in house.workspace().ledger.recent(limit=1)), default=0)
     command = start(house, *words)
     lasts_s = lived.lasts_s.get(verb.name, _AT_FIRST_S)
-    struck = strike(random, command.pid, lasts_s=lasts_s, watched=(house.base, house.path / "nas"))
+    watched = (house.base, house.path / "nas")
+    starts = engine in verb.starts
+    struck = strike(random, command.pid, lasts_s=lasts_s, watched=watched, starts=starts)
     status = command.wait(_ENDS_WITHIN_S)
     print(f"ops {' '.join(words)}: {struck}, exit status {status}\n{command.said}")
     killed = struck.itself and struck.signal == signal.SIGKILL
@@ -107,11 +111,35 @@ def _kill_one(lived: Lived, engine: str, number: int) -> None:
         swept=killed,
         gone=gone,
         again=again,
-        more=lambda: [*_ended_well(verb, struck, status, command), *verb.after(house)],
+        more=lambda: [
+            *_ended_well(verb, struck, status, command),
+            *verb.after(house),
+            *_not_told(house, before, began_after),
+        ],
         allowed=(*verb.plain, LEGACY),
     )
     verb.over(house)
     told(house)
+
+
+def _not_told(house: House, before: Standing, began_after: int) -> list[str]:
+    """Attempts that failed or were stopped, in which a rule should take interest, when nobody has heard of any."""
+    newest: dict[str, Activity] = {}
+    for row in house.workspace().ledger.recent(source="crm", limit=30):
+        newest.setdefault(row.kind, row)
+    due = [
+        row
+        for kind, row in newest.items()
+        if (row.turn or 0) > began_after
+        and row.status == FAILED
+        # Who stops a restore of his own knows of it.
+        and (kind in ("dump", "copy") or (kind == "restore" and CANCELLED not in row.meta))
+    ]
+    assert house.channel is not None
+    if due:
+        told(house)
+    heard = [each for each in house.channel.texts[before.told :] if " crm: " in each]
+    return [f"nobody was told of {row.kind}: {row.error}" for row in due if not heard]
 
 
 def _ended_well(verb: Verb, struck: Struck, status: int, command: Forked) -> list[str]:

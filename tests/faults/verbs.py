@@ -1,6 +1,6 @@
 """What is killed: commands as users type them, what they need before, and what must hold after them, killed or not."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -11,6 +11,7 @@ from ops_pipelines.watch.alerts.watch import watch_once
 from tests.faults.aftermath import back_up
 from tests.faults.forked import start
 from tests.faults.house import House
+from tests.faults.protected import ENGINES
 
 _MANY = 6  # restore points: looking at more takes longer, and shows nothing more
 LEGACY = "old"
@@ -39,6 +40,7 @@ class Verb:
         fine: exit statuses of a run that nothing happened to.
         removes: whether restore points may go.
         plain: names at the top of the house where it puts plain data on purpose.
+        starts: the kinds of sources of which it starts other programs.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Verb:
     fine: Sequence[int] = (0,)
     removes: bool = False
     plain: Sequence[str] = ()
+    starts: Collection[str] = ENGINES
 
 
 def proved(house: House) -> None:
@@ -146,21 +149,21 @@ VERBS = (
         "restore", lambda house, _chance: ("restore", "crm", "--to", _target(house)),
         _no_target, _target_is_noted, tidy, plain=("back*",),
     ),
-    Verb("copy", lambda _house, _chance: ("copy", "crm", "--to", "nas"), _copy_missing),
-    Verb("prune", lambda _house, _chance: ("prune", "crm", "--apply"), _several, removes=True),
+    Verb("copy", lambda _house, _chance: ("copy", "crm", "--to", "nas"), _copy_missing, starts=("files",)),
+    Verb("prune", lambda _house, _chance: ("prune", "crm", "--apply"), _several, removes=True, starts=("files",)),
     Verb("verify", lambda _house, _chance: ("verify", "crm"), proved),
     Verb(
         "replace", lambda _house, _chance: ("restore", "crm", "--into-production", "--yes-replace", "crm"),
         _differs, over=tidy, plain=("back*", "data*"),
     ),
-    Verb("kit", lambda _house, _chance: ("kit", "--to", "kit", *_PASS), _kit, _kit_opens, fine=(0, 1)),
+    Verb("kit", lambda _house, _chance: ("kit", "--to", "kit", *_PASS), _kit, _kit_opens, fine=(0, 1), starts=()),
     Verb(
         "adopt", lambda _house, _chance: ("adopt", LEGACY, "--source", "crm", "--apply", "--other-database"),
         _legacy,
     ),
     Verb("drill", _drilled, _proved_twice, fine=(0, 1)),
-    Verb("sweep", lambda _house, _chance: ("doctor", "--sweep"), proved),
-    Verb("alerts", lambda _house, _chance: ("alerts", "run"), proved, fine=(0, 1)),
+    Verb("sweep", lambda _house, _chance: ("doctor", "--sweep"), proved, starts=()),
+    Verb("alerts", lambda _house, _chance: ("alerts", "run"), proved, fine=(0, 1), starts=()),
 )  # fmt: skip
 
 
