@@ -63,11 +63,28 @@ def test_everything_well(workspace: Workspace) -> None:
     copied(workspace)
     proved(workspace)
     health = source_health(workspace, "crm")
-    assert health.state == "OK"
+    assert (health.state, health.cause) == ("OK", "verified; 1h 00m old")
     assert {each.phase: each.state for each in health.phases} == dict.fromkeys(
         ("dump", "copy", "verify", "retention"), "OK"
     )
     assert phase(health, "dump").age == HOUR
+    assert [(copy.store, copy.told) for copy in health.copies] == [("local", "1h 00m"), ("nas", "1h 00m")]
+
+
+def test_how_long_the_proved_restore_took_is_told(workspace: Workspace) -> None:
+    copied(workspace)
+    assert source_health(workspace, "crm").restore_s is None
+    workspace.local.keep_verdict(
+        verdict(FIRST, "verified").model_copy(update={"finished_at": AT + timedelta(minutes=3)})
+    )
+    assert source_health(workspace, "crm").restore_s == 180
+
+
+def test_a_proof_that_compared_less_than_is_configured_is_weak(workspace: Workspace) -> None:
+    copied(workspace)
+    workspace.local.keep_verdict(verdict(FIRST, "verified", store="nas").model_copy(update={"grade": "counts"}))
+    health = source_health(workspace, "crm")
+    assert (health.state, [each.kind for each in health.situations]) == ("WEAK", ["proof_weaker"])
 
 
 def test_nothing_was_ever_done(workspace: Workspace) -> None:
@@ -98,6 +115,29 @@ def test_the_age_of_a_dump_decides(workspace: Workspace, hours: float, state: st
     assert phase(health, "dump").state == state
     assert phase(health, "copy").state == state
     assert phase(health, "verify").state == "OK", "it was proved ten hours later"
+
+
+def test_at_the_very_end_of_a_span_it_still_holds(workspace: Workspace) -> None:
+    copied(workspace)
+    proved(workspace)
+    assert "recovery_point_ageing" not in {each.kind for each in later(workspace, 20).situations}
+    health = later(workspace, 24)
+    assert health.rpo_holds
+    assert {"recovery_point_ageing", "recovery_point_old"} & {each.kind for each in health.situations} == {
+        "recovery_point_ageing"
+    }
+
+
+def test_of_several_steps_the_worst_is_told_first(workspace: Workspace, tmp_path: Path) -> None:
+    """What is not known comes after what is known to be late, wherever it stands in the order of work."""
+    copied(workspace)
+    proved(workspace)
+    (tmp_path / "nas").rename(tmp_path / "away")
+    (tmp_path / "nas").write_text("not a directory", encoding="utf-8")
+    health = later(workspace, 25)
+    assert (phase(health, "copy").state, phase(health, "verify").state) == ("UNKNOWN", "OVERDUE")
+    steps = [each.what.partition(":")[0] for each in health.situations if ": " in each.what]
+    assert steps.index("verify") < steps.index("copy to nas")
 
 
 def test_without_a_proof_in_time_verification_is_overdue(workspace: Workspace) -> None:
