@@ -9,7 +9,7 @@ from ops_pipelines.config.load import load_config
 from ops_pipelines.errors import SourceError
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.vault.verdict import Verdict
-from ops_pipelines.watch.health import SourceHealth, source_health
+from ops_pipelines.watch.health import EXIT_STATUS, HOLDS, SourceHealth, source_health
 from ops_pipelines.watch.phases import PhaseHealth
 from ops_pipelines.workspace import Workspace
 from tests.sample import StoppedClock
@@ -138,6 +138,12 @@ def test_of_several_steps_the_worst_is_told_first(workspace: Workspace, tmp_path
     assert (phase(health, "copy").state, phase(health, "verify").state) == ("UNKNOWN", "OVERDUE")
     steps = [each.what.partition(":")[0] for each in health.situations if ": " in each.what]
     assert steps.index("verify") < steps.index("copy to nas")
+
+
+def test_scripts_can_tell_what_needs_a_look_from_what_is_broken() -> None:
+    """As the page on exit statuses says: 0 fine, 1 attention, 2 broken."""
+    assert {state: EXIT_STATUS[state] for state in HOLDS} == {"OK": 0, "WEAK": 1, "STALE": 1}
+    assert {EXIT_STATUS[state] for state in ("OVERDUE", "FAIL", "NEVER")} == {2}
 
 
 def test_without_a_proof_in_time_verification_is_overdue(workspace: Workspace) -> None:
