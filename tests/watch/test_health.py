@@ -85,6 +85,7 @@ def test_a_proof_that_compared_less_than_is_configured_is_weak(workspace: Worksp
     workspace.local.keep_verdict(verdict(FIRST, "verified", store="nas").model_copy(update={"grade": "counts"}))
     health = source_health(workspace, "crm")
     assert (health.state, [each.kind for each in health.situations]) == ("WEAK", ["proof_weaker"])
+    assert "verified by row counts" in health.cause
 
 
 def test_nothing_was_ever_done(workspace: Workspace) -> None:
