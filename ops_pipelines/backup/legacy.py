@@ -20,6 +20,7 @@ from ops_pipelines.engines.registry import KINDS
 from ops_pipelines.errors import OpsError
 from ops_pipelines.streams import Reader
 from ops_pipelines.vault import openssl
+from ops_pipelines.vault.frames import Frames
 
 TimeFrom = Literal["name", "content", "mtime"]
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -285,23 +286,30 @@ class _Inflated:
 
 
 class _Unzstd:
+    """Zstandard (RFC 8878), frame after frame; a missing end is an error."""
+
     def __init__(self, source: Reader, path: Path) -> None:
-        self._path, self._source = path, source
-        self._frames = zstandard.ZstdDecompressor().stream_reader(_Ended(source), read_across_frames=True)  # type: ignore[arg-type]
+        self._path, self._followed = path, _Followed(source)
+        self._plain = zstandard.ZstdDecompressor().stream_reader(self._followed, read_across_frames=True)  # type: ignore[arg-type]
 
     def read(self, size: int = -1, /) -> bytes:
         try:
-            return self._frames.read(size if size > 0 else _CHUNK)
+            plain = self._plain.read(size if size > 0 else _CHUNK)
         except zstandard.ZstdError as error:
             raise NotAdoptable(f"{self._path.name} is damaged", why=f"zstd: {error}") from None
+        if not plain and not self._followed.frames.whole:
+            raise NotAdoptable(f"{self._path.name} is cut off", why="its zstd stream has no end")
+        return plain
 
 
-class _Ended:
+class _Followed:
     def __init__(self, source: Reader) -> None:
-        self._source = source
+        self._source, self.frames = source, Frames()
 
     def read(self, size: int = -1, /) -> bytes:
-        return self._source.read(size)
+        chunk = self._source.read(size)
+        self.frames.feed(chunk)
+        return chunk
 
 
 def _kind_of_folder(folder: Path) -> str:

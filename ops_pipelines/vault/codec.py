@@ -16,6 +16,7 @@ import zstandard
 from ops_pipelines.errors import CorruptCopy, OpsError
 from ops_pipelines.stopping import Held
 from ops_pipelines.streams import Reader
+from ops_pipelines.vault.frames import Frames
 
 LEVEL = 3
 _CHUNK = 1024 * 1024
@@ -134,20 +135,35 @@ def _encode(
     return plain.size_bytes, sealed.size_bytes, sealed.sha256
 
 
-class _AtMost(io.RawIOBase):
+class _Counting(io.RawIOBase):
     """Takes so many bytes and no more: a few compressed ones can stand for any number."""
 
-    def __init__(self, sink: BinaryIO, most_bytes: int) -> None:
-        self._sink, self._left = sink, most_bytes
+    def __init__(self, sink: BinaryIO, plain_bytes: int) -> None:
+        self._sink, self.missing = sink, plain_bytes
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._left -= len(data)
-        if self._left < 0:
+        self.missing -= len(data)
+        if self.missing < 0:
             raise CorruptCopy("a part holds more than its manifest says", check="decompress")
         return self._sink.write(data)
+
+
+class _Unpacking(io.RawIOBase):
+    """Decompresses into a sink, and knows whether the frames were whole."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._plain = zstandard.ZstdDecompressor().stream_writer(sink, closefd=False)
+        self.frames = Frames()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self.frames.feed(data)
+        return self._plain.write(data)
 
 
 def decode(
@@ -157,23 +173,30 @@ def decode(
     *,
     encrypted: bool,
     compressed: bool,
-    most_bytes: int | None = None,
+    plain_bytes: int | None = None,
 ) -> None:
     """The reverse of `encode`.
 
     Args:
-        most_bytes: what may come out at most; a part that holds more is damaged.
+        plain_bytes: what has to come out; a part that holds more or less is damaged.
     Raises:
         Whatever reading the source or writing the sink raised.
         CorruptCopy: the bytes are not what `encode` writes (check `decrypt` or `decompress`).
         BadKey: an identity cannot be read.
     """
-    decompressor = zstandard.ZstdDecompressor()
-    sink = sink if most_bytes is None else cast(BinaryIO, _AtMost(sink, most_bytes))
-    plain = cast(BinaryIO, decompressor.stream_writer(sink, closefd=False)) if compressed else sink
+    counting = _Counting(sink, plain_bytes) if plain_bytes is not None else None
+    sink = cast(BinaryIO, counting) if counting else sink
+    unpacking = _Unpacking(sink) if compressed else None
     keys = [parse_identity(each) for each in identities] if encrypted else None
     with Held() as held:
-        _decode(_Counted(source=source, held=held), _Counted(sink=plain, held=held), keys)
+        opened = _Counted(sink=cast(BinaryIO, unpacking) if unpacking else sink, held=held)
+        _decode(_Counted(source=source, held=held), opened, keys)
+    if unpacking and not unpacking.frames.whole:
+        why = "its Zstandard stream has no end"
+        raise CorruptCopy("a part is cut off", check="decompress", why=why)
+    if counting and counting.missing:
+        why = f"{counting.missing} bytes of {plain_bytes} are missing"
+        raise CorruptCopy("a part holds less than its manifest says", check="decompress", why=why)
 
 
 def _decode(

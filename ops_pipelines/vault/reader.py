@@ -96,7 +96,7 @@ class Copy:
                     self._identities() if part.encryption == "age" else (),
                     encrypted=part.encryption == "age",
                     compressed=unpack and part.compression == "zstd",
-                    most_bytes=part.plain_bytes if unpack else part.size_bytes,
+                    plain_bytes=part.plain_bytes if unpack else None,
                 )
             except CorruptCopy as error:
                 failure = error

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import zstandard
 from typer.testing import CliRunner
 
 from ops_pipelines.backup.adopt import adopt, look
@@ -102,12 +103,18 @@ def test_an_old_backup_is_not_fresh(workspace: Workspace, old: Path) -> None:
     assert source_health(workspace, "crm").state == "FAIL"
 
 
+def _zstd(gzipped: bytes) -> bytes:
+    return zstandard.ZstdCompressor(write_checksum=False).compress(gzip.decompress(gzipped))
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "said"),
     [
         ("full-20260203-0415.sql.gz", lambda data: data[:-20], "cut off"),
         ("full-20260203-0415.sql.gz", lambda data: data[:400] + b"\x00" + data[401:], "damaged"),
         ("full-20260203-0415.sql.gz", lambda data: gzip.compress(gzip.decompress(data), 1), "SHA-256"),
+        ("full-20260203-0415.sql.gz", lambda data: _zstd(data)[:-20], "cut off"),
+        ("full-20260203-0415.sql.gz", lambda data: _zstd(data)[:-1], "cut off"),
         ("full-20260203-0415.sql.gz", lambda data: b"", "empty"),
         ("crm-2026-03-01.sql", lambda data: data[: len(data) // 2], "dump complete' is missing"),
         ("crm-2026-03-01.sql", lambda data: b"-- MariaDB dump 10.19\n" + data, "is a backup of mysql"),

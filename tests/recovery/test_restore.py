@@ -170,7 +170,9 @@ def test_a_full_disk_is_noticed_before_the_first_byte(
     usage = os.statvfs(rich.path)
     free = usage.f_bavail * usage.f_frsize
     point = newest(rich)
-    huge = [part.model_copy(update={"plain_bytes": free}) for part in point.manifest.parts]
+    huge = [
+        part.model_copy(update={"plain_bytes": free}) if part.role == "dump" else part for part in point.manifest.parts
+    ]
     store = rich.workspace.stores["local"]
     grown = store.manifest("crm", point.id, fresh=True).model_copy(update={"parts": huge})
     monkeypatch.setattr(store, "manifest", lambda *_, fresh=False: grown)

@@ -329,7 +329,7 @@ class MongoDBEngine:
         self, program: Path, saved: Path, where: Server, name: str, seconds: dict[str, float]
     ) -> None:
         began = time.monotonic()
-        with tarfile.open(saved) as packed:
+        with tarfile.open(saved, "r:") as packed:
             for member in packed:
                 if not member.isfile() or not member.name.startswith(f"{ROOT}/") or ".." in member.name.split("/"):
                     raise RestoreFailed(f"{PART} holds an unexpected entry {member.name!r}")

@@ -112,14 +112,19 @@ def _plain_name(path: Path) -> str:
 
 
 def _unzipped(path: Path, spool: Path) -> Path:
-    """The file itself, or a plain copy of a compressed one. Raises TornDocument."""
+    """The file itself, or a plain copy of a compressed one.
+
+    Raises:
+        TornDocument: it is not whole.
+        OSError: it cannot be read, or the copy cannot be written.
+    """
     if path.suffix != _GZ:
         return path
     plain = spool / _plain_name(path)
     try:
         with gzip.open(path) as packed, plain.open("wb") as opened:
             shutil.copyfileobj(packed, opened)
-    except (OSError, EOFError, zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise TornDocument(f"{path.name} cannot be decompressed", why=str(error)) from None
     return plain
 

@@ -86,12 +86,13 @@ def read_layout(archive: Path, database: str) -> Layout:
 
     Raises:
         TornDocument: it is not one, or misses the documents of a collection.
+        OSError: the disk that it lies on fails, which says nothing of it.
     """
     metadata: dict[str, bytes] = {}
     stored: dict[str, Stored] = {}
     above = f"{ROOT}/{database}/"
     try:
-        with tarfile.open(archive) as packed:
+        with tarfile.open(archive, "r:") as packed:
             for member in packed:
                 name = member.name.removeprefix(above)
                 if member.name == name or not member.isfile():
@@ -101,7 +102,7 @@ def read_layout(archive: Path, database: str) -> Layout:
                     metadata[name.removesuffix(METADATA)] = opened.read() if opened else b""
                 elif name.endswith(DATA):
                     stored[name.removesuffix(DATA)] = Stored(archive, member.offset_data, member.size)
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, EOFError) as error:
         raise TornDocument(f"{PART} cannot be read", why=str(error)) from None
     collections = [from_metadata(content, stem, stored) for stem, content in sorted(metadata.items())]
     data = {}

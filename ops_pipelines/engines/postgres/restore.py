@@ -238,11 +238,14 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
 
 def _unpacked(dump: Path) -> Path:
     """The directory archive inside a tar."""
-    with tarfile.open(dump) as packed:
-        for member in packed:
-            if not re.fullmatch(r"dump(/[\w.]+)?", member.name) or not (member.isfile() or member.isdir()):
-                raise RestoreFailed(f"dump.tar holds an unexpected entry {member.name!r}")
-        packed.extractall(dump.parent)
+    try:
+        with tarfile.open(dump, "r:") as packed:
+            for member in packed:
+                if not re.fullmatch(r"dump(/[\w.]+)?", member.name) or not (member.isfile() or member.isdir()):
+                    raise RestoreFailed(f"dump.tar holds an unexpected entry {member.name!r}")
+            packed.extractall(dump.parent)
+    except tarfile.TarError as error:
+        raise RestoreFailed(f"dump.tar is no whole archive: {error}") from None
     return dump.parent / "dump"
 
 

@@ -162,7 +162,7 @@ class SQLiteEngine:
         saved = parts.save("dump", work, progress)
         decrypted = time.monotonic()
         try:
-            with tarfile.open(saved) as packed:
+            with tarfile.open(saved, "r:") as packed:
                 for member in packed:
                     if not only or f"/{member.name}" in only:
                         _unpack(packed, member, folders.folder_of(target))

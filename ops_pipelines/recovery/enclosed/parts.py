@@ -104,8 +104,8 @@ class Sent:
         failure: OpsError | None = None
         with os.fdopen(file, "rb") as source, opened(told["name"]) as sink:
             try:
-                most = told["plain_bytes"]
-                codec.decode(source, sink, (), encrypted=False, compressed=told["compressed"], most_bytes=most)
+                size = told["plain_bytes"]
+                codec.decode(source, sink, (), encrypted=False, compressed=told["compressed"], plain_bytes=size)
             except OpsError as error:
                 failure = error
         answer, _none = wire.receive_trusted(self._connection)
