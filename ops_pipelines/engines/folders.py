@@ -1,9 +1,11 @@
 """Folders on this machine: those of a source, those to restore into, and whether one is the other."""
 
 import ctypes
+import errno
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -141,32 +143,39 @@ def exchange(pairs: Sequence[tuple[Path, Path]], suffix: str) -> list[Path]:
     missing = [str(place) for restored, place in pairs if not restored.is_dir()]
     if missing:
         raise SourceError(f"the backup has no {', '.join(missing)}", why="the source had other folders then")
-    done: list[tuple[Path, Path]] = []
+    undo: list[Callable[[], object]] = []
     kept: list[Path] = []
     try:
         for restored, place in pairs:
             if not place.exists():
                 restored.rename(place)
+                undo.append(partial(place.rename, restored))
                 durable.flush(place.parent)
                 continue
             away = place.with_name(place.name + suffix)
             restored.rename(away)
-            _exchange(away, place)
-            done.append((away, place))
+            undo.append(partial(away.rename, restored))
+            change_places(away, place)
+            undo.append(partial(change_places, away, place))
             kept.append(away)
             durable.flush(place.parent)
     except OSError as error:
-        for away, place in reversed(done):
-            _exchange(away, place)
+        for step in reversed(undo):
+            step()
         raise SourceError(
             "the folders could not change places", why=f"{error.strerror} {error.filename or ''}".strip()
         ) from None
     return kept
 
 
-def _exchange(one: Path, other: Path) -> None:
-    """renameat2(2) with RENAME_EXCHANGE, which Python does not offer. Raises OSError."""
+def change_places(one: Path, other: Path) -> None:
+    """Two names of one file system change places in one step of the kernel: nobody ever finds neither. Raises OSError.
+
+    renameat2(2) with RENAME_EXCHANGE, which Python does not offer.
+    """
     library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "renameat2"):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(other))
     if library.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), str(other))

@@ -19,7 +19,6 @@ from typing import NoReturn
 
 from pydantic import JsonValue, ValidationError
 
-from ops_pipelines import durable
 from ops_pipelines.clock import UTC, human_size
 from ops_pipelines.engines import folders, machine
 from ops_pipelines.engines.base import (
@@ -37,7 +36,7 @@ from ops_pipelines.engines.base import (
 )
 from ops_pipelines.engines.packing import Member, TarStream
 from ops_pipelines.engines.selection import pick_names
-from ops_pipelines.engines.sqlite import contents, databases
+from ops_pipelines.engines.sqlite import contents, databases, swap
 from ops_pipelines.engines.sqlite.settings import SQLiteSource
 from ops_pipelines.errors import CorruptCopy, Inconclusive, SafetyRefusal, SourceError
 from ops_pipelines.proof import Gap
@@ -251,24 +250,9 @@ class SQLiteEngine:
                 safe=f"{self._name} is untouched",
                 next="stop what uses it, then run this again",
             )
-        kept: list[Path] = []
-        moved: list[tuple[Path, Path]] = []
         try:
-            for place, path in restored.items():
-                for ending in ("", *databases.COMPANIONS):
-                    old = place.with_name(place.name + ending)
-                    if old.exists():
-                        away = place.with_name(f"{place.name}{suffix}{ending}")
-                        old.rename(away)
-                        moved.append((away, old))
-                        kept += [] if ending else [away]
-                place.parent.mkdir(parents=True, exist_ok=True)
-                path.rename(place)
-                moved.append((place, path))
-                durable.flush(place.parent)
+            kept = swap.put(restored, suffix)
         except OSError as error:
-            for now, before in reversed(moved):
-                now.rename(before)
             raise SourceError(
                 "the databases could not change places",
                 why=error.strerror or str(error),
