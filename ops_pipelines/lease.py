@@ -14,7 +14,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -137,8 +137,9 @@ def sweep(
         for directory in _directories(parent):
             with _claimed(directory, ours) as standing:
                 if standing == "dead" and before_removal(directory) is not False:
-                    remove_tree(directory)
-                    removed.append(directory)
+                    with suppress(PermissionError):  # it stays litter, and holds nobody up
+                        remove_tree(directory)
+                        removed.append(directory)
     return removed
 
 

@@ -49,6 +49,8 @@ _SAID: Sequence[tuple[Kind, str]] = (
 )
 _INCOMPLETE = 3
 # Since 0.17, except for 3, which older ones know too. 2 is a crash of restic itself, 130 an interrupt.
+# Where in its program an error arose; what it was stands above.
+_STACK = re.compile(r"\t|(github\.com|golang\.org|runtime|main|os|io|sync)[./][\w./()*-]+$")
 _STATUS: Mapping[int, Kind] = {10: "missing", 11: "locked", 12: "password", 130: "interrupted"}
 _ANSWERS = (0, 1, _INCOMPLETE, *_STATUS)
 _RETRIED_IN_VAIN = re.compile(r"Load\(<data/.*(no such file or directory|does not exist|\(404\))")
@@ -266,7 +268,7 @@ def failure(verb: str, said: str, status: int | None) -> ResticFailed:
     """The failure that restic's status means, or its words where the status says no more than that it failed."""
     told: Kind = next((kind for kind, pattern in _SAID if re.search(pattern, said)), "other")
     kind = _STATUS.get(status or 0, told)
-    lines = [line for line in said.splitlines() if line.strip()]
+    lines = [line for line in said.splitlines() if line.strip() and not _STACK.match(line)]
     return ResticFailed(f"restic {verb}: {_MEANS[kind]}", kind=kind, why="\n".join(lines[-4:]), status=status)
 
 

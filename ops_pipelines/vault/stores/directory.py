@@ -270,13 +270,21 @@ class DirectoryStore(Checked):
             doomed = self.root / ".staging" / f"deleted-{backup_id}"
             doomed.parent.mkdir(mode=0o700, exist_ok=True)
             with suppress(FileNotFoundError):
-                self.directory(source, backup_id).rename(doomed)
+                place = self.directory(source, backup_id)
+                whole = None if place.is_symlink() else {each.name for each in place.iterdir()}
+                place.rename(doomed)
                 # Else a power cut could give it back without what is removed now.
-                durable.flush(self.root / source)
-                if doomed.is_symlink():
+                durable.flush(place.parent)
+                if whole is None:
                     doomed.unlink()
-                else:
+                    return
+                try:
                     shutil.rmtree(doomed)
+                except PermissionError:
+                    if {each.name for each in doomed.iterdir()} == whole:  # as good as it was
+                        doomed.rename(place)
+                        durable.flush(place.parent)
+                    raise
 
     def keep_report(self, drill_id: str, name: str, content: bytes) -> None:
         """Keep a file of a drill's report, below `.drills/<id>/`."""
@@ -378,6 +386,14 @@ class DirectoryStore(Checked):
 
     def _error(self, verb: str, error: OSError) -> StoreError:
         unlockable, what = error.errno in (errno.ENOLCK, errno.EOPNOTSUPP), f"store {self.name} ({self.root})"
+        if error.errno == errno.EPERM:
+            return StoreError(
+                f"{what} cannot be {verb}",
+                why=f"{error.strerror}: {error.filename}; it may be append-only or immutable",
+                safe="published restore points are untouched",
+                next=f"look at its rights: lsattr -R {shell(str(self.root))}; where its own host deletes what is old, "
+                "give the store a keep of its own that keeps more",
+            )
         if isinstance(error, plain.NotPlain):
             return StoreError(
                 f"{what} cannot be {verb}",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ops_pipelines.engines.files.restic import failure
 from ops_pipelines.errors import OpsError, SourceError, StoreError
 from tests.engines.files.conftest import PASSWORD, House
 
@@ -121,3 +122,17 @@ def test_a_wrong_password_fails_the_backup_and_is_shown_nowhere(house: House) ->
 def test_questions_to_folders_are_refused(house: House) -> None:
     with pytest.raises(SourceError, match="answer no questions"):
         house.engine.ask("file:///", "select 1")
+
+
+def test_where_in_its_program_restic_failed_does_not_hide_what_failed() -> None:
+    said = (
+        "Save(<data/8ae4>) returned error, retrying after 5s: rename: operation not permitted\n"
+        "rename /nas/data/8a/8ae4-tmp-1 /nas/data/8a/8ae4: operation not permitted\n"
+        "github.com/restic/restic/internal/backend/local.(*Local).Save\n"
+        "\tgithub.com/restic/restic/internal/backend/local/local.go:186\n"
+        "golang.org/x/sync/errgroup.(*Group).Go.func1\n\tgolang.org/x/sync/errgroup/errgroup.go:75\n"
+        "runtime.goexit\n\truntime/asm_amd64.s:1594\n"
+    )
+    why = failure("copy", said, 1).why
+    assert why.splitlines()[-1] == "rename /nas/data/8a/8ae4-tmp-1 /nas/data/8a/8ae4: operation not permitted"
+    assert "errgroup" not in why
