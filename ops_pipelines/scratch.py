@@ -12,9 +12,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ops_pipelines import lease
+from ops_pipelines.clock import human_size
 from ops_pipelines.engines.lodging import noted
 from ops_pipelines.engines.registry import KINDS
 
+_LITTLE_BYTES = 64 * 2**20  # PostgreSQL stops when it cannot make a file of 16 MiB, others earlier
 _GONE_WITHIN_S = 10.0
 _OURS = re.compile(r"[a-z]+-[0-9a-f]{8}")
 
@@ -58,6 +60,33 @@ def scratch_directory(root: Path, kind: str) -> Iterator[Path]:
     """
     with lease.owned_directory(root / f"{kind}-{secrets.token_hex(4)}") as directory:
         yield directory
+
+
+class Room:
+    """What the disk of a scratch directory had left in the end: what fails on a full one says nothing of a backup.
+
+    Attributes:
+        little: in words, when it was so little that a server stops for it. Servers seldom say so, and never where.
+    """
+
+    def __init__(self) -> None:
+        self.little = ""
+
+    @contextmanager
+    def watched(self, directory: Path) -> Iterator[None]:
+        """Work in a scratch directory."""
+        try:
+            yield
+        finally:
+            self.little = _little(directory)
+
+
+def _little(directory: Path) -> str:
+    seen = os.statvfs(directory)
+    free_bytes = seen.f_bavail * seen.f_frsize
+    if seen.f_files and not seen.f_favail:
+        return f"the disk of {directory.parent} has no inodes left"
+    return f"the disk of {directory.parent} has {human_size(free_bytes)} left" if free_bytes < _LITTLE_BYTES else ""
 
 
 def sweep_scratch(root: Path, *, evict: Callable[[str, str], bool]) -> list[Path]:

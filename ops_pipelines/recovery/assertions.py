@@ -146,3 +146,9 @@ def _moment(answer: object) -> datetime | None:
     if isinstance(answer, date):
         return datetime.combine(answer, time(), timezone.utc)
     return None
+
+
+def holds_something(found: Contents) -> Check:
+    """Of an adopted backup nothing is known to compare with, but an empty database is no backup of anything."""
+    detail = f"{found.rows:,} rows in {len(found.tables)} tables; what the source held is not known"
+    return Check(name="not empty", passed=found.rows > 0, detail=detail)

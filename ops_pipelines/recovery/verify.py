@@ -12,7 +12,7 @@ from ops_pipelines.engines.base import Contents, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
 from ops_pipelines.numbering import next_verdict
 from ops_pipelines.proof import Gap, Grade
-from ops_pipelines.recovery.assertions import run_assertions, run_checks, told
+from ops_pipelines.recovery.assertions import holds_something, run_assertions, run_checks, told
 from ops_pipelines.recovery.blame import Blame, blamed
 from ops_pipelines.recovery.compare import Reload, uncompared
 from ops_pipelines.recovery.differences import command
@@ -27,7 +27,7 @@ from ops_pipelines.recovery.references import check_references
 from ops_pipelines.recovery.refuse import refuse_shared_server
 from ops_pipelines.recovery.reload import in_scratch
 from ops_pipelines.sandbox import isolation
-from ops_pipelines.scratch import scratch_directory
+from ops_pipelines.scratch import Room, scratch_directory
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault import codec
 from ops_pipelines.vault.catalogue import RestorePoint
@@ -102,6 +102,7 @@ class _Proof:
         self._gaps: list[Gap] = []
         self._blames: Blame = "backup"
         self._copy: Copy | None = None
+        self._room = Room()
         self.changed: Changed = {}
 
     def run(self, number: int) -> Verdict:
@@ -141,6 +142,8 @@ class _Proof:
             self._blames = "copy"
             return "bad"
         except RestoreFailed as error:
+            if self._room.little:
+                return self._blame("verifier", str(error))
             self._checks.append(Check(name="restore", passed=False, detail=str(error)))
             self._blames = blamed(self._copy)
             return "bad"
@@ -150,11 +153,14 @@ class _Proof:
             return self._blame("verifier", f"{error.strerror or error} {error.filename or ''}".strip())
         if self._good():
             return "verified"
+        if self._room.little:
+            return self._blame("verifier", "what was restored is not what was backed up")
         self._blames = blamed(self._copy) if self._blames == "backup" else "copy"
         return "bad"
 
     def _blame(self, check: str, detail: str) -> Outcome:
-        self._checks.append(Check(name=check, passed=False, detail=detail))
+        room = f"; {self._room.little}" if self._room.little else ""
+        self._checks.append(Check(name=check, passed=False, detail=f"{detail}{room}"))
         return "inconclusive"
 
     def _prove(self) -> None:
@@ -167,7 +173,11 @@ class _Proof:
         if weak := isolation.told(isolation.chosen(workspace.source(source).verify.isolation)):
             self._checks.append(Check(name="isolation", passed=False, attention=True, detail=weak))
         held = fingerprint_of(copy)
-        with scratch_directory(workspace.scratch_root, manifest.kind) as directory, ExitStack() as server:
+        with (
+            scratch_directory(workspace.scratch_root, manifest.kind) as directory,
+            self._room.watched(directory),
+            ExitStack() as server,
+        ):
             with self._phase("start"):
                 target = server.enter_context(engine.scratch(directory, manifest.engine))
             restored = engine.restore(
@@ -187,7 +197,7 @@ class _Proof:
                 self._checks += told(restored.findings)
                 self._compare(held, found, restored.excused, in_scratch(engine, target))
                 if manifest.adopted_from is not None:
-                    self._checks.append(_holds_something(engine.contents(target, "counts")))
+                    self._checks.append(holds_something(engine.contents(target, "counts")))
             catalogue = workspace.catalogue(source)
             self._checks += drift(manifest, catalogue, workspace.source(source).verify)
             self._checks += lineage(self._point, catalogue)
@@ -253,12 +263,6 @@ class _Proof:
 def _without_waiting(seconds: Mapping[str, float], fetch_s: float) -> dict[str, float]:
     """A part is decrypted while it is fetched: the time that went into waiting for the store is told apart."""
     return {"fetch": round(fetch_s, 3), **seconds, "decrypt": round(max(0.0, seconds.get("decrypt", 0) - fetch_s), 3)}
-
-
-def _holds_something(found: Contents) -> Check:
-    """Of an adopted backup nothing is known to compare with, but an empty database is no backup of anything."""
-    detail = f"{found.rows:,} rows in {len(found.tables)} tables; what the source held is not known"
-    return Check(name="not empty", passed=found.rows > 0, detail=detail)
 
 
 def fingerprint_of(copy: Copy) -> Contents:

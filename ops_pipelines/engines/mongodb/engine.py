@@ -341,7 +341,7 @@ class MongoDBEngine:
         except CommandTimedOut as error:
             raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned") from None
         except CommandFailed as error:
-            if (error.status or 0) < 0 or re.search(_NOT_THE_BACKUP, error.why):
+            if (error.status or 0) < 0 or _NOT_THE_BACKUP.search(error.why):
                 raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned") from None
             raise RestoreFailed(f"mongorestore refused the backup: {error.why or error.what}") from None
         seconds["load"] = round(time.monotonic() - began, 3)
@@ -397,7 +397,11 @@ class MongoDBEngine:
         return Dumped(legacy.taken_at, packed.contents, facts, warnings=[unsure, *warnings, *packed.warnings])
 
 
-_NOT_THE_BACKUP = "server selection|connection refused|no space|not authorized|authentication|could not connect"
+_NOT_THE_BACKUP = re.compile(
+    "server selection|connection refused|no space|disk space|input/output error|read-only file system|quota exceeded"
+    "|not authorized|authentication|could not connect",
+    re.IGNORECASE,
+)
 
 
 @contextmanager

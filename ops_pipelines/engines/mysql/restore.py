@@ -26,6 +26,8 @@ _NOT_THE_BACKUP = {
     3, 5, 28, 1021, 1026, 1037, 1038, 1040, 1041, 1053, 1114, 1126, 1129, 1135, 1153, 1203, 1205, 1206, 1286, 1289,
     1317, 1524, 1598, 1785, 1836, 1927, 1969, 2000, 2002, 2003, 2005, 2006, 2008, 2013, 2026, 2055, 4031,
 }  # fmt: skip
+# The same as the system says it, whatever the code: no space, quota, I/O error, no memory, no more files, read-only.
+_SYSTEM = re.compile(r"(?:[Ee]rr(?:no|code): ?|Got error )(?:5|12|23|24|28|30|122)\b")
 # A server that is newer than the dump's lacks these; a compiled-in limit, not the backup's data.
 _LACKS_HERE = {1115, 1193, 1231, 1273, 1298}
 # On a server that is not ours rights may be missing. The comparison names what that changed.
@@ -234,7 +236,7 @@ def _judged(complaints: Sequence[Complaint], *, ours: bool) -> list[str]:
     if serious:
         more = f" … and {len(serious) - 3} more" if len(serious) > 3 else ""
         why = "; ".join(map(str, serious[:3])) + more
-        if any(each.code in _NOT_THE_BACKUP | _LACKS_HERE for each in serious):
+        if any(each.code in _NOT_THE_BACKUP | _LACKS_HERE or _SYSTEM.search(each.text) for each in serious):
             raise _inconclusive("the restore could not finish here", why)
         raise RestoreFailed(f"the server refused parts of the backup: {why}")
     return [str(each) for each in complaints]

@@ -20,6 +20,7 @@ from ops_pipelines.errors import Inconclusive
 NOT_THE_BACKUP = (
     "could not open extension control file", "extension .* is not available", "could not access file",
     "must be loaded via", "No space left on device", "could not extend file", "out of memory", "out of shared memory",
+    "Input/output error", "Read-only file system", "Disk quota exceeded", "Too many open files",
     "server closed the connection unexpectedly", "could not connect to server", "connection to server .* failed",
     "the database system is shutting down", "terminating connection", "collation .* for encoding .* does not exist",
     "could not create locale", "ICU is not supported", "unsupported LZ4|unsupported XML feature", "deadlock detected",
