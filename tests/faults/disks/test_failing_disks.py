@@ -114,7 +114,7 @@ def test_a_disk_that_fails(fault: str, place: str, engine: str, make_house: Make
                 process = _started(house, _copy(house) if place == "store" else _both(house))
                 if fault == "read-only":
                     stack.enter_context(read_only(path, moments, 0))
-                said, complaint = process.communicate(timeout=120)
+                said, complaint = process.communicate(timeout=600)
             hit = process.returncode != 0
             told = _told(said + complaint, str(path) if place != "TMPDIR" else "", hit=hit)
             house.workspace().sweep()
