@@ -17,6 +17,7 @@ from ops_pipelines.engines.lodging import noted
 from ops_pipelines.engines.registry import KINDS
 
 _LITTLE_BYTES = 64 * 2**20  # PostgreSQL stops when it cannot make a file of 16 MiB, others earlier
+_WANTED_BYTES = 2 * 2**30  # MariaDB's log alone takes 1 GiB
 _GONE_WITHIN_S = 10.0
 _OURS = re.compile(r"[a-z]+-[0-9a-f]{8}")
 
@@ -66,11 +67,12 @@ class Room:
     """What the disk of a scratch directory had left in the end: what fails on a full one says nothing of a backup.
 
     Attributes:
-        little: in words, when it was so little that a server stops for it. Servers seldom say so, and never where.
+        little: it was so little that a server stops for it.
+        words: how much it was, where that may be why one did not come up. Servers seldom say so, and never where.
     """
 
     def __init__(self) -> None:
-        self.little = ""
+        self.little, self.words = False, ""
 
     @contextmanager
     def watched(self, directory: Path) -> Iterator[None]:
@@ -78,15 +80,16 @@ class Room:
         try:
             yield
         finally:
-            self.little = _little(directory)
+            self._look(directory)
 
-
-def _little(directory: Path) -> str:
-    seen = os.statvfs(directory)
-    free_bytes = seen.f_bavail * seen.f_frsize
-    if seen.f_files and not seen.f_favail:
-        return f"the disk of {directory.parent} has no inodes left"
-    return f"the disk of {directory.parent} has {human_size(free_bytes)} left" if free_bytes < _LITTLE_BYTES else ""
+    def _look(self, directory: Path) -> None:
+        seen = os.statvfs(directory)
+        free_bytes = seen.f_bavail * seen.f_frsize
+        no_inodes = bool(seen.f_files) and not seen.f_favail
+        self.little = no_inodes or free_bytes < _LITTLE_BYTES
+        if no_inodes or free_bytes < _WANTED_BYTES:
+            left = "no inodes" if no_inodes else human_size(free_bytes)
+            self.words = f"the disk of {directory.parent} has {left} left"
 
 
 def sweep_scratch(root: Path, *, evict: Callable[[str, str], bool]) -> list[Path]:

@@ -159,7 +159,7 @@ class _Proof:
         return "bad"
 
     def _blame(self, check: str, detail: str) -> Outcome:
-        room = f"; {self._room.little}" if self._room.little else ""
+        room = f"; {self._room.words}" if self._room.words else ""
         self._checks.append(Check(name=check, passed=False, detail=f"{detail}{room}"))
         return "inconclusive"
 
