@@ -6,12 +6,14 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyrage
 
+from ops_pipelines.errors import CorruptCopy
 from ops_pipelines.vault import codec
 from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, checksums, read_manifest
 from ops_pipelines.vault.signing.keys import Keys
@@ -70,6 +72,8 @@ class Stored:
         for part in manifest["parts"] if parts else ():
             data = (directory / part["name"]).read_bytes()
             part |= {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
+            with suppress(CorruptCopy):
+                part["plain_bytes"] = len(self._opened(directory / part["name"]))
         content = json.dumps(manifest, indent=1).encode()
         (directory / NAME).write_bytes(content)
         (directory / SUMS).write_bytes(checksums(read_manifest(content, where="here"), content))
@@ -80,9 +84,12 @@ class Stored:
 
     def plain(self, role: str, point: Path | None = None) -> bytes:
         """A part's content."""
+        return self._opened(self.part(role, point))
+
+    def _opened(self, path: Path) -> bytes:
         sink = io.BytesIO()
         identity = (self.path / "age.key").read_text(encoding="utf-8")
-        with self.part(role, point).open("rb") as sealed:
+        with path.open("rb") as sealed:
             codec.decode(sealed, sink, [identity], encrypted=True, compressed=True)
         return sink.getvalue()
 
@@ -375,7 +382,7 @@ def _files() -> list[_Row]:
 
     return [
         _row("manifest edited: an older snapshot", bad("schema", "rows"), older_snapshot),
-        _row("restic.json replaced by noise, sums recomputed", bad("decompress"), _noise("snapshot")),
+        _row("restic.json replaced by noise, sums recomputed", bad("manifest"), _noise("snapshot")),
         *_repository(),
     ]
 
