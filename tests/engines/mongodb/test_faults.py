@@ -78,7 +78,7 @@ def test_a_server_that_freezes_in_the_middle_does_not_hold_the_backup(backups: B
 
     with meanwhile(freeze), pytest.raises(OpsError, match="backup of crm failed") as caught:
         backups.take()
-    assert "sent nothing" in caught.value.why
+    assert "(limits.stall)" in caught.value.why
     assert backups.made.workspace.catalogue("crm").points == ()
     _assert_clean(backups)
     backups.take()
