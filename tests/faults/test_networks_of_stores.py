@@ -9,9 +9,12 @@ from tests.faults.aftermath import aftermath, back_up, standing
 from tests.faults.conftest import MakeHouse
 from tests.faults.house import House
 from tests.faults.network import ended
-from tests.faults.tries import chance, tries
+from tests.faults.tries import chance, long_run, tries
 from tests.servers.between import TROUBLES, Between, Trouble, between
 from tests.stores.conftest import moto, new_bucket  # noqa: F401 (a fixture)
+
+# Half a minute each, most of it waiting for limits.
+pytestmark = pytest.mark.skipif(not long_run(), reason="make faults plays it")
 
 
 def with_bucket(house: House, endpoint: str, proxy: Between) -> None:
