@@ -168,10 +168,11 @@ def test_a_full_disk_is_noticed_before_the_first_byte(
     pg18: TestServer, rich: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = os.statvfs(rich.path)
-    free = usage.f_bavail * usage.f_frsize
+    whole_disk = usage.f_blocks * usage.f_frsize
     point = newest(rich)
     huge = [
-        part.model_copy(update={"plain_bytes": free}) if part.role == "dump" else part for part in point.manifest.parts
+        part.model_copy(update={"plain_bytes": whole_disk}) if part.role == "dump" else part
+        for part in point.manifest.parts
     ]
     store = rich.workspace.stores["local"]
     grown = store.manifest("crm", point.id, fresh=True).model_copy(update={"parts": huge})

@@ -59,6 +59,7 @@ def test_of_a_traceback_only_the_error_is_told() -> None:
     """A process of ours in a sandbox that is sent Ctrl-C ends with twenty lines about its code."""
     code = """
         import os, signal, sys
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         print("because", file=sys.stderr)
         try:
             os.kill(os.getpid(), signal.SIGINT)

@@ -60,7 +60,8 @@ class Server:
         self._parameters: dict[str, Any] = {**_default_socket(found), **found}
         self._parameters.setdefault("connect_timeout", str(max(2, int(connect.total_seconds()))))
         self._parameters.setdefault("application_name", "ops_pipelines")
-        self._parameters = {**_KEPT_ALIVE_HERE, **self._parameters}
+        for name, value in _KEPT_ALIVE_HERE.items():
+            self._parameters.setdefault(name, value)  # last: a string that begins with host= or dbname= is known by it
 
     @property
     def database(self) -> str:
