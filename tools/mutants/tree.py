@@ -35,6 +35,7 @@ def copied() -> Iterator[Path]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
     with TemporaryDirectory(prefix="mutants-", dir=os.environ.get("TMPDIR", "/var/tmp")) as made:
         tree = Path(made)
+        umask = os.umask(0o022)  # sandboxed workers are another user, and who calls us may be private
         for name in filter(None, listed.decode().split("\0")):
             if (ROOT / name).is_file():
                 (tree / name).parent.mkdir(parents=True, exist_ok=True)
@@ -43,6 +44,7 @@ def copied() -> Iterator[Path]:
         shutil.copytree(ROOT / ".venv", tree / ".venv", symlinks=True, copy_function=partial(_linked, tree))
         # What nobody mutates is compiled once; pytest writes nothing there.
         subprocess.run([tree / PYTHON, "-m", "compileall", "-q", tree / "ops_pipelines"], check=True)
+        os.umask(umask)
         yield tree
 
 

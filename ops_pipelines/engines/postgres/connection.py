@@ -28,6 +28,8 @@ set row_security = off; set synchronize_seqscans = off; set jit = off;
 set quote_all_identifiers = off; set standard_conforming_strings = on; set escape_string_warning = off;
 set transform_null_equals = off; set array_nulls = on; set xmlbinary = base64;
 """
+# The longest that the server takes for a limit.
+_MOST_MS = 2**31 - 1
 KEPT_ALIVE = {"tcp_keepalives_idle": "60", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "6"}
 """Settings by which a server notices that the network has forgotten a session: it would keep its locks for the two
 hours that a system waits by itself. Not `tcp_user_timeout`, which ends a dump whose reader is slow."""
@@ -56,7 +58,7 @@ class Server:
 
     def __init__(self, conninfo: str, *, connect: timedelta) -> None:
         found = parameters(conninfo)
-        self._connect = connect
+        self._connect, self._longest_hold = connect, timedelta(0)
         self._parameters: dict[str, Any] = {**_default_socket(found), **found}
         self._parameters.setdefault("connect_timeout", str(max(2, int(connect.total_seconds()))))
         self._parameters.setdefault("application_name", "ops_pipelines")
@@ -76,9 +78,24 @@ class Server:
     def at(self, **changes: str) -> "Server":
         """The same server with some parameters changed, another database for instance."""
         changed = object.__new__(Server)
-        changed._connect = self._connect
+        changed._connect, changed._longest_hold = self._connect, self._longest_hold
         changed._parameters = {**self._parameters, **changes}
         return changed
+
+    def holding(self, longest: timedelta) -> "Server":
+        """The same database, where a session keeps its locks no longer than this while it says nothing.
+
+        Whatever becomes of us and of the network, the server ends it.
+        """
+        changed = self.at()
+        changed._longest_hold = longest
+        return changed
+
+    def unhurried(self, version: int) -> dict[str, str]:
+        """Settings of a server of this version that let everything take its time: our own limits bound all of it."""
+        settings = {name: "0" for name, since in _HURRY.items() if version >= since}
+        longest_ms = round(self._longest_hold.total_seconds() * 1000)
+        return settings | {"idle_in_transaction_session_timeout": str(min(longest_ms, _MOST_MS))}
 
     def with_settings(self, settings: Mapping[str, str]) -> "Server":
         """The same database, with settings for every session, which go before what is set there for all."""
@@ -158,8 +175,8 @@ class StatementFailed(SourceError):
 class Session:
     """One connection whose every statement is bounded, even when the server freezes."""
 
-    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], limit: timedelta) -> None:
-        self._connection = connection
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], server: Server, limit: timedelta) -> None:
+        self._connection, self._server = connection, server
         self._limit = limit
         self._aborted = self._advice = ""
         # SQL_ASCII means bytes that nobody knows the encoding of: Latin-1 carries them there and back.
@@ -214,15 +231,15 @@ class Session:
 
     @property
     def unhurried(self) -> dict[str, str]:
-        """What `unhurried` says of this server."""
-        return unhurried(self._connection.info.server_version)
+        """What `Server.unhurried` says of this one."""
+        return self._server.unhurried(self._connection.info.server_version)
 
     def take_time(self) -> None:
-        """Lift every limit that was set for a database, a role or the server.
+        """Lift every limit that was set for a database, a role or the server, but for ours.
 
         By statements that take no time themselves: the limits hold for them, too.
         """
-        self.rows("; ".join(f"set {name} = 0" for name in self.unhurried))
+        self.rows("; ".join(f"set {name} = {value}" for name, value in self.unhurried.items()))
 
     @contextmanager
     def apart(self) -> Iterator[None]:
@@ -290,7 +307,7 @@ def session(
             next=server.advice(error),
         ) from None
     try:
-        opened = Session(connection, limit)
+        opened = Session(connection, server, limit)
         if settings:
             with opened.bounded():
                 poolers.refuse_shared(connection, server.parameters, shown=server.shown(), limit=limit)
@@ -303,11 +320,6 @@ def session(
         yield opened
     finally:
         connection.close()
-
-
-def unhurried(version: int) -> dict[str, str]:
-    """Settings of a server of this version that let everything take its time: our own limits bound every statement."""
-    return {name: "0" for name, since in _HURRY.items() if version >= since}
 
 
 def _first_lines(message: str) -> str:

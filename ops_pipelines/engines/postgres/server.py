@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ops_pipelines import redact
 from ops_pipelines.engines.postgres.clients import Programs
-from ops_pipelines.engines.postgres.connection import Server, session, unhurried
+from ops_pipelines.engines.postgres.connection import Server, session
 from ops_pipelines.engines.short import short_path
 from ops_pipelines.errors import Inconclusive, SourceError
 from ops_pipelines.process import CommandFailed, Limits, Running, run, running
@@ -113,7 +113,9 @@ def scratch_server(
             f"dbname=postgres host={host} hostaddr='' port={_PORT} sslmode=disable", connect=timedelta(seconds=5)
         ).at(user=superuser, password=password)
         # What is restored here may have settings that hurry every session, from its first statement on.
-        server = server.with_settings({**unhurried(programs.major * 10000), "default_transaction_read_only": "off"})
+        server = server.with_settings(
+            {**server.unhurried(programs.major * 10000), "default_transaction_read_only": "off"}
+        )
         with _starting():
             _wait_ready(server, process)
         yield server

@@ -30,7 +30,6 @@ from ops_pipelines.streams import Progress
 _DOUBTED = 4
 # What pg_dump says, which we run in English: of its first session, and of the workers of a directory dump.
 _LOCKS = ("LOCK TABLE", "could not obtain lock on relation")
-_MOST_MS = 2**31 - 1
 _PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
 
 
@@ -108,15 +107,13 @@ class Taking:
         raise AssertionError("an attempt after the wait returns or raises")
 
     def _attempt(self, deadline: Deadline, *, last: bool, doubtful: bool) -> Dumped:
-        limits, server = self._source.limits, self._server
+        limits = self._source.limits
+        server = self._server.holding(limits.lock + limits.total)
         with ExitStack() as sessions:
             opened = sessions.enter_context(session(server, limit=limits.stall))
             beside = sessions.enter_context(session(server, limit=limits.stall))
             for each in (opened, beside):
                 deadline.wake(each)
-                # Whatever becomes of us and of the network: the server does not keep our locks for longer.
-                longest_ms = round((limits.lock + limits.total).total_seconds() * 1000)
-                each.rows(f"set idle_in_transaction_session_timeout = {min(longest_ms, _MOST_MS)}")
             witness = Witness(beside, wanted=self._source.fingerprint != "off")
             snapshot_at = locks.hold_still(opened, server, witness, wait=limits.lock)
             snapshot = str(opened.value("select pg_export_snapshot()"))
