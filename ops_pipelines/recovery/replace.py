@@ -105,8 +105,9 @@ def _safety(name: str, take: Callable[[], str] | None) -> str:
             f"{name} was not replaced: no safety restore point of what is there now could be taken",
             why=sentence(error),
             safe=f"{name} is untouched",
-            next=f"if what is there now is worth nothing: ops restore {name} --into-production --without-safety; "
-            f"or restore beside it: ops restore {name} --to NAME",
+            next=f"once that is put right: ops restore {name} --into-production; or restore beside it: "
+            f"ops restore {name} --to NAME; or, where what is there now is worth nothing: "
+            f"ops restore {name} --into-production --without-safety",
         ) from None
 
 
@@ -124,7 +125,8 @@ def _proved(workspace: Workspace, name: str, safety: str, progress: Progress) ->
             f"{name} was not replaced: the safety restore point {safety} is {verdict.outcome}",
             why=verdict.reason,
             safe=f"{name} is untouched; replacing it would drop what it holds",
-            next=f"restore beside it: ops restore {name} --to NAME; or --without-safety",
+            next=f"once that is put right: ops restore {name} --into-production; or restore beside it: "
+            f"ops restore {name} --to NAME; or ops restore {name} --into-production --without-safety",
         )
     return [] if verdict.whole else [f"the safety restore point {safety}: {verdict.words}"]
 

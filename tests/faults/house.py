@@ -128,6 +128,7 @@ def build(path: Path, protected: Protected, channel: Webhook | None = None, *, c
         defaults={
             "encrypt": {"age": [str(key.to_public())], "identity": {"file": "age.key"}},
             "copies": ["nas"] if copies else [],
+            "verify": {"retry_after": "1s"},
             "keep": {"last": 3, "daily": 0, "weekly": 0, "monthly": 0, "min_verified": 1},
         },
         stores={"nas": {"kind": "directory", "path": "nas", "medium": "nas", "offsite": True}} if copies else {},

@@ -28,8 +28,10 @@ from tests.watch.receivers import webhook
 
 _STOPPED = 130
 _ENDS_WITHIN_S = 90
-_MARKS = ("", "\n! ", "✗", "FAILED")
-"""How a line about trouble begins; one that only wants attention (exit status 1) suffices for that status alone."""
+_MARKS = ("✗", "FAILED")
+"""How a line about trouble begins."""
+_MARKS_OF_ATTENTION = ("\n! ", *_MARKS)
+"""The same where the exit status is 1: something wants attention."""
 
 _AT_FIRST_S = 3.0
 """How long a command is thought to take before one was seen to its end."""
@@ -156,6 +158,6 @@ def _ended_well(verb: Verb, struck: Struck, status: int, command: Forked) -> lis
             wrong.append(f"it does not say what is safe: {said}")
     elif status < 0 or status > 3:
         wrong.append(f"exit status {status} after {struck}: {said}")
-    elif status not in verb.fine and not any(mark in said for mark in _MARKS[status:]):
+    elif status not in verb.fine and not any(mark in said for mark in (_MARKS_OF_ATTENTION if status == 1 else _MARKS)):
         wrong.append(f"it failed without a word: {said}")
     return wrong

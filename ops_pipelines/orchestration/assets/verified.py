@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from ops_pipelines.clock import human_duration
 from ops_pipelines.errors import StoreError
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
@@ -73,8 +74,9 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
         )
         # Only an inconclusive verification is tried again. A retry policy would try again what somebody stopped, too.
         if verdict.outcome == "inconclusive" and context.retry_number < settings.retries:
-            pause_s = settings.retry_after.total_seconds() * 2**context.retry_number
-            raise dg.RetryRequested(max_retries=settings.retries, seconds_to_wait=pause_s) from failure
+            pause = settings.retry_after * 2**context.retry_number
+            watcher.watch(context)(f"inconclusive, once more in {human_duration(pause)}: {verdict.reason}", 0, None)
+            raise dg.RetryRequested(max_retries=settings.retries, seconds_to_wait=pause.total_seconds()) from failure
         raise failure
 
     return verified
