@@ -21,7 +21,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) chromium libatomic1 minisign patchelf strace x
 # php-cgi keeps Apache away, which php would bring.
 FIELD_PACKAGES := mediawiki roundcube-core php-cli php-cgi php-mysql php-pgsql php-xml php-mbstring php-intl
 
-.PHONY: help demo demo-backup up test coverage field faults field-applications mutants newer-servers versions lint docs reference install install-demo install-dev lock \
+.PHONY: help demo demo-backup up test coverage field faults field-applications mutants newer-servers newest-dagster versions lint docs reference install install-demo install-dev lock \
         schemas clean
 
 help: ## this list
@@ -90,6 +90,13 @@ var/mutants/.venv: tools/mutants/requirements.txt
 	$(PYTHON) -m venv --clear var/mutants/venv
 	var/mutants/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
+
+newest-dagster: install-dev ## the tests of Dagster's layer on the newest release of the series that we take; ONLY=tests/…
+	@rm -rf var/dagster-newest
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target var/dagster-newest \
+	  $(foreach part,dagster dagster-webserver dagster-graphql dagster-shared dagster-pipes,'$(part)<1.14')
+	@PYTHONPATH=$(CURDIR)/var/dagster-newest $(BIN)/python -c 'import dagster; print("dagster", dagster.__version__)'
+	PYTHONPATH=$(CURDIR)/var/dagster-newest $(PYTEST) $(or $(ONLY),tests/orchestration)
 
 versions: install-dev ## what the tests run on, with versions
 	@$(BIN)/python -m tools.versions

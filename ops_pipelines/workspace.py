@@ -21,6 +21,7 @@ from ops_pipelines.ledger.ledger import Ledger, LedgerError, sqlite_url
 from ops_pipelines.outages import Ended, end_outages
 from ops_pipelines.outside import errors
 from ops_pipelines.outside.observer import Outside
+from ops_pipelines.private import private_process
 from ops_pipelines.scratch import elsewhere, sweep_scratch, used_elsewhere
 from ops_pipelines.text import shell
 from ops_pipelines.vault.catalogue import Catalogue, read_catalogue
@@ -59,7 +60,7 @@ def open_workspace(config: Config) -> "Workspace":
         LogMissing: the file for structured logs cannot be written.
         OpsError: this process would read the names of files in another encoding than UTF-8.
     """
-    os.umask(0o077)
+    private_process()
     if (encoding := sys.getfilesystemencoding()) != "utf-8":
         raise OpsError(
             f"this process reads the names of files as {encoding}",

@@ -43,7 +43,6 @@ def run_sources(
     from ops_pipelines.orchestration.instance import dagster_instance  # noqa: PLC0415
     from ops_pipelines.orchestration.launch import run_assets  # noqa: PLC0415
     from ops_pipelines.orchestration.partitions import day_of  # noqa: PLC0415
-    from ops_pipelines.orchestration.resources import WATCHER  # noqa: PLC0415
 
     documents, status = [], output.FINE
     with dagster_instance(found.parent) as instance:
@@ -56,7 +55,7 @@ def run_sources(
                     day=day or day_of(config, SystemClock().now()),
                     selection=selection,
                     run_config={**run_config, **({} if verbose else _QUIET)},
-                    overrides={WATCHER: _Shown(progress)},
+                    watcher=_Shown(progress),
                     tell=partial(output.complain, "{}: {}", name),
                 )
             if not result.success:

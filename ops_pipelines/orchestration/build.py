@@ -1,7 +1,7 @@
 """From a configuration to Dagster definitions. The factories live beside; this puts them together."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import dagster as dg
 
@@ -18,59 +18,74 @@ from ops_pipelines.orchestration.checks.rpo import build_rpo_check
 from ops_pipelines.orchestration.checks.three_two_one import build_three_two_one_check
 from ops_pipelines.orchestration.drill_job import build_drill_job
 from ops_pipelines.orchestration.history import build_history_job
+from ops_pipelines.orchestration.installation import Installation, LogWatcher, Watcher
 from ops_pipelines.orchestration.jobs import build_backup_job
+from ops_pipelines.orchestration.names import prefixed
 from ops_pipelines.orchestration.outside import build_heartbeat_sensor
-from ops_pipelines.orchestration.partitions import daily
-from ops_pipelines.orchestration.patience import wait_patiently
 from ops_pipelines.orchestration.probes import build_probes
-from ops_pipelines.orchestration.resources import WATCHER, WORKSPACE, Watcher
 from ops_pipelines.orchestration.retention_schedule import build_retention_schedule
-from ops_pipelines.orchestration.schedules import build_schedules
+from ops_pipelines.orchestration.schedules import build_report_schedule, build_schedules
 from ops_pipelines.orchestration.sensors.alerts import build_alert_sensor
 from ops_pipelines.orchestration.sensors.rpo import build_rpo_sensor
 from ops_pipelines.orchestration.sensors.runs import build_run_sensor
-from ops_pipelines.workspace import open_workspace
-
-# We use backfill policies knowingly; a warning on every start would only teach people to ignore warnings.
-warnings.filterwarnings("ignore", category=dg.BetaWarning)
-wait_patiently()
+from ops_pipelines.workspace import Workspace
 
 
-def build_definitions(config: Config, *, overrides: Mapping[str, object] | None = None) -> dg.Definitions:
-    """Everything Dagster needs to know about a configuration.
+def build_definitions(
+    config: Config,
+    *,
+    key_prefix: str | Sequence[str] = (),
+    workspace: Workspace | None = None,
+    watcher: Watcher | None = None,
+) -> dg.Definitions:
+    """Everything Dagster needs to know about a configuration, to be loaded alone or merged with a project's own.
+
+    Nothing of the process is changed: its umask, its loggers and its error reporting stay as they are.
 
     Args:
-        overrides: resources (`workspace`, `watcher`) to use instead of the real ones, for tests and the CLI.
+        key_prefix: what asset keys begin with, and the names of jobs, schedules, sensors, groups and pools: two
+            configurations in one project need one each.
+        workspace: where the work is done, instead of one opened on the configuration; its configuration is used.
+        watcher: who watches the progress of steps, instead of the run's log.
+    Raises:
+        OpsError: the prefix cannot be used.
     """
-    workspace = open_workspace(config)
-    calendar = daily(workspace)
-    job = build_backup_job(config)
-    drill = build_drill_job(config)
-    history, purges = build_history_job(config)
-    servers, probe_sensors = build_probes(config)
-    resources: dict[str, object] = {WORKSPACE: workspace, WATCHER: Watcher(), **(overrides or {})}
+    installation = Installation(workspace or Workspace(config), prefixed(key_prefix), watcher or LogWatcher())
+    with warnings.catch_warnings():
+        # We use backfill policies knowingly; a warning on every start would only teach people to ignore warnings.
+        warnings.simplefilter("ignore", category=dg.BetaWarning)
+        return _defined(installation)
+
+
+def _defined(installation: Installation) -> dg.Definitions:
+    job = build_backup_job(installation)
+    drill = build_drill_job(installation)
+    history, purges = build_history_job(installation)
+    servers, probe_sensors = build_probes(installation)
+    report_job, report_schedule = build_report_schedule(installation)
+    retention_job, retention_schedule = build_retention_schedule(installation)
+    sources = installation.config.sources
     return dg.Definitions(
         assets=[
             *servers,
-            *(asset for name in config.sources for asset in _chain(Chain(config, name, calendar))),
-            build_report_asset(config),
-            build_health_asset(config),
-            build_retention_asset(config),
-            *build_drill_asset(config),
+            *(asset for name in sources for asset in _chain(Chain(installation, name))),
+            build_report_asset(installation),
+            build_health_asset(installation),
+            build_retention_asset(installation),
+            *build_drill_asset(installation),
         ],
-        asset_checks=[build(name) for name in config.sources for build in (build_rpo_check, build_three_two_one_check)],
-        jobs=[job, history, *drill.jobs],
-        schedules=[*build_schedules(config, job), build_retention_schedule(config), purges, *drill.schedules],
+        asset_checks=[
+            build(installation, name) for name in sources for build in (build_rpo_check, build_three_two_one_check)
+        ],
+        jobs=[job, history, report_job, retention_job, *drill.jobs],
+        schedules=[*build_schedules(installation, job), report_schedule, retention_schedule, purges, *drill.schedules],
         sensors=[
-            build_rpo_sensor(config),
-            build_alert_sensor(config),
-            build_run_sensor(config),
-            *build_heartbeat_sensor(config),
+            build_rpo_sensor(installation),
+            build_alert_sensor(installation),
+            build_run_sensor(installation),
+            *build_heartbeat_sensor(installation),
             *probe_sensors,
         ],
-        resources=resources,
-        # In one process a killed run leaves no orphan step, and three assets take 5 s instead of 16.
-        executor=dg.in_process_executor,
     )
 
 

@@ -4,7 +4,6 @@ from datetime import datetime, timezone
 
 import dagster as dg
 
-from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
 from ops_pipelines.orchestration.partitions import points_of, still_now
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
@@ -21,7 +20,7 @@ def is_todays(context: dg.AssetExecutionContext, now: datetime) -> bool:
 def points_of_day(context: dg.AssetExecutionContext, chain: Chain, catalogue: Catalogue) -> list[RestorePoint]:
     """The restore points of the run's day, oldest first."""
     wanted = dg.AssetRecordsFilter(
-        asset_key=names.dump_key(chain.name, chain.source.kind), asset_partitions=[context.partition_key]
+        asset_key=chain.names.dump(chain.name, chain.source.kind), asset_partitions=[context.partition_key]
     )
     made = next(iter(context.instance.fetch_materializations(wanted, limit=1).records), None)
     event = made.asset_materialization if made is not None else None

@@ -9,10 +9,10 @@ from datetime import date, datetime, timedelta, timezone
 import dagster as dg
 
 from ops_pipelines.backup.history import PastRun, forgettable
-from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.installation import Installation
+from ops_pipelines.orchestration.patience import in_one_process
 from ops_pipelines.orchestration.room import forget_runless, give_back, remove_files
-from ops_pipelines.workspace import Workspace
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _PAGE = 500
@@ -29,41 +29,52 @@ class PurgeConfig(dg.Config):
     runless_days: int = 7
 
 
-def build_history_job(config: Config) -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
+def build_history_job(installation: Installation) -> tuple[dg.JobDefinition, dg.ScheduleDefinition]:
     """The job that purges old runs, and its weekly schedule, running by default."""
+    called = installation.names
 
-    @dg.op(name="purge", description="Deletes runs that neither the catalogue nor anybody else needs any more.")
-    def purge(context: dg.OpExecutionContext, config: PurgeConfig, workspace: dg.ResourceParam[Workspace]) -> None:
+    @dg.op(
+        name=called.name("purge"),
+        description="Deletes runs that neither the catalogue nor anybody else needs any more.",
+    )
+    def purge(context: dg.OpExecutionContext, config: PurgeConfig) -> None:
         instance = context.instance
-        deleted = purge_runs(instance, workspace, older_than=timedelta(days=config.older_than_days))
-        events = forget_runless(instance, _now(instance, workspace) - timedelta(days=config.runless_days))
-        give_back(instance)
+        with installation.step():
+            deleted = purge_runs(instance, installation, older_than=timedelta(days=config.older_than_days))
+            before = _now(instance, installation) - timedelta(days=config.runless_days)
+            events = forget_runless(instance, installation.noted_keys, before)
+            give_back(instance)
         context.log.info(f"{deleted} runs and {events} events without a run deleted")
 
-    @dg.job(name=names.HISTORY_JOB, description="Old runs leave Dagster's database; no backup is touched.")
+    @dg.job(
+        name=called.history_job,
+        description="Old runs leave Dagster's database; no backup is touched.",
+        executor_def=in_one_process,
+    )
     def purge_history() -> None:
         purge()
 
     schedule = dg.ScheduleDefinition(
-        name="purge_history_weekly",
+        name=called.name("purge_history_weekly"),
         job=purge_history,
         cron_schedule="50 6 * * 0",
-        execution_timezone=config.timezone,
+        execution_timezone=installation.config.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
     return purge_history, schedule
 
 
-def purge_runs(instance: dg.DagsterInstance, workspace: Workspace, *, older_than: timedelta) -> int:
+def purge_runs(instance: dg.DagsterInstance, installation: Installation, *, older_than: timedelta) -> int:
     """Delete the runs that may be forgotten, with what they printed; returns how many."""
-    filters = dg.RunsFilter(statuses=_ENDED, updated_before=_now(instance, workspace) - older_than)
+    filters = dg.RunsFilter(statuses=_ENDED, updated_before=_now(instance, installation) - older_than)
     facts: list[PastRun] = []
     later: _Good = defaultdict(list)
     cursor: str | None = None
     while page := instance.get_run_records(filters=filters, limit=_PAGE, cursor=cursor):
         cursor = page[-1].dagster_run.run_id
-        facts += [_facts(instance, workspace.config, record, later) for record in page]
-    doomed = forgettable(workspace, facts, older_than=older_than)
+        ours = [record for record in page if installation.owns(record.dagster_run)]
+        facts += [_facts(instance, installation, record, later) for record in ours]
+    doomed = forgettable(installation.workspace, facts, older_than=older_than)
     for run_id in doomed:
         instance.compute_log_manager.delete_logs(prefix=[run_id])
         instance.delete_run(run_id)
@@ -71,15 +82,15 @@ def purge_runs(instance: dg.DagsterInstance, workspace: Workspace, *, older_than
     return len(doomed)
 
 
-def _now(instance: dg.DagsterInstance, workspace: Workspace) -> datetime:
+def _now(instance: dg.DagsterInstance, installation: Installation) -> datetime:
     """The time it is, but no later than a week after anything ended: a clock that has just jumped makes nothing old."""
     ended = instance.get_run_records(dg.RunsFilter(statuses=_ENDED), limit=1, order_by="update_timestamp")
     moments = [record.update_timestamp for record in ended]
     latest = [each.replace(tzinfo=each.tzinfo or timezone.utc) + _QUIET for each in moments]
-    return min([workspace.clock.now(), *latest])
+    return min([installation.workspace.clock.now(), *latest])
 
 
-def _facts(instance: dg.DagsterInstance, config: Config, record: dg.RunRecord, later: _Good) -> PastRun:
+def _facts(instance: dg.DagsterInstance, installation: Installation, record: dg.RunRecord, later: _Good) -> PastRun:
     """What must be known of a run. Runs come newest first; `later` has what those before it did well, by day."""
     run = record.dagster_run
     pair = next((each for each in (_PARTITION, _RANGE) if each[0] in run.tags), None)
@@ -90,7 +101,7 @@ def _facts(instance: dg.DagsterInstance, config: Config, record: dg.RunRecord, l
         later[days[0], days[1]].append(assets)
     return PastRun(
         id=run.run_id,
-        sources=_sources(config, run),
+        sources=_sources(installation, run),
         first_day=days[0],
         last_day=days[1],
         ended_at=record.update_timestamp.replace(tzinfo=record.update_timestamp.tzinfo or timezone.utc),
@@ -99,9 +110,10 @@ def _facts(instance: dg.DagsterInstance, config: Config, record: dg.RunRecord, l
     )
 
 
-def _sources(config: Config, run: dg.DagsterRun) -> frozenset[str]:
+def _sources(installation: Installation, run: dg.DagsterRun) -> frozenset[str]:
     """What a run was about; everything, when it does not say."""
-    named = {key.path[0] for key in run.asset_selection or ()}
+    config = installation.config
+    named = {installation.names.source_of(key) for key in run.asset_selection or ()}
     if (tag := run.tags.get(names.SOURCE_TAG)) in config.sources:
         named |= set(config.group_of(str(tag)))
     return frozenset(named or config.sources)

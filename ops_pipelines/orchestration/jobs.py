@@ -1,42 +1,52 @@
 """The jobs. One shared job for every source: a job each costs seconds of loading per hundred sources."""
 
-from typing import TYPE_CHECKING
-
 import dagster as dg
 
 from ops_pipelines.config.models import Config
-from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.dagster_internals import AssetJob
+from ops_pipelines.orchestration.installation import Installation
+from ops_pipelines.orchestration.names import PLAIN, Names
+from ops_pipelines.orchestration.patience import in_one_process
 
-if TYPE_CHECKING:  # not exported by dagster, and only the type is needed
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-
-def chain_selection(config: Config, source: str) -> list[dg.AssetKey]:
+def chain_selection(config: Config, source: str, names: Names = PLAIN) -> list[dg.AssetKey]:
     """The assets of one run of a source: dump, copies, proof, report."""
-    return [*_own_assets(config, source), names.REPORT_KEY]
+    return [*_own_assets(config, source, names), names.report]
 
 
-def group_selection(config: Config, source: str) -> list[dg.AssetKey]:
+def group_selection(config: Config, source: str, names: Names = PLAIN) -> list[dg.AssetKey]:
     """The assets of one scheduled run of a database with the folders that belong to it, one after the other."""
-    keys = [key for name in config.group_of(source) for key in _own_assets(config, name)]
-    unproved = {names.verified_key(name) for name in config.group_of(source) if not config.sources[name].verify.auto}
-    return [*(key for key in keys if key not in unproved), names.REPORT_KEY]
+    group = config.group_of(source)
+    keys = [key for name in group for key in _own_assets(config, name, names)]
+    unproved = {names.verified(name) for name in group if not config.sources[name].verify.auto}
+    return [*(key for key in keys if key not in unproved), names.report]
 
 
-def _own_assets(config: Config, source: str) -> list[dg.AssetKey]:
+def _own_assets(config: Config, source: str, names: Names) -> list[dg.AssetKey]:
     settings = config.sources[source]
-    copies = [names.copy_key(source, store) for store in settings.copies]
-    return [names.dump_key(source, settings.kind), *copies, names.verified_key(source)]
+    copies = [names.copy(source, store) for store in settings.copies]
+    return [names.dump(source, settings.kind), *copies, names.verified(source)]
 
 
-def build_backup_job(config: Config) -> "UnresolvedAssetJobDefinition":
-    """The job that schedules, the UI and `ops backup` share; each run selects one source's assets."""
+def asset_job(name: str, *keys: dg.AssetKey, description: str, tags: dict[str, str]) -> AssetJob:
+    """A job over assets of ours, and over no others of the project."""
     return dg.define_asset_job(
-        names.BACKUP_JOB,
-        # A drill plays a disaster on all sources at once: it has a job of its own.
-        selection=dg.AssetSelection.all() - dg.AssetSelection.assets(*map(names.drill_key, config.sources))
-        if config.drilled is not None
-        else dg.AssetSelection.all(),
+        name,
+        selection=dg.AssetSelection.assets(*keys),
+        description=description,
+        tags=tags,
+        executor_def=in_one_process,
+    )
+
+
+def build_backup_job(installation: Installation) -> AssetJob:
+    """The job that schedules, the UI and `ops backup` share; each run selects one source's assets."""
+    names = installation.names
+    # A drill plays a disaster on all sources at once: it has a job of its own.
+    drills = set(map(names.drill, installation.config.sources))
+    return asset_job(
+        names.backup_job,
+        *sorted(installation.keys - drills),
         description="Dump, copy, restore, compare, report.",
         tags={"dagster/max_runtime": str(6 * 3600)},
     )

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import cast
 
 import dagster as dg
-from dagster._core.events import JobFailureData, RunFailureReason
 
 from ops_pipelines.clock import UTC
 from ops_pipelines.config.models import Config
@@ -15,7 +14,10 @@ from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.build import build_definitions
 from ops_pipelines.orchestration.checks.rpo import evaluation, unanswered
+from ops_pipelines.orchestration.dagster_internals import JobFailureData, RunFailureReason
 from ops_pipelines.orchestration.dead import end_dead_runs, free_places
+from ops_pipelines.orchestration.installation import Watcher
+from ops_pipelines.orchestration.patience import waiting_patiently
 from ops_pipelines.orchestration.set_back import forget_the_future
 from ops_pipelines.watch.health import source_health
 from ops_pipelines.watch.report import renew_report
@@ -49,30 +51,34 @@ def run_assets(
     day: str,
     selection: Sequence[dg.AssetKey],
     run_config: Mapping[str, object] | None = None,
-    overrides: Mapping[str, object] | None = None,
+    workspace: Workspace | None = None,
+    watcher: Watcher | None = None,
     tell: Callable[[str], None] = _nobody,
 ) -> RunResult:
     """Materialize some assets of one source for one day; what killed runs left is cleared away first.
 
     Args:
         day: the partition key.
-        overrides: as in `build_definitions`.
+        workspace: as in `build_definitions`.
+        watcher: as in `build_definitions`.
         tell: is told which run this one has to wait for.
     Raises:
         KeyboardInterrupt: it was stopped.
     """
     _clear_away(config, instance)
-    job = build_definitions(config, overrides=overrides).resolve_job_def(names.BACKUP_JOB)
+    definitions = build_definitions(config, workspace=workspace, watcher=watcher)
+    job = definitions.resolve_job_def(names.PLAIN.backup_job)
     for other in _before_us(instance, job.get_subset(asset_selection=set(selection))):
         tell(f"waiting for {other} to end")
-    result = job.execute_in_process(
-        instance=instance,
-        partition_key=day,
-        asset_selection=list(selection),
-        run_config=dict(run_config or {}),
-        tags={names.SOURCE_TAG: source, names.PROCESS_TAG: anywhere(), "ops/launched_by": "cli"},
-        raise_on_error=False,
-    )
+    with waiting_patiently():
+        result = job.execute_in_process(
+            instance=instance,
+            partition_key=day,
+            asset_selection=list(selection),
+            run_config=dict(run_config or {}),
+            tags={names.SOURCE_TAG: source, names.PROCESS_TAG: anywhere(), "ops/launched_by": "cli"},
+            raise_on_error=False,
+        )
     _tell_what_is_true_now(config, instance, source)
     if any(_stopped(event) for event in result.all_events):
         raise KeyboardInterrupt
@@ -99,8 +105,8 @@ def _tell_what_is_true_now(config: Config, instance: dg.DagsterInstance, source:
     """The report, and the `rpo` check that a failed run has planned and not come to: no daemon may be here to do it."""
     workspace = Workspace(config)
     renew_report(workspace)
-    if unanswered(instance, [source]):
-        instance.report_runless_asset_event(evaluation(source_health(workspace, source)))
+    if unanswered(instance, names.PLAIN, [source]):
+        instance.report_runless_asset_event(evaluation(names.PLAIN, source_health(workspace, source)))
 
 
 def _before_us(instance: dg.DagsterInstance, job: dg.JobDefinition) -> Iterator[str]:

@@ -1,19 +1,15 @@
-"""Every name that Dagster sees: asset keys, groups, pools, tags. Decides nothing else."""
+"""Every name that Dagster sees: asset keys, groups, jobs, pools, tags. Decides nothing else."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import dagster as dg
 
 from ops_pipelines.engines.registry import kind_of
+from ops_pipelines.errors import OpsError
 
-BACKUP_JOB = "backup"
-DRILL_JOB = "dr_drill"
-HISTORY_JOB = "purge_history"
-DRILL_POOL = "dr_drill"
-REPORT_KEY = dg.AssetKey(["backup_report"])
-HEALTH_KEY = dg.AssetKey(["backup_health"])
-RETENTION_KEY = dg.AssetKey(["retention"])
 SOURCE_TAG = "ops/source"
 PROCESS_TAG = "ops/process"
 """The process of a run that no code server watches: who typed `ops backup`."""
@@ -25,53 +21,155 @@ ROTATION_CHECK = "rotation"
 PROOF_CHECK = "everything_compared"
 THREE_TWO_ONE_CHECK = "three_two_one"
 PRUNED_CHECK = "pruned"
+ALL_WELL_CHECK = "all_well"
 _SIGNS = {"*": "any", ",": "_", "-": "to", "/": "per", "#": "nth"}
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _WEEKDAYS = {**{str(number): day for number, day in enumerate((*_DAYS, "sun"))}, **{day: day for day in _DAYS}}
-ALL_WELL_CHECK = "all_well"
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
-def dump_key(source: str, kind: str) -> dg.AssetKey:
-    """`crm/dump`; of folders, `crm_uploads/snapshot`."""
-    return dg.AssetKey([source, kind_of(kind).step])
+@dataclass(frozen=True)
+class Names:
+    """The names of one installation in a Dagster project.
 
-
-def copy_key(source: str, store: str) -> dg.AssetKey:
-    """`crm/offsite_nas`."""
-    return dg.AssetKey([source, f"offsite_{store}"])
-
-
-def verified_key(source: str) -> dg.AssetKey:
-    """`crm/verified`."""
-    return dg.AssetKey([source, "verified"])
-
-
-def drill_key(source: str) -> dg.AssetKey:
-    """`crm/drill`."""
-    return dg.AssetKey([source, "drill"])
-
-
-def pool(source: str) -> str:
-    """The pool that keeps dumps of one source from overlapping: the next run waits in Dagster's queue.
-
-    Copies and proofs are in none: a backfill of them must not hold up a live backup.
+    Attributes:
+        prefix: what asset keys begin with, and joined by `_` everything else; empty where the project is ours alone.
     """
-    return f"source_{source}"
+
+    prefix: tuple[str, ...] = ()
+
+    def key(self, *path: str) -> dg.AssetKey:
+        """The key of an asset."""
+        return dg.AssetKey([*self.prefix, *path])
+
+    def name(self, own: str) -> str:
+        """The name of a job, a schedule, a sensor, a group, a pool or an op."""
+        return "_".join([*self.prefix, own])
+
+    def source_of(self, key: dg.AssetKey) -> str:
+        """The part of an asset's key where a source's assets have its name; empty for an asset of somebody else."""
+        ours = tuple(key.path[: len(self.prefix)]) == self.prefix and len(key.path) > len(self.prefix)
+        return key.path[len(self.prefix)] if ours else ""
+
+    def dump(self, source: str, kind: str) -> dg.AssetKey:
+        """`crm/dump`; of folders, `crm_uploads/snapshot`."""
+        return self.key(source, kind_of(kind).step)
+
+    def copy(self, source: str, store: str) -> dg.AssetKey:
+        """`crm/offsite_nas`."""
+        return self.key(source, f"offsite_{store}")
+
+    def verified(self, source: str) -> dg.AssetKey:
+        """`crm/verified`."""
+        return self.key(source, "verified")
+
+    def drill(self, source: str) -> dg.AssetKey:
+        """`crm/drill`."""
+        return self.key(source, "drill")
+
+    def server(self, source: str) -> dg.AssetKey:
+        """`crm/server`."""
+        return self.key(source, "server")
+
+    def service(self, service: str) -> dg.AssetKey:
+        """`services/web`."""
+        return self.key("services", service)
+
+    @property
+    def report(self) -> dg.AssetKey:
+        """The report across all sources."""
+        return self.key("backup_report")
+
+    @property
+    def health(self) -> dg.AssetKey:
+        """The health of all sources."""
+        return self.key("backup_health")
+
+    @property
+    def retention(self) -> dg.AssetKey:
+        """What is deleted, across all sources."""
+        return self.key("retention")
+
+    @property
+    def backup_job(self) -> str:
+        """The job that every source shares."""
+        return self.name("backup")
+
+    @property
+    def drill_job(self) -> str:
+        """The job that plays a disaster."""
+        return self.name("dr_drill")
+
+    @property
+    def history_job(self) -> str:
+        """The job that purges old runs."""
+        return self.name("purge_history")
+
+    @property
+    def report_job(self) -> str:
+        """The job that writes the report."""
+        return self.name("write_report")
+
+    @property
+    def retention_job(self) -> str:
+        """The job that deletes what is no longer kept."""
+        return self.name("prune")
+
+    @property
+    def jobs(self) -> frozenset[str]:
+        """All of them."""
+        return frozenset({self.backup_job, self.drill_job, self.history_job, self.report_job, self.retention_job})
+
+    def pool(self, source: str) -> str:
+        """The pool that keeps dumps of one source from overlapping: the next run waits in Dagster's queue.
+
+        Copies and proofs are in none: a backfill of them must not hold up a live backup.
+        """
+        return self.name(f"source_{source}")
+
+    @property
+    def drill_pool(self) -> str:
+        """The pool of drills."""
+        return self.name("dr_drill")
+
+    def schedule(self, verb: str, cron: str) -> str:
+        """The name of a schedule by when it runs, so that it stays the same when others come and go.
+
+        `backup_daily_0200_1400` for `0 2,14 * * *`, `verify_sun_0430` for `30 4 * * 0`; any other line as it is
+        spelled, with words for its signs.
+        """
+        minute, hours, *days = cron.lower().split()
+        if minute.isdigit() and hours.replace(",", "").isdigit() and days[:2] == ["*", "*"] and len(days) == 3:
+            which = "daily" if days[2] == "*" else _WEEKDAYS.get(days[2], "")
+            if which:
+                times = (f"{int(hour):02}{int(minute):02}" for hour in hours.split(","))
+                return self.name("_".join([verb, which, *times]))
+        fields = ("".join(_SIGNS.get(each, each) for each in field) for field in (minute, hours, *days))
+        return self.name(re.sub(r"\W", "_", "__".join([verb, *fields])))
 
 
-def schedule(verb: str, cron: str) -> str:
-    """The name of a schedule by when it runs, so that it stays the same when others come and go.
+PLAIN = Names()
+"""Those of a project that is ours alone."""
 
-    `backup_daily_0200_1400` for `0 2,14 * * *`, `verify_sun_0430` for `30 4 * * 0`; any other line as it is spelled,
-    with words for its signs.
+
+def prefixed(prefix: str | Sequence[str]) -> Names:
+    """The names below a prefix.
+
+    Args:
+        prefix: one word or several, of letters, digits and `_`, as `key_prefix` of Dagster; empty for none.
+    Raises:
+        OpsError: Dagster would take it for a key, and for no name of a job.
     """
-    minute, hours, *days = cron.lower().split()
-    if minute.isdigit() and hours.replace(",", "").isdigit() and days[:2] == ["*", "*"] and len(days) == 3:
-        which = "daily" if days[2] == "*" else _WEEKDAYS.get(days[2], "")
-        if which:
-            return "_".join([verb, which, *(f"{int(hour):02}{int(minute):02}" for hour in hours.split(","))])
-    fields = ("".join(_SIGNS.get(each, each) for each in field) for field in (minute, hours, *days))
-    return re.sub(r"\W", "_", "__".join([verb, *fields]))
+    words = (prefix,) if isinstance(prefix, str) else tuple(prefix)
+    words = tuple(word for word in words if word)
+    for word in words:
+        if not _WORD.fullmatch(word):
+            raise OpsError(
+                f"{word!r} cannot be a key prefix",
+                why="jobs, sensors and pools are called by it, too",
+                next="use letters, digits and _, with a letter first",
+            )
+    return Names(words)
 
 
 def order(step: Literal["dump", "snapshot", "copy", "verify"]) -> dict[str, str]:

@@ -3,17 +3,12 @@
 import dagster as dg
 
 from ops_pipelines.config.models import Config
-from ops_pipelines.orchestration.outside import sensor_errors_reported
+from ops_pipelines.orchestration.installation import Installation
+from ops_pipelines.orchestration.names import Names
 from ops_pipelines.probes.measured import Measured
 from ops_pipelines.probes.probe import probe_all
-from ops_pipelines.workspace import Workspace
 
 _EVERY_S = 60
-
-
-def server_key(source: str) -> dg.AssetKey:
-    """`crm/server`."""
-    return dg.AssetKey([source, "server"])
 
 
 def is_probed(config: Config, source: str) -> bool:
@@ -22,15 +17,16 @@ def is_probed(config: Config, source: str) -> bool:
     return probes is not None and probes.sources and config.sources[source].server is not None
 
 
-def build_probes(config: Config) -> tuple[list[dg.AssetSpec], list[dg.SensorDefinition]]:
+def build_probes(installation: Installation) -> tuple[list[dg.AssetSpec], list[dg.SensorDefinition]]:
     """The external assets and the sensor that observes them; nothing without `probes:`."""
+    config, called = installation.config, installation.names
     if config.probes is None:
         return [], []
     probes = config.probes
     specs = [
         dg.AssetSpec(
-            server_key(name),
-            group_name=name,
+            called.server(name),
+            group_name=called.name(name),
             kinds={source.kind},
             description=f"The server that `{name}` lives on, asked once a minute how it is.",
         )
@@ -38,27 +34,29 @@ def build_probes(config: Config) -> tuple[list[dg.AssetSpec], list[dg.SensorDefi
         if is_probed(config, name)
     ]
     specs += [
-        dg.AssetSpec(dg.AssetKey(["services", name]), group_name="services", description="Asked once a minute.")
+        dg.AssetSpec(called.service(name), group_name=called.name("services"), description="Asked once a minute.")
         for name in probes.services
     ]
 
     @dg.sensor(
-        name="probe_watch",
+        name=called.name("probe_watch"),
         minimum_interval_seconds=_EVERY_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Asks {len(specs)} servers and services how they are.",
     )
-    def probe_watch(workspace: dg.ResourceParam[Workspace]) -> dg.SensorResult:
-        with sensor_errors_reported("probe_watch"):
-            found = probe_all(workspace)
+    def probe_watch() -> dg.SensorResult:
+        with installation.sensing("probe_watch"):
+            found = probe_all(installation.workspace)
         said = ", ".join(f"{each.target} {'up' if each.is_up else 'DOWN'}" for each in found)
-        return dg.SensorResult(asset_events=[_observation(each) for each in found], skip_reason=dg.SkipReason(said))
+        return dg.SensorResult(
+            asset_events=[_observation(called, each) for each in found], skip_reason=dg.SkipReason(said)
+        )
 
     return specs, [probe_watch]
 
 
-def _observation(found: Measured) -> dg.AssetObservation:
-    key = server_key(found.target) if found.is_source else dg.AssetKey(["services", found.target])
+def _observation(called: Names, found: Measured) -> dg.AssetObservation:
+    key = called.server(found.target) if found.is_source else called.service(found.target)
     figures = {name: value for name, value in found.figures.model_dump(mode="json").items() if value is not None}
     known = {"latency_s": found.latency_s, "cause": found.cause or None}
     metadata = {"up": found.is_up, **{name: value for name, value in known.items() if value is not None}, **figures}

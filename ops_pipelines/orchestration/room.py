@@ -5,16 +5,21 @@ write without a run (checks each hour, observations each minute) is deleted by n
 """
 
 import sqlite3
+from collections.abc import Collection
 from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
 import sqlalchemy as sa
-from dagster._core.instance import RUNLESS_RUN_ID
-from dagster._core.storage.event_log import SqlEventLogStorage
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
-from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
+
+from ops_pipelines.orchestration.dagster_internals import (
+    RUNLESS_RUN_ID,
+    AssetCheckExecutionsTable,
+    SqlEventLogStorage,
+    SqlEventLogStorageTable,
+    SqliteEventLogStorage,
+)
 
 _EMPTY_FROM_BYTES, _EMPTY_FROM_SHARE = 2**20, 0.1
 _BUSY_S = 60.0
@@ -28,21 +33,24 @@ def remove_files(instance: dg.DagsterInstance, run_id: str) -> None:
             Path(storage.path_for_shard(run_id) + suffix).unlink(missing_ok=True)
 
 
-def forget_runless(instance: dg.DagsterInstance, before: datetime) -> int:
-    """Delete what was written without a run before a time, but the newest word about each thing; returns how much."""
+def forget_runless(instance: dg.DagsterInstance, keys: Collection[dg.AssetKey], before: datetime) -> int:
+    """Delete what was written about assets without a run before a time, but the newest of each; returns how much."""
     storage = instance.event_log_storage
     if not isinstance(storage, SqlEventLogStorage):
         return 0
     events, checks = SqlEventLogStorageTable.c, AssetCheckExecutionsTable.c
     newest = sa.select(sa.func.max(events.id)).group_by(events.dagster_event_type, events.asset_key, events.partition)
-    old = sa.and_(events.run_id == RUNLESS_RUN_ID, events.timestamp < before.replace(tzinfo=None))
+    named = [key.to_string() for key in keys]
+    old = sa.and_(
+        events.run_id == RUNLESS_RUN_ID, events.timestamp < before.replace(tzinfo=None), events.asset_key.in_(named)
+    )
     newest_checks = sa.select(sa.func.max(checks.id)).group_by(checks.asset_key, checks.check_name)
     stale = checks.evaluation_event_timestamp < before.replace(tzinfo=None)
     with ExitStack() as opened:
         index = opened.enter_context(storage.index_connection())
         index.execute(
             AssetCheckExecutionsTable.delete().where(
-                checks.run_id == RUNLESS_RUN_ID, stale, checks.id.not_in(newest_checks)
+                checks.run_id == RUNLESS_RUN_ID, stale, checks.asset_key.in_(named), checks.id.not_in(newest_checks)
             )
         )
         gone = index.execute(SqlEventLogStorageTable.delete().where(old, events.id.not_in(newest))).rowcount

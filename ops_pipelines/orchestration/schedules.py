@@ -1,48 +1,49 @@
 """The schedules: one per distinct cron line, one run per source and what belongs to it, running by default."""
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from ops_pipelines.clock import SystemClock
-from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
-from ops_pipelines.orchestration.jobs import group_selection
+from ops_pipelines.orchestration.dagster_internals import AssetJob
+from ops_pipelines.orchestration.installation import Installation
+from ops_pipelines.orchestration.jobs import asset_job, group_selection
 from ops_pipelines.orchestration.partitions import day_of
-from ops_pipelines.workspace import Workspace
-
-if TYPE_CHECKING:
-    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 
-def build_schedules(config: Config, job: "UnresolvedAssetJobDefinition") -> list[dg.ScheduleDefinition]:
+def build_schedules(installation: Installation, job: AssetJob) -> list[dg.ScheduleDefinition]:
     """Every schedule the configuration asks for."""
+    config, called = installation.config, installation.names
     together: dict[str, list[str]] = defaultdict(list)  # two spellings of one time have one name
     for name in config.heads:
-        together[names.schedule("backup", config.sources[name].every)].append(name)
+        together[called.schedule("backup", config.sources[name].every)].append(name)
     backups = [
-        _schedule(config, name, config.sources[members[0]].every, members, job)
+        _schedule(installation, name, config.sources[members[0]].every, members, job)
         for name, members in sorted(together.items())
     ]
-    return [*backups, *_proof_schedules(config, job), _report_schedule(config)]
+    return [*backups, *_proof_schedules(installation, job)]
 
 
-def _proof_schedules(config: Config, job: "UnresolvedAssetJobDefinition") -> list[dg.ScheduleDefinition]:
+def _proof_schedules(installation: Installation, job: AssetJob) -> list[dg.ScheduleDefinition]:
     """Of sources that are not proved after every backup: their newest backup, at times of its own."""
     together: dict[str, list[str]] = defaultdict(list)
     crons: dict[str, str] = {}
-    for source, each in config.sources.items():
+    for source, each in installation.config.sources.items():
         if not each.verify.auto and each.verify.every is not None:
-            name = names.schedule("verify", each.verify.every)
+            name = installation.names.schedule("verify", each.verify.every)
             together[name].append(source)
             crons.setdefault(name, each.verify.every)
-    return [_proof_schedule(config, name, crons[name], members, job) for name, members in sorted(together.items())]
+    return [
+        _proof_schedule(installation, name, crons[name], members, job) for name, members in sorted(together.items())
+    ]
 
 
 def _proof_schedule(
-    config: Config, name: str, cron: str, members: list[str], job: "UnresolvedAssetJobDefinition"
+    installation: Installation, name: str, cron: str, members: list[str], job: AssetJob
 ) -> dg.ScheduleDefinition:
+    config, called, workspace = installation.config, installation.names, installation.workspace
+
     @dg.schedule(
         name=name,
         job=job,
@@ -51,15 +52,14 @@ def _proof_schedule(
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Proves the newest backup of {', '.join(members)} at {cron} ({config.timezone}).",
     )
-    def verify(
-        context: dg.ScheduleEvaluationContext, workspace: dg.ResourceParam[Workspace]
-    ) -> list[dg.RunRequest] | dg.SkipReason:
-        newest = {member: workspace.catalogue(member).newest for member in members}
+    def verify(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        with installation.sensing(name):
+            newest = {member: workspace.catalogue(member).newest for member in members}
         requests = [
             dg.RunRequest(
                 run_key=f"verify:{member}:{context.scheduled_execution_time.isoformat()}",
                 partition_key=day_of(config, min(point.started_at, workspace.clock.now())),
-                asset_selection=[names.verified_key(member), names.REPORT_KEY],
+                asset_selection=[called.verified(member), called.report],
                 tags={names.SOURCE_TAG: member},
             )
             for member, point in newest.items()
@@ -70,21 +70,25 @@ def _proof_schedule(
     return verify
 
 
-def _report_schedule(config: Config) -> dg.ScheduleDefinition:
-    """A failed run writes no report: this one does, every morning, whatever happened in the night."""
-    return dg.ScheduleDefinition(
-        name="report_daily",
-        target=dg.AssetSelection.assets(names.REPORT_KEY),
+def build_report_schedule(installation: Installation) -> tuple[AssetJob, dg.ScheduleDefinition]:
+    """A failed run writes no report: this job does, every morning, whatever happened in the night."""
+    called = installation.names
+    job = asset_job(called.report_job, called.report, description="Writes the backup report.", tags={})
+    schedule = dg.ScheduleDefinition(
+        name=called.name("report_daily"),
+        job=job,
         cron_schedule="0 7 * * *",
-        execution_timezone=config.timezone,
+        execution_timezone=installation.config.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Writes the backup report every morning.",
     )
+    return job, schedule
 
 
 def _schedule(
-    config: Config, name: str, cron: str, members: list[str], job: "UnresolvedAssetJobDefinition"
+    installation: Installation, name: str, cron: str, members: list[str], job: AssetJob
 ) -> dg.ScheduleDefinition:
+    config = installation.config
     all_members = [each for member in members for each in config.group_of(member)]
 
     @dg.schedule(
@@ -104,7 +108,7 @@ def _schedule(
             dg.RunRequest(
                 run_key=f"{member}:{tick.isoformat()}",
                 partition_key=day,
-                asset_selection=group_selection(config, member),
+                asset_selection=group_selection(config, member, installation.names),
                 tags={names.SOURCE_TAG: member, names.PRIORITY_TAG: names.LIVE},
             )
             for member in members

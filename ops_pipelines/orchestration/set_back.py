@@ -7,9 +7,13 @@ backed up, and nothing is watched, although every daemon is alive. Here such mar
 from datetime import datetime, timedelta
 
 import dagster as dg
-from dagster._core.scheduler.instigation import InstigatorState, ScheduleInstigatorData, SensorInstigatorData
 
 from ops_pipelines.chronology import SKEW
+from ops_pipelines.orchestration.dagster_internals import (
+    InstigatorState,
+    ScheduleInstigatorData,
+    SensorInstigatorData,
+)
 
 _EVER = timedelta(days=365 * 100)
 

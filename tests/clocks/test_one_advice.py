@@ -15,7 +15,7 @@ from ops_pipelines.doctor.shared import Shared
 from ops_pipelines.doctor.sources import _recovery_point
 from ops_pipelines.orchestration.build import build_definitions
 from ops_pipelines.orchestration.checks.rpo import evaluation
-from ops_pipelines.orchestration.names import verified_key
+from ops_pipelines.orchestration.names import PLAIN
 from ops_pipelines.watch.alerts.rules import look_at_attempts, look_at_standing
 from ops_pipelines.watch.report import build_report
 from ops_pipelines.watch.snapshots import look
@@ -113,10 +113,10 @@ def test_a_damaged_copy_gets_one_advice_and_its_failed_run_gives_the_same(
     monkeypatch.setattr(SystemClock, "now", lambda _self: notes.clock.at)
     point = notes.backed_up()
     notes.damaged(point.id)
-    definitions = build_definitions(notes.workspace.config, overrides={"workspace": notes.workspace})
+    definitions = build_definitions(notes.workspace.config, workspace=notes.workspace)
     with dg.DagsterInstance.ephemeral() as instance:
         result = definitions.resolve_job_def("backup").execute_in_process(
-            instance=instance, partition_key=f"{NOW:%Y-%m-%d}", asset_selection=[verified_key("notes")],
+            instance=instance, partition_key=f"{NOW:%Y-%m-%d}", asset_selection=[PLAIN.verified("notes")],
             run_config={"ops": {"notes__verified": {"config": {"backup_id": point.id, "store": "nas"}}}},
             raise_on_error=False,
         )  # fmt: skip

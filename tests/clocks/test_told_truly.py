@@ -7,7 +7,7 @@ import pytest
 
 from ops_pipelines.backup.prune import prune
 from ops_pipelines.orchestration.checks.rpo import evaluation, unanswered
-from ops_pipelines.orchestration.names import RPO_CHECK, verified_key
+from ops_pipelines.orchestration.names import PLAIN, RPO_CHECK
 from ops_pipelines.watch.alerts.good import with_good
 from ops_pipelines.watch.alerts.rules import look_at_attempts
 from ops_pipelines.watch.alerts.runs import EndedRun, Facts, look_at_runs
@@ -54,9 +54,9 @@ def test_the_rpo_check_is_about_the_rpo(notes: Notes) -> None:
 
 
 def test_a_failed_run_leaves_no_rpo_check_without_an_answer() -> None:
-    checked = dg.AssetCheckSpec(RPO_CHECK, asset=verified_key("notes"))
+    checked = dg.AssetCheckSpec(RPO_CHECK, asset=PLAIN.verified("notes"))
 
-    @dg.asset(key=verified_key("notes"))
+    @dg.asset(key=PLAIN.verified("notes"))
     def fails() -> None:
         raise dg.Failure("no")
 
@@ -70,7 +70,7 @@ def test_a_failed_run_leaves_no_rpo_check_without_an_answer() -> None:
         assert not job.execute_in_process(instance=instance, raise_on_error=False).success
         assert unanswered(instance, ["notes"]) == {"notes"}
         instance.report_runless_asset_event(
-            dg.AssetCheckEvaluation(asset_key=verified_key("notes"), check_name=RPO_CHECK, passed=True)
+            dg.AssetCheckEvaluation(asset_key=PLAIN.verified("notes"), check_name=RPO_CHECK, passed=True)
         )
         assert unanswered(instance, ["notes"]) == set()
 

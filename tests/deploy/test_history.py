@@ -17,6 +17,7 @@ from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.build import build_definitions
 from ops_pipelines.orchestration.dead import end_dead_runs
 from ops_pipelines.orchestration.history import purge_runs
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.orchestration.instance import dagster_instance
 from ops_pipelines.orchestration.launch import run_assets
 from ops_pipelines.orchestration.room import forget_runless, give_back
@@ -30,24 +31,24 @@ TODAY = f"{datetime.now(timezone.utc):%Y-%m-%d}"
 
 
 def test_old_runs_go_and_those_of_days_with_a_backup_stay(config: Config, instance: dg.DagsterInstance) -> None:  # noqa: F811
-    workspace = Workspace(config)
+    installation = Installation(Workspace(config))
     first, second = (
         run_assets(config, instance, source="crm", day=TODAY, selection=[key]).run_id
-        for key in (names.dump_key("crm", "postgres"), names.copy_key("crm", "nas"))
+        for key in (names.PLAIN.dump("crm", "postgres"), names.PLAIN.copy("crm", "nas"))
     )
-    assert purge_runs(instance, workspace, older_than=NO_TIME) == 0, "the restore point of that day is there"
+    assert purge_runs(instance, installation, older_than=NO_TIME) == 0, "the restore point of that day is there"
 
     shutil.rmtree(config.base / "restore-points" / "crm")
-    assert purge_runs(instance, workspace, older_than=NO_TIME) == 0, "its copy is"
+    assert purge_runs(instance, installation, older_than=NO_TIME) == 0, "its copy is"
 
     nas = config.base.parent / "nas"
     shutil.rmtree(nas / "crm")
     nas.rename(nas.with_name("away"))
-    assert purge_runs(instance, workspace, older_than=NO_TIME) == 0, "nobody knows what lies there"
+    assert purge_runs(instance, installation, older_than=NO_TIME) == 0, "nobody knows what lies there"
 
     nas.with_name("away").rename(nas)
-    assert purge_runs(instance, workspace, older_than=timedelta(days=90)) == 0, "they are of today"
-    assert purge_runs(instance, workspace, older_than=NO_TIME) == 1
+    assert purge_runs(instance, installation, older_than=timedelta(days=90)) == 0, "they are of today"
+    assert purge_runs(instance, installation, older_than=NO_TIME) == 1
     assert [run.run_id for run in instance.get_runs()] == [second], "the newest good one stays for ever"
     assert instance.all_logs(first) == []
 
@@ -56,21 +57,22 @@ def test_the_disk_gets_back_what_a_purge_deletes(tmp_path: Path, crm: Server, mo
     monkeypatch.chdir(tmp_path)
     shutil.copy(PROJECT / "dagster.yaml", tmp_path / "dagster.yaml")
     protected = load_config(write_config(tmp_path, crm, copies="[]"))
-    workspace = Workspace(protected)
-    dump = names.dump_key("crm", "postgres")
+    installation, asked = Installation(Workspace(protected)), names.PLAIN.server("crm")
+    dump = names.PLAIN.dump("crm", "postgres")
     with dagster_instance(tmp_path) as own:
         first, second = (run_assets(protected, own, source="crm", day=TODAY, selection=[dump]).run_id for _ in range(2))
         for _ in range(60):
             said = {"said": "x" * 30_000}
-            own.report_runless_asset_event(dg.AssetObservation(dg.AssetKey("crm"), metadata=said))
+            own.report_runless_asset_event(dg.AssetObservation(asked, metadata=said))
         history = tmp_path / "var" / "dagster" / "history" / "runs"
         before = sum(path.stat().st_size for path in history.iterdir())
 
-        assert purge_runs(own, workspace, older_than=NO_TIME) == 1, "the day keeps the last run that did all of it"
+        assert purge_runs(own, installation, older_than=NO_TIME) == 1, "the day keeps the last run that did all of it"
         assert not list(history.glob(f"{first}*")) and list(history.glob(f"{second}*"))
         assert own.get_materialized_partitions(dump) == {TODAY}, "the day stays coloured"
-        assert forget_runless(own, workspace.clock.now() + timedelta(seconds=1)) == 59
-        assert own.fetch_observations(dg.AssetKey("crm"), limit=2).records, "the newest word stays"
+        soon = installation.workspace.clock.now() + timedelta(seconds=1)
+        assert forget_runless(own, installation.noted_keys, soon) == 59
+        assert own.fetch_observations(asked, limit=2).records, "the newest word stays"
         give_back(own)
         after = sum(path.stat().st_size for path in history.iterdir())
         assert after < before - 2 * 59 * 30_000, "twice, since SQLite has them in two files"
@@ -79,7 +81,7 @@ def test_the_disk_gets_back_what_a_purge_deletes(tmp_path: Path, crm: Server, mo
 
 def test_the_weekly_job_purges(config: Config, instance: dg.DagsterInstance) -> None:  # noqa: F811
     definitions = build_definitions(config)
-    job = definitions.resolve_job_def(names.HISTORY_JOB)
+    job = definitions.resolve_job_def(names.PLAIN.history_job)
     old = job.execute_in_process(instance=instance).run_id
     again = job.execute_in_process(
         instance=instance, run_config={"ops": {"purge": {"config": {"older_than_days": 0}}}}

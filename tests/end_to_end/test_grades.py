@@ -96,7 +96,7 @@ class House:
 
     def check(self) -> bool:
         """Whether the check `everything_compared` passed when it was last evaluated."""
-        key = dg.AssetCheckKey(names.verified_key("crm"), names.PROOF_CHECK)
+        key = dg.AssetCheckKey(names.PLAIN.verified("crm"), names.PROOF_CHECK)
         with dagster_instance(self.made.path) as instance:
             record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key])[key]
         assert record.event is not None and record.event.dagster_event is not None
@@ -141,7 +141,7 @@ def test_a_proof_has_the_words_of_its_grade_in_every_face(level: str, make_house
     assert "each was restored and compared" in build_report(house.workspace) or level != "full"
     assert (house.metric("proof_grade"), house.metric("proof_grade_configured")) == (figure, figure)
     assert house.metric("proof_weaker") == 0, "what was chosen is no alarm"
-    assert house.metadata(names.verified_key("crm"))["proof"] == words
+    assert house.metadata(names.PLAIN.verified("crm"))["proof"] == words
     assert house.check() and not house.alerts()
     assert ("not_noticed" in house.json("check") and words in str(house.json("check"))) == (level != "full")
     (run,) = house.json("verify")["runs"]
@@ -208,8 +208,8 @@ def test_a_mariadb_account_without_a_lock_is_told_everywhere(make_house: MakeHou
     shown = house.faces(status=1)
     for face in ("status", "page", "report"):
         assert "RELOAD" in shown[face] and NOTHING in shown[face], face
-    assert "RELOAD" in house.metadata(names.dump_key("crm", "mysql"))["warnings"]
-    assert house.metadata(names.verified_key("crm"))["proof"] == NOTHING
+    assert "RELOAD" in house.metadata(names.PLAIN.dump("crm", "mysql"))["warnings"]
+    assert house.metadata(names.PLAIN.verified("crm"))["proof"] == NOTHING
     assert not house.check()
     (told,) = house.alerts()
     assert NOTHING in told.cause and told.next.endswith("ops backup crm")

@@ -16,8 +16,8 @@ from ops_pipelines.backup.legacy import Found, backups_in
 from ops_pipelines.cli.main import app
 from ops_pipelines.config.load import load_config
 from ops_pipelines.engines.postgres.connection import Server
-from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.launch import run_assets
+from ops_pipelines.orchestration.names import PLAIN
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.workspace import Workspace, open_workspace
 from tests.conftest import TestServer
@@ -192,14 +192,14 @@ def test_a_past_days_partition_adopts_the_backup_of_its_day(tmp_path: Path, crm:
     with dg.DagsterInstance.ephemeral() as instance:
         result = run_assets(
             config, instance, source="crm", day="2026-02-07",
-            selection=[names.dump_key("crm", "postgres"), names.copy_key("crm", "nas"), names.verified_key("crm")],
+            selection=[PLAIN.dump("crm", "postgres"), PLAIN.copy("crm", "nas"), PLAIN.verified("crm")],
             # The night after, when a late run might still dump: who asks now wants what that day has.
-            overrides={"workspace": Workspace(config, StoppedClock(datetime(2026, 2, 8, 3, tzinfo=timezone.utc)))},
+            workspace=Workspace(config, StoppedClock(datetime(2026, 2, 8, 3, tzinfo=timezone.utc))),
         )  # fmt: skip
         assert result.success, result.failures
         assert result.facts["verdict"] == "verified"
         missing = run_assets(
-            config, instance, source="crm", day="2026-02-08", selection=[names.dump_key("crm", "postgres")]
+            config, instance, source="crm", day="2026-02-08", selection=[PLAIN.dump("crm", "postgres")]
         )
     assert "nor a legacy backup in" in missing.failures[0]
     assert [point.manifest.adopted_from is not None for point in Workspace(config).catalogue("crm").points] == [True]

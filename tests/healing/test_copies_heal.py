@@ -150,7 +150,7 @@ def test_the_asset_replaces_what_is_damaged_and_a_failure_stops_no_other(house: 
     flip(files, largest(files))
     point = house.catalogue.find(first)
     assert point is not None and verify(house.workspace, point, store="nas").outcome == "bad"
-    config, key = house.workspace.config, names.copy_key("app", "nas")
+    config, key = house.workspace.config, names.PLAIN.copy("app", "nas")
     day = f"{datetime.now(timezone.utc):%Y-%m-%d}"
     with dg.DagsterInstance.ephemeral() as instance:
         result = run_assets(config, instance, source="app", day=day, selection=[key])

@@ -55,7 +55,7 @@ def test_a_run_dumps_copies_restores_compares_and_reports(config: Config, instan
 
 def test_every_materialization_says_what_was_made(config: Config, instance: dg.DagsterInstance) -> None:
     run(config, instance)
-    event = instance.get_latest_materialization_event(names.dump_key("crm", "postgres"))
+    event = instance.get_latest_materialization_event(names.PLAIN.dump("crm", "postgres"))
     assert event is not None and event.asset_materialization is not None
     metadata = {key: entry.value for key, entry in event.asset_materialization.metadata.items()}
     assert metadata["dagster/row_count"] == 2050
@@ -68,16 +68,16 @@ def test_every_materialization_says_what_was_made(config: Config, instance: dg.D
 def test_a_flipped_byte_turns_verified_red_and_names_the_reason(config: Config, instance: dg.DagsterInstance) -> None:
     assert run(config, instance).success
     flip_byte(config.stores["nas"].path / "crm" / newest(config).name / "dump.pgc.zst.age")
-    result = run(config, instance, names.verified_key("crm"))
+    result = run(config, instance, names.PLAIN.verified("crm"))
     assert not result.success
     assert "is BAD: checksum: dump.pgc.zst.age" in result.failures[0]
     assert "next: " in result.failures[0]
 
 
 def test_a_damaged_local_copy_is_not_copied_off_site(config: Config, instance: dg.DagsterInstance) -> None:
-    assert run(config, instance, names.dump_key("crm", "postgres")).success
+    assert run(config, instance, names.PLAIN.dump("crm", "postgres")).success
     flip_byte(newest(config) / "dump.pgc.zst.age")
-    result = run(config, instance, names.copy_key("crm", "nas"))
+    result = run(config, instance, names.PLAIN.copy("crm", "nas"))
     assert "is damaged and was not copied to nas" in result.failures[0]
     assert not (config.stores["nas"].path / "crm").exists()
 
@@ -107,7 +107,7 @@ def test_a_past_day_without_a_backup_is_refused(tmp_path: Path, crm: Server, ins
 def test_a_past_day_adopts_the_restore_point_it_has(config: Config, instance: dg.DagsterInstance) -> None:
     day_before = YESTERDAY_NOON - timedelta(days=1)
     old = take_backup(Workspace(config, StoppedClock(day_before)), "crm")
-    result = run(config, instance, names.dump_key("crm", "postgres"), day=f"{day_before:%Y-%m-%d}")
+    result = run(config, instance, names.PLAIN.dump("crm", "postgres"), day=f"{day_before:%Y-%m-%d}")
     assert result.success, result.failures
     assert (result.facts["backup_id"], result.facts["adopted"]) == (old.id, True)
 
@@ -117,7 +117,7 @@ def test_a_new_store_is_filled_by_past_days(tmp_path: Path, crm: Server, instanc
     old = take_backup(Workspace(before, StoppedClock(YESTERDAY_NOON)), "crm")
     path = tmp_path / "ops.yaml"
     path.write_text(path.read_text("utf-8").replace("copies: [nas]", "copies: [nas, usb]"), encoding="utf-8")
-    result = run(load_config(path), instance, names.copy_key("crm", "usb"), day=YESTERDAY)
+    result = run(load_config(path), instance, names.PLAIN.copy("crm", "usb"), day=YESTERDAY)
     assert result.success, result.failures
     assert (tmp_path / "usb" / "crm" / old.id / "manifest.json").is_file()
 
@@ -128,12 +128,12 @@ def test_a_run_asked_for_before_midnight_has_six_hours_of_grace(
 ) -> None:
     midnight = YESTERDAY_NOON.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     take_backup(Workspace(config, StoppedClock(midnight - timedelta(days=2))), "crm")
-    late = {"workspace": Workspace(config, StoppedClock(midnight + timedelta(hours=hours_late)))}
-    dump, copy = names.dump_key("crm", "postgres"), names.copy_key("crm", "nas")
+    late = Workspace(config, StoppedClock(midnight + timedelta(hours=hours_late)))
+    dump, copy = names.PLAIN.dump("crm", "postgres"), names.PLAIN.copy("crm", "nas")
     with freeze_time(midnight - timedelta(minutes=10)):
-        result = run(config, instance, dump, copy, day=YESTERDAY, overrides=late)
+        result = run(config, instance, dump, copy, day=YESTERDAY, workspace=late)
     assert result.success is taken
-    again = run(config, instance, copy, day=YESTERDAY, overrides=late)
+    again = run(config, instance, copy, day=YESTERDAY, workspace=late)
     assert again.success is taken, "what the day's dump made is the day's, whenever it was taken"
     assert again.facts.get("backup_id") == result.facts.get("backup_id")
 
@@ -144,7 +144,7 @@ def test_an_empty_day_stays_empty_though_the_next_one_has_an_early_backup(
     for at in (YESTERDAY_NOON - timedelta(days=3), YESTERDAY_NOON.replace(hour=2)):
         take_backup(Workspace(config, StoppedClock(at)), "crm")
     empty = f"{YESTERDAY_NOON - timedelta(days=1):%Y-%m-%d}"
-    for key in (names.dump_key("crm", "postgres"), names.copy_key("crm", "nas"), names.verified_key("crm")):
+    for key in (names.PLAIN.dump("crm", "postgres"), names.PLAIN.copy("crm", "nas"), names.PLAIN.verified("crm")):
         result = run(config, instance, key, day=empty)
         assert not result.success
         assert f"of {empty}" in result.failures[0]
@@ -180,7 +180,7 @@ def test_an_inconclusive_verification_is_tried_again_and_a_bad_one_is_not(
     tmp_path: Path, crm: Server, instance: dg.DagsterInstance
 ) -> None:
     config = load_config(write_config(tmp_path, crm, source="    verify: {retries: 2, retry_after: 1s}"))
-    assert run(config, instance, names.dump_key("crm", "postgres")).success
+    assert run(config, instance, names.PLAIN.dump("crm", "postgres")).success
     key, away = tmp_path / "age.key", tmp_path / "age.key.away"
     key.rename(away)
 
@@ -195,10 +195,10 @@ def test_an_inconclusive_verification_is_tried_again_and_a_bad_one_is_not(
 
     with ThreadPoolExecutor(max_workers=1) as beside:
         mended = beside.submit(give_the_key_back)
-        assert run(config, instance, names.verified_key("crm")).success
+        assert run(config, instance, names.PLAIN.verified("crm")).success
         mended.result()
     assert outcomes()[0] == "inconclusive" and outcomes()[-1] == "verified"
     tried = len(outcomes())
     flip_byte(newest(config) / "dump.pgc.zst.age")
-    assert not run(config, instance, names.verified_key("crm")).success
+    assert not run(config, instance, names.PLAIN.verified("crm")).success
     assert outcomes()[tried:] == ["bad"]

@@ -29,7 +29,7 @@ def test_definitions_load(config: Config) -> None:
 
 def test_the_rpo_is_the_freshness_policy_of_dump_and_proof(config: Config) -> None:
     graph = build_definitions(config).resolve_asset_graph()
-    for key in (names.dump_key("crm", "postgres"), names.verified_key("crm")):
+    for key in (names.PLAIN.dump("crm", "postgres"), names.PLAIN.verified("crm")):
         policy = graph.get(key).freshness_policy
         assert isinstance(policy, dg.FreshnessPolicy)
         assert policy.fail_window.to_timedelta() == timedelta(hours=24)  # type: ignore[attr-defined]
@@ -44,7 +44,10 @@ def test_every_asset_is_grouped_tagged_owned_and_described(config: Config) -> No
         assert node.description and node.owners and node.kinds
         if node.group_name == "crm":
             assert node.tags[names.SOURCE_TAG] == "crm"
-            pools = {names.dump_key("crm", "postgres"): {"source_crm"}, names.drill_key("crm"): {names.DRILL_POOL}}
+            pools = {
+                names.PLAIN.dump("crm", "postgres"): {"source_crm"},
+                names.PLAIN.drill("crm"): {names.PLAIN.drill_pool},
+            }
             assert node.pools == pools.get(key, set()), "proofs hold up no dump"
 
 
@@ -100,7 +103,8 @@ def test_a_tick_requests_the_whole_chain_of_its_source_for_its_day(config: Confi
     (request,) = _tick(config, NOW)
     assert request.partition_key == f"{NOW:%Y-%m-%d}"
     assert request.asset_selection == [
-        names.dump_key("crm", "postgres"), names.copy_key("crm", "nas"), names.verified_key("crm"), names.REPORT_KEY,
+        names.PLAIN.dump("crm", "postgres"), names.PLAIN.copy("crm", "nas"), names.PLAIN.verified("crm"),
+        names.PLAIN.report,
     ]  # fmt: skip
     assert request.tags[names.SOURCE_TAG] == "crm"
     assert request.tags["dagster/priority"] == "10", "before what is started by hand, and before every backfill"
@@ -118,7 +122,7 @@ def test_a_tick_requests_the_whole_chain_of_its_source_for_its_day(config: Confi
 )
 def test_a_schedule_is_called_by_when_it_runs_and_stays_stopped_when_another_comes(cron: str, name: str) -> None:
     """Dagster remembers by name what somebody stopped."""
-    assert names.schedule("backup", cron) == name
+    assert names.PLAIN.schedule("backup", cron) == name
 
 
 def test_who_is_not_proved_after_every_backup_is_proved_every_week(tmp_path: Path) -> None:
@@ -143,11 +147,11 @@ def test_who_is_not_proved_after_every_backup_is_proved_every_week(tmp_path: Pat
         ) as context:
             return list(schedule.evaluate_tick(context).run_requests or [])
 
-    assert names.verified_key("app") not in (requested(backup)[0].asset_selection or [])
+    assert names.PLAIN.verified("app") not in (requested(backup)[0].asset_selection or [])
     assert requested(weekly) == [], "nothing to prove yet"
     taken = take_backup(workspace, "app")
     (request,) = requested(weekly)
-    assert request.asset_selection == [names.verified_key("app"), names.REPORT_KEY]
+    assert request.asset_selection == [names.PLAIN.verified("app"), names.PLAIN.report]
     assert request.partition_key == f"{taken.started_at:%Y-%m-%d}"
 
 

@@ -48,8 +48,8 @@ def test_the_schedule_asks_for_one_run_of_both(grouped: Config) -> None:
     )
     assert request.tags[names.SOURCE_TAG] == "crm"
     assert request.asset_selection == [
-        names.dump_key("crm", "postgres"), names.verified_key("crm"),
-        names.dump_key("uploads", "files"), names.verified_key("uploads"), names.REPORT_KEY,
+        names.PLAIN.dump("crm", "postgres"), names.PLAIN.verified("crm"),
+        names.PLAIN.dump("uploads", "files"), names.PLAIN.verified("uploads"), names.PLAIN.report,
     ]  # fmt: skip
 
 

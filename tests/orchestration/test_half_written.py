@@ -21,7 +21,7 @@ from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.workspace import Workspace
 from tests.engines.sqlite.conftest import House, house  # noqa: F401 - a fixture
 
-ASSETS = [names.dump_key("app", "sqlite")]
+ASSETS = [names.PLAIN.dump("app", "sqlite")]
 DAMAGES: dict[str, Callable[[str], str]] = {
     "cut in the middle": lambda whole: whole[: whole.index("sources") + 20],
     "emptied": lambda whole: "",
@@ -72,7 +72,7 @@ def test_runs_use_what_was_last_good_and_the_fault_is_an_incident_until_it_is_me
         monkeypatch.setenv("OPS_LAST_GOOD", "")  # a code server that is started now was told nothing
 
     definitions, config = loaded(), load_or_last_good(path)
-    job = definitions.resolve_job_def(names.BACKUP_JOB)
+    job = definitions.resolve_job_def(names.PLAIN.backup_job)
     workspace = Workspace(config)
     day = day_of(config, workspace.clock.now())
     with dg.DagsterInstance.ephemeral() as instance:

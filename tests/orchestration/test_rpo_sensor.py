@@ -20,7 +20,7 @@ START = datetime(2026, 11, 20, 2, 0, tzinfo=timezone.utc)
 
 def tick(config: Config, clock: StoppedClock, cursor: str | None = None) -> dg.SensorResult:
     workspace = Workspace(config, clock)
-    repository = build_definitions(config, overrides={"workspace": workspace}).get_repository_def()
+    repository = build_definitions(config, workspace=workspace).get_repository_def()
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(
             instance=instance, repository_def=repository, cursor=cursor, resources={"workspace": workspace}
@@ -118,7 +118,7 @@ def test_backup_health_is_a_table_of_every_source_told_without_a_run(config: Con
 def test_backup_health_is_looked_at_anew_by_hand(config: Config, instance: dg.DagsterInstance) -> None:
     proved(config)
     workspace = Workspace(config, StoppedClock(START + timedelta(hours=25)))
-    definitions = build_definitions(config, overrides={"workspace": workspace})
+    definitions = build_definitions(config, workspace=workspace)
     job = definitions.resolve_job_def("backup")
     result = job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("backup_health")])
     assert result.success, "what is wrong with backups is no failure of the look"

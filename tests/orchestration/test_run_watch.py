@@ -30,7 +30,7 @@ class Daemon:
         # Dagster writes its own time into everything: ours is the same.
         self.clock = StoppedClock(datetime.now(timezone.utc))
         self.workspace, self.instance = Workspace(config, self.clock), instance
-        self._repository = build_definitions(config, overrides={"workspace": self.workspace}).get_repository_def()
+        self._repository = build_definitions(config, workspace=self.workspace).get_repository_def()
         self._cursor: str | None = None
 
     def tick(self) -> dict[str, Incident]:
@@ -51,7 +51,7 @@ class Daemon:
     def run(self, *keys: dg.AssetKey, tags: dict[str, str] | None = None) -> dg.DagsterRun:
         """A run that was launched and has not ended."""
         run = dg.DagsterRun(
-            job_name=names.BACKUP_JOB,
+            job_name=names.PLAIN.backup_job,
             run_id=str(secrets.token_hex(8)),
             asset_selection=frozenset(keys),
             status=dg.DagsterRunStatus.STARTED,
@@ -106,7 +106,7 @@ def daemon(make_house: MakeHouse, instance: dg.DagsterInstance) -> Iterator[Daem
 
 def test_a_killed_run_that_left_no_attempt_is_told_until_the_same_was_done_again(daemon: Daemon) -> None:
     assert daemon.tick() == {}
-    daemon.ended(daemon.run(DUMP, NAS, names.REPORT_KEY), "FAILURE")
+    daemon.ended(daemon.run(DUMP, NAS, names.PLAIN.report), "FAILURE")
     incident = daemon.tick()["run_failed"]
     assert (incident.source, incident.severity) == ("crm", "error")
     assert "Run worker exited unexpectedly" in incident.condition["cause"]
@@ -137,8 +137,8 @@ def test_a_run_whose_failure_is_in_the_ledger_is_not_told_twice(daemon: Daemon) 
 
 
 def test_runs_about_no_source_share_one_incident(daemon: Daemon) -> None:
-    daemon.ended(daemon.run(names.RETENTION_KEY), "FAILURE")
-    daemon.ended(daemon.run(names.REPORT_KEY), "FAILURE")
+    daemon.ended(daemon.run(names.PLAIN.retention), "FAILURE")
+    daemon.ended(daemon.run(names.PLAIN.report), "FAILURE")
     incident = daemon.tick()["run_failed"]
     assert incident.source == ""
     assert incident.condition["title"] == "retention, backup_report: failed or was killed"

@@ -25,7 +25,7 @@ from ops_pipelines.workspace import Workspace
 from tests.deploy.parts import BIN, PROJECT, until
 from tests.engines.sqlite.conftest import House, house  # noqa: F401 - a fixture
 
-POOL = names.pool("app")
+POOL = names.PLAIN.pool("app")
 
 
 @pytest.fixture
@@ -46,9 +46,11 @@ def process_of(pid: int) -> str:
 
 def someone_else(instance: dg.DagsterInstance, *, process: str) -> str:
     """A run of the same source that is under way and holds its place; its id."""
-    run = dg.DagsterRun(job_name=names.BACKUP_JOB, tags={names.SOURCE_TAG: "app", names.PROCESS_TAG: process})
+    run = dg.DagsterRun(job_name=names.PLAIN.backup_job, tags={names.SOURCE_TAG: "app", names.PROCESS_TAG: process})
     instance.add_run(run)
-    instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, names.BACKUP_JOB), run.run_id)
+    instance.report_dagster_event(
+        dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, names.PLAIN.backup_job), run.run_id
+    )
     instance.event_log_storage.initialize_concurrency_limit_to_default(POOL)
     assert instance.event_log_storage.claim_concurrency_slot(POOL, run.run_id, "app__dump").is_claimed
     return run.run_id
@@ -95,7 +97,7 @@ def test_the_place_of_a_dead_run_is_free_at_the_next_start(home: Path) -> None:
         scratch.mkdir(parents=True)
         day = day_of(config, workspace.clock.now())
         told: list[str] = []
-        selection = [names.dump_key("app", "sqlite")]
+        selection = [names.PLAIN.dump("app", "sqlite")]
         done = run_assets(config, instance, source="app", day=day, selection=selection, tell=told.append)
         assert done.success and not told, "there is nobody to wait for"
         assert not scratch.exists(), "what it left is gone, too"

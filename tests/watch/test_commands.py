@@ -112,7 +112,7 @@ def test_the_old_name_of_the_webhook_alone_makes_a_channel(
 
 def test_the_sensor_tells_of_a_failed_dump_and_of_its_end(make_house: MakeHouse, hook: Webhook) -> None:
     house = Workspace(make_house({"slack": hook.url}).config)
-    repository = build_definitions(house.config, overrides={"workspace": house}).get_repository_def()
+    repository = build_definitions(house.config, workspace=house).get_repository_def()
     sensor = repository.get_sensor_def("alert_watch")
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 

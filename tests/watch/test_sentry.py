@@ -23,7 +23,8 @@ from ops_pipelines.config.errors import ConfigError
 from ops_pipelines.config.load import load_config
 from ops_pipelines.errors import Busy, OpsError, SafetyRefusal, StoreError
 from ops_pipelines.orchestration.describe import failures_explained
-from ops_pipelines.orchestration.outside import build_heartbeat_sensor, sensor_errors_reported
+from ops_pipelines.orchestration.installation import Installation
+from ops_pipelines.orchestration.outside import build_heartbeat_sensor
 from ops_pipelines.outside import errors
 from ops_pipelines.outside.errors import report
 from ops_pipelines.recovery.verify import verify
@@ -209,7 +210,7 @@ def test_the_step_boundary_reports_what_it_drops_and_refusals_are_no_errors(
     for error in (Busy("held"), SafetyRefusal("no"), StoreError("gone")):
         with pytest.raises(dg.Failure), failures_explained():
             raise error
-    with pytest.raises(KeyError), sensor_errors_reported("rpo_watch"):
+    with pytest.raises(KeyError), Installation(unreachable).sensing("rpo_watch"):
         raise KeyError("of a sensor")
     wait_for(lambda: len(outside.of("event")) == 2)
     assert [each["exception"]["values"][-1]["type"] for each in outside.of("event")] == ["StoreError", "KeyError"]
@@ -257,7 +258,7 @@ def test_a_server_that_hangs_delays_no_backup(
 def test_the_daemon_checks_in_and_says_when_a_part_of_it_stands_still(
     unreachable: Workspace, outside: Listener
 ) -> None:
-    (sensor,) = build_heartbeat_sensor(unreachable.config)
+    (sensor,) = build_heartbeat_sensor(Installation(unreachable))
     # The first needs no daemons; those that the second needs do not run.
     for count, opened in enumerate((dg.DagsterInstance.ephemeral, dg.DagsterInstance.local_temp), start=1):
         with opened() as instance:

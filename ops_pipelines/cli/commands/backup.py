@@ -23,7 +23,7 @@ def backup(
     Runs through Dagster, so it shows in its UI. Example: ops backup crm
     """
     from ops_pipelines.orchestration.jobs import chain_selection  # noqa: PLC0415
-    from ops_pipelines.orchestration.names import verified_key  # noqa: PLC0415
+    from ops_pipelines.orchestration.names import PLAIN  # noqa: PLC0415
 
     loaded, found = output.open_config(config)
     workspace = open_workspace(loaded)
@@ -32,7 +32,7 @@ def backup(
     for name in names:
         workspace.source(name)
         keys = chain_selection(loaded, name)
-        chosen = keys if verify else keys[: keys.index(verified_key(name))]
+        chosen = keys if verify else keys[: keys.index(PLAIN.verified(name))]
         choices[name] = (chosen, None, {})
     return run_sources(loaded, found, choices, as_json=as_json, verbose=verbose)
 

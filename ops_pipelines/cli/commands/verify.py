@@ -36,7 +36,7 @@ def verify(
     Runs through Dagster, so it shows in its UI. Definitions that came back differently are kept on this machine:
     --show tells them line by line. Example: ops verify crm --from nas
     """
-    from ops_pipelines.orchestration.names import REPORT_KEY, verified_key  # noqa: PLC0415
+    from ops_pipelines.orchestration.names import PLAIN  # noqa: PLC0415
     from ops_pipelines.orchestration.partitions import day_of  # noqa: PLC0415
 
     loaded, found = output.open_config(config)
@@ -54,7 +54,7 @@ def verify(
         run_config = {"ops": {op: {"config": {"backup_id": point.id, "store": store}}}}
         # One that is dated in the future belongs to no day that there is yet.
         day = day_of(loaded, min(point.started_at, workspace.clock.now()))
-        choices[name] = ([verified_key(name), REPORT_KEY], day, run_config)
+        choices[name] = ([PLAIN.verified(name), PLAIN.report], day, run_config)
     more = partial(_differences, workspace)
     return run_sources(loaded, found, choices, as_json=as_json, verbose=verbose, more=more)
 

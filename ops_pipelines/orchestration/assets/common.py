@@ -8,6 +8,7 @@ import dagster as dg
 from ops_pipelines.config.models import Config
 from ops_pipelines.engines.source import Source
 from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.installation import Installation
 
 
 class Options(TypedDict):
@@ -24,9 +25,18 @@ class Options(TypedDict):
 class Chain:
     """One source, as the factories of its assets see it."""
 
-    config: Config
+    installation: Installation
     name: str
-    calendar: dg.DailyPartitionsDefinition
+
+    @property
+    def config(self) -> Config:
+        """What is configured."""
+        return self.installation.config
+
+    @property
+    def names(self) -> names.Names:
+        """What its assets are called."""
+        return self.installation.names
 
     @property
     def source(self) -> Source:
@@ -42,15 +52,16 @@ class Chain:
     def options(self) -> Options:
         """What every asset of the chain has."""
         return {
-            "group_name": self.name,
+            "group_name": self.names.name(self.name),
             "tags": {names.SOURCE_TAG: self.name},
             "owners": ["team:ops"],
-            "partitions_def": self.calendar,
+            "partitions_def": self.installation.calendar,
             "backfill_policy": dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         }
 
 
-def newest_proofs(config: Config) -> list[dg.AssetDep]:
+def newest_proofs(installation: Installation) -> list[dg.AssetDep]:
     """What an asset across all sources depends on: the newest day of each source's `verified`."""
     mapping = dg.LastPartitionMapping()
-    return [dg.AssetDep(names.verified_key(name), partition_mapping=mapping) for name in config.sources]
+    keys = map(installation.names.verified, installation.config.sources)
+    return [dg.AssetDep(key, partition_mapping=mapping) for key in keys]

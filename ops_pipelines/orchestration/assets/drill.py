@@ -7,14 +7,13 @@ from pydantic import Field
 
 from ops_pipelines import text
 from ops_pipelines.config.drills import SCENARIOS
-from ops_pipelines.config.models import Config
 from ops_pipelines.drill.record import Report, SourceResult
 from ops_pipelines.drill.report.pages import headline, markdown
 from ops_pipelines.drill.run import Drilled, run_drill
 from ops_pipelines.errors import OpsError
 from ops_pipelines.orchestration import names
-from ops_pipelines.orchestration.describe import Metadata, bullets, failures_explained
-from ops_pipelines.orchestration.resources import Watcher
+from ops_pipelines.orchestration.describe import Metadata, bullets
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.redact import redact
 from ops_pipelines.workspace import Workspace
 
@@ -29,36 +28,31 @@ class DrillConfig(dg.Config):
     seed: int = Field(-1, description="repeats the choice of a random_restore_point")
 
 
-def build_drill_asset(config: Config) -> list[dg.AssetsDefinition]:
+def build_drill_asset(installation: Installation) -> list[dg.AssetsDefinition]:
     """The drill of every source, as one step; nothing where no drills are configured."""
-    if (drills := config.drilled) is None:
+    ours, called = installation.config, installation.names
+    if (drills := ours.drilled) is None:
         return []
-    scheduled = config.scenario
     specs = [
         dg.AssetSpec(
-            names.drill_key(name),
-            group_name=name,
+            called.drill(name),
+            group_name=called.name(name),
             tags={names.SOURCE_TAG: name},
             owners=["team:ops"],
             kinds={"drill"},
             skippable=True,
-            deps=[dg.AssetDep(names.verified_key(name), partition_mapping=dg.LastPartitionMapping())],
+            deps=[dg.AssetDep(called.verified(name), partition_mapping=dg.LastPartitionMapping())],
             freshness_policy=dg.FreshnessPolicy.time_window(fail_window=drills.overdue_after),
             description=f"`{name}` recovered in a disaster drill, with its application, from what survives elsewhere.",
         )
-        for name in config.sources
+        for name in ours.sources
     ]
 
-    @dg.multi_asset(name=DRILL_OP, specs=specs, pool=names.DRILL_POOL, op_tags={names.PRIORITY_TAG: "-1"})
-    def drill(
-        context: dg.AssetExecutionContext,
-        config: DrillConfig,
-        workspace: dg.ResourceParam[Workspace],
-        watcher: dg.ResourceParam[Watcher],
-    ) -> Iterator[dg.MaterializeResult[None]]:
-        with failures_explained():
-            drilled = _run(context, config, workspace, scheduled)
-        yield from _events(drilled)
+    @dg.multi_asset(name=called.name(DRILL_OP), specs=specs, pool=called.drill_pool, op_tags={names.PRIORITY_TAG: "-1"})
+    def drill(context: dg.AssetExecutionContext, config: DrillConfig) -> Iterator[dg.MaterializeResult[None]]:
+        with installation.step():
+            drilled = _run(context, config, installation.workspace, ours.scenario)
+        yield from _events(drilled, called)
         if not drilled.report.passed:
             problems = bullets(drilled.report.problems)
             raise dg.Failure(
@@ -94,12 +88,12 @@ def _run(context: dg.AssetExecutionContext, config: DrillConfig, workspace: Work
     )
 
 
-def _events(drilled: Drilled) -> Iterator[dg.MaterializeResult[None]]:
+def _events(drilled: Drilled, called: names.Names) -> Iterator[dg.MaterializeResult[None]]:
     """A materialization of every source that came back."""
     for group in drilled.report.groups:
         for each in group.sources if group.passed else ():
             yield dg.MaterializeResult(
-                asset_key=names.drill_key(each.source), metadata=_metadata(drilled, drilled.report, each)
+                asset_key=called.drill(each.source), metadata=_metadata(drilled, drilled.report, each)
             )
 
 

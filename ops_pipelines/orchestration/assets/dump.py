@@ -8,35 +8,31 @@ from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
 from ops_pipelines.orchestration.days import is_todays, points_of_day
-from ops_pipelines.orchestration.describe import failures_explained, manifest_metadata
-from ops_pipelines.orchestration.probes import is_probed, server_key
-from ops_pipelines.orchestration.resources import Watcher
+from ops_pipelines.orchestration.describe import manifest_metadata
+from ops_pipelines.orchestration.probes import is_probed
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.workspace import Workspace
 
 
 def build_dump(chain: Chain) -> dg.AssetsDefinition:
     """The first asset of a source's chain."""
+    workspace, watcher = chain.installation.workspace, chain.installation.watcher
 
     @dg.asset(
-        key=names.dump_key(chain.name, chain.source.kind),
+        key=chain.names.dump(chain.name, chain.source.kind),
         op_tags=names.order(kind_of(chain.source.kind).step),
         kinds={chain.source.kind},
-        deps=[server_key(chain.name)] if is_probed(chain.config, chain.name) else [],
+        deps=[chain.names.server(chain.name)] if is_probed(chain.config, chain.name) else [],
         freshness_policy=chain.freshness,
-        pool=names.pool(chain.name),
+        pool=chain.names.pool(chain.name),
         description=(
             f"A consistent snapshot of `{chain.name}`, compressed, encrypted and sealed in the local store. "
             "Today's partition takes a new one; a past day adopts the restore point it already has."
         ),
         **chain.options,
     )
-    def dump(
-        context: dg.AssetExecutionContext,
-        workspace: dg.ResourceParam[Workspace],
-        watcher: dg.ResourceParam[Watcher],
-    ) -> dg.MaterializeResult[None]:
-        with failures_explained():
+    def dump(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        with chain.installation.step():
             if is_todays(context, workspace.clock.now()):
                 progress, run_id = watcher.watch(context), context.run.run_id
                 manifest = take_backup(workspace, chain.name, progress=progress, run_id=run_id)

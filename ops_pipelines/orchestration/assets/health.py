@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import newest_proofs
-from ops_pipelines.orchestration.describe import Metadata, bullets, failures_explained, health_table
+from ops_pipelines.orchestration.describe import Metadata, bullets, health_table
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.watch.alerts.configuration import look_at_configuration
 from ops_pipelines.watch.health import EXIT_STATUS, SourceHealth
 from ops_pipelines.watch.snapshots import look
@@ -19,29 +19,28 @@ from ops_pipelines.workspace import Workspace
 _BROKEN = 2
 
 
-def build_health_asset(config: Config) -> dg.AssetsDefinition:
+def build_health_asset(installation: Installation) -> dg.AssetsDefinition:
     """The health of all sources."""
+    workspace, key = installation.workspace, installation.names.health
 
     @dg.asset(
-        key=names.HEALTH_KEY,
-        group_name="reports",
+        key=key,
+        group_name=installation.names.name("reports"),
         kinds={"table"},
         owners=["team:ops"],
-        deps=newest_proofs(config),
+        deps=newest_proofs(installation),
         check_specs=[
             dg.AssetCheckSpec(
                 names.ALL_WELL_CHECK,
-                asset=names.HEALTH_KEY,
+                asset=key,
                 description="No step of any source is FAIL, OVERDUE or NEVER, every recovery point holds its RPO, and "
                 "`ops.yaml` can be used.",
             )
         ],
         description="Every source and each of its steps: state, age, what is allowed, cause and the command to type.",
     )
-    def backup_health(
-        workspace: dg.ResourceParam[Workspace],
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not know it by its parameter beside checks
-        with failures_explained():
+    def backup_health() -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not know it by its parameter beside checks
+        with installation.step():
             found = look(workspace)
         broken = _broken(workspace, found)
         result = dg.AssetCheckResult(check_name=names.ALL_WELL_CHECK, passed=not broken, metadata=_metadata(broken))
@@ -50,16 +49,19 @@ def build_health_asset(config: Config) -> dg.AssetsDefinition:
     return backup_health
 
 
-def health_materialized(found: Sequence[SourceHealth]) -> dg.AssetMaterialization:
+def health_materialized(key: dg.AssetKey, found: Sequence[SourceHealth]) -> dg.AssetMaterialization:
     """The same as an event, for who tells it without a run."""
-    return dg.AssetMaterialization(names.HEALTH_KEY, metadata=health_table(found))
+    return dg.AssetMaterialization(key, metadata=health_table(found))
 
 
-def health_evaluated(workspace: Workspace, found: Sequence[SourceHealth]) -> dg.AssetCheckEvaluation:
+def health_evaluated(installation: Installation, found: Sequence[SourceHealth]) -> dg.AssetCheckEvaluation:
     """The check's result as an event."""
-    broken = _broken(workspace, found)
+    broken = _broken(installation.workspace, found)
     return dg.AssetCheckEvaluation(
-        asset_key=names.HEALTH_KEY, check_name=names.ALL_WELL_CHECK, passed=not broken, metadata=_metadata(broken)
+        asset_key=installation.names.health,
+        check_name=names.ALL_WELL_CHECK,
+        passed=not broken,
+        metadata=_metadata(broken),
     )
 
 

@@ -9,18 +9,17 @@ from ops_pipelines.healing import Brought, bring
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
 from ops_pipelines.orchestration.days import points_of_day
-from ops_pipelines.orchestration.describe import failures_explained, manifest_metadata
-from ops_pipelines.orchestration.resources import Watcher
-from ops_pipelines.workspace import Workspace
+from ops_pipelines.orchestration.describe import manifest_metadata
 
 
 def build_offsite(chain: Chain, store: str) -> dg.AssetsDefinition:
     """The copy of a source in one store."""
     settings = chain.config.stores[store]
+    workspace, watcher = chain.installation.workspace, chain.installation.watcher
 
     @dg.asset(
-        key=names.copy_key(chain.name, store),
-        deps=[names.dump_key(chain.name, chain.source.kind)],
+        key=chain.names.copy(chain.name, store),
+        deps=[chain.names.dump(chain.name, chain.source.kind)],
         op_tags=names.order("copy"),
         kinds={settings.kind},
         description=(
@@ -30,17 +29,13 @@ def build_offsite(chain: Chain, store: str) -> dg.AssetsDefinition:
         ),
         **chain.options,
     )
-    def offsite(
-        context: dg.AssetExecutionContext,
-        workspace: dg.ResourceParam[Workspace],
-        watcher: dg.ResourceParam[Watcher],
-    ) -> dg.MaterializeResult[None]:
-        with failures_explained():
+    def offsite(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        with chain.installation.step():
             points = points_of_day(context, chain, workspace.catalogue(chain.name))
             if not points:
                 raise StoreError(
                     f"{chain.name} has no restore point of {context.partition_key} to copy to {store}",
-                    next=f"materialize {chain.name}/dump first",
+                    next=f"materialize {chain.names.dump(chain.name, chain.source.kind).to_user_string()} first",
                 )
             ids = [point.id for point in points]
             brought = bring(

@@ -2,28 +2,26 @@
 
 import dagster as dg
 
-from ops_pipelines.config.models import Config
-from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import newest_proofs
-from ops_pipelines.orchestration.describe import failures_explained
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.watch.health import all_health
 from ops_pipelines.watch.report import write_report
-from ops_pipelines.workspace import Workspace
 
 
-def build_report_asset(config: Config) -> dg.AssetsDefinition:
+def build_report_asset(installation: Installation) -> dg.AssetsDefinition:
     """The report across all sources."""
+    workspace = installation.workspace
 
     @dg.asset(
-        key=names.REPORT_KEY,
-        group_name="reports",
+        key=installation.names.report,
+        group_name=installation.names.name("reports"),
         kinds={"markdown"},
         owners=["team:ops"],
-        deps=newest_proofs(config),
+        deps=newest_proofs(installation),
         description="What is protected, how old it is, what was proved: Markdown below `base/reports`.",
     )
-    def backup_report(workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult[None]:
-        with failures_explained():
+    def backup_report() -> dg.MaterializeResult[None]:
+        with installation.step():
             path, *_others = write_report(workspace)
             states = {health.source: health.state for health in all_health(workspace)}
         return dg.MaterializeResult(

@@ -10,11 +10,10 @@ import dagster as dg
 
 from ops_pipelines.backup.prune import SourcePruned, prune
 from ops_pipelines.clock import human_size
-from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import newest_proofs
-from ops_pipelines.orchestration.describe import Metadata, bullets, failures_explained
-from ops_pipelines.workspace import Workspace
+from ops_pipelines.orchestration.describe import Metadata, bullets
+from ops_pipelines.orchestration.installation import Installation
 
 _COLUMNS = ("source", "store", "restore_point", "started_at", "verdict", "size", "decision", "why")
 
@@ -25,19 +24,20 @@ class RetentionConfig(dg.Config):
     dry_run: bool = False
 
 
-def build_retention_asset(config: Config) -> dg.AssetsDefinition:
+def build_retention_asset(installation: Installation) -> dg.AssetsDefinition:
     """Retention across all sources and stores."""
+    workspace, key = installation.workspace, installation.names.retention
 
     @dg.asset(
-        key=names.RETENTION_KEY,
-        group_name="reports",
+        key=key,
+        group_name=installation.names.name("reports"),
         kinds={"retention"},
         owners=["team:ops"],
-        deps=newest_proofs(config),
+        deps=newest_proofs(installation),
         check_specs=[
             dg.AssetCheckSpec(
                 names.PRUNED_CHECK,
-                asset=names.RETENTION_KEY,
+                asset=key,
                 description="No source was refused, no store was left alone, and what was to go is gone.",
             )
         ],
@@ -46,11 +46,9 @@ def build_retention_asset(config: Config) -> dg.AssetsDefinition:
             "a failed run of the source. Without `keep:` nothing is deleted."
         ),
     )
-    def retention(
-        context: dg.AssetExecutionContext, config: RetentionConfig, workspace: dg.ResourceParam[Workspace]
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not know it by its parameter beside checks
+    def retention(context: dg.AssetExecutionContext, config: RetentionConfig) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not know it by its parameter beside checks
         sources = list(workspace.config.sources)
-        with failures_explained():
+        with installation.step():
             pruned = prune(workspace, sources, apply=not config.dry_run, run_id=context.run.run_id)
         return dg.MaterializeResult(metadata=_metadata(pruned), check_results=[_check(pruned)])
 

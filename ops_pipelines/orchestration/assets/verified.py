@@ -7,14 +7,12 @@ from ops_pipelines.errors import StoreError
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
 from ops_pipelines.orchestration.days import is_todays, points_of_day
-from ops_pipelines.orchestration.describe import bullets, failures_explained, proof_metadata, verdict_metadata
-from ops_pipelines.orchestration.resources import Watcher
+from ops_pipelines.orchestration.describe import bullets, proof_metadata, verdict_metadata
 from ops_pipelines.recovery.rotation import reprove, turns
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.verdict import Verdict
 from ops_pipelines.watch.situations import proved_badly
-from ops_pipelines.workspace import Workspace
 
 
 class VerifyConfig(dg.Config):
@@ -27,17 +25,19 @@ class VerifyConfig(dg.Config):
 def build_verified(chain: Chain) -> dg.AssetsDefinition:
     """The proof of a source's day."""
     settings = chain.source.verify
+    workspace, watcher = chain.installation.workspace, chain.installation.watcher
+    key = chain.names.verified(chain.name)
 
     @dg.asset(
-        key=names.verified_key(chain.name),
+        key=key,
         # Not on the copies: one store that is down must not keep the others from being proved.
-        deps=[names.dump_key(chain.name, chain.source.kind)],
+        deps=[chain.names.dump(chain.name, chain.source.kind)],
         op_tags=names.order("verify"),
         kinds={chain.source.kind},
         freshness_policy=chain.freshness,
         check_specs=[
-            dg.AssetCheckSpec(names.PROOF_CHECK, asset=names.verified_key(chain.name), description=_PROOF),
-            dg.AssetCheckSpec(names.ROTATION_CHECK, asset=names.verified_key(chain.name), description=_ROTATION),
+            dg.AssetCheckSpec(names.PROOF_CHECK, asset=key, description=_PROOF),
+            dg.AssetCheckSpec(names.ROTATION_CHECK, asset=key, description=_ROTATION),
         ],
         description=(
             f"The newest restore point of `{chain.name}` of the day, fetched from the farthest store, restored into a "
@@ -45,14 +45,9 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
         ),
         **chain.options,
     )
-    def verified(
-        context: dg.AssetExecutionContext,
-        config: VerifyConfig,
-        workspace: dg.ResourceParam[Workspace],
-        watcher: dg.ResourceParam[Watcher],
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # dagster takes no parameter beside check_specs
-        with failures_explained():
-            point = _chosen(context, config, workspace, chain)
+    def verified(context: dg.AssetExecutionContext, config: VerifyConfig) -> dg.MaterializeResult:  # type: ignore[type-arg]  # dagster takes no parameter beside check_specs
+        with chain.installation.step():
+            point = _chosen(context, config, chain)
             verdict = verify(
                 workspace, point, store=config.store or None, progress=watcher.watch(context), run_id=context.run.run_id
             )
@@ -61,7 +56,7 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
         if verdict.outcome == "verified":
             return dg.MaterializeResult(
                 metadata=metadata,
-                check_results=[_proof(verdict), _rotation(context, config, workspace, watcher, chain.name)],
+                check_results=[_proof(verdict), _rotation(context, config, chain)],
             )
         safe = f"  safe: {told.safe}\n" if told.safe else ""
         failure = dg.Failure(
@@ -96,15 +91,13 @@ def _proof(verdict: Verdict) -> dg.AssetCheckResult:
     )
 
 
-def _rotation(
-    context: dg.AssetExecutionContext, config: VerifyConfig, workspace: Workspace, watcher: Watcher, name: str
-) -> dg.AssetCheckResult:
+def _rotation(context: dg.AssetExecutionContext, config: VerifyConfig, chain: Chain) -> dg.AssetCheckResult:
     """Prove older copies again, when this run is today's."""
+    workspace, name = chain.installation.workspace, chain.name
+    progress = chain.installation.watcher.watch(context)
     todays = is_todays(context, workspace.clock.now()) and not config.backup_id
-    with failures_explained():
-        verdicts = list(
-            reprove(workspace, name, progress=watcher.watch(context), run_id=context.run.run_id) if todays else ()
-        )
+    with chain.installation.step():
+        verdicts = list(reprove(workspace, name, progress=progress, run_id=context.run.run_id) if todays else ())
         longest_ago = next(iter(turns(workspace, name)), None)
     return dg.AssetCheckResult(
         check_name=names.ROTATION_CHECK,
@@ -120,11 +113,9 @@ def _rotation(
     )
 
 
-def _chosen(
-    context: dg.AssetExecutionContext, config: VerifyConfig, workspace: Workspace, chain: Chain
-) -> RestorePoint:
+def _chosen(context: dg.AssetExecutionContext, config: VerifyConfig, chain: Chain) -> RestorePoint:
     name = chain.name
-    catalogue = workspace.catalogue(name)
+    catalogue = chain.installation.workspace.catalogue(name)
     if config.backup_id:
         point = catalogue.find(config.backup_id)
     else:

@@ -3,27 +3,28 @@
 from collections.abc import Collection
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as CheckStatus
 
 from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.dagster_internals import CheckStatus
 from ops_pipelines.orchestration.describe import health_metadata
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.watch.health import SourceHealth, source_health
-from ops_pipelines.workspace import Workspace
 
 
-def build_rpo_check(source: str) -> dg.AssetChecksDefinition:
+def build_rpo_check(installation: Installation, source: str) -> dg.AssetChecksDefinition:
     """The check on a source's `verified` asset, to be run by hand."""
 
     @dg.asset_check(
-        asset=names.verified_key(source),
+        asset=installation.names.verified(source),
         name=names.RPO_CHECK,
         description=(
             "The age of the newest verified backup, from the start of its dump, is within `warn_after` (a warning "
             "beyond it), and at most the RPO (an error beyond it). Nothing else fails this check."
         ),
     )
-    def rpo(workspace: dg.ResourceParam[Workspace]) -> dg.AssetCheckResult:
-        health = source_health(workspace, source)
+    def rpo() -> dg.AssetCheckResult:
+        with installation.sensing(names.RPO_CHECK):
+            health = source_health(installation.workspace, source)
         return dg.AssetCheckResult(
             passed=passes(health), severity=severity(health), metadata=dict(health_metadata(health))
         )
@@ -41,10 +42,10 @@ def severity(health: SourceHealth) -> dg.AssetCheckSeverity:
     return dg.AssetCheckSeverity.WARN if health.rpo_holds else dg.AssetCheckSeverity.ERROR
 
 
-def evaluation(health: SourceHealth) -> dg.AssetCheckEvaluation:
+def evaluation(called: names.Names, health: SourceHealth) -> dg.AssetCheckEvaluation:
     """The check's result as an event, for who tells it without a run."""
     return dg.AssetCheckEvaluation(
-        asset_key=names.verified_key(health.source),
+        asset_key=called.verified(health.source),
         check_name=names.RPO_CHECK,
         passed=passes(health),
         severity=severity(health),
@@ -52,9 +53,9 @@ def evaluation(health: SourceHealth) -> dg.AssetCheckEvaluation:
     )
 
 
-def unanswered(instance: dg.DagsterInstance, sources: Collection[str]) -> set[str]:
+def unanswered(instance: dg.DagsterInstance, called: names.Names, sources: Collection[str]) -> set[str]:
     """The sources whose check was planned by a run that ended without it: nothing would be shown for it."""
-    keys = {dg.AssetCheckKey(names.verified_key(source), names.RPO_CHECK): source for source in sources}
+    keys = {dg.AssetCheckKey(called.verified(source), names.RPO_CHECK): source for source in sources}
     latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys))
     found = set()
     for key, record in latest.items():

@@ -4,23 +4,24 @@ import dagster as dg
 
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.describe import bullets
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.watch.three_two_one import three_two_one
-from ops_pipelines.workspace import Workspace
 
 
-def build_three_two_one_check(source: str) -> dg.AssetChecksDefinition:
+def build_three_two_one_check(installation: Installation, source: str) -> dg.AssetChecksDefinition:
     """The check on a source's `verified` asset."""
 
     @dg.asset_check(
-        asset=names.verified_key(source),
+        asset=installation.names.verified(source),
         name=names.THREE_TWO_ONE_CHECK,
         description=(
             f"Of `{source}` there are three copies (the live data counts), on two media, one of them off-site. "
             "Counted are sound copies of the newest verified restore point."
         ),
     )
-    def check(workspace: dg.ResourceParam[Workspace]) -> dg.AssetCheckResult:
-        found = three_two_one(workspace, source)
+    def check() -> dg.AssetCheckResult:
+        with installation.sensing(names.THREE_TWO_ONE_CHECK):
+            found = three_two_one(installation.workspace, source)
         return dg.AssetCheckResult(
             passed=found.holds,
             severity=dg.AssetCheckSeverity.WARN,

@@ -6,27 +6,26 @@ What it could not deliver stays in the outbox, and a tick that fails is followed
 import dagster as dg
 
 from ops_pipelines import text
-from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration.dead import end_dead_runs
-from ops_pipelines.orchestration.outside import sensor_errors_reported
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.watch.alerts.watch import watch_once
-from ops_pipelines.workspace import Workspace
 
 _EVERY_S = 30
 
 
-def build_alert_sensor(config: Config) -> dg.SensorDefinition:
+def build_alert_sensor(installation: Installation) -> dg.SensorDefinition:
     """One sensor for all sources."""
+    config, workspace = installation.config, installation.workspace
     channels = ", ".join(config.alerts.channels) or "nobody: no channel is configured"
 
     @dg.sensor(
-        name="alert_watch",
+        name=installation.names.name("alert_watch"),
         minimum_interval_seconds=_EVERY_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Watches {len(config.sources)} sources for trouble and tells {channels}.",
     )
-    def alert_watch(context: dg.SensorEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.SkipReason:
-        with sensor_errors_reported("alert_watch"):
+    def alert_watch(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        with installation.sensing("alert_watch"):
             done = watch_once(workspace, inside=True)
             for run_id in end_dead_runs(context.instance, workspace.ledger):
                 context.log.warning(f"ended: run {run_id}, whose process died")

@@ -8,15 +8,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import dagster as dg
-from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecord
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as CheckStatus
 from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.chronology import age
 from ops_pipelines.clock import UTC
-from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.dagster_internals import (
+    AssetCheckExecutionRecord,
+    BulkActionsFilter,
+    BulkActionStatus,
+    CheckStatus,
+    PartitionBackfill,
+)
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.redact import redact
 from ops_pipelines.watch.alerts.runs import BACKFILL_FORGOTTEN, EndedBackfill, EndedRun, FailedCheck
 
@@ -54,7 +58,7 @@ def begin(now: datetime) -> Cursor:
     return Cursor(read_to=now - _FAR_BACK)
 
 
-def read_runs(instance: dg.DagsterInstance, config: Config, cursor: Cursor, now: datetime) -> Cursor:
+def read_runs(instance: dg.DagsterInstance, installation: Installation, cursor: Cursor, now: datetime) -> Cursor:
     """Read on; at most a few hundred runs. What a wrong clock dated in the future was read when it showed that time."""
     if age(cursor.read_to, now) is None:
         cursor = Cursor(read_to=begin(now).read_to, unmended=cursor.unmended)
@@ -66,7 +70,7 @@ def read_runs(instance: dg.DagsterInstance, config: Config, cursor: Cursor, now:
     for record in records:
         run = record.dagster_run
         at = datetime.fromtimestamp(record.end_time or record.update_timestamp.timestamp(), UTC)
-        for about, assets in _about(run, config).items():
+        for about, assets in _about(run, installation).items():
             before = unmended.get(about)
             if before is not None and at < before.run.at and age(before.run.at, now) is not None:
                 continue
@@ -82,7 +86,9 @@ def read_runs(instance: dg.DagsterInstance, config: Config, cursor: Cursor, now:
     return Cursor(read_to=max(read_to, cursor.read_to), unmended=unmended)
 
 
-def failed_checks(instance: dg.DagsterInstance, config: Config, keys: Sequence[dg.AssetCheckKey]) -> list[FailedCheck]:
+def failed_checks(
+    instance: dg.DagsterInstance, installation: Installation, keys: Sequence[dg.AssetCheckKey]
+) -> list[FailedCheck]:
     """The checks whose newest evaluation did not pass; one that is under way changes nothing yet."""
     wanted = [key for key in keys if key.name not in TOLD_ELSEWHERE]
     storage = instance.event_log_storage
@@ -93,15 +99,16 @@ def failed_checks(instance: dg.DagsterInstance, config: Config, keys: Sequence[d
             ended = {CheckStatus.SUCCEEDED, CheckStatus.FAILED}
             record = next(iter(storage.get_asset_check_execution_history(key, limit=1, status=ended)), None)
         if record is not None and record.status is CheckStatus.FAILED:
-            failed.append(_failed(config, key, record))
+            failed.append(_failed(installation, key, record))
     return failed
 
 
-def failed_backfills(instance: dg.DagsterInstance, now: datetime) -> list[EndedBackfill]:
+def failed_backfills(instance: dg.DagsterInstance, installation: Installation, now: datetime) -> list[EndedBackfill]:
     """Backfills that ended badly of late, unless the same was done again and went well."""
     recent = instance.get_backfills(
         BulkActionsFilter(created_after=now - 7 * BACKFILL_FORGOTTEN), limit=_BACKFILLS_AT_ONCE
     )
+    recent = [each for each in recent if installation.keys & set(each.asset_selection or installation.keys)]
     well = [each for each in recent if each.status in (BulkActionStatus.COMPLETED_SUCCESS, BulkActionStatus.COMPLETED)]
     bad = {BulkActionStatus.FAILED, BulkActionStatus.COMPLETED_FAILED, BulkActionStatus.CANCELED}
     return [
@@ -117,12 +124,12 @@ def failed_backfills(instance: dg.DagsterInstance, now: datetime) -> list[EndedB
     ]
 
 
-def unfresh(instance: dg.DagsterInstance, config: Config) -> dict[str, list[str]]:
+def unfresh(instance: dg.DagsterInstance, installation: Installation) -> dict[str, list[str]]:
     """By source the assets whose freshness policy says FAIL; one that never was says nothing."""
     keys = {
         key: name
-        for name, source in config.sources.items()
-        for key in (names.dump_key(name, source.kind), names.verified_key(name))
+        for name, source in installation.config.sources.items()
+        for key in (installation.names.dump(name, source.kind), installation.names.verified(name))
     }
     found: dict[str, list[str]] = {}
     for key, record in instance.get_freshness_state_records(list(keys)).items():
@@ -131,15 +138,21 @@ def unfresh(instance: dg.DagsterInstance, config: Config) -> dict[str, list[str]
     return found
 
 
-def _about(run: dg.DagsterRun, config: Config) -> dict[str, frozenset[str]]:
-    """What a run is about, with its assets: every source it touches, else its first asset or its job."""
-    selected = _names(run.asset_selection or ())
-    found: dict[str, frozenset[str]] = {}
-    for name in config.sources:
-        if ours := frozenset(each for each in selected if each.startswith(f"{name}/")):
-            found[name] = ours
+def _about(run: dg.DagsterRun, installation: Installation) -> dict[str, frozenset[str]]:
+    """What a run is about, with its assets: every source it touches, else its first asset or its job.
+
+    Nothing, when it is somebody else's.
+    """
+    if not installation.owns(run):
+        return {}
+    found: dict[str, set[str]] = {}
+    for key in run.asset_selection or ():
+        source = installation.names.source_of(key)
+        if source in installation.config.sources:
+            found.setdefault(source, set()).add(key.to_user_string())
     if found:
-        return found
+        return {source: frozenset(assets) for source, assets in found.items()}
+    selected = _names(run.asset_selection or ())
     return {run.tags.get(names.SOURCE_TAG) or next(iter(selected), run.job_name): frozenset(selected)}
 
 
@@ -164,13 +177,13 @@ def _cause(instance: dg.DagsterInstance, run_id: str) -> str:
     return said
 
 
-def _failed(config: Config, key: dg.AssetCheckKey, record: AssetCheckExecutionRecord) -> FailedCheck:
-    source = key.asset_key.path[0]
+def _failed(installation: Installation, key: dg.AssetCheckKey, record: AssetCheckExecutionRecord) -> FailedCheck:
+    source = installation.names.source_of(key.asset_key)
     event = record.event.dagster_event if record.event is not None else None
     evaluation = event.asset_check_evaluation_data if event is not None else None
     warns = evaluation is not None and evaluation.severity is dg.AssetCheckSeverity.WARN
     return FailedCheck(
-        source=source if source in config.sources else "",
+        source=source if source in installation.config.sources else "",
         asset=key.asset_key.to_user_string(),
         name=key.name,
         blames="warn" if warns else "error",

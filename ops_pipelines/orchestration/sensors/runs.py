@@ -8,36 +8,34 @@ from functools import partial
 
 import dagster as dg
 
-from ops_pipelines.config.models import Config
-from ops_pipelines.orchestration.outside import sensor_errors_reported
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.orchestration.sensors import facts
 from ops_pipelines.watch.alerts.runs import Facts, look_at_runs
 from ops_pipelines.watch.alerts.watch import watch
-from ops_pipelines.workspace import Workspace
 
 _EVERY_S = 30
 
 
-def build_run_sensor(config: Config) -> dg.SensorDefinition:
-    """One sensor for all runs."""
+def build_run_sensor(installation: Installation) -> dg.SensorDefinition:
+    """One sensor for all runs of what is protected."""
+    workspace = installation.workspace
 
     @dg.sensor(
-        name="run_watch",
+        name=installation.names.name("run_watch"),
         minimum_interval_seconds=_EVERY_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Tells of runs that were killed or cancelled, of failed checks and backfills, of stale assets.",
     )
-    def run_watch(context: dg.SensorEvaluationContext, workspace: dg.ResourceParam[Workspace]) -> dg.SensorResult:
+    def run_watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now, instance = workspace.clock.now(), context.instance
-        with sensor_errors_reported("run_watch"):
+        with installation.sensing("run_watch"):
             before = facts.Cursor.model_validate_json(context.cursor) if context.cursor else facts.begin(now)
-            after = facts.read_runs(instance, config, before, now)
-            graph = context.repository_def.asset_graph if context.repository_def is not None else None
+            after = facts.read_runs(instance, installation, before, now)
             found = Facts(
                 runs=[each.run for each in after.unmended.values()],
-                checks=facts.failed_checks(instance, config, sorted(graph.asset_check_keys) if graph else []),
-                backfills=facts.failed_backfills(instance, now),
-                unfresh=facts.unfresh(instance, config),
+                checks=facts.failed_checks(instance, installation, _checks(installation, context)),
+                backfills=facts.failed_backfills(instance, installation, now),
+                unfresh=facts.unfresh(instance, installation),
             )
             # Attempts of killed processes end first: what they say is better than what Dagster knows.
             workspace.ledger.fail_orphans()
@@ -53,3 +51,11 @@ def build_run_sensor(config: Config) -> dg.SensorDefinition:
         )
 
     return run_watch
+
+
+def _checks(installation: Installation, context: dg.SensorEvaluationContext) -> list[dg.AssetCheckKey]:
+    """Every check on an asset of ours, whoever wrote it."""
+    if context.repository_def is None:
+        return []
+    graph = context.repository_def.asset_graph
+    return sorted(key for key in graph.asset_check_keys if key.asset_key in installation.noted_keys)

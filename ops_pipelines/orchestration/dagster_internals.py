@@ -1,0 +1,47 @@
+"""Everything of Dagster that we use and that is not its public interface, in one place.
+
+A release of Dagster may move any of it: `tests/orchestration/test_internals.py` says what we count on.
+"""
+
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
+from dagster._core.execution.plan.active import ActiveExecution
+from dagster._core.executor.in_process import InProcessExecutor
+from dagster._core.instance import RUNLESS_RUN_ID
+from dagster._core.scheduler.instigation import InstigatorState, ScheduleInstigatorData, SensorInstigatorData
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecord,
+    AssetCheckExecutionRecordStatus,
+)
+from dagster._core.storage.event_log import SqlEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
+from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
+from dagster._utils.interrupts import pop_captured_interrupt
+
+AssetJob = UnresolvedAssetJobDefinition
+CheckStatus = AssetCheckExecutionRecordStatus
+
+__all__ = [
+    "RUNLESS_RUN_ID",
+    "ActiveExecution",
+    "AssetCheckExecutionRecord",
+    "AssetCheckExecutionsTable",
+    "AssetJob",
+    "BulkActionStatus",
+    "BulkActionsFilter",
+    "CheckStatus",
+    "DagsterExecutionInterruptedError",
+    "InProcessExecutor",
+    "InstigatorState",
+    "JobFailureData",
+    "PartitionBackfill",
+    "RunFailureReason",
+    "ScheduleInstigatorData",
+    "SensorInstigatorData",
+    "SqlEventLogStorage",
+    "SqlEventLogStorageTable",
+    "SqliteEventLogStorage",
+    "pop_captured_interrupt",
+]
