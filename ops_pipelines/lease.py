@@ -26,6 +26,7 @@ Standing = Literal["dead", "alive", "foreign"]
 """Of a directory: its owner is dead, its owner lives, it is none of ours."""
 
 _OWNER = ".owner"
+_SERVERS_END_WITHIN_S = 5.0
 _WAIT = timedelta(minutes=10)  # a sweep removes large directories under the lock
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ANY = re.compile(".*", re.DOTALL)
@@ -99,7 +100,7 @@ def owned_directory(path: Path, *, outlives: Callable[[], bool] = _never, wait: 
     finally:
         if path.exists() and not outlives():
             with _parent_lock(path.parent, wait):
-                remove_tree(path, ignore_errors=True)
+                _remove_for_good(path)
         os.close(descriptor)
 
 
@@ -157,6 +158,15 @@ def census(parent: Path, *, ours: re.Pattern[str], wait: timedelta = _WAIT) -> l
             with _claimed(directory, ours) as standing:
                 found.append((directory, standing))
     return found
+
+
+def _remove_for_good(path: Path) -> None:
+    """Remove a directory where a server may not have ended yet, and puts files behind our back."""
+    deadline = time.monotonic() + _SERVERS_END_WITHIN_S
+    remove_tree(path, ignore_errors=True)
+    while path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+        remove_tree(path, ignore_errors=True)
 
 
 def remove_tree(path: Path, *, ignore_errors: bool = False) -> None:

@@ -29,6 +29,7 @@ from ops_pipelines.cli.commands.serve import serve
 from ops_pipelines.cli.commands.sign import sign_
 from ops_pipelines.cli.commands.status import status
 from ops_pipelines.cli.commands.verify import verify
+from ops_pipelines.errors import Stopped
 
 app = typer.Typer(
     name="ops",
@@ -79,5 +80,6 @@ def main() -> None:
         stopping.settle()
         encoding.settle()
         app()
-    except KeyboardInterrupt:  # before a command began
+    except KeyboardInterrupt:  # before a command began, or when it had ended
+        output.complain_stopped(Stopped())
         sys.exit(output.STOPPED)

@@ -54,7 +54,7 @@ def explained(command: Callable[P, int]) -> Callable[P, None]:
             if kwargs.get("as_json"):
                 print_json({"ok": False, **told.as_dict()})
             else:
-                complain("[bold red]✗[/] {}", Markup(text.rich(str(told))))
+                complain_stopped(told)
             raise typer.Exit(STOPPED) from None
         except Exception as error:
             report(error, phase="cli", command=command.__name__)
@@ -62,6 +62,11 @@ def explained(command: Callable[P, int]) -> Callable[P, None]:
         raise typer.Exit(status)
 
     return wrapped
+
+
+def complain_stopped(told: Stopped) -> None:
+    """Say that somebody stopped us, and what is safe."""
+    complain("[bold red]✗[/] {}", Markup(text.rich(str(told))))
 
 
 def open_config(path: Path | None) -> tuple[Config, Path]:

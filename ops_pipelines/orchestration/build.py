@@ -22,6 +22,7 @@ from ops_pipelines.orchestration.installation import Installation, LogWatcher, W
 from ops_pipelines.orchestration.jobs import build_backup_job
 from ops_pipelines.orchestration.names import prefixed
 from ops_pipelines.orchestration.outside import build_heartbeat_sensor
+from ops_pipelines.orchestration.patience import in_one_process
 from ops_pipelines.orchestration.probes import build_probes
 from ops_pipelines.orchestration.retention_schedule import build_retention_schedule
 from ops_pipelines.orchestration.schedules import build_report_schedule, build_schedules
@@ -55,6 +56,12 @@ def build_definitions(
         # We use backfill policies knowingly; a warning on every start would only teach people to ignore warnings.
         warnings.simplefilter("ignore", category=dg.BetaWarning)
         return _defined(installation)
+
+
+def build_project(workspace: Workspace) -> dg.Definitions:
+    """A project that is ours alone: whatever is materialized in it runs as our jobs do."""
+    ours = build_definitions(workspace.config, workspace=workspace)
+    return dg.Definitions.merge(ours, dg.Definitions(executor=in_one_process))
 
 
 def _defined(installation: Installation) -> dg.Definitions:

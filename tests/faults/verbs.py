@@ -135,7 +135,8 @@ def _legacy(house: House) -> None:
 def _proved_twice(house: House) -> None:
     """Corruption goes back to an older one that was verified."""
     proved(house)
-    if sum(point.verified for point in house.workspace().catalogue("crm").points) < 2:
+    points = house.workspace().catalogue("crm").points
+    if sum(point.verified and "nas" in point.stores for point in points) < 2:
         back_up(house)
 
 

@@ -123,6 +123,26 @@ def test_a_directory_that_is_to_outlive_its_block_is_left_to_the_next_sweep(tmp_
     assert lease.sweep(tmp_path) == [directory]
 
 
+LATE = """
+owned, late = Path(sys.argv[1]), []
+
+def server(event, arguments):
+    if event == "os.rmdir" and not late:  # Python's own word that it is about to remove the empty directory
+        late.append(owned / "log")
+        late[0].touch()
+
+with lease.owned_directory(owned):
+    sys.addaudithook(server)
+assert late and not owned.exists()
+print("ready", flush=True)
+"""
+
+
+def test_an_owned_directory_is_gone_although_a_server_that_ends_writes_there_at_the_last_moment(tmp_path: Path) -> None:
+    with another(LATE, tmp_path / "scratch" / "one"):
+        pass
+
+
 def test_an_owned_directory_leaves_no_file_open(tmp_path: Path) -> None:
     """A daemon owns thousands of them in its life."""
     before = sorted(Path("/proc/self/fd").iterdir())

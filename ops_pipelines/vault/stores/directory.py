@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from ops_pipelines import durable, lease
+from ops_pipelines import durable, lease, stopping
 from ops_pipelines.errors import Busy, CorruptCopy, StoreError
 from ops_pipelines.repository import Repository
 from ops_pipelines.text import shell
@@ -279,7 +279,8 @@ class DirectoryStore(Checked):
                     doomed.unlink()
                     return
                 try:
-                    shutil.rmtree(doomed)
+                    with stopping.Held():  # what nobody sees any more is soon gone
+                        shutil.rmtree(doomed)
                 except PermissionError:
                     if {each.name for each in doomed.iterdir()} == whole:  # as good as it was
                         doomed.rename(place)
