@@ -94,7 +94,7 @@ def _alive(process: psutil.Process) -> bool:
 
 
 def _any_moment(chance: Random, _pid: int, lasts_s: float, _watched: Sequence[Path]) -> None:
-    time.sleep(chance.uniform(0, lasts_s))  # the moment is the experiment
+    time.sleep(chance.uniform(0, 0.8 * lasts_s))  # the moment is the experiment
 
 
 def _birth(chance: Random, pid: int, lasts_s: float, _watched: Sequence[Path]) -> None:

@@ -78,7 +78,8 @@ def _several(house: House) -> None:
 
 
 def _target(house: House) -> str:
-    return house.protected.beside("back")
+    # Of its own: what a house that did not survive has left on the server is no trouble of the next one.
+    return house.protected.beside(f"back{house.path.name[-8:]}")
 
 
 def _no_target(house: House) -> None:
