@@ -279,7 +279,8 @@ def _carried_out(workspace: Workspace, name: str, plan: StorePruned, run_id: str
                 else:
                     deleted.append(manifest.id)
     except OpsError as error:
-        problems.append(f"{error.what}{f': {error.why}' if error.why else ''}")
+        why, to_type = error.why and f": {error.why}", error.next and f"; next: {error.next}"
+        problems.append(f"{error.what}{why}{to_type}")
     return StorePruned(plan.store, plan.decisions, deleted, problems)
 
 

@@ -45,6 +45,10 @@ class Carrier(Protocol):
         """Remove restore points' data from a repository. Raises StoreError."""
         ...
 
+    def unlock(self, repository: Repository) -> None:
+        """Take away the locks of processes that are dead, as far as that can be known and done here."""
+        ...
+
 
 @runtime_checkable
 class Reloader(Protocol):

@@ -148,7 +148,7 @@ class _Proof:
             self._blames = blamed(self._copy)
             return "bad"
         except OpsError as error:
-            return self._blame("verifier", _sentence(error))
+            return self._blame("verifier", f"{_sentence(error)}{f'; next: {error.next}' if error.next else ''}")
         except OSError as error:
             return self._blame("verifier", f"{error.strerror or error} {error.filename or ''}".strip())
         if self._good():

@@ -40,7 +40,8 @@ class Limits(Model):
     stall: Span = Field(timedelta(minutes=10), description="without a byte, a dump is stopped")
     total: Span = Field(timedelta(hours=6), description="one dump or one restore, altogether")
     lock: Duration = Field(
-        timedelta(minutes=10), description="wait for another run of the same source, or for tables that others lock"
+        timedelta(minutes=10),
+        description="wait for another run of the same source, or for tables or a restic repository that others lock",
     )
 
     @field_validator("connect", "stall", "total", "lock")

@@ -1,4 +1,4 @@
-"""Snapshots that restic's own backup never makes: trees written by hand into a real repository.
+"""Snapshots and locks that restic itself never makes here, written by hand into a real repository.
 
 Format: https://restic.readthedocs.io/en/stable/100_references.html (repository version 1 in version 2's place is valid:
 what begins with a brace is not compressed).
@@ -11,6 +11,7 @@ import struct
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,11 @@ class Forger:
         self._write("index", {"packs": [{"id": pack, "blobs": listed}]})
         told = {"time": _TIME, "tree": tree, "paths": ["/forged"], "hostname": "h", "username": "u", "tags": [tag]}
         return self._write("snapshots", told)
+
+    def lock(self, *, at: datetime, hostname: str, pid: int) -> str:
+        """A lock on everything, as `prune` takes one; its id."""
+        who = {"hostname": hostname, "username": "root", "pid": pid}
+        return self._write("locks", {"time": at.isoformat(), "exclusive": True, **who})
 
     def _node(self, name: str, kind: str, mode: int, **more: Any) -> Node:
         times = dict.fromkeys(("mtime", "atime", "ctime"), _TIME)

@@ -83,6 +83,7 @@ def _is_there(name: str, there: Restic, facts: Mapping[str, JsonValue], reading:
             f"{address} cannot take the snapshot {restore.snapshot_of(facts)[:8]} of {name}",
             why=f"{error.what}: {error.why}",
             safe="copies in other stores are untouched",
+            next=error.next,
         ) from None
     return bool(found)
 
@@ -117,9 +118,14 @@ def _make_room(there: Restic, origin: Restic, facts: Mapping[str, JsonValue]) ->
             f"{address} cannot be made whole",
             why=f"{error.what}: {error.why}",
             safe="copies in other stores are untouched",
-            next=f"mv {shell(address, address + '.damaged')}   # then this again" if address.startswith("/") else "",
+            next=error.next or _anew(address),
         ) from None
     return [wanted, *(each for each in broken.values() if each != wanted)]
+
+
+def _anew(address: str) -> str:
+    """What lets a repository in a directory be made from nothing."""
+    return f"mv {shell(address, address + '.damaged')}   # then this again" if address.startswith("/") else ""
 
 
 def _not_carried(
@@ -137,6 +143,7 @@ def _not_carried(
         f"the snapshot {snapshot[:8]} of {name} cannot be copied to {there.repository.address}",
         why=f"{error.what}: {error.why}",
         safe="copies in other stores are untouched",
+        next=error.next,
     )
 
 

@@ -136,6 +136,7 @@ class FilesEngine:
             password=self._source.password.reveal(purpose=f"source {self._name}, password"),
             limits=self._limits,
             cache=cache,
+            patience=self._source.limits.lock,
         )
 
     @contextmanager
@@ -372,6 +373,10 @@ class FilesEngine:
         there = self._restic(replace(target, options=target.options or origin.options))
         carry.carry(self._name, there, self._restic(origin), facts, anew=anew, progress=progress)
 
+    def unlock(self, repository: Repository) -> None:
+        """Remove the locks of the dead from a repository; see `Carrier`."""
+        self._restic(repository).unlock()
+
     def forget(self, facts: Sequence[Mapping[str, JsonValue]], repository: Repository) -> None:
         """Remove snapshots and what only they needed; see `Carrier`."""
         doomed = {str(each["tag"]) for each in facts}
@@ -387,7 +392,8 @@ class FilesEngine:
                 f"{len(doomed)} snapshots of {self._name} cannot be removed from {repository.address}",
                 why=f"{error.what}: {error.why}",
                 safe="the others are untouched",
-                next="where the repository is append-only, let its own host do it: "
+                next=error.next
+                or "where the repository is append-only, let its own host do it: "
                 f"restic forget --keep-within 90d --tag {self._name} --prune",
             ) from None
 

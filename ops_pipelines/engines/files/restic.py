@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from ops_pipelines import durable
 from ops_pipelines.errors import ToolMissing
@@ -26,7 +26,9 @@ from ops_pipelines.limits import advice, told
 from ops_pipelines.process import CommandFailed, CommandTimedOut, Completed, Limits, Running, run, running
 from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress
+from ops_pipelines.text import shell
 
+T = TypeVar("T")
 Kind = Literal["full", "password", "missing", "locked", "interrupted", "snapshot", "damaged", "other"]
 
 # The first that matches counts: a full disk also leaves short files, a wrong password also opens no config.
@@ -60,13 +62,14 @@ _OLDEST = (0, 14)
 OWN_TAG = re.compile(r"ops-[0-9a-f]{16}")
 """The tag that each snapshot of ours has alone."""
 _TICK = 64 * 1024
+_LOOK_AGAIN_S = 1.0
 
 
 class ResticFailed(CommandFailed):
     """restic refused or broke off; `kind` says why, as far as it told."""
 
-    def __init__(self, what: str, *, kind: Kind, why: str, status: int | None) -> None:
-        super().__init__(what, why=why, status=status)
+    def __init__(self, what: str, *, kind: Kind, why: str, status: int | None, next: str = "") -> None:
+        super().__init__(what, why=why, status=status, next=next)
         self.kind = kind
 
 
@@ -91,6 +94,7 @@ class Restic:
     Args:
         password: of the repository.
         cache: a private directory for its cache, gone when the caller is done; None works without.
+        patience: how long to wait for a living process that has locked the repository.
     """
 
     program: Path
@@ -98,6 +102,7 @@ class Restic:
     password: str = field(repr=False)
     limits: Limits
     cache: Path | None = None
+    patience: timedelta = timedelta(0)
 
     def run(
         self,
@@ -106,21 +111,63 @@ class Restic:
         cwd: Path | None = None,
         moved: Callable[[int], None] | None = None,
     ) -> Completed:
-        """Run a command to its end; a lock left by a dead process is removed, and it is tried again.
+        """Run a command to its end; a lock in its way is dealt with as `_when_free` says.
 
         Args:
             moved: told how many bytes it has read and written; then it may also be long without an end.
         Raises:
             ResticFailed, CommandTimedOut.
         """
-        try:
-            return self._run(words, env or {}, cwd, moved)
-        except ResticFailed as error:
-            if error.kind != "locked":
-                raise
-        # Without --remove-all this removes only locks whose process is dead, or that nobody renewed for half an hour.
-        self._run(("unlock",), env or {}, None, None)
-        return self._run(words, env or {}, cwd, moved)
+        given = env or {}
+        return self._when_free(lambda: self._run(words, given, cwd, moved), given)
+
+    def _when_free(self, act: Callable[[], T], env: Mapping[str, str]) -> T:
+        """Do it; while the repository is locked, remove the locks of the dead, wait for the living, and try again.
+
+        Raises:
+            ResticFailed: of kind `locked` when a living process holds it for longer than `patience`.
+        """
+        tries, deadline = 0, time.monotonic() + self.patience.total_seconds()
+        while True:
+            try:
+                return act()
+            except ResticFailed as error:
+                if error.kind != "locked":
+                    raise
+                if tries and time.monotonic() >= deadline:
+                    raise self._still_locked(error, env) from None
+            if tries:
+                time.sleep(_LOOK_AGAIN_S)
+            tries += 1
+            for each in self._used_by(env):
+                self.unlock(each)
+
+    def unlock(self, env: Mapping[str, str] | None = None) -> None:
+        """Remove the locks whose process is known to be dead; one that cannot be removed meets whoever works next."""
+        with suppress(ResticFailed):
+            # Without --remove-all: those of this machine without a process, and those not renewed for half an hour.
+            self._run(("unlock",), env or {}, None, None)
+
+    def _used_by(self, env: Mapping[str, str]) -> list[Mapping[str, str]]:
+        """The environments of the repositories that a command locks: this one, and the one that it copies from."""
+        if "RESTIC_FROM_REPOSITORY" not in env:
+            return [env]
+        origin = {"RESTIC_REPOSITORY": env["RESTIC_FROM_REPOSITORY"], "RESTIC_PASSWORD": env["RESTIC_FROM_PASSWORD"]}
+        return [env, {**env, **origin}]
+
+    def _still_locked(self, error: ResticFailed, env: Mapping[str, str]) -> ResticFailed:
+        """The same, with how long it was waited for and what to type when its holder is not alive any more."""
+        addresses = [each.get("RESTIC_REPOSITORY", self.repository.address) for each in self._used_by(env)]
+        typed = "; ".join(f"restic -r {shell(address)} unlock --remove-all" for address in addresses)
+        waited = f"; waited {told(self.patience)}" if self.patience else ""
+        return ResticFailed(
+            error.what,
+            kind="locked",
+            why=f"{error.why}{waited}",
+            status=error.status,
+            next="wait until that process has ended, then this again; if it died with its machine, its lock is removed "
+            f"by itself half an hour later, or at once by: {typed}",
+        )
 
     def _run(
         self,
@@ -151,6 +198,9 @@ class Restic:
         Raises:
             ResticFailed, CommandTimedOut: there is no snapshot.
         """
+        return self._when_free(lambda: self._backup(words, progress, cwd), {})
+
+    def _backup(self, words: Sequence[str], progress: Progress, cwd: Path | None) -> Summary:
         argv = self._argv(("backup", "--json", *words))
         summary: dict[str, Any] | None = None
         with running(argv, limits=self.limits, env=self._environment(), cwd=cwd) as command:

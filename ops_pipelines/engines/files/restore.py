@@ -149,10 +149,12 @@ def verdict_on(error: ResticFailed, address: str) -> CorruptCopy | Inconclusive:
     hints = {
         "password": "give the password the repository was made with (password: in ops.yaml)",
         "full": "make room for a restore, or put base on a larger disk",
-        "locked": "wait for the other process to end",
     }
     return Inconclusive(
-        f"{address}: {error.what}", why=error.why, safe="the copy is not condemned", next=hints.get(error.kind, "")
+        f"{address}: {error.what}",
+        why=error.why,
+        safe="the copy is not condemned",
+        next=error.next or hints.get(error.kind, ""),
     )
 
 

@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -18,11 +18,11 @@ from ops_pipelines.engines.base import Contents, Engine, Finding, Level, PartRea
 from ops_pipelines.engines.offers import Carrier, Reloader
 from ops_pipelines.engines.registry import KINDS
 from ops_pipelines.engines.source import Source
-from ops_pipelines.errors import Inconclusive
+from ops_pipelines.errors import Inconclusive, OpsError
 from ops_pipelines.process import Limits, Running, running
 from ops_pipelines.recovery.enclosed import outside, parts, values, wire
 from ops_pipelines.recovery.enclosed.repository import lent
-from ops_pipelines.recovery.enclosed.setup import Setup, bounds_for, without_secrets
+from ops_pipelines.recovery.enclosed.setup import Setup, address_of, bounds_for, without_secrets
 from ops_pipelines.recovery.enclosed.watch import watched
 from ops_pipelines.redact import register
 from ops_pipelines.sandbox import account, isolation, mounts
@@ -33,6 +33,7 @@ from ops_pipelines.streams import Progress, silent
 from ops_pipelines.text import shell
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.reader import Copy
+from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.verdict import Check
 
 _LIVES = Limits(timedelta(days=7), timedelta(days=7), grace=timedelta(seconds=5))
@@ -110,12 +111,30 @@ class _EnclosedEngine:
     ) -> Restored:
         """See `Engine.restore`."""
         assert isinstance(parts, Copy)
-        lending = lent(self._listener, parts.store.objects(self._manifest.source)) if self._listener else nullcontext()
-        with lending:
+        with self._lending(parts.store):
             told = self._ask(
                 "restore", copy=parts, progress=progress, target=target, globals_too=globals_too, only=list(only)
             )
         return values.as_restored(told)
+
+    @contextmanager
+    def _lending(self, store: Store) -> Iterator[None]:
+        """The repository of a store can be read inside during the block, where one is needed."""
+        if self._listener is None:
+            yield
+            return
+        objects, repository = store.objects(self._manifest.source), store.repository(self._manifest.source)
+        if any(objects.names("locks")) and isinstance(self._engine, Carrier):
+            self._engine.unlock(repository)  # who is dead on this machine cannot be known inside
+        with lent(self._listener, objects):
+            try:
+                yield
+            except OpsError as error:
+                inside = address_of(self._listener)
+                error.what, error.why, error.next = (
+                    each.replace(inside, repository.address) for each in (error.what, error.why, error.next)
+                )
+                raise
 
     def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
         """See `Engine.contents`."""

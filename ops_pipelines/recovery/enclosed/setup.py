@@ -1,6 +1,7 @@
 """What the process in the sandbox is told at its start."""
 
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,3 +86,8 @@ def _emptied(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         return [_emptied(each) for each in value]
     return value
+
+
+def address_of(listener: socket.socket) -> str:
+    """What a repository that is lent on a listening socket is called inside."""
+    return f"rest:http://127.0.0.1:{listener.getsockname()[1]}/"

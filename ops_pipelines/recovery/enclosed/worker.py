@@ -17,7 +17,7 @@ from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.recovery.assertions import run_program
 from ops_pipelines.recovery.enclosed import outside, values, wire
 from ops_pipelines.recovery.enclosed.parts import Sent
-from ops_pipelines.recovery.enclosed.setup import Bounds, Setup
+from ops_pipelines.recovery.enclosed.setup import Bounds, Setup, address_of
 from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress
 
@@ -92,7 +92,7 @@ def _borrowed(connection: socket.socket) -> Repository:
     """The repository that is lent to us, by way of a socket on our own loopback that is answered from outside."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         socket.send_fds(connection, [b"R"], [listener.fileno()])
-        return Repository(f"rest:http://127.0.0.1:{listener.getsockname()[1]}/")
+        return Repository(address_of(listener))
 
 
 _ASKED: Mapping[str, Callable[[Worker, Mapping[str, Any]], object]] = {
