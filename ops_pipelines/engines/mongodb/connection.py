@@ -37,6 +37,9 @@ _UNAUTHORIZED, _AUTHENTICATION_FAILED = 13, 18
 # Of a database's name, MongoDB's own rule; a name that breaks it would reach another database, or none.
 _NAME = re.compile(r'[^/\\. "$*<>:|?\0]{1,63}')
 
+# The second where the limit was over before the first attempt to connect was.
+_NO_ANSWER = ("timed out", "No servers found yet")
+
 
 class Server:
     """One database on one server or replica set, as named by a MongoDB URL.
@@ -115,7 +118,8 @@ class Server:
         """The limit that the driver ran into; None when it was no limit."""
         if isinstance(error, ServerSelectionTimeoutError):
             # It tries until the limit is over, also where it is refused each time: then that is the reason.
-            return self._connect if "timed out" in str(error).split("(configured timeouts", 1)[0] else None
+            said = str(error).split("(configured timeouts", 1)[0]
+            return self._connect if any(each in said for each in _NO_ANSWER) else None
         return (stall or self._stall) if isinstance(error, NetworkTimeout) else None
 
     def __str__(self) -> str:

@@ -16,6 +16,7 @@ import pymysql
 
 from ops_pipelines import limits
 from ops_pipelines.engines import gone
+from ops_pipelines.engines.mysql import greeting
 from ops_pipelines.engines.mysql.address import OFF, PREFERRED, REQUIRED, VERIFIED, read
 from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL
 from ops_pipelines.engines.places import Place, place
@@ -323,8 +324,10 @@ def session(server: Server, *, limit: timedelta, settings: bool = True) -> Itera
     Raises:
         SourceError: the server cannot be reached, or refuses us.
     """
+    cut = threading.Event()
     try:
         connection: pymysql.Connection[Any] = pymysql.connect(
+            defer_connect=True,
             host=server.host,
             port=server.port,
             unix_socket=server.socket or None,
@@ -341,12 +344,14 @@ def session(server: Server, *, limit: timedelta, settings: bool = True) -> Itera
             ssl_disabled=server.tls is None,
             program_name="ops_pipelines",
         )
+        with greeting.bounded(connection, server.connect, cut):
+            connection.connect()
     except (pymysql.MySQLError, OSError) as error:
         raise SourceError(
             f"MySQL database {server} cannot be opened",
-            why=message(error),
+            why=f"no whole greeting within {limits.told(server.connect)}" if cut.is_set() else message(error),
             safe="nothing was changed; existing backups are untouched",
-            next=_advice(error, server.connect),
+            next=limits.advice(server.connect) if cut.is_set() else _advice(error, server.connect),
         ) from None
     connection._read_timeout = None  # type: ignore[attr-defined]  # from here on the session's own timer counts
     opened = Session(connection, limit)
