@@ -10,21 +10,21 @@ from tests.faults.conftest import MakeHouse
 from tests.faults.house import House
 from tests.faults.network import ended
 from tests.faults.tries import chance, long_run, tries
-from tests.servers.between import TROUBLES, Between, Trouble, between
+from tests.servers.between import TROUBLES, Trouble, between
 from tests.stores.conftest import moto, new_bucket  # noqa: F401 (a fixture)
 
 # Half a minute each, most of it waiting for limits.
 pytestmark = pytest.mark.skipif(not long_run(), reason="make faults plays it")
 
 
-def with_bucket(house: House, endpoint: str, proxy: Between) -> None:
-    """Let the house copy into a bucket behind the proxy, impatiently."""
+def with_bucket(house: House, endpoint: str, through: str) -> None:
+    """Let the house copy, impatiently, into a bucket that it reaches by another address."""
     bucket = new_bucket(endpoint, "moto-access", secrets.token_hex(16))
     (house.path / "s3.secret").touch(mode=0o600)
     (house.path / "s3.secret").write_text(bucket.secret_key, encoding="utf-8")
     keys = {"access_key": "moto-access", "secret_key": {"file": "s3.secret"}}
     far = {
-        "kind": "s3", "bucket": bucket.name, "endpoint": f"http://127.0.0.1:{proxy.port}", "credentials": keys,
+        "kind": "s3", "bucket": bucket.name, "endpoint": through, "credentials": keys,
         "timeout": "1s", "retries": 1,
     }  # fmt: skip
     house.change(stores={**house.document["stores"], "far": far})
@@ -45,7 +45,7 @@ def test_a_network_in_trouble_ends_a_copy_in_time_and_nothing_half_is_listed(
 ) -> None:
     house, dice = make_house("sqlite"), chance(f"{trouble} s3")
     with between(moto) as proxy:
-        with_bucket(house, moto, proxy)
+        with_bucket(house, moto, f"http://127.0.0.1:{proxy.port}")
         back_up(house, prove=False)
         copy(house)
         begun = proxy.answered_bytes

@@ -29,7 +29,7 @@ from ops_pipelines.streams import Progress
 from ops_pipelines.text import shell
 
 T = TypeVar("T")
-Kind = Literal["full", "password", "missing", "locked", "interrupted", "snapshot", "damaged", "other"]
+Kind = Literal["full", "password", "missing", "locked", "interrupted", "snapshot", "damaged", "kept", "other"]
 
 # The first that matches counts: a full disk also leaves short files, a wrong password also opens no config.
 _SAID: Sequence[tuple[Kind, str]] = (
@@ -56,6 +56,8 @@ _STACK = re.compile(r"\t|(github\.com|golang\.org|runtime|main|os|io|sync)[./][\
 _STATUS: Mapping[int, Kind] = {10: "missing", 11: "locked", 12: "password", 130: "interrupted"}
 _ANSWERS = (0, 1, _INCOMPLETE, *_STATUS)
 _RETRIED_IN_VAIN = re.compile(r"Load\(<data/.*(no such file or directory|does not exist|\(404\))")
+# Its own locks are another matter: a lock that stays is told by who meets it.
+_REMOVED_IN_VAIN = re.compile(r"Remove\(<(snapshot|index|data|pack).*(not permitted|denied|read-only|forbidden)", re.I)
 _UNKNOWN = re.compile("no matching ID found")
 _PASSED_OVER = re.compile(r'no matching ID found|^Ignoring "', re.MULTILINE)
 _OLDEST = (0, 14)
@@ -185,7 +187,7 @@ class Restic:
             stdout=subprocess.PIPE if answers else subprocess.DEVNULL,
         ) as command:
             printed = b"".join(iter(command.read, b"")) if answers else b""
-            done = command.finish(accept=_ANSWERS, alive=None if answers else lambda: _pulse(command, moved))
+            done = command.finish(accept=_ANSWERS, alive=None if answers else lambda: _pulse(words[0], command, moved))
         # `copy` passes over a snapshot that it does not find, with a word and status 0; a list may be of the others.
         passed_over = _PASSED_OVER if words[0] == "copy" else _UNKNOWN
         if done.status != 0 or passed_over.search(done.stderr):
@@ -330,6 +332,7 @@ _MEANS: Mapping[Kind, str] = {
     "interrupted": "it was interrupted",
     "snapshot": "the snapshot is not in the repository",
     "damaged": "the repository is damaged",
+    "kept": "nothing may be removed from the repository",
     "other": "it failed",
 }
 
@@ -366,13 +369,19 @@ def _unread(said: str) -> Iterator[tuple[str, int]]:
                 yield str(message.get("item", "")), number if isinstance(number, int) else 0
 
 
-def _pulse(command: Running, moved: Callable[[int], None] | None) -> int:
+def _pulse(verb: str, command: Running, moved: Callable[[int], None] | None) -> int:
     """A number that changes while restic moves data.
 
-    A pack that is gone is tried again for a minute each; that it is gone will not change.
+    A pack that is gone is tried again for a minute each, and what may not be removed for a quarter of an hour; neither
+    will change.
     """
-    if len(_RETRIED_IN_VAIN.findall(command.stderr())) > 1:
-        raise failure("restore", command.stderr(), None)
+    said = command.stderr()
+    if len(_RETRIED_IN_VAIN.findall(said)) > 1:
+        raise failure("restore", said, None)
+    if len(_REMOVED_IN_VAIN.findall(said)) > 1:
+        raise ResticFailed(
+            f"restic {verb}: {_MEANS['kept']}", kind="kept", why=said.strip().splitlines()[-1], status=None
+        )
     done = 0
     with suppress(OSError, ValueError):
         counted = dict(line.split(": ") for line in Path(f"/proc/{command.pid}/io").read_text("ascii").splitlines())

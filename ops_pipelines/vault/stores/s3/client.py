@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _CONNECT_S = 15
 GONE = frozenset({"NoSuchKey", "404", "NotFound"})
 _UNTOUCHED = "restore points that are complete are untouched, here and in other stores"
+_NOT_PERMITTED = frozenset({"AccessDenied", "403"})
 
 
 class Connection:
@@ -139,6 +140,8 @@ class Connection:
             raise StoreError(what, why=f"{error.filename}: {error.why}", safe=_UNTOUCHED) from None
         except (boto.BotoCoreError, boto.ClientError, urllib3.exceptions.HTTPError) as error:
             why, advice = self._explained(error)
+            if verb == "changed" and code_of(error) in _NOT_PERMITTED:
+                why, advice = f"{why}; these keys may write and not delete", self._advice_where_all_stays()
             raise StoreError(what, why=why, safe=_UNTOUCHED, next=advice) from None
 
     def _explained(self, error: Exception) -> tuple[str, str]:
@@ -164,6 +167,12 @@ class Connection:
                 + f"; where it is only slow, raise {self.timeout.name} in ops.yaml",
             )
         return f"{there}: {error}", f"check the network and stores.{self.name}.endpoint"
+
+    def _advice_where_all_stays(self) -> str:
+        return (
+            f"where that is on purpose, give stores.{self.name} a keep of its own that keeps more, and let a lifecycle "
+            f"rule of the bucket delete what is old; else allow these keys to delete s3://{self.bucket}/{self.prefix}*"
+        )
 
     def _advice(self, code: str) -> str:
         mine = f"stores.{self.name}"
