@@ -23,9 +23,9 @@ _URLS = {
     "mysql": "mysql://ops:pw@127.0.0.1:{port}/crm",
     "mongodb": "mongodb://127.0.0.1:{port}/crm",
 }
-# How each begins a message of a mebibyte: MySQL's greeting, a password that PostgreSQL asks for, a reply of MongoDB's.
+# How each begins a long message: MySQL's greeting, a password that PostgreSQL asks for, a reply of MongoDB's.
 _GREETINGS = {
-    "postgres": b"R" + _LONG.to_bytes(4, "big"),
+    "postgres": b"R" + (1999).to_bytes(4, "big"),  # libpq refuses a longer one
     "mysql": (_LONG - 1).to_bytes(3, "little") + b"\0\x0a8.0.40\0",
     "mongodb": _LONG.to_bytes(4, "little") + bytes(8),
 }
