@@ -143,13 +143,13 @@ class _Recovery:
 
     def _assert(self, engine: Engine, target: str, manifest: Manifest, held: Contents, restored: Restored) -> None:
         with self._phase("compare"):
-            found = engine.contents(target, held.level, seed=held.seed)
+            found = engine.contents(target, held.level, seed=held.seed, notes=restored.notes)
             self._checks += compare_but(held, found, restored.excused, in_scratch(engine, target))
         self.facts["rows"] = found.rows if held.level != "off" else None
         self.facts["grade"] = reached_grade(held, restored)
         self.facts["gaps"] = uncompared(held, found, partly=restored.sampled)
         with self._phase("assert"):
-            self._checks += run_assertions(engine, target, held)
+            self._checks += run_assertions(engine, target, held, restored)
         with self._phase("checks"):
             for check in self._drill.clean.source(self._name).checks:
                 self._checks.append(run_check(engine, target, check, as_of=manifest.started_at))

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -27,6 +28,9 @@ DIGESTED: Sequence[Level] = ("sample", "full")
 """The levels that say something about the content of rows."""
 EXISTS = "exists"
 """Begins the description of an object, or is the digest of a table, that is known to exist and not compared further."""
+
+
+NOTHING: Mapping[str, JsonValue] = MappingProxyType({})
 
 
 class TableFacts(BaseModel):
@@ -215,6 +219,8 @@ class Restored:
         excused: objects of which the findings tell, with the labels of their definitions that cannot be as they were;
             without a label the whole object cannot.
         sampled: only a sample of the content was restored, because the configuration says so.
+        notes: what the engine has to know of this restore when it looks at the target, for `contents` and `assertions`;
+            as JSON, since a restore may be in another process.
     """
 
     seconds: Mapping[str, float]
@@ -224,6 +230,19 @@ class Restored:
     findings: Sequence["Finding"] = ()
     excused: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sampled: bool = False
+    notes: Mapping[str, JsonValue] = NOTHING
+
+
+@dataclass(frozen=True)
+class Created:
+    """A target that a restore may begin with.
+
+    Attributes:
+        fresh: it was made for this restore, and may be emptied if the restore has to begin again.
+    """
+
+    url: str
+    fresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -288,8 +307,12 @@ class Target(Protocol):
         """The URL of a restore target; a bare name lies beside the source."""
         ...
 
-    def address(self, name_or_url: str) -> str:
-        """How a human gets at a target: the command or path, without a password."""
+    def address(self, name_or_url: str, facts: Mapping[str, JsonValue] = NOTHING) -> str:
+        """How a human gets at a target: the command or path, without a password.
+
+        Args:
+            facts: those of the backup that was restored there, where one was.
+        """
         ...
 
     def is_source(self, name_or_url: str) -> bool:
@@ -322,7 +345,7 @@ class Target(Protocol):
         """Whether a target is there already: a database of that name, a folder. Raises SourceError."""
         ...
 
-    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
+    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> Created:
         """A new, empty database to restore into, on the source's server or at a URL.
 
         Raises SafetyRefusal when it exists and is not empty, or is a source.
@@ -339,11 +362,14 @@ class Target(Protocol):
         globals_too: bool,
         progress: Progress = silent,
         only: Sequence[str] = (),
+        fresh: bool = False,
     ) -> Restored:
         """Load `parts` into `target`.
 
         Args:
+            work: a private directory; the target is below it when it is the one of `scratch`.
             globals_too: roles or accounts as well, as on a scratch server.
+            fresh: as `Created` has it.
             only: nothing but these, as `pick` names them.
 
         Raises RestoreFailed when the backup is at fault, CorruptCopy when its bytes are,
@@ -362,21 +388,25 @@ class Prover(Protocol):
         """
         ...
 
-    def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
+    def contents(
+        self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
+    ) -> Contents:
         """What `target` contains, in the same terms as `Dumped.contents`.
 
         Args:
             seed: of the fingerprint that a sample is compared with.
+            notes: of the restore into it, where there was one.
         """
         ...
 
-    def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
+    def assertions(self, target: str, held: Contents, *, notes: Mapping[str, JsonValue] = NOTHING) -> Iterator[Finding]:
         """What this kind of target must satisfy beyond being equal to its source: indexes whole, no orphans, …
 
         Each is asked when its finding is wanted, so that the time between two is what one costs.
 
         Args:
             held: the source's fingerprint.
+            notes: of the restore into it, where there was one.
         Raises:
             Inconclusive: the verifier lacks what an assertion needs.
             SourceError: a query failed.

@@ -9,7 +9,7 @@ from math import isnan
 from typing import Protocol, runtime_checkable
 
 from ops_pipelines.clock import human_duration
-from ops_pipelines.engines.base import Contents, Finding, Prover
+from ops_pipelines.engines.base import Contents, Finding, Prover, Restored
 from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import SourceError
 from ops_pipelines.personal import masked
@@ -28,10 +28,10 @@ class Runner(Protocol):
         ...
 
 
-def run_assertions(engine: Prover, target: str, held: Contents) -> Iterator[Check]:
+def run_assertions(engine: Prover, target: str, held: Contents, restored: Restored) -> Iterator[Check]:
     """Everything that this kind of target must satisfy; see `Engine.assertions` for what is raised."""
     started = stopwatch.monotonic()
-    for found in engine.assertions(target, held):
+    for found in engine.assertions(target, held, notes=restored.notes):
         now = stopwatch.monotonic()
         yield Check(
             name=found.name,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ops_pipelines.engines.base import Engine, RestoreFailed
+from ops_pipelines.engines.base import Created, Engine, RestoreFailed
 from ops_pipelines.engines.offers import Emptier, Swapper
 from ops_pipelines.errors import OpsError, SafetyRefusal, Stopped
 from ops_pipelines.recovery.choose import choose_store, sentence
@@ -166,7 +166,7 @@ def _reloaded(
     copy = Copy(store, manifest, lambda: workspace.identities(name))
     try:
         url = engine.empty(manifest.engine)
-        restored = load_copy(workspace, engine, copy, url, (), globals_too=False, progress=progress)
+        restored = load_copy(workspace, engine, copy, Created(url), (), globals_too=False, progress=progress)
         held = fingerprint_of(copy)
         checks = prove(workspace, engine, copy, url, Ready(held, ()), restored).checks
         wrong = [f"{each.name}: {each.detail}" for each in checks if not each.passed and not each.attention]

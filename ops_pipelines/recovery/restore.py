@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from ops_pipelines.engines.address import shown
-from ops_pipelines.engines.base import Engine, Prover, Restored, RestoreFailed
+from ops_pipelines.engines.base import Created, Engine, Prover, Restored, RestoreFailed
 from ops_pipelines.engines.offers import Flusher
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SourceError, Stopped
 from ops_pipelines.proof import Gap, Grade, in_words
@@ -104,10 +104,11 @@ def restore_to(
         warnings += refuse_sources(workspace, name, to)
         ready = look_ahead(workspace, copy, to, only)
         with noted(workspace, name, to, point.id) if note else nullcontext():
-            url = engine.create_target(to, manifest.engine)
+            created = engine.create_target(to, manifest.engine)
+            url = created.url
             with _explained(name, point.id, named):
                 restored = load_copy(
-                    workspace, engine, copy, url, ready.only, globals_too=globals_too, progress=progress
+                    workspace, engine, copy, created, ready.only, globals_too=globals_too, progress=progress
                 )
                 if isinstance(engine, Flusher):
                     engine.flush(url)
@@ -137,7 +138,7 @@ def load_copy(
     workspace: Workspace,
     engine: Engine,
     copy: Copy,
-    url: str,
+    target: Created,
     only: Sequence[str],
     *,
     globals_too: bool,
@@ -146,8 +147,9 @@ def load_copy(
     """Load a copy into a target that is there. Raises RestoreFailed, CorruptCopy, Inconclusive."""
     with scratch_directory(workspace.scratch_root, copy.manifest.kind) as work:
         return engine.restore(
-            copy, copy.manifest.engine, url, work=work, globals_too=globals_too, progress=progress, only=only
-        )
+            copy, copy.manifest.engine, target.url, work=work, globals_too=globals_too, progress=progress, only=only,
+            fresh=target.fresh,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def prove(workspace: Workspace, engine: Prover, copy: Copy, url: str, ready: Rea
 
     Of a selection only the comparison: the other assertions are about the whole.
     """
-    found = engine.contents(url, ready.held.level, seed=ready.held.seed)
+    found = engine.contents(url, ready.held.level, seed=ready.held.seed, notes=restored.notes)
     held = ready.held if restored.names is None else ready.held.covering(restored.names, found)
     compared, changed = compare_and_show(held, found, restored.excused, beside_target(workspace, engine, copy))
     checks = [*told(restored.findings), *compared]
@@ -177,7 +179,7 @@ def prove(workspace: Workspace, engine: Prover, copy: Copy, url: str, ready: Rea
         checks.append(Check(name="selection", passed=True, detail=f"nothing but {listed} was {done}"))
         return Proof(checks, grade, gaps, changed)
     try:
-        checks += run_assertions(engine, url, ready.held)
+        checks += run_assertions(engine, url, ready.held, restored)
     except (SourceError, Inconclusive) as error:
         checks.append(Check(name="assertions", passed=False, detail=f"not all run: {sentence(error)}", attention=True))
     source = workspace.source(copy.manifest.source)

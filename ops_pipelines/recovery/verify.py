@@ -192,22 +192,24 @@ class _Proof:
                 Check(name="restore", passed=True, detail=restored.detail or f"{manifest.plain_bytes} bytes loaded"),
             ]
             with self._phase("compare"):
-                found = engine.contents(target, held.level, seed=held.seed)
+                found = engine.contents(target, held.level, seed=held.seed, notes=restored.notes)
                 self._gaps += uncompared(held, found, partly=restored.sampled)
                 self._checks += told(restored.findings)
                 self._compare(held, found, restored.excused, in_scratch(engine, target))
                 if manifest.adopted_from is not None:
-                    self._checks.append(holds_something(engine.contents(target, "counts")))
+                    self._checks.append(holds_something(engine.contents(target, "counts", notes=restored.notes)))
             catalogue = workspace.catalogue(source)
             self._checks += drift(manifest, catalogue, workspace.source(source).verify)
             self._checks += lineage(self._point, catalogue)
             with self._phase("assert"):
-                self._checks += run_assertions(engine, target, held)
+                self._checks += run_assertions(engine, target, held, restored)
             with self._phase("checks"):
                 wanted = workspace.source(source)
                 self._checks += run_checks(engine, target, wanted, as_of=manifest.started_at)
             self._check_published(manifest)
-            self._check_references(manifest, found if held.level != "off" else engine.contents(target, "counts"))
+            self._check_references(
+                manifest, found if held.level != "off" else engine.contents(target, "counts", notes=restored.notes)
+            )
             with self._phase("drop"):
                 server.close()
 

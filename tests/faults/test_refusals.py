@@ -86,8 +86,8 @@ def test_a_database_that_holds_something_is_refused_and_an_empty_one_is_not(reac
         engine(url).create_target("used", FACTS)
     with pytest.raises(SafetyRefusal, match="holds 1 objects"):
         engine(url).create_target(url.replace("dbname=crm", "dbname=used"), FACTS)
-    assert "dbname=empty" in engine(url).create_target("empty", FACTS)
-    assert "dbname=new" in engine(url).create_target("new", FACTS)
+    assert "dbname=empty" in engine(url).create_target("empty", FACTS).url
+    assert "dbname=new" in engine(url).create_target("new", FACTS).url
 
 
 def test_a_wrong_target_changes_nothing_of_a_backup(house: House, source: Source) -> None:

@@ -100,7 +100,7 @@ def restore(
         )
     _tell(workspace, point, recovered, as_json=as_json)
     if not as_json:
-        output.say("next: look at it, {}", _where(workspace, source, to))
+        output.say("next: look at it, {}", _where(workspace, point, to))
     return output.FINE if recovered.good else output.BROKEN
 
 
@@ -259,9 +259,9 @@ def _tell(
     output.say("{}: {} from {} in {}, {}", word, what, recovered.store, human_duration(took), held)
 
 
-def _where(workspace: Workspace, source: str, to: str) -> str:
+def _where(workspace: Workspace, point: RestorePoint, to: str) -> str:
     """How to get at it, without a password."""
     try:
-        return workspace.engine(source).address(to)
+        return workspace.engine(point.manifest.source).address(to, point.manifest.engine)
     except OpsError:
         return named(to)

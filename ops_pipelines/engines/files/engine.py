@@ -22,7 +22,9 @@ from ops_pipelines import process
 from ops_pipelines.clock import UTC
 from ops_pipelines.engines import folders, machine
 from ops_pipelines.engines.base import (
+    NOTHING,
     Contents,
+    Created,
     Dumped,
     Finding,
     Legacy,
@@ -62,8 +64,6 @@ class FilesEngine:
     def __init__(self, name: str, source: FilesSource) -> None:
         self._name, self._source = name, source
         self._limits = process.Limits(stall=source.limits.stall, total=source.limits.total)
-        self._scratch: str | None = None
-        self._restored: dict[str, Restoration] = {}
 
     def probe(self) -> Probe:
         """Find restic and the folders, and add up their sizes. Raises SourceError, ToolMissing."""
@@ -152,11 +152,9 @@ class FilesEngine:
             )
         folder = directory / "restored"
         folder.mkdir(mode=0o700)
-        self._scratch = folders.url_of(folder)
         try:
-            yield self._scratch
+            yield folders.url_of(folder)
         finally:
-            self._scratch = None
             folders.make_removable(folder)
 
     def locate(self, name_or_url: str) -> str:
@@ -178,7 +176,7 @@ class FilesEngine:
     def place(self, name_or_url: str | None = None) -> None:
         """Folders live on no server: `is_source` knows them without connecting to anything."""
 
-    def address(self, name_or_url: str) -> str:
+    def address(self, name_or_url: str, facts: Mapping[str, JsonValue] = NOTHING) -> str:
         """The folder."""
         return f"ls -la {shell(str(folders.folder_of(self.locate(name_or_url))))}"
 
@@ -229,7 +227,7 @@ class FilesEngine:
         folders.make_removable(at)
         shutil.rmtree(at, ignore_errors=True)
 
-    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
+    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> Created:
         """A new or empty folder; see `Engine.create_target`."""
         wanted = self.locate(name_or_url)
         if self.is_source(wanted):
@@ -239,7 +237,7 @@ class FilesEngine:
                 next="name a folder elsewhere",
             )
         folders.make_empty(folders.folder_of(wanted))
-        return wanted
+        return Created(wanted)
 
     def flush(self, target: str) -> None:
         """Put what was restored on the disk; see `Flusher`."""
@@ -255,6 +253,7 @@ class FilesEngine:
         globals_too: bool,
         progress: Progress = silent,
         only: Sequence[str] = (),
+        fresh: bool = False,
     ) -> Restored:
         """Restore the snapshot below `target`, each folder under its whole path; see `Engine.restore`.
 
@@ -272,13 +271,12 @@ class FilesEngine:
                 seconds = restore.load(tool, facts, folder, picked, progress)
                 known = restore.others(tool, facts, held, picked)
                 done, finished = Restoration(restore.roots_of(facts), picked, known), Restored(seconds=seconds)
-            elif target == self._scratch and int(str(facts["bytes"])) > self._source.verify_all_below:
+            elif folder.is_relative_to(work) and int(str(facts["bytes"])) > self._source.verify_all_below:
                 limit = self._source.verify_all_below
                 done, finished = restore.sampled(tool, facts, _fingerprint_in(parts), folder, limit, progress)
             else:
                 done, finished = self._whole(tool, facts, folder, parts, progress)
-        self._restored[target] = done
-        return finished
+        return replace(finished, notes=done.noted())
 
     def _whole(
         self, tool: Restic, facts: Mapping[str, JsonValue], folder: Path, parts: PartReader, progress: Progress
@@ -292,11 +290,13 @@ class FilesEngine:
         known = {path: what for path, what in said.items() if path in left}
         return Restoration(restore.roots_of(facts), others=known), Restored(seconds=seconds)
 
-    def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
+    def contents(
+        self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
+    ) -> Contents:
         """The fingerprint of a folder that was restored into. There are no samples: see `snapshot.level_of`."""
         if level == "off":
             return Contents(level="off", dialect=listing.DIALECT)
-        done = self._restored.get(target) or Restoration(
+        done = restore.restoration(notes) or Restoration(
             [str(real) for _, real in folders.distinct(self._source.paths)]
         )
         at = folders.folder_of(target)
@@ -308,9 +308,9 @@ class FilesEngine:
         objects = listing.describe(found, digests, level)
         return listing.as_contents({**done.others, **objects}, done.roots, level)
 
-    def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
+    def assertions(self, target: str, held: Contents, *, notes: Mapping[str, JsonValue] = NOTHING) -> Iterator[Finding]:
         """For a sample, what it consisted of."""
-        done = self._restored.get(target)
+        done = restore.restoration(notes)
         if done is not None and done.said:
             yield Finding("sample", passed=True, detail=done.said)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 
 from ops_pipelines.clock import UTC
 from ops_pipelines.engines.base import EXISTS, Contents, Restored
@@ -43,6 +43,19 @@ class Restoration:
     picked: Sequence[str] | None = None
     others: Mapping[str, str] = field(default_factory=dict)
     said: str = ""
+
+    def noted(self) -> Mapping[str, JsonValue]:
+        """It as `Restored.notes`."""
+        return {"restoration": _RESTORATION.dump_python(self, mode="json")}
+
+
+_RESTORATION = TypeAdapter(Restoration)
+
+
+def restoration(notes: Mapping[str, JsonValue]) -> Restoration | None:
+    """What was restored, of its notes; None where there are none."""
+    noted = notes.get("restoration")
+    return None if noted is None else _RESTORATION.validate_python(noted)
 
 
 def snapshot_of(facts: Mapping[str, JsonValue]) -> str:

@@ -22,7 +22,9 @@ from ops_pipelines.engines import lodging
 from ops_pipelines.engines.address import can_be, is_address
 from ops_pipelines.engines.adopted import refuse_other
 from ops_pipelines.engines.base import (
+    NOTHING,
     Contents,
+    Created,
     Dumped,
     Finding,
     Legacy,
@@ -194,7 +196,7 @@ class MongoDBEngine:
             return None
         return place_of(self._locate(name_or_url))
 
-    def address(self, name_or_url: str) -> str:
+    def address(self, name_or_url: str, facts: Mapping[str, JsonValue] = NOTHING) -> str:
         """The mongosh command that opens a target, without its password."""
         where = self._locate(name_or_url)
         return f"mongosh {shell(f'mongodb://{where.hosts}/{where.database}')}"
@@ -246,7 +248,7 @@ class MongoDBEngine:
             database.client.drop_database(where.database)
             drop_accounts(database)
 
-    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
+    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> Created:
         """A database that is not there yet, or is empty; MongoDB makes it with its first collection."""
         wanted = self._locate(name_or_url)
         if self.is_source(name_or_url):
@@ -266,7 +268,7 @@ class MongoDBEngine:
                 safe="nothing was changed",
                 next="name a database that does not exist; it is created for you",
             )
-        return wanted.url()
+        return Created(wanted.url())
 
     def restore(
         self,
@@ -278,6 +280,7 @@ class MongoDBEngine:
         globals_too: bool,
         progress: Progress = silent,
         only: Sequence[str] = (),
+        fresh: bool = False,
     ) -> Restored:
         """Load the part into `target`; see `Engine.restore`."""
         seconds: dict[str, float] = {}
@@ -346,13 +349,15 @@ class MongoDBEngine:
             raise RestoreFailed(f"mongorestore refused the backup: {error.why or error.what}") from None
         seconds["load"] = round(time.monotonic() - began, 3)
 
-    def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
+    def contents(
+        self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
+    ) -> Contents:
         """The fingerprint of `target`."""
         where, limit = self._server(target), self._source.limits.total
         scratch = server.is_scratch(where)
         return contents.take(where, level=level, jobs=self._source.jobs, limit=limit, with_accounts=scratch, seed=seed)
 
-    def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
+    def assertions(self, target: str, held: Contents, *, notes: Mapping[str, JsonValue] = NOTHING) -> Iterator[Finding]:
         """Collections and indexes agree, files are whole; see `Engine.assertions`."""
         with connected(self._server(target), stall=self._source.limits.total) as database:
             yield from assertions.assertions(database, describe(database))

@@ -16,7 +16,9 @@ from ops_pipelines.engines import lodging
 from ops_pipelines.engines.address import can_be, is_address
 from ops_pipelines.engines.adopted import refuse_other
 from ops_pipelines.engines.base import (
+    NOTHING,
     Contents,
+    Created,
     Dumped,
     Finding,
     Legacy,
@@ -75,10 +77,6 @@ class MySQLEngine:
     def __init__(self, name: str, source: MySQLSource) -> None:
         self._name = name
         self._source = source
-        # What people call it here, until a backup says whose client it wants.
-        self._client_name = "mariadb"
-        # By database, of a restore onto a lent server: what its events were in the backup.
-        self._disabled_events: dict[str, set[str]] = {}
         self._limits = process.Limits(stall=source.limits.stall, total=source.limits.total)
 
     def probe(self) -> Probe:
@@ -166,11 +164,13 @@ class MySQLEngine:
             return place_of(self.server())
         return place_of(self._locate(name_or_url)) if can_be(name_or_url, "mysql") else None
 
-    def address(self, name_or_url: str) -> str:
+    def address(self, name_or_url: str, facts: Mapping[str, JsonValue] = NOTHING) -> str:
         """The client's command that opens a target; it asks for the password."""
         where = self._locate(name_or_url)
         at = ["--socket", where.socket] if where.socket else ["--host", where.host, "--port", str(where.port)]
-        return shell(*[self._client_name, *at, "--user", where.user, "--password", where.database])
+        return shell(
+            *[client_name(facts) if facts else "mariadb", *at, "--user", where.user, "--password", where.database]
+        )
 
     def readiness(self, name_or_url: str, facts: Mapping[str, JsonValue], plain_bytes: int) -> Readiness:
         """Programs, reachability, version and product; see `Engine.readiness`."""
@@ -225,7 +225,7 @@ class MySQLEngine:
         """Drop a database that is not wanted any more; see `Emptier`."""
         database.drop(self._locate(beside))
 
-    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
+    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> Created:
         """A new database beside the source, or the one a URL names; see `Engine.create_target`."""
         wanted = self._locate(name_or_url)
         if self.is_source(name_or_url):
@@ -236,7 +236,7 @@ class MySQLEngine:
             )
         if refused := refusal(name_or_url, wanted.database, _RESERVED, source=self._name):
             raise refused
-        return database.create(wanted, facts).url()
+        return Created(database.create(wanted, facts).url())
 
     def _locate(self, name_or_url: str) -> Server:
         if is_address(name_or_url):
@@ -253,9 +253,11 @@ class MySQLEngine:
         globals_too: bool,
         progress: Progress = silent,
         only: Sequence[str] = (),
+        fresh: bool = False,
     ) -> Restored:
         """Load the parts into `target`; see `Engine.restore`."""
         server = parse(target, connect=self._source.limits.connect)
+        disabled: set[str] = set()  # on a lent server: events that were enabled in the backup
         restored = load(
             parts,
             str(facts["database"]),
@@ -265,7 +267,7 @@ class MySQLEngine:
             limits=self._limits,
             ours=globals_too,
             lent=globals_too and lodging.is_ours(server.database),
-            disabled_events=self._disabled_events.setdefault(server.database, set()),
+            disabled_events=disabled,
             progress=progress,
             only=only,
         )
@@ -274,7 +276,6 @@ class MySQLEngine:
         with session(server, limit=self._source.limits.stall) as opened:
             version = str(opened.value("select version()"))
             late = events.passed(opened, {} if only else held.objects)
-        self._disabled_events[server.database] |= late.disabled
         if clients.series_of(version) != _series(facts):
             more.append(
                 f"restored on {version}, the source was {facts['server_version']}: definitions are not compared"
@@ -284,15 +285,17 @@ class MySQLEngine:
             warnings=[*restored.warnings, *more],
             findings=[*restored.findings, *late.findings],
             excused=late.excused,
+            notes={"disabled_events": [*sorted(disabled | late.disabled)]},
         )
 
     def _client(self, facts: Mapping[str, JsonValue]) -> Program:
         """The program that reads the dump. Raises ToolMissing."""
         series = clients.series_of(str(facts["client_version"]))
-        self._client_name = client_name(facts)
         return clients.for_restore(str(facts["client_product"]), series, self._source.bin_dirs)
 
-    def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
+    def contents(
+        self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
+    ) -> Contents:
         """The fingerprint of `target`."""
         server, limit = parse(target, connect=self._source.limits.connect), self._source.limits.total
         with ExitStack() as sessions:
@@ -307,7 +310,7 @@ class MySQLEngine:
             return Contents(
                 level=level,
                 dialect=contents.dialect(product, series),
-                objects=definitions.enabled(seen.objects, self._disabled_events.get(server.database, set())),
+                objects=definitions.enabled(seen.objects, _disabled_events(notes)),
                 tables=contents.answer(asked, readers, level).tables,
                 counters=contents.read_counters(opened, seen.tables),
                 migrations=contents.read_migrations(opened, seen.tables),
@@ -337,7 +340,7 @@ class MySQLEngine:
             limits=self._limits,
         )
 
-    def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
+    def assertions(self, target: str, held: Contents, *, notes: Mapping[str, JsonValue] = NOTHING) -> Iterator[Finding]:
         """Tables and indexes whole, no orphans; see `Engine.assertions`."""
         server = parse(target, connect=self._source.limits.connect)
         with session(server, limit=self._source.limits.total) as opened:
@@ -420,3 +423,9 @@ def _beside_warnings(facts: Mapping[str, JsonValue]) -> list[str]:
 
 def _series(facts: Mapping[str, JsonValue]) -> Series:
     return clients.series_of(str(facts["server_version"]))
+
+
+def _disabled_events(notes: Mapping[str, JsonValue]) -> set[str]:
+    """The events that a restore has disabled although they were enabled in the backup."""
+    found = notes.get("disabled_events")
+    return set(map(str, found)) if isinstance(found, list) else set()

@@ -14,7 +14,9 @@ from ops_pipelines import process
 from ops_pipelines.engines import lodging
 from ops_pipelines.engines.address import can_be, is_address
 from ops_pipelines.engines.base import (
+    NOTHING,
     Contents,
+    Created,
     Dumped,
     Finding,
     Legacy,
@@ -59,7 +61,6 @@ class PostgresEngine:
         self._name = name
         self._source = source
         self._limits = process.Limits(stall=source.limits.stall, total=source.limits.total)
-        self._made: set[str] = set()
 
     def probe(self) -> Probe:
         """Reach the source and look. Raises SourceError."""
@@ -114,7 +115,7 @@ class PostgresEngine:
             )
         lodging.note(directory, self._name, name)
         try:
-            yield self._new(lent, name, facts)
+            yield self._new(lent, name, facts).url
         finally:
             self.evict(name)
 
@@ -132,7 +133,7 @@ class PostgresEngine:
             given.url.reveal(purpose=f"source {self._name}, verify.server.url"), connect=self._source.limits.connect
         )
 
-    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
+    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> Created:
         """A new database beside the source, or the one a URL names; see `Engine.create_target`."""
         wanted = self._locate(name_or_url)
         if self.is_source(name_or_url):
@@ -141,12 +142,10 @@ class PostgresEngine:
             raise refused
         return self._new(wanted, wanted.database, facts)
 
-    def _new(self, server: Server, name: str, facts: Mapping[str, JsonValue]) -> str:
-        """An empty database; which of them we made, and may make anew, is remembered."""
+    def _new(self, server: Server, name: str, facts: Mapping[str, JsonValue]) -> Created:
+        """An empty database."""
         target, made_now = database.create(server, name, facts)
-        if made_now:
-            self._made.add(target.url())
-        return target.url()
+        return Created(target.url(), fresh=made_now)
 
     def place(self, name_or_url: str | None = None) -> Place | None:
         """Where the source or a target lies by its spelling; see `Engine.place`."""
@@ -197,7 +196,7 @@ class PostgresEngine:
         """The URL of a target; a bare name is a database on the source's server."""
         return self._locate(name_or_url).url()
 
-    def address(self, name_or_url: str) -> str:
+    def address(self, name_or_url: str, facts: Mapping[str, JsonValue] = NOTHING) -> str:
         """The psql command that opens a target, without its password."""
         return f"psql {shell(self._locate(name_or_url).shown())}"
 
@@ -226,6 +225,7 @@ class PostgresEngine:
         globals_too: bool,
         progress: Progress = silent,
         only: Sequence[str] = (),
+        fresh: bool = False,
     ) -> Restored:
         """Load the parts into `target`; see `Engine.restore`."""
         server = Server(target, connect=self._source.limits.connect)
@@ -238,7 +238,7 @@ class PostgresEngine:
             ours=disposable,
             # A server whose libraries have workers of their own may never finish a DROP DATABASE.
             empty=(lambda: database.empty(server, facts))
-            if disposable or (target in self._made and not facts.get("preload"))
+            if disposable or (fresh and not facts.get("preload"))
             else None,
         )
         return load(
@@ -251,7 +251,9 @@ class PostgresEngine:
             only=only,
         )
 
-    def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
+    def contents(
+        self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
+    ) -> Contents:
         """The fingerprint of `target`."""
         server = Server(target, connect=self._source.limits.connect)
         return contents.take(server, level=level, jobs=self._source.jobs, limit=self._source.limits.total, seed=seed)
@@ -280,7 +282,7 @@ class PostgresEngine:
         programs = clients.for_restore(_major(facts["client_version"]), self._source.bin_dirs)
         return as_script(parts, self._text(facts, "format"), programs, self._limits, work=work)
 
-    def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
+    def assertions(self, target: str, held: Contents, *, notes: Mapping[str, JsonValue] = NOTHING) -> Iterator[Finding]:
         """Sequences, orphans, constraints, indexes; see `Engine.assertions`."""
         server = Server(target, connect=self._source.limits.connect)
         return assertions.assertions(

@@ -22,7 +22,9 @@ from pydantic import JsonValue, ValidationError
 from ops_pipelines.clock import UTC, human_size
 from ops_pipelines.engines import folders, machine
 from ops_pipelines.engines.base import (
+    NOTHING,
     Contents,
+    Created,
     Dumped,
     Finding,
     Legacy,
@@ -114,7 +116,7 @@ class SQLiteEngine:
     def place(self, name_or_url: str | None = None) -> None:
         """Files live on no server: `is_source` knows them without connecting to anything."""
 
-    def address(self, name_or_url: str) -> str:
+    def address(self, name_or_url: str, facts: Mapping[str, JsonValue] = NOTHING) -> str:
         """The folder."""
         return f"ls -laR {shell(str(self._folder(name_or_url)))}"
 
@@ -129,7 +131,7 @@ class SQLiteEngine:
         names = sorted({contents.database_of(key) for key in held.objects})
         return pick_names([_whole(each, names) for each in only], names, "databases")
 
-    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> str:
+    def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> Created:
         """A new or empty folder; see `Engine.create_target`."""
         wanted = self.locate(name_or_url)
         if self.is_source(wanted):
@@ -139,7 +141,7 @@ class SQLiteEngine:
                 next="name a folder elsewhere",
             )
         folders.make_empty(folders.folder_of(wanted))
-        return wanted
+        return Created(wanted)
 
     def flush(self, target: str) -> None:
         """Put what was restored on the disk; see `Flusher`."""
@@ -155,6 +157,7 @@ class SQLiteEngine:
         globals_too: bool,
         progress: Progress = silent,
         only: Sequence[str] = (),
+        fresh: bool = False,
     ) -> Restored:
         """Write each database below `target` under its whole path; see `Engine.restore`."""
         began = time.monotonic()
@@ -178,11 +181,13 @@ class SQLiteEngine:
         seconds = {"decrypt": round(decrypted - began, 3), "load": round(time.monotonic() - decrypted, 3)}
         return Restored(seconds, names=_keys_of(parts, only) if only else None)
 
-    def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
+    def contents(
+        self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
+    ) -> Contents:
         """The fingerprint of the databases in a folder that was restored into. There are no samples of them."""
         return contents.take(_in_folder(target), contents.level_of(level))
 
-    def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
+    def assertions(self, target: str, held: Contents, *, notes: Mapping[str, JsonValue] = NOTHING) -> Iterator[Finding]:
         """Every page, index and reference is whole; see `Engine.assertions`."""
         found = _in_folder(target)
         checked = {name: databases.check(path) for name, path in found.items()}

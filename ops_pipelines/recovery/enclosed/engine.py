@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from pydantic import JsonValue
 
-from ops_pipelines.engines.base import Contents, Engine, Finding, Level, PartReader, Restored
+from ops_pipelines.engines.base import NOTHING, Contents, Engine, Finding, Level, PartReader, Restored
 from ops_pipelines.engines.offers import Carrier, Reloader
 from ops_pipelines.engines.registry import KINDS
 from ops_pipelines.engines.source import Source
@@ -108,6 +108,7 @@ class _EnclosedEngine:
         globals_too: bool,
         progress: Progress = silent,
         only: Sequence[str] = (),
+        fresh: bool = False,
     ) -> Restored:
         """See `Engine.restore`."""
         assert isinstance(parts, Copy)
@@ -136,13 +137,15 @@ class _EnclosedEngine:
                 )
                 raise
 
-    def contents(self, target: str, level: Level, *, seed: int = 0) -> Contents:
+    def contents(
+        self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
+    ) -> Contents:
         """See `Engine.contents`."""
-        return values.as_contents(self._ask("contents", target=target, level=level, seed=seed))
+        return values.as_contents(self._ask("contents", target=target, level=level, seed=seed, notes=dict(notes)))
 
-    def assertions(self, target: str, held: Contents) -> Iterator[Finding]:
+    def assertions(self, target: str, held: Contents, *, notes: Mapping[str, JsonValue] = NOTHING) -> Iterator[Finding]:
         """See `Engine.assertions`."""
-        yield from self._each("assertions", target=target, held=held)
+        yield from self._each("assertions", target=target, held=held, notes=dict(notes))
 
     def ask(self, target: str, question: object) -> object:
         """See `Engine.ask`."""

@@ -6,7 +6,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, JsonValue, TypeAdapter, ValidationError
 
 from ops_pipelines.engines.base import Contents, Finding, Restored
 from ops_pipelines.recovery.enclosed.wire import SandboxFailed
@@ -21,6 +21,7 @@ class _Restored(BaseModel):
     findings: Sequence[Finding]
     excused: Mapping[str, Sequence[str]]
     sampled: bool
+    notes: dict[str, JsonValue]
 
 
 _FINDING = TypeAdapter(Finding)
@@ -32,7 +33,7 @@ def restored_told(restored: Restored) -> object:
     model = _Restored(
         seconds=restored.seconds, warnings=restored.warnings, detail=restored.detail,
         names=sorted(restored.names) if restored.names is not None else None, findings=restored.findings,
-        excused=restored.excused, sampled=restored.sampled,
+        excused=restored.excused, sampled=restored.sampled, notes=dict(restored.notes),
     )  # fmt: skip
     return model.model_dump(mode="json")
 
@@ -44,7 +45,7 @@ def as_restored(told: object) -> Restored:
     return Restored(
         seconds=model.seconds, warnings=model.warnings, detail=model.detail,
         names=frozenset(model.names) if model.names is not None else None, findings=model.findings,
-        excused=model.excused, sampled=model.sampled,
+        excused=model.excused, sampled=model.sampled, notes=model.notes,
     )  # fmt: skip
 
 

@@ -52,13 +52,13 @@ class Worker:
 
     def contents(self, given: Mapping[str, Any]) -> object:
         """See `Engine.contents`."""
-        found = self._engine.contents(given["target"], given["level"], seed=given["seed"])
+        found = self._engine.contents(given["target"], given["level"], seed=given["seed"], notes=given["notes"])
         return found.model_dump(mode="json")
 
     def assertions(self, given: Mapping[str, Any]) -> object:
         """Every finding of `Engine.assertions`, each told as soon as it is there."""
         held: Contents = given["held"]
-        for each in self._engine.assertions(given["target"], held):
+        for each in self._engine.assertions(given["target"], held, notes=given["notes"]):
             wire.send(self._connection, {"found": values.finding_told(each)})
         return None
 

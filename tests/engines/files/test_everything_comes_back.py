@@ -142,7 +142,7 @@ def test_only_some_paths_can_be_restored(house: House, tmp_path: Path) -> None:
     house.backup()
     workspace, engine, point = house.workspace, house.engine, house.point()
     copy = Copy(workspace.local, point.manifest, lambda: workspace.identities("files"))
-    target = engine.create_target(str(tmp_path / "some"), point.manifest.engine)
+    target = engine.create_target(str(tmp_path / "some"), point.manifest.engine).url
     engine.restore(
         copy, point.manifest.engine, target, work=tmp_path, globals_too=False, only=["invoices/2.pdf", "logo.png"]
     )
