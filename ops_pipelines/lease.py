@@ -54,6 +54,22 @@ def exclusive(path: Path, *, holder: str, wait: timedelta, what: str) -> Iterato
         os.close(descriptor)
 
 
+@contextmanager
+def in_turn(directory: Path, *, wait: timedelta = _WAIT) -> Iterator[None]:
+    """Hold a directory for the length of the block, against others who do so; nothing is written into it.
+
+    Raises:
+        TimeoutError: somebody else held it for longer than `wait`; it is an OSError.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if not _held(descriptor, deadline=time.monotonic() + wait.total_seconds()):
+            raise TimeoutError(errno.ETIMEDOUT, f"another process holds it for more than {wait}", str(directory))
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _acquire(descriptor: int, *, deadline: float, what: str) -> None:
     if not _held(descriptor, deadline=deadline):
         other = os.pread(descriptor, 200, 0).decode(errors="replace")

@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+from alembic.util.exc import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
+from ops_pipelines import lease
 from ops_pipelines.errors import OpsError
 from ops_pipelines.text import shell
 
@@ -27,7 +29,7 @@ def dagster_instance(near: Path) -> Iterator[dg.DagsterInstance]:
     before = Path.cwd()
     os.chdir(home)
     try:
-        with dg.DagsterInstance.from_config(str(home)) as instance:
+        with _opened(home) as instance:
             yield instance
     except (SQLAlchemyError, OSError) as error:
         if isinstance(error, OSError) and not Path(error.filename or "").is_relative_to(home):
@@ -41,6 +43,25 @@ def dagster_instance(near: Path) -> Iterator[dg.DagsterInstance]:
         ) from None
     finally:
         os.chdir(before)
+
+
+def _opened(home: Path) -> dg.DagsterInstance:
+    """The instance of this folder. Raises OpsError, SQLAlchemyError, OSError.
+
+    Dagster makes the tables of its SQLite files when they are first opened, and holds no lock meanwhile: two who come
+    first at once would leave files that nobody can open again.
+    """
+    try:
+        with lease.in_turn(home):
+            return dg.DagsterInstance.from_config(str(home))
+    except CommandError as error:
+        raise OpsError(
+            f"Dagster's storage in {home} cannot be used",
+            why=str(error).splitlines()[0],
+            safe="every backup is untouched, and so is the ledger; that storage holds the history of runs",
+            next=f"move aside what storage: names in {shell(str(home / 'dagster.yaml'))}, then run this again: Dagster "
+            "makes it anew",
+        ) from None
 
 
 def _home(near: Path) -> Path:

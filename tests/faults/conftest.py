@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 import pytest
@@ -17,10 +18,12 @@ import pytest
 from ops_pipelines.engines.postgres import clients
 from ops_pipelines.engines.postgres.connection import Server, session
 from ops_pipelines.engines.postgres.server import scratch_server
+from tests.conftest import PASSWORD, TestServer
 from tests.engines.mongodb.conftest import mongo  # noqa: F401 (a fixture)
 from tests.engines.mysql.conftest import mariadb  # noqa: F401 (a fixture)
 from tests.faults.house import House, build
 from tests.faults.protected import Protected, protect
+from tests.faults.tries import long_run
 from tests.watch.receivers import webhook
 
 MakeHouse = Callable[[str], House]
@@ -150,3 +153,31 @@ def make_house(request: pytest.FixtureRequest) -> Iterator[MakeHouse]:
             return build(path, protect(engine, request, path / "data"), stack.enter_context(webhook()))
 
         yield make
+
+
+LEDGERS = ("sqlite", "postgres")
+
+
+def give_ledger(house: House, kind: str, request: pytest.FixtureRequest) -> None:
+    """Give a house an empty ledger in SQLite, as it has anyway, or in PostgreSQL; then `ledger.url` is its own file."""
+    if kind == "postgres":
+        server: TestServer = request.getfixturevalue("pg18")
+        url = f"postgresql://boss:{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}/{server.new_database()}"
+        (house.path / "ledger.url").touch(mode=0o600)
+        (house.path / "ledger.url").write_text(url, encoding="utf-8")
+        house.change(ledger={"file": "ledger.url"})
+
+
+@pytest.fixture(params=LEDGERS if long_run() else LEDGERS[:1])
+def new_ledger(request: pytest.FixtureRequest) -> Callable[[House], None]:
+    """Gives a house an empty ledger: in SQLite, in the long run in PostgreSQL as well."""
+    return lambda house: give_ledger(house, request.param, request)
+
+
+@pytest.fixture(params=LEDGERS)
+def busy_house(request: pytest.FixtureRequest, make_house: MakeHouse) -> House:
+    """A house with two sources, and its ledger in either database."""
+    house = make_house("sqlite")
+    house.change(sources={name: {**house.protected.source} for name in ("crm", "shop")})
+    give_ledger(house, request.param, request)
+    return house

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from ops_pipelines import redact
@@ -76,6 +77,16 @@ def start(house: House, *words: str) -> Forked:
         assert process.is_alive() and time.monotonic() < deadline, "it does not begin"
         time.sleep(0.001)
     return Forked(process, Path(name))
+
+
+def open_dagster(home: str, gate: Event) -> None:
+    """What a process does that opens Dagster's storage in a folder, once the gate is open."""
+    from ops_pipelines.orchestration.instance import dagster_instance  # noqa: PLC0415 (in the process itself)
+
+    os.environ["DAGSTER_HOME"] = home
+    gate.wait(_BEGINS_WITHIN_S)
+    with dagster_instance(Path(home)):
+        pass
 
 
 def _ops(argv: Sequence[str], directory: str, environment: Mapping[str, str], output: str) -> None:

@@ -12,15 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import quote
-
-import pytest
 
 from ops_pipelines.ledger.models import RUNNING
 from ops_pipelines.vault.signing.keys import Keys
-from tests.conftest import PASSWORD, TestServer
 from tests.faults.aftermath import aftermath, standing
-from tests.faults.conftest import MakeHouse
 from tests.faults.house import REPOSITORY, House
 from tests.faults.tries import chance, tries
 
@@ -48,22 +43,6 @@ def at_once(house: House, *works: str) -> list[End]:
     assert sorted((each.verb, each.source) for each in ends) == sorted(tuple(work.split(":")) for work in works)
     assert not [each.said for each in ends if each.how == "traceback"]
     return ends
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def busy_house(request: pytest.FixtureRequest, make_house: MakeHouse) -> House:
-    """A house with two sources, and its ledger in either database."""
-    house = make_house("sqlite")
-    sources = {name: {**house.protected.source} for name in ("crm", "shop")}
-    if request.param == "sqlite":
-        house.change(sources=sources)
-        return house
-    server: TestServer = request.getfixturevalue("pg18")
-    url = f"postgresql://boss:{quote(PASSWORD, safe='')}@127.0.0.1:{server.port}/{server.new_database()}"
-    (house.path / "ledger.url").touch(mode=0o600)
-    (house.path / "ledger.url").write_text(url, encoding="utf-8")
-    house.change(sources=sources, ledger={"file": "ledger.url"})
-    return house
 
 
 def test_ten_calls_on_one_source_and_more_on_another_double_and_lose_nothing(busy_house: House) -> None:

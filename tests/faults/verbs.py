@@ -114,6 +114,11 @@ def _kit_opens(house: House) -> list[str]:
 
 def _kit(house: House) -> None:
     proved(house)
+    prepared_for_kits(house)
+
+
+def prepared_for_kits(house: House) -> None:
+    """There is a passphrase in the file `pass`, and a kit in the folder `kit`."""
     secret = house.path / "pass"
     if not secret.exists():
         secret.touch(mode=0o600)
