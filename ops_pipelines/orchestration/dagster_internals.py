@@ -18,6 +18,7 @@ from dagster._core.storage.asset_check_execution_record import (
 from dagster._core.storage.event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
+from dagster._grpc.server import DagsterApiServer
 from dagster._utils.interrupts import pop_captured_interrupt
 
 AssetJob = UnresolvedAssetJobDefinition
@@ -32,6 +33,7 @@ __all__ = [
     "BulkActionStatus",
     "BulkActionsFilter",
     "CheckStatus",
+    "DagsterApiServer",
     "DagsterExecutionInterruptedError",
     "InProcessExecutor",
     "InstigatorState",
