@@ -18,6 +18,7 @@ from dagster._core.storage.asset_check_execution_record import (
 from dagster._core.storage.event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
+from dagster._core.storage.tags import RUN_KEY_TAG
 from dagster._grpc.server import DagsterApiServer
 from dagster._utils.interrupts import pop_captured_interrupt
 
@@ -26,6 +27,7 @@ CheckStatus = AssetCheckExecutionRecordStatus
 
 __all__ = [
     "RUNLESS_RUN_ID",
+    "RUN_KEY_TAG",
     "ActiveExecution",
     "AssetCheckExecutionRecord",
     "AssetCheckExecutionsTable",

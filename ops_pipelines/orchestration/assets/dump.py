@@ -10,6 +10,7 @@ from ops_pipelines.orchestration.assets.common import Chain
 from ops_pipelines.orchestration.days import is_todays, points_of_day
 from ops_pipelines.orchestration.describe import manifest_metadata
 from ops_pipelines.orchestration.probes import is_probed
+from ops_pipelines.orchestration.ticks import dumped_by_twin
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.workspace import Workspace
 
@@ -33,12 +34,14 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
     )
     def dump(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         with chain.installation.step():
-            if is_todays(context, workspace.clock.now()):
+            if not is_todays(context, workspace.clock.now()):
+                manifest, adopted = _adopt(context, workspace, chain), True
+            elif (twins := dumped_by_twin(context, workspace, chain.name)) is not None:
+                manifest, adopted = twins, True
+            else:
                 progress, run_id = watcher.watch(context), context.run.run_id
                 manifest = take_backup(workspace, chain.name, progress=progress, run_id=run_id)
                 adopted = False
-            else:
-                manifest, adopted = _adopt(context, workspace, chain), True
         location = workspace.local.location(chain.name, manifest.id)
         return dg.MaterializeResult(metadata={**manifest_metadata(manifest, location), "adopted": adopted})
 
