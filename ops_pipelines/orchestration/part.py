@@ -6,14 +6,20 @@
 They reach their database through many loops, and each says with every try what failed. On the first of these lines
 Python gives the root logger a handler, too, since `dagster_postgres` logs to it and it has none: from then on each line
 of Dagster is written twice, in two formats. Here every line is written once, by Dagster's own handler.
+
+Two daemons of one instance would start a run each for every tick, and one run twice. Here the second waits until the
+first has ended, and then takes its place: on one machine; of two machines each needs an instance of its own.
 """
 
 import atexit
+import fcntl
 import importlib
 import logging
+import os
 import sys
 import threading
 import time
+from pathlib import Path
 
 from ops_pipelines.repeats import Repeats
 
@@ -62,12 +68,31 @@ def _count(repeats: Repeats) -> None:
         repeats.count()
 
 
+def wait_until_alone(home: Path) -> None:
+    """Wait until no other daemon of this machine works on the instance of a folder; until we end, none will.
+
+    The kernel lock is on `dagster.yaml` itself: nothing is written, and it is free when its holder has died.
+    """
+    settings = home / "dagster.yaml"
+    if not settings.is_file():
+        return  # Dagster says so
+    held = os.open(settings, os.O_RDONLY | os.O_CLOEXEC)  # until the process ends
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        said = "another daemon works on the instance in %s; this one takes its place when it has ended"
+        logging.getLogger(_DAGSTERS[0]).warning(said, home)
+        fcntl.flock(held, fcntl.LOCK_EX)
+
+
 def main() -> None:
     """Become the part that the first argument names."""
     if len(sys.argv) < 2 or sys.argv[1] not in _PARTS:
         sys.exit(f"usage: python -m {__spec__.name} {{{','.join(_PARTS)}}} …")
     part = sys.argv.pop(1)
     calm_log()
+    if part == "daemon" and sys.argv[1:2] == ["run"]:
+        wait_until_alone(Path(os.environ.get("DAGSTER_HOME") or Path.cwd()))
     sys.argv[0] = f"dagster-{part}"
     importlib.import_module(_PARTS[part]).main()
 
