@@ -233,7 +233,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="PostgreSQL backup and verification against the plain tools.")
     parser.add_argument("--gb", type=float, default=2.0, help="size of the database (2)")
     parser.add_argument("--runs", type=int, default=5, help="times every case runs (5)")
-    parser.add_argument("--directory", type=Path, help="where to work; a temporary directory unless given")
+    parser.add_argument("--directory", type=Path, help="where to work; a temporary directory by default")
     parser.add_argument("--only", choices=["backup", "verify"], help="one half; verify still takes its backups once")
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     parser.add_argument("--markdown", type=Path, help="write the table to this file")

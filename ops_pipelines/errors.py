@@ -6,7 +6,7 @@ to one room (a broken YAML line, a corrupt part) subclass these where they are r
 
 from ops_pipelines.redact import redact
 
-INSTALL_NEWER = "install that version again, it is the one that worked here; ops --version tells this one"
+INSTALL_NEWER = "install that version again, it is the one that worked here; ops --version shows this one"
 """The cure for what a newer version wrote."""
 
 
@@ -92,7 +92,7 @@ class NewerFormat(StoreError):
         super().__init__(
             f"{where} was written by a newer version of ops_pipelines",
             why=f"its format has number {found}, and this version reads {known}",
-            safe="it is as good as it was: nothing uses, replaces or deletes it",
+            safe="it is unchanged: nothing uses, replaces or deletes it",
             next=INSTALL_NEWER,
         )
 
@@ -110,4 +110,4 @@ class Busy(OpsError):
 
 
 class Inconclusive(OpsError):
-    """The verifier itself failed; nothing is known about the backup, which is not condemned."""
+    """The verifier itself failed; nothing is known about the backup, which is not marked bad."""

@@ -96,7 +96,7 @@ def adopt(
     """
     found, taken_at = candidate.found, candidate.taken_at
     if found is None or taken_at is None or candidate.time_from is None or candidate.refused or candidate.backup_id:
-        raise SafetyRefusal(f"{candidate.path} cannot be adopted", why=candidate.refused or "it is in already")
+        raise SafetyRefusal(f"{candidate.path} cannot be adopted", why=candidate.refused or "it is already adopted")
     source = workspace.source(name)
     recipients = source.encrypt.age if source.encrypt is not None else ()
     origin = Adopted(
@@ -118,7 +118,7 @@ def adopt(
             if sha256 != candidate.sha256:
                 again = text.shell("ops", "adopt", str(found.path), "--source", name)
                 raise NotAdoptable(
-                    f"{found.path.name} changed while it was taken in",
+                    f"{found.path.name} changed while it was adopted",
                     safe="nothing was published",
                     next=f"wait until nobody writes to it, then: {again}",
                 )

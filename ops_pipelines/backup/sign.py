@@ -73,7 +73,7 @@ def candidates(workspace: Workspace, name: str) -> list[Candidate]:
         sealed = workspace.stores[stores[0]].sealed(name, backup_id)
         manifest, refused = _looked_at(sealed, name, backup_id)
         if told is not None and told.sha256 != sha256:
-            refused = f"the ledger saw other bytes published: SHA-256 {told.sha256[:16]}…, not {sha256[:16]}…"
+            refused = f"the ledger recorded other bytes: SHA-256 {told.sha256[:16]}…, not {sha256[:16]}…"
         ours = told is not None and told.sha256 == sha256
         foreign = copies[0].standing == "foreign" and not ours
         listed.append(Candidate(backup_id, stores, sealed, manifest, ours, foreign, copies[0].claimed, refused))
@@ -117,7 +117,7 @@ def _looked_at(sealed: Sealed, name: str, backup_id: str) -> tuple[Manifest | No
     if (manifest.source, manifest.id) != (name, backup_id):
         return manifest, f"it says that it is {manifest.id} of {manifest.source}"
     if sealed.sums != checksums(manifest, sealed.content):
-        return manifest, "SHA256SUMS beside it tells of another manifest or of other parts"
+        return manifest, "SHA256SUMS beside it belongs to another manifest or to other parts"
     return manifest, ""
 
 

@@ -26,7 +26,7 @@ FINE, ATTENTION, BROKEN, STOPPED = 0, 1, 2, 130
 
 P = ParamSpec("P")
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", "-c", help="The ops.yaml to use; else $OPS_CONFIG, else the nearest one.")
+    Path | None, typer.Option("--config", "-c", help="The ops.yaml to use; default: $OPS_CONFIG, then the nearest one.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 

@@ -14,7 +14,7 @@ def given_passphrase(name: str, file: Path | None) -> str:
         OpsError: both are named, or the one that is has none.
     """
     if name and file is not None:
-        raise OpsError("the passphrase comes from one place", next="--passphrase-env or --passphrase-file")
+        raise OpsError("give the passphrase in one way only", next="--passphrase-env or --passphrase-file")
     if name:
         if not os.environ.get(name):
             raise OpsError(f"the environment variable {name} is not set", next=f"export {name}=…")

@@ -28,14 +28,14 @@ class Alerts(Model):
     )
     route: tuple[Name, ...] = Field(
         (),
-        description="channels in the order in which they are tried until one takes the message; all unless given",
+        description="channels in the order in which they are tried until one accepts the message; default: all",
         examples=[["slack", "mail"]],
     )
     routes: dict[Severity, tuple[Name, ...]] = Field(
         {}, description="another route for a severity", examples=[{"critical": ["pager", "slack", "mail"]}]
     )
     repeat_after: Span = Field(
-        timedelta(hours=6), description="what still holds and was not acknowledged is told again", examples=["6h"]
+        timedelta(hours=6), description="an incident that is open and not acknowledged is sent again", examples=["6h"]
     )
     digest_above: int = Field(
         5, ge=1, description="when more messages than this are due at once, one message lists them all"

@@ -67,14 +67,14 @@ def seldom_proved(settings: Settings, timezone: str) -> str:
     rpo = f"{settings.rpo.total_seconds() / 3600:.3g}h"
     always = "set verify: {auto: true}"
     if settings.verify.every is None:
-        return f"nothing is proved unless somebody types ops verify: rpo {rpo} cannot hold without it; {always}"
+        return f"nothing is verified unless somebody runs ops verify: rpo {rpo} cannot hold without it; {always}"
     pause = longest_interval(settings.verify.every, timezone)
     oldest = pause + longest_interval(settings.every, timezone) + settings.rto
     hours = f"{math.ceil(oldest.total_seconds() / 3600)}h"
-    told = f"proved at {settings.verify.every!r} only: the newest proved backup gets up to {hours} old"
+    told = f"verified at {settings.verify.every!r} only: the newest verified backup gets up to {hours} old"
     if oldest <= settings.rpo:
         return f"{told}, within rpo {rpo}"
-    return f"{told}, and rpo {rpo} is broken between proofs; {always}, or rpo: {hours}"
+    return f"{told}, and rpo {rpo} is broken between verifications; {always}, or rpo: {hours}"
 
 
 def ticks(cron: str, timezone: str, begin: datetime, end: datetime) -> list[datetime]:

@@ -106,7 +106,7 @@ def plain(text: str) -> list[Any]:
                 _refuse_much(node)
                 found.append(loader.construct_document(node))
     except (ValueError, LookupError, AttributeError, TypeError) as error:
-        raise yaml.YAMLError(f"a value that is none of its kind: {error}") from None
+        raise yaml.YAMLError(f"not a valid value of its type: {error}") from None
     return found
 
 

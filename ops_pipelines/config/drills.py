@@ -18,7 +18,7 @@ SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
 
 class _Probe(Model):
     name: Name
-    startup: Duration = Field(timedelta(seconds=30), description="it may fail this long before it counts")
+    startup: Duration = Field(timedelta(seconds=30), description="failures within this time do not count")
     limit: Span = Field(timedelta(minutes=2), description="one attempt may take this long")
     mask: bool = Field(True, description=MASK_DESCRIPTION)
 
@@ -56,8 +56,8 @@ class Application(Model):
     """What is recovered together."""
 
     sources: tuple[Name, ...] = Field(min_length=1, description="in the order in which they are restored")
-    checks: tuple[Probe, ...] = Field((), description="how one sees that the application works on what came back")
-    rto: Duration | None = Field(None, description="the whole application; the sum of its sources' rto unless given")
+    checks: tuple[Probe, ...] = Field((), description="how to tell that the application works on the restored data")
+    rto: Duration | None = Field(None, description="the whole application; the sum of its sources' rto by default")
 
 
 class DrillKit(Model):
@@ -79,18 +79,20 @@ class Drills(Model):
     )
     random_restore: Annotated[Cron | None, BeforeValidator(none_if_off)] = Field(
         "0 5 1 * *",
-        description="when a restore point chosen at random is restored and proved; `off` for never",
+        description="when a restore point chosen at random is restored and verified; `off` for never",
         json_schema_extra=may_be_off,
     )
     kit: DrillKit | None = Field(None, description="without it drills use encrypt.identity, and say so")
-    stores: tuple[Name, ...] = Field(
-        (), description="what is left after a loss; every store with offsite: unless given"
-    )
+    stores: tuple[Name, ...] = Field((), description="what is left after a loss; default: every store with offsite:")
     applications: Mapping[Name, Application] = Field(
-        {}, description="each database with its folders unless given", examples=[{"crm": {"sources": ["crm"]}}]
+        {}, description="default: each database with its folders", examples=[{"crm": {"sources": ["crm"]}}]
     )
-    overdue_after: Span = Field(timedelta(days=35), description="without a good drill for longer, somebody is told")
-    detect_within: Span = Field(timedelta(minutes=5), description="an outage must be noticed and told within this time")
+    overdue_after: Span = Field(
+        timedelta(days=35), description="without a passed drill for longer than this, an alert is sent"
+    )
+    detect_within: Span = Field(
+        timedelta(minutes=5), description="an outage must be noticed and alerted within this time"
+    )
     prometheus: str | None = Field(
         None,
         pattern="^https?://",

@@ -53,7 +53,7 @@ class NoConfig(ConfigError):
         OpsError.__init__(
             self,
             f"there is no {path}",
-            why="it says what is protected; it is looked for here and in the folders above, unless OPS_CONFIG names it",
+            why="it says what is protected; ops looks for it here and in the folders above, unless OPS_CONFIG names it",
             safe="nothing was run; existing backups are untouched",
             next="write one: ops init; or run this in its folder, or name it: --config FILE",
         )

@@ -61,8 +61,8 @@ def used_instead(config: Config) -> str:
     with suppress(OSError):
         if kept is not None:
             since = datetime.fromtimestamp(kept.stat().st_mtime, UTC)
-            return f"runs use what was good at {since:%Y-%m-%d %H:%M} UTC"
-    return "runs use what was last good"
+            return f"runs use the configuration that was good at {since:%Y-%m-%d %H:%M} UTC"
+    return "runs use the last good configuration"
 
 
 def _kept(base: Path, path: Path) -> Path:

@@ -12,8 +12,8 @@ class Logging(Model):
     """Structured logs: one event a line."""
 
     file: Path | None = Field(
-        None, description="appended to, readable by us only; standard error unless given", examples=["var/ops.log"]
+        None, description="appended to, readable by us only; standard error by default", examples=["var/ops.log"]
     )
-    format: Literal["json", "human"] | None = Field(None, description="human on a terminal, else json, unless given")
+    format: Literal["json", "human"] | None = Field(None, description="human on a terminal, else json, by default")
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="the least that is logged")
-    rotate_mib: int = Field(10, ge=1, description="a larger file is put aside; four of them are kept")
+    rotate_mib: int = Field(10, ge=1, description="a larger file is rotated; four old ones are kept")

@@ -31,18 +31,18 @@ class Config(Model):
     )
     base: Path = Field(Path("var/backups"), description="local store, ledger, locks and scratch space, on a local disk")
     history_from: date | None = Field(
-        None, description="first day of the partition strip; the oldest restore point's day unless given"
+        None, description="first day of the partitions; the oldest restore point's day by default"
     )
     bin_dirs: tuple[Path, ...] = Field((), description="where to look for client and server tools first")
     defaults: Settings = Settings()
     stores: dict[Name, AnyStore] = Field({}, description="where copies go, beside the local store")
     sources: dict[Name, AnySource] = Field(min_length=1, description="what to protect")
-    ledger: Secret | None = Field(None, description="SQLAlchemy URL; SQLite below `base` unless given")
-    alerts: Alerts = Field(Alerts(), description="who is told when something is wrong")
+    ledger: Secret | None = Field(None, description="SQLAlchemy URL; SQLite below `base` by default")
+    alerts: Alerts = Field(Alerts(), description="who gets alerts")
     sentry: Sentry = Field(Sentry(), description="Sentry: errors, and monitors that notice silence; off without a DSN")
     heartbeats: DaemonHeartbeat = Field(DaemonHeartbeat(), description="plain URLs that notice a silent daemon")
     web: Web = Field(Web(), description="`ops serve`: status page, metrics, health")
-    probes: Probes | None = Field(None, description="ask servers and services how they are; nobody unless given")
+    probes: Probes | None = Field(None, description="probe servers and services; off by default")
     drills: Annotated[Drills | None, BeforeValidator(none_if_off)] = Field(
         DefaultDrills(),
         description="disaster drills: one a week of everything, and a restore point chosen at random every month; "
@@ -50,7 +50,7 @@ class Config(Model):
         json_schema_extra=may_be_off,
     )
     report: Report = Field(Report(), description="the backup report, for people")
-    logging: Logging | None = Field(None, description="structured logs; none but the web server's unless given")
+    logging: Logging | None = Field(None, description="structured logs; none but the web server's by default")
     _file: Path | None = PrivateAttr(None)
 
     @property

@@ -15,7 +15,7 @@ def broken_rules(config: Config, parsed: Document) -> Iterator[Mistake]:
     """Rules that need more than one field."""
     if "local" in config.stores:
         yield Mistake(
-            parsed.line_of(("stores", "local")), "stores.local", "the name local is taken by the store below base"
+            parsed.line_of(("stores", "local")), "stores.local", "the name local is reserved for the store below base"
         )
     for number, legacy in enumerate(config.web.legacy_metrics):
         if legacy.source is not None and legacy.source not in config.sources:
@@ -73,7 +73,7 @@ def _tie_checks(name: str, source: Source, other: str, config: Config, at: tuple
     elif database.every != source.every:
         yield Mistake(*at, f"{name!r} is backed up together with {other!r}: give both the same every")
     elif source.names_files is not None and not kind_of(database.kind).json_list:
-        yield Mistake(*at, f"references are asked in SQL, which {other!r} does not speak")
+        yield Mistake(*at, f"references are queried in SQL, which {other!r} does not support")
 
 
 def _drill_checks(config: Config, drills: Drills, parsed: Document) -> Iterator[Mistake]:

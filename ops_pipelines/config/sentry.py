@@ -24,10 +24,10 @@ class FromEnvironment(Model):
 class Sentry(Model):
     """Sentry. Off without a DSN, and off while the variable that the DSN is named after is not set."""
 
-    dsn: Secret | None = Field(None, description="of the project; off unless given", examples=[{"env": "SENTRY_DSN"}])
+    dsn: Secret | None = Field(None, description="of the project; off by default", examples=[{"env": "SENTRY_DSN"}])
     environment: str | FromEnvironment = Field(
         FromEnvironment(env="ENVIRONMENT"),
-        description="production, staging, …; the variable ENVIRONMENT, else production, unless given",
+        description="production, staging, …; the variable ENVIRONMENT, else production, by default",
     )
     traces: float = Field(0.1, ge=0, le=1, description="share of backups and verifications whose phases are sent")
     profiles: float = Field(
@@ -37,7 +37,7 @@ class Sentry(Model):
         description="share of those that are profiled as well; none before Python 3.12, see docs/monitoring.md",
     )
     checkin_margin: Span = Field(
-        timedelta(minutes=30), description="a backup that has not begun this long after its time is missed"
+        timedelta(minutes=30), description="a backup that has not started this long after its time counts as missed"
     )
     failures_before_issue: int = Field(1, ge=1, description="failed or missed check-ins in a row that make an issue")
     daemon_every: Span = Field(timedelta(minutes=5), description="the daemon says this often that it is alive")

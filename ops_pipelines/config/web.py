@@ -33,7 +33,7 @@ class LegacyMetrics(Model):
 
     path: str = Field(pattern=r"^(/[A-Za-z0-9_.-]+)+$", examples=["/crm/ops/metrics"])
     prefix: str = Field(pattern=r"^[a-z][a-z0-9_]*_$", examples=["crm_ops_"])
-    source: Name | None = Field(None, description="only this source, without the label `source`; all unless given")
+    source: Name | None = Field(None, description="only this source, without the label `source`; all by default")
 
     @field_validator("path")
     @classmethod
@@ -56,15 +56,13 @@ class Web(Model):
     limits: RateLimits = RateLimits()
     trusted_proxies: tuple[str, ...] = Field(
         (),
-        description="addresses and networks of proxies whose X-Forwarded-For is believed; nobody's unless given",
+        description="addresses and networks of proxies whose X-Forwarded-For is trusted; none by default",
         examples=[["127.0.0.1", "10.0.0.0/8"]],
     )
     redis: Secret | None = Field(
         None, description="redis:// or rediss:// URL that /health pings", examples=[{"env": "REDIS_URL"}]
     )
-    stale_after: Span = Field(
-        timedelta(minutes=10), description="what was last seen longer ago is no longer believed: /health says 503"
-    )
+    stale_after: Span = Field(timedelta(minutes=10), description="older observations do not count: /health answers 503")
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -52,7 +52,7 @@ def _answer(question: Question, index: int, answered: "queue.SimpleQueue[tuple[i
     except OpsError as error:
         answer = of_error(error)
     except Exception as error:
-        said = redact(f"the question itself broke: {type(error).__name__}: {error}".splitlines()[0])
+        said = redact(f"this check itself failed: {type(error).__name__}: {error}".splitlines()[0])
         answer = failed(said, "this is a bug of ops_pipelines: please report it")
     answered.put((index, answer))
 
@@ -66,5 +66,5 @@ def of_error(error: OpsError) -> Answer:
 def _no_answer(question: Question) -> Answer:
     return failed(
         f"no answer within {human_duration(question.limit)}",
-        "something hangs: look whether its server, disk or network answers, then ask again",
+        "something hangs: check its server, disk and network, then run this again",
     )

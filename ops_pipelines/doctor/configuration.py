@@ -73,7 +73,7 @@ def _modes(shared: Shared) -> Answer:
         fix = [f"chmod 600 {shell(*map(str, readable))}"] if readable else []
         return failed(" and ".join(said), *fix, *([f"chmod go-w {shell(*map(str, writable))}"] if writable else []))
     if config.base.exists() and stat.S_IMODE(config.base.stat().st_mode) & _OTHERS_READ:
-        return attention(f"others can look into {config.base}", f"chmod 700 {shell(str(config.base))}")
+        return attention(f"others can list {config.base}", f"chmod 700 {shell(str(config.base))}")
     return well(f"{len(secret)} files with secrets are private")
 
 
@@ -108,7 +108,7 @@ def _sentry(sentry: Sentry) -> Answer:
         dsn = Dsn(sentry.dsn.reveal(purpose="sentry.dsn"))
     except (BadDsn, ValueError):
         # What the SDK says of it may be a piece of it.
-        raise OpsError("the DSN is none", next="copy it from the project: https://KEY@HOST/PROJECT") from None
+        raise OpsError("the DSN is malformed", next="copy it from the project: https://KEY@HOST/PROJECT") from None
     profiles = f"profiles of {sentry.profiled:.0%}" if sentry.profiled else "no profiles"
     if sentry.profiles > sentry.profiled:
         profiles += f", which are not safe on Python {sys.version_info[0]}.{sys.version_info[1]}"

@@ -69,7 +69,7 @@ def _drill(shared: Shared) -> Answer:
     again = f"ops drill {workspace.config.scenario}"
     newest = kept_reports(workspace)
     if not newest:
-        return attention("nobody has ever rehearsed a recovery", again)
+        return attention("no recovery was ever rehearsed", again)
     last = read_report(newest[0])
     age = max(timedelta(0), workspace.clock.now() - last.finished_at)
     measure = Measure("drill", round(age.total_seconds()), "s", allowed.total_seconds())

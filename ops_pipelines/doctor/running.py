@@ -62,7 +62,7 @@ def _watched(shared: Shared) -> Answer:
     moments = [each for each in seen if isinstance(each, datetime) and each > _BEFORE_US]
     start = start_command()
     if not moments:
-        return attention("nobody has ever watched: backups only run when you type them", start)
+        return attention("the daemon has never run: backups run only when you start them by hand", start)
     now = shared.workspace.clock.now()
     if min(moments) > now + SKEW:
         said = f"the last look was {human_duration(min(moments) - now)} ahead of this machine's clock"
@@ -75,7 +75,9 @@ def _watched(shared: Shared) -> Answer:
     allowed = max(_SILENT, shared.workspace.config.web.stale_after)
     measure = Measure("watched", round(age.total_seconds()), "s", None, allowed.total_seconds())
     if age > allowed:
-        return failed(f"nobody has watched for {human_duration(age)}: schedules do not run", start, measures=[measure])
+        return failed(
+            f"the daemon has not run for {human_duration(age)}: schedules do not run", start, measures=[measure]
+        )
     return well(f"{human_duration(age)} ago", measure)
 
 
@@ -95,7 +97,7 @@ def _of_dagster(shared: Shared) -> Iterator[Question]:
 
 
 def _unknown_dagster() -> Answer:
-    return attention("nobody asked it: ops.yaml does not say where it is",
+    return attention("not checked: ops.yaml does not say where it is",
                      "add alerts: {dagster_url: http://127.0.0.1:3000}")  # fmt: skip
 
 
@@ -132,7 +134,7 @@ def _settings(state: DagsterState) -> Answer:
     queue = str(info.get("run_queue") or info.get("run_coordinator") or "")
     missing = {}
     if not (info.get("run_monitoring") or {}).get("enabled"):
-        missing["run_monitoring: {enabled: true}"] = "a killed run would be waited for for ever"
+        missing["run_monitoring: {enabled: true}"] = "a killed run would never be noticed"
     if "max_concurrent_runs" not in limits:
         missing["concurrency: {runs: {max_concurrent_runs: 4}}"] = "all sources would be backed up at once"
     if "dagster/backfill" not in limits:
@@ -147,7 +149,7 @@ def _settings(state: DagsterState) -> Answer:
 
 
 def _nobody() -> Answer:
-    return attention("nobody is told when something breaks",
+    return attention("no alert is sent when something breaks",
                      "add alerts: {channels: {slack: {env: ALERT_SLACK_WEBHOOK}}} to ops.yaml")  # fmt: skip
 
 
@@ -155,7 +157,7 @@ def _channel(shared: Shared, name: str, *, sending: bool) -> Answer:
     channel = open_channel(name, shared.workspace.config.alerts.channels[name])
     if not sending:
         return well("set; to try it: ops doctor --send")
-    return well(send(channel, trial(shared.workspace.clock.now(), name)) or "took a message")
+    return well(send(channel, trial(shared.workspace.clock.now(), name)) or "accepted a message")
 
 
 def _delivery(shared: Shared) -> Answer:
@@ -166,5 +168,5 @@ def _delivery(shared: Shared) -> Answer:
     with shared.workspace.ledger.session() as session:
         last = session.scalar(select(func.max(Outgoing.delivered_at)).where(Outgoing.status == DELIVERED))
     if last is None:
-        return well("nothing has had to be told yet")
-    return well(f"the last message was taken {in_words(last, shared.workspace.clock.now())} ago")
+        return well("no alert was needed yet")
+    return well(f"the last message was accepted {in_words(last, shared.workspace.clock.now())} ago")

@@ -11,7 +11,7 @@ def signing_key(shared: Shared) -> Answer:
     keys = shared.workspace.signing
     installation, trusted = keys.installation, keys.trusted
     if installation is None or not trusted:
-        return well("there is none yet; the first backup makes it")
+        return well("there is none yet; the first backup creates it")
     if not (keys.directory / SIGNING).is_file():
         return failed(
             f"{keys.directory / SIGNING} is gone: the next backup cannot be signed",

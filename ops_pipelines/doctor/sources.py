@@ -98,7 +98,7 @@ def _disk(shared: Shared, name: str) -> Answer:
     except OpsError:
         live = 0  # that has a line of its own; the last backup tells as well
     if newest is None and not live:
-        return attention("neither the source nor a backup of it tells how much is needed", f"ops doctor {name}")
+        return attention("neither the source nor a backup of it says how much is needed", f"ops doctor {name}")
     manifest = newest.manifest if newest is not None else None
     dump = (manifest.size_bytes if manifest is not None else live) * _GROWTH
     # Parts are decrypted beside the server that takes them in.

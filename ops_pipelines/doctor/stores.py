@@ -29,13 +29,13 @@ def _reachable(shared: Shared, name: str) -> Answer:
     store, held = shared.workspace.stores[name], shared.held_by(name)
     where = f"{store.medium}{', off-site' if store.offsite else ''}"
     if store.root is not None and not store.root.exists():
-        return attention(f"{store.root} is not there yet; the first backup makes it", "ops backup")
+        return attention(f"{store.root} does not exist yet; the first backup creates it", "ops backup")
     return well(f"{where}: restore points of {', '.join(held)}" if held else f"{where}: empty")
 
 
 def _writable(shared: Shared, name: str) -> Answer:
     if not shared.trial(name).written:
-        return attention("nobody has used it yet, so nothing was tried", "ops backup")
+        return attention("it was never used, so nothing was tested", "ops backup")
     return well("a small file was written")
 
 

@@ -128,7 +128,7 @@ def parse(text: str, wanted: str) -> Address:
     before, _separator, rest = bare.partition("://")
     readings = list(_readings(rest))
     if not readings:
-        unreadable(wanted, f"user, host and port cannot be told apart; {_ENCODED}")
+        unreadable(wanted, f"user, host and port cannot be separated; {_ENCODED}")
     if len(readings) > 1:
         unreadable(wanted, f"it has several @ and can be read in more than one way; {_ENCODED}")
     login, place = readings[0]

@@ -18,6 +18,6 @@ def refuse_other(legacy: Legacy, found: str, *, source: str, database: str) -> N
         raise SourceError(
             f"{legacy.name} is a dump of the database {found}",
             why=f"the source {source} is the database {database}",
-            safe="it was not taken in",
+            safe="it was not adopted",
             next="when it is meant for this source all the same: ops adopt … --other-database",
         )

@@ -246,13 +246,13 @@ class AlertLedger:
             return _changed(session, mine)
 
     def told(self, incident_id: str) -> list[str]:
-        """The channels that took a message about an incident, in the order in which they first did."""
+        """The channels that accepted a message about an incident, in the order in which they first did."""
         query = select(Outgoing.accepted).where(Outgoing.incident_id == incident_id).order_by(Outgoing.id)
         with self._ledger.session() as session:
             return list(dict.fromkeys(channel for accepted in session.scalars(query) for channel in accepted))
 
     def accepted(self, identifier: int, channel: str) -> None:
-        """A channel took a message that we claimed."""
+        """A channel accepted a message that we claimed."""
         with self._ledger.session() as session:
             row = session.get_one(Outgoing, identifier)
             row.accepted = [*row.accepted, channel]
@@ -269,7 +269,7 @@ class AlertLedger:
             )
 
     def put_back(self, identifier: int, *, error: str, next_try_at: datetime) -> None:
-        """Nobody took a message: it waits."""
+        """Nobody accepted a message: it waits."""
         with self._ledger.session() as session:
             row = session.get_one(Outgoing, identifier)
             row.attempts, row.error, row.next_try_at = row.attempts + 1, error, next_try_at

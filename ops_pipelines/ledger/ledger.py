@@ -303,7 +303,7 @@ def _with_driver(text: str) -> URL:
     if url.get_backend_name() != "sqlite":
         raise LedgerError(
             f"the ledger cannot be kept in {url.get_backend_name()}",
-            why="its rows are taken turns at by what SQLite and PostgreSQL can do",
+            why="it needs locking that only SQLite and PostgreSQL offer",
             safe="nothing was started; existing backups are untouched",
             next="ledger: in ops.yaml takes postgresql://… or nothing, which is SQLite below base",
         )

@@ -91,7 +91,7 @@ def _service(name: str, probes: Probes) -> tuple[str, Ask]:
         return "http", _refusing(
             SourceError(
                 f"the URL of service {name} cannot be read",
-                why="user, host and port cannot be told apart",
+                why="user, host and port cannot be separated",
                 next="in user and password write @ : / ? # % as %40 %3A %2F %3F %23 %25",
             )
         )

@@ -82,9 +82,11 @@ def _nothing(workspace: Workspace, name: str, catalogue: Catalogue, backup: str,
         oldest = catalogue.points[0]
         found.insert(1, f"the oldest there is was taken {oldest.started_at:%Y-%m-%d %H:%M} UTC ({oldest.id})")
     if backup == LATEST and (named := [each.id for each in catalogue.points if each.safety]):
-        found.append(f"taken for safety before {name} was replaced, and used only when named: {', '.join(named)}")
+        found.append(
+            f"safety restore points, taken before {name} was replaced, are used only when named: {', '.join(named)}"
+        )
     if backup == LATEST and older:
-        following = f"prove it: ops verify {name} --backup {older[-1].id}; or take it as it is: --unverified"
+        following = f"verify it: ops verify {name} --backup {older[-1].id}; or use it unverified: --unverified"
     else:
         following = f"ops list {name}, then name one: ops restore {name} --to … --backup ID"
     return StoreError(f"{name} has no {wanted}", why="; ".join(found), safe="nothing was changed", next=following)
@@ -135,7 +137,7 @@ def require_source(workspace: Workspace, name: str) -> None:
         raise UnknownSource(
             f"{name} is not in ops.yaml any more, but {len(points)} restore points of it exist",
             why=f"the newest is {newest.id}, a {newest.manifest.kind} backup, in {', '.join(newest.stores)}; "
-            f"what opens it and where it goes stood in ops.yaml ({error.why})",
+            f"its keys and its address were in ops.yaml ({error.why})",
             safe="nothing was changed",
             next=f"put {name} back under sources: (kind: {newest.manifest.kind}, its url and encrypt.identity), then "
             f"run this again; or do it with standard tools: ops restore {name} --print",

@@ -87,7 +87,7 @@ def _compared(held: Contents, restored: Contents) -> str:
 
 
 def _check_schema(held: Contents, restored: Contents, reload: Reload) -> Check:
-    """Definitions described in another way say nothing about each other: an upgrade condemns no backup."""
+    """Definitions described in another way say nothing about each other: an upgrade marks no backup bad."""
     if held.dialect != restored.dialect:
         detail = (
             f"not compared: recorded as {held.dialect or 'an older dialect'!r}, described here as {restored.dialect!r}"
@@ -96,7 +96,7 @@ def _check_schema(held: Contents, restored: Contents, reload: Reload) -> Check:
     seen = {name: described for name, described in held.objects.items() if _seen(name, held, restored)}
     exist = sum(_only_exists(described, restored.objects.get(name)) for name, described in seen.items())
     unseen = len(held.objects) - len(seen)
-    well = f"{len(seen) - exist} objects as they were"
+    well = f"{len(seen) - exist} objects unchanged"
     well += f", {exist} only known to exist" if exist else ""
     well += f", {unseen} ({', '.join(restored.unseen)}) not compared" if unseen else ""
     return _check("schema", _schema(held, restored, changed(held, restored, reload)), well)
@@ -189,7 +189,7 @@ def _content(held: Contents, restored: Contents) -> Iterator[str]:
         if found is not None and known and found.rows == table.rows and found.digest != table.digest:
             sampled = table.digested is not None and table.digested < table.rows
             rows = f"{table.digested} sampled of its {table.rows}" if sampled else f"{table.rows}"
-            yield f"{name} has other content in its {rows} rows"
+            yield f"{name} has different content in its {rows} rows"
 
 
 def _counters(held: Contents, restored: Contents) -> Iterator[str]:

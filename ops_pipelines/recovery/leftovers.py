@@ -180,7 +180,7 @@ def _held_by(workspace: Workspace, left: Leftover) -> Contents:
         store = workspace.stores[point.stores[0]]
         held = fingerprint_of(Copy(store, point.manifest, lambda: workspace.identities(left.source)))
     if held is None or held.level == "off":
-        why = f"{left.backup_id} is gone, or says nothing of its contents: it cannot be told whether it holds more"
+        why = f"{left.backup_id} is gone, or says nothing of its contents: whether it holds more is unknown"
         raise _not_removed(left, why, "drop it by hand if you are sure")
     return held
 

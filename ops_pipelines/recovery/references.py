@@ -47,7 +47,7 @@ def check_references(
         raise Inconclusive(
             f"the files that {point.id} of {point.manifest.source} names are not known",
             why=why,
-            safe="the folders' restore point is not condemned",
+            safe="the folders' restore point is not marked bad",
         ) from None
     return judged(named, restored, manifest, asked, point.id)
 
@@ -60,7 +60,7 @@ def _database(workspace: Workspace, manifest: Manifest) -> RestorePoint:
         raise Inconclusive(
             f"{manifest.id} of {manifest.source} belongs to {wanted}, which is not there",
             why="its files cannot be checked against what the database names",
-            safe="the folders' restore point is not condemned",
+            safe="the folders' restore point is not marked bad",
         )
     return point
 

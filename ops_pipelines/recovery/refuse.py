@@ -42,7 +42,7 @@ def _refusal(to: str, source: str, why: str) -> SafetyRefusal:
         f"{shown(to)} is the source {source}",
         why=why,
         safe="nothing was changed",
-        next=f"name a database or folder that is no source, it is created for you; to replace {source} itself: "
+        next=f"name a database or folder that is not a source; it is created for you; to replace {source} itself: "
         f"ops restore {source} --into-production",
     )
 
@@ -59,14 +59,14 @@ def refuse_shared_server(workspace: Workspace, name: str) -> None:
     given = workspace.engine(name).place(settings.url.reveal(purpose=f"source {name}, verify.server.url"))
     if given is None:
         raise SafetyRefusal(
-            f"where the verify.server of {name} lies cannot be told from its url",
+            f"where the verify.server of {name} lies is not clear from its url",
             safe="nothing was connected to",
             next="write it with a host and a port",
         )
     for other, place in _places(workspace):
         if place is None and workspace.source(other).kind == given.kind:
             raise SafetyRefusal(
-                f"whether source {other} lives on the verify.server of {name} cannot be told from its url",
+                f"whether source {other} lives on the verify.server of {name} is not clear from its url",
                 safe="nothing was connected to",
                 next=f"write the url of {other} with a host and a port",
             )

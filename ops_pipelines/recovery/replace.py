@@ -71,7 +71,7 @@ def replace_source(
         if not recovered.good:
             failed = "; ".join(f"{each.name}: {each.detail}" for each in recovered.checks if not each.passed)
             raise SafetyRefusal(
-                f"{name} was not replaced: what {point.id} brought back is not as it was",
+                f"{name} was not replaced: what {point.id} restored differs from the backup",
                 why=failed,
                 safe=f"{name} is untouched; the restore is in {beside}",
                 next=f"look at {beside}; try another copy (--from) or an older backup: ops list {name}",
@@ -102,11 +102,11 @@ def _safety(name: str, take: Callable[[], str] | None) -> str:
         return take()
     except OpsError as error:
         raise SafetyRefusal(
-            f"{name} was not replaced: no safety restore point of what is there now could be taken",
+            f"{name} was not replaced: no safety restore point of its current contents could be taken",
             why=sentence(error),
             safe=f"{name} is untouched",
-            next=f"once that is put right: ops restore {name} --into-production; or restore beside it: "
-            f"ops restore {name} --to NAME; or, where what is there now is worth nothing: "
+            next=f"once that is fixed: ops restore {name} --into-production; or restore beside it: "
+            f"ops restore {name} --to NAME; or, if its current contents are not needed: "
             f"ops restore {name} --into-production --without-safety",
         ) from None
 
@@ -125,7 +125,7 @@ def _proved(workspace: Workspace, name: str, safety: str, progress: Progress) ->
             f"{name} was not replaced: the safety restore point {safety} is {verdict.outcome}",
             why=verdict.reason,
             safe=f"{name} is untouched; replacing it would drop what it holds",
-            next=f"once that is put right: ops restore {name} --into-production; or restore beside it: "
+            next=f"once that is fixed: ops restore {name} --into-production; or restore beside it: "
             f"ops restore {name} --to NAME; or ops restore {name} --into-production --without-safety",
         )
     return [] if verdict.whole else [f"the safety restore point {safety}: {verdict.words}"]
@@ -137,16 +137,16 @@ def _swapped(engine: Swapper, name: str, backup_id: str, beside: str, suffix: st
     except KeyboardInterrupt:
         raise Stopped(
             f"stopped while {name} changed places with {beside}",
-            safe=f"{name} is as it was, or wholly what {backup_id} holds; every backup is untouched",
+            safe=f"{name} is either unchanged, or completely what {backup_id} holds; every backup is untouched",
             next="ops leftovers lists what is beside it now",
         ) from None
     except OpsError as error:
         raise OpsError(
-            f"{name} was not replaced, the exchange was refused",
+            f"{name} was not replaced, the swap failed",
             why=sentence(error),
             safe=error.safe
             if "untouched" in error.safe or "is now" in error.safe
-            else f"{name} is as it was; {backup_id} is restored and proved in {beside}",
+            else f"{name} is unchanged; {backup_id} is restored and verified in {beside}",
             next=error.next or f"correct the cause and run this again, or use {beside} as it is",
         ) from None
 

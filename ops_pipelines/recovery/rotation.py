@@ -20,7 +20,7 @@ def turns(workspace: Workspace, name: str) -> list[tuple[datetime, RestorePoint,
     """Every retained copy that is not known to be bad, the one proved longest ago first.
 
     Returns:
-        When it was last proved (when it was taken, if never), the restore point, and the store.
+        When it was last verified (when it was taken, if never), the restore point, and the store.
     """
     found, now = [], workspace.clock.now()
     for point in workspace.catalogue(name).points:

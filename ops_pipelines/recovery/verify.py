@@ -131,9 +131,7 @@ class _Proof:
             self._prove()
         except CorruptCopy as error:
             if error.check == "decrypt" and not self._have_the_key():
-                return self._blame(
-                    "key", "none of the identities we were given opens it; encrypt.identity is another key"
-                )
+                return self._blame("key", "none of the given identities opens it; encrypt.identity is another key")
             self._checks.append(Check(name=error.check, passed=False, detail=_sentence(error)))
             self._blames = "copy"
             return "bad"
@@ -154,7 +152,7 @@ class _Proof:
         if self._good():
             return "verified"
         if self._room.little:
-            return self._blame("verifier", "what was restored is not what was backed up")
+            return self._blame("verifier", "the restored data differs from the backup")
         self._blames = blamed(self._copy) if self._blames == "backup" else "copy"
         return "bad"
 

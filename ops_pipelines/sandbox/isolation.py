@@ -71,9 +71,9 @@ def chosen(accepted: Isolation) -> Isolation:
     found = standing()
     if _ORDER.index(found.best) > _ORDER.index(accepted):
         raise Inconclusive(
-            "the proof cannot be kept away from this machine",
+            "the verification cannot be isolated from this machine",
             why=f"what is restored could run programs here, and {found.why}",
-            safe="nothing was restored; the backup is not condemned",
+            safe="nothing was restored; the backup is not marked bad",
             next=f"{found.cure}; or accept less in ops.yaml: verify: {{isolation: {found.best}}}",
         )
     return found.best
@@ -83,9 +83,9 @@ def told(isolation: Isolation) -> str:
     """What a verdict says of an isolation that is not the best; empty for the best."""
     if isolation == "account":
         why = standing().why
-        return f"proved as user {account.sandbox_uid()}, who sees what everybody may see on this machine: {why}"
+        return f"verified as user {account.sandbox_uid()}, who sees what everybody may see on this machine: {why}"
     if isolation == "none":
-        return "proved with the rights of this user: ops.yaml says verify: {isolation: none}"
+        return "verified with the rights of this user: ops.yaml says verify: {isolation: none}"
     return ""
 
 

@@ -20,7 +20,7 @@ class Expectation(Model):
     max: float | None = None
     equals: str | float | bool | None = None
     max_age: Duration | None = Field(None, description="the value is a time, no older than this at the dump's start")
-    attention: bool = Field(False, description="an answer that will not do asks for a look and condemns no backup")
+    attention: bool = Field(False, description="an unexpected answer asks for a look and marks no backup bad")
     mask: bool = Field(True, description=MASK_DESCRIPTION)
 
     @model_validator(mode="after")
@@ -77,7 +77,7 @@ class CommandCheck(Model):
         examples=[["/srv/crm/bin/smoke-test", "--read-only"]],
     )
     limit: Span = Field(timedelta(minutes=5), description="then it is stopped, and has failed")
-    attention: bool = Field(False, description="a failure asks for a look and condemns no backup")
+    attention: bool = Field(False, description="a failure asks for a look and marks no backup bad")
     mask: bool = Field(True, description=MASK_DESCRIPTION)
 
 

@@ -36,9 +36,9 @@ class Limits(Model):
 
     model_config = ConfigDict(validate_default=True)
 
-    connect: Span = Field(timedelta(seconds=15), description="to reach the server")
-    stall: Span = Field(timedelta(minutes=10), description="without a byte, a dump is stopped")
-    total: Span = Field(timedelta(hours=6), description="one dump or one restore, altogether")
+    connect: Span = Field(timedelta(seconds=15), description="connecting to the server")
+    stall: Span = Field(timedelta(minutes=10), description="a dump without progress for this long is stopped")
+    total: Span = Field(timedelta(hours=6), description="one dump or one restore in total")
     lock: Duration = Field(
         timedelta(minutes=10),
         description="wait for another run of the same source, or for tables or a restic repository that others lock",
@@ -71,35 +71,40 @@ class Keep(Model):
 class ScratchServer(Model):
     """A server that verifications may use where no server programs are installed."""
 
-    url: Secret = Field(description="of a database on it; databases `verify_…` come and go beside it")
-    disposable: Literal[True] = Field(description="say that nothing on this server matters to anybody")
+    url: Secret = Field(description="URL of a database on it; databases `verify_…` are created and dropped beside it")
+    disposable: Literal[True] = Field(description="confirm that nothing on this server is needed")
 
 
 class Verification(Model):
     """How backups are proved, beyond what is compared."""
 
-    auto: bool = Field(True, description="scheduled runs prove what they back up")
+    auto: bool = Field(True, description="scheduled runs verify what they back up")
     every: Annotated[Cron | None, BeforeValidator(none_if_off)] = Field(
         "30 4 * * 0",
-        description="where `auto` is false: when the newest backup is proved instead; `off` for by hand only. The RPO "
-        "counts from what is proved: `ops check` says whether it can hold",
+        description="where `auto` is false: when the newest backup is verified instead; `off` for by hand only. The "
+        "RPO counts from what is proved: `ops check` says whether it can hold",
         json_schema_extra=may_be_off,
     )
     retries: int = Field(2, ge=0, description="an inconclusive verification is tried again this often")
     retry_after: Span = Field(timedelta(minutes=1), description="doubled with each try")
-    overdue_after: Duration | None = Field(None, description="time without a good proof; `rpo` unless given")
+    overdue_after: Duration | None = Field(None, description="time without a successful verification; `rpo` by default")
     reprove_within: Span = Field(
-        timedelta(days=30), description="every retained copy in every store is proved again within this time"
+        timedelta(days=30), description="every retained copy in every store is verified again within this time"
     )
-    reprove_daily: Duration = Field(timedelta(hours=1), description="time a day for proving older copies again")
-    shrink_percent: int = Field(30, ge=1, le=100, description="smaller than the last verified ones by more: look")
-    grow_percent: int = Field(50, ge=1, description="larger than the last verified ones by more: look")
+    reprove_daily: Duration = Field(timedelta(hours=1), description="time per day for verifying older copies again")
+    shrink_percent: int = Field(
+        30, ge=1, le=100, description="smaller than the last verified ones by more than this: needs a look"
+    )
+    grow_percent: int = Field(
+        50, ge=1, description="larger than the last verified ones by more than this: needs a look"
+    )
     isolation: Isolation = Field(
         "account",
-        description="how a proof is kept away from this machine: `sandbox` with bubblewrap only; `account` the same, "
-        "or as root, where there are no namespaces, as another account; `none` not at all, and every verdict says so",
+        description="how a verification is isolated from this machine: `sandbox` with bubblewrap only; `account` the "
+        "same, or as root, where there are no namespaces, as another account; `none` not at all, and every verdict "
+        "says so",
     )
-    server: ScratchServer | None = Field(None, description="restore there instead of into a server of our own")
+    server: ScratchServer | None = Field(None, description="restore there instead of into a scratch server")
 
 
 class Heartbeats(Model):
@@ -132,16 +137,20 @@ class Settings(Model):
 
     every: Cron = Field("0 2,8,14,20 * * *", description="when to back up, in `timezone`")
     rpo: Duration = Field(
-        timedelta(hours=24), description="tolerable loss: age of the newest verified backup", examples=["24h"]
+        timedelta(hours=24),
+        description="tolerable data loss: the greatest age of the newest verified backup",
+        examples=["24h"],
     )
-    warn_after: Duration | None = Field(None, description="5/6 of `rpo` unless given", examples=["20h"])
+    warn_after: Duration | None = Field(None, description="5/6 of `rpo` by default", examples=["20h"])
     rto: Duration = Field(timedelta(minutes=30), description="tolerable time to restore", examples=["30m"])
-    accept_risk: bool = Field(False, description="accept a cadence that breaks the RPO after one missed run")
+    accept_risk: bool = Field(False, description="accept a schedule that breaks the RPO after one missed run")
     encrypt: Encryption | None = Field(None, description="age encryption of every part")
     copies: tuple[Name, ...] = Field(
         (), description="stores that get a copy of every restore point", examples=[["nas"]]
     )
-    keep: Keep | None = Field(None, description="retention; without it nothing is ever deleted", examples=[{"last": 4}])
+    keep: Keep | None = Field(
+        None, description="retention; without it, nothing is ever deleted", examples=[{"last": 4}]
+    )
     legacy: LegacyFolder | None = Field(None, description="backups made by other means, to be adopted")
     fingerprint: Fingerprint = Field(
         "full",
@@ -150,7 +159,9 @@ class Settings(Model):
     )
     verify: Verification = Verification()
     limits: Limits = Limits()
-    heartbeats: Heartbeats = Field(Heartbeats(), description="URLs that hear of each attempt, and miss it when none is")
+    heartbeats: Heartbeats = Field(
+        Heartbeats(), description="URLs that are called for each attempt, and notice when none comes"
+    )
 
     @property
     def warn_window(self) -> timedelta:

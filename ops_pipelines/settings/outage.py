@@ -21,5 +21,5 @@ class OutageCommands(Model):
         description="run afterwards, whatever happens to the drill",
         examples=[["docker", "start", "crm-db"]],
     )
-    allow_outage: bool = Field(False, description="yes, this server may be down while a drill is under way")
+    allow_outage: bool = Field(False, description="yes, this server may be down while a drill runs")
     limit: Span = Field(timedelta(minutes=2), description="each of the two may take this long")

@@ -165,7 +165,7 @@ def _volume(name: str, path: Path) -> Folder:
             return folder_at(path, name)
         problem = f"{path} is not there: the volume may have another name, see docker volume ls"
     except OSError as error:
-        problem = f"{path} cannot be looked into: {error.strerror}"
+        problem = f"{path} cannot be read:  {error.strerror}"
     return Folder(plain_name(name), path, 0, 0, problem=problem)
 
 

@@ -78,7 +78,7 @@ def text(choice: Choice, recipient: str, directory: Path) -> str:
 
 def _head(choice: Choice, recipient: str) -> Iterator[str]:
     yield """\
-# What is protected, where the copies go, and what counts as proof. Written by `ops init`; it is yours from here on.
+# What is protected, where the copies go, and how backups are verified. Written by `ops init`; it is yours from here on.
 # `ops check` reads it and names the line of every mistake, `ops schema` prints every key there is.
 # Paths are relative to this file. Secrets are never written here, only where to find them.
 """
@@ -91,13 +91,13 @@ def _head(choice: Choice, recipient: str) -> Iterator[str]:
     yield _told(f'  every: "{_EVERY}"', "back up four times a day …")
     yield _told(f"  rpo: {_RPO}", "… so that never more than a day is lost, even when one run fails")
     yield _told("  rto: 30m", "a restore may take this long")
-    yield "  keep: {last: 4, daily: 14, weekly: 8, monthly: 12, min_verified: 3} # `ops prune` tells what goes"
+    yield "  keep: {last: 4, daily: 14, weekly: 8, monthly: 12, min_verified: 3} # `ops prune` shows what goes"
     yield "  encrypt:"
     yield f'    age: ["{recipient}"]'
     yield _told(f"    identity: {{file: {AGE_KEY}}}", "only needed where backups are verified and restored")
     if choice.copies is not None:
         yield _told(
-            f"  copies: [{choice.copies.name}]", "every backup is copied there, and restored from there as proof"
+            f"  copies: [{choice.copies.name}]", "every backup is copied there, and restored from there to verify it"
         )
     yield ""
 
@@ -122,7 +122,7 @@ def _stores(choice: Choice, directory: Path) -> Iterator[str]:
         yield "    kind: directory"
         yield f"    path: {_relative(Path(copies.where), directory)}"
         yield _told("    # mounted: true", "when it is a volume of its own: refuse while it is not mounted")
-        yield _told("    # offsite: true", "when it stands in another building")
+        yield _told("    # offsite: true", "when it is in another building")
         yield ""
         return
     bucket, _, prefix = copies.where.removeprefix("s3://").partition("/")
@@ -134,7 +134,7 @@ def _stores(choice: Choice, directory: Path) -> Iterator[str]:
         yield f"    endpoint: {json.dumps(copies.endpoint)}"
     if copies.credentials:
         yield f"    credentials: {{env: {copies.credentials}}}"
-    yield _told("    offsite: true", "it leaves this building: it takes encrypted backups only")
+    yield _told("    offsite: true", "it is off-site, so it takes encrypted backups only")
     yield ""
 
 
@@ -172,7 +172,7 @@ def _database(each: Database, directory: Path, *, checks: bool = True) -> Iterat
         place = f"env: {each.variable}" if each.variable else f"file: {url_file(each.name)}"
         yield f"    url: {{{place}}}"
     if checks and kind_of(each.kind).speaks_sql:
-        yield _told("    # checks:", "asked of every restored backup, beside the comparison with the source")
+        yield _told("    # checks:", "asked of every restored backup, in addition to the comparison with the source")
         yield "    #   - {name: fresh, sql: select max(created_at) from orders, max_age: 48h}"
     yield ""
 

@@ -79,4 +79,4 @@ def _add_storage(found: Own, storage: Any, environ: Mapping[str, str]) -> None:
     if each is not None and not each.problem:
         found.databases.append(each)
     else:
-        found.unknown.append("where dagster.yaml keeps Dagster's storage cannot be told: it has no source")
+        found.unknown.append("it is unclear where dagster.yaml keeps Dagster's storage: it has no source")

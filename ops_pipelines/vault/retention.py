@@ -209,7 +209,7 @@ def _decision(point: RestorePoint, stands: Standing, reasons: Sequence[str]) -> 
     if reasons:
         return Decision(point, stands, tuple(reasons))
     because = {
-        "bad": f"proved bad more than {EVIDENCE.days} days ago",
+        "bad": f"found bad more than {EVIDENCE.days} days ago",
         "verified": "no rule of keep needs it",
         "unproved": "no rule of keep needs it, and newer ones are verified",
     }

@@ -135,10 +135,10 @@ class _Page:
         self.readable = gauge("store_readable", "1 when the store could be read at the last look, else 0.")
         self.phase_state = gauge("phase_state", "1 for the state a step of the chain is in; no others.")
         self.phase_at = gauge("phase_last_success_timestamp_seconds", "When a step last went well, in Unix time.")
-        self.phase_allowed = gauge("phase_allowed_age_seconds", "How long ago that may be.")
+        self.phase_allowed = gauge("phase_allowed_age_seconds", "How long ago that may be before the step is overdue.")
         self.snapshot_at = gauge(
             "health_snapshot_timestamp_seconds",
-            "When the stores were last looked at for the figures above, in Unix time; 0 when nobody ever did.",
+            "When the stores were last looked at for the figures above, in Unix time; 0 when never.",
         )
         self.heartbeat = gauge(
             "watch_heartbeat_timestamp_seconds", "When the daemon's watcher last looked at any source, in Unix time."
@@ -148,7 +148,7 @@ class _Page:
         self.verdicts = counter("verdicts", "Verifications that came to a verdict.")
         self.running = gauge("attempts_running", "Attempts under way.")
         self.incidents = gauge("incidents_open", "Open incidents, by rule and severity.")
-        self.waiting = gauge("outbox_messages", "Messages about incidents that nobody has taken yet.")
+        self.waiting = gauge("outbox_messages", "Messages about incidents that no channel has accepted yet.")
         self.waiting_since = gauge(
             "outbox_oldest_timestamp_seconds", "When the oldest of those messages was written; absent without any."
         )
@@ -159,20 +159,22 @@ class _Page:
     def _define_proof(self) -> None:
         gauge = self._gauge
         self.proof_grade = gauge(
-            "proof_grade", "What the proof of the recovery point compared: 0 nothing, 1 row counts, 2 a sample, 3 all "
-            "content; absent where that is not known."
+            "proof_grade", "What the verification of the recovery point compared: 0 nothing, 1 row counts, 2 a sample, "
+            "3 all content; absent where that is not known."
         )  # fmt: skip
         self.proof_configured = gauge(
             "proof_grade_configured", "What fingerprint in ops.yaml asks for, in the same figures."
         )
-        self.proof_gaps = gauge("proof_gaps", "What was not compared in that proof although it was asked for.")
+        self.proof_gaps = gauge(
+            "proof_gaps", "Items that verification did not compare although ops.yaml asks for them."
+        )
         self.proof_weaker = gauge("proof_weaker", "1 when less was compared than is configured, else 0.")
 
     def _define_probes(self) -> None:
         gauge = self._gauge
         self.probe_up = gauge("probe_up", "1 when a server or service answered as it should at the last probe, else 0.")
         self.probe_at = gauge("probe_timestamp_seconds", "When it was last asked, in Unix time.")
-        self.probe_latency = gauge("probe_latency_seconds", "Seconds until it had let us in and answered.")
+        self.probe_latency = gauge("probe_latency_seconds", "Seconds until login and first answer.")
         self.probe_connections = gauge("probe_connections", "Connections it has.")
         self.probe_allowed = gauge("probe_connections_allowed", "Connections it may have.")
         self.probe_slow = gauge("probe_slow_queries", "Queries of others that run longer than allowed.")
@@ -182,11 +184,11 @@ class _Page:
         self.probe_status = gauge("probe_http_status", "HTTP status it answered with.")
         self.probe_certificate = gauge(
             "probe_certificate_end_timestamp_seconds",
-            "When the certificate it showed is valid no longer, in Unix time.",
+            "When its certificate expires, in Unix time.",
         )
         self.probe_password = gauge(
             "probe_password_end_timestamp_seconds",
-            "When the password that we log in with is valid no longer, in Unix time.",
+            "When the login password expires, in Unix time.",
         )
 
     def fill(self, session: Session) -> None:

@@ -185,14 +185,14 @@ def _verify(name: str, source: Source, catalogue: Catalogue, now: datetime) -> P
         if not proofs:
             return situations.never_proved(name)
         if age is None:
-            when = f"the last proof is dated {proofs[-1].finished_at:%Y-%m-%d %H:%M} UTC: in the future"
+            when = f"the last verification is dated {proofs[-1].finished_at:%Y-%m-%d %H:%M} UTC: in the future"
             return situations.undated(name, when, f"ops verify {name}")
         if age > overdue:
             return situations.verify_overdue(name, age, overdue)
         if newest is not None and newest.verdict is not None and newest.verdict.outcome == "inconclusive":
             return situations.verify_inconclusive(name, newest.verdict.reason)
         partly = f": {proofs[-1].words}" if proofs[-1].words != VERIFIED else ""
-        return f"last proved {human_duration(age)} ago{partly}"
+        return f"last verified {human_duration(age)} ago{partly}"
 
     return _step("verify", found(), age=age, threshold=overdue)
 

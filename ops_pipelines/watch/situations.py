@@ -81,7 +81,7 @@ def clock_wrong(source: str, points: Sequence[RestorePoint], now: datetime, *, a
     return Situation(
         kind="clock_wrong", source=source, state="STALE" if age_known else "UNKNOWN", what=what,
         why="this machine's clock is wrong, or was then" + ("" if age_known else "; nobody knows how old it is"),
-        safe="no backup is deleted or condemned for it",
+        safe="no backup is deleted or marked bad because of it",
         next=f"{SET_CLOCK}; then: ops backup {source}", backup_id=newest.id,
     )  # fmt: skip
 
@@ -130,7 +130,7 @@ def copy_damaged(source: str, store: str, backup_id: str, reason: str, *, sound:
     if sound:
         what, safe = (
             f"the copy of {backup_id} in {store} is bad",
-            f"nothing is wrong with that in {' and in '.join(sound)}",
+            f"the copy is good in {' and in '.join(sound)}",
         )
         advice = f"ops copy {source} --to {store}"
     else:
@@ -241,21 +241,21 @@ def verdict_damaged(source: str, store: str, told: str) -> Situation:
 
 def never_proved(source: str) -> Situation:
     """Nothing was ever restored."""
-    what = "nothing was ever restored and compared"
+    what = "no backup was ever restored and compared"
     return Situation(kind="never_proved", source=source, state="NEVER", what=what, next=f"ops verify {source}")
 
 
 def verify_overdue(source: str, age: timedelta, allowed: timedelta) -> Situation:
     """No good proof for too long."""
-    what = f"last proved {human_duration(age)} ago, {human_duration(allowed)} is allowed"
+    what = f"last verified {human_duration(age)} ago, {human_duration(allowed)} is allowed"
     return Situation(kind="verify_overdue", source=source, state="OVERDUE", what=what, next=f"ops verify {source}")
 
 
 def verify_inconclusive(source: str, reason: str) -> Situation:
     """A verification found nothing out."""
     return Situation(
-        kind="verify_inconclusive", source=source, state="STALE", what="the newest proof was inconclusive", why=reason,
-        safe="the backup is not condemned", next=f"ops verify {source}",
+        kind="verify_inconclusive", source=source, state="STALE", what="the newest verification was inconclusive",
+        why=reason, safe="the backup is not marked bad", next=f"ops verify {source}",
     )  # fmt: skip
 
 

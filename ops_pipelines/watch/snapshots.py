@@ -164,7 +164,7 @@ class Snapshot(Generic[AnySeen]):
     def judged(self, now: datetime, stale_after: timedelta) -> tuple[State, str, str]:
         """State, cause and next command as of now: what was seen grows older, and is not believed for ever."""
         if self.seen is None or self.at is None:
-            return "UNKNOWN", "nobody has looked at it yet", "ops status"
+            return "UNKNOWN", "it was never looked at", "ops status"
         if not within(self.at, now, stale_after):
             when = f"{human_duration(now - self.at)} ago" if now > self.at else "at a time in the future"
             silent = f"last looked at {when}: is the daemon running?"

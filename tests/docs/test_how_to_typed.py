@@ -74,7 +74,7 @@ ENDS = {  # how a command must end, and what it must say, where that is more tha
     r"restore forge --to forge_restored --at .*": ({3}, "ops leftovers forge_restored --apply"),
     r"restore \S+ --to .*": ({0}, "verified: "),
     r"restore ops --into-production": ({2}, "in use"),
-    r"restore \S+ --into-production .*": ({0}, "is now what it was"),
+    r"restore \S+ --into-production .*": ({0}, "is now in its state of"),
     r"verify .*": ({0}, "verified from"),
     r"backup nobody .*": ({2}, "cannot be opened"),
     r"backup .* --no-verify": ({0}, "not verified yet"),

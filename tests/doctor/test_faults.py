@@ -291,7 +291,7 @@ def test_the_ledger_and_who_watches(house: House) -> None:
     with workspace.ledger.session() as session:
         session.merge(Health(source="crm", at=now, watched_at=now, document="{}"))
     house.says("OK", "ledger", "watched")
-    house.says("FAILED", "ledger", "watched", "nobody has watched for 1h", clock=Ahead(timedelta(hours=1)))
+    house.says("FAILED", "ledger", "watched", "the daemon has not run for 1h", clock=Ahead(timedelta(hours=1)))
     schema(ledger, "9999")
     house.says("FAILED", "ledger", "whole", "a newer version has used it")
     schema(ledger, HEAD)

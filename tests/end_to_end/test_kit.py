@@ -224,7 +224,7 @@ def test_the_runbook_has_the_commands_and_what_to_expect(backed_up: Shell, clean
 
 def test_a_kit_is_private_and_its_keys_are_never_written_open_by_accident(backed_up: Shell) -> None:
     refused = backed_up.ops("kit", "--to", "kit", expect=3)
-    assert "not written unsealed" in refused and not (backed_up.folder / "kit").exists()
+    assert "must be sealed" in refused and not (backed_up.folder / "kit").exists()
     kit = make_kit(backed_up)
     modes = {path.name: path.stat().st_mode & 0o777 for path in (kit, *kit.iterdir())}
     assert {name: mode for name, mode in modes.items() if mode != 0o600} == {"kit": 0o700, "recover.sh": 0o700}

@@ -111,7 +111,7 @@ def test_print_needs_neither_the_key_nor_the_source_in_the_file(own_shell: Shell
 def test_replacing_wants_the_name_and_changes_nothing_without(own_shell: Shell, own: Server) -> None:
     for words in ((), ("--yes-replace", "hotel")):
         printed = own_shell.ops("restore", "crm", "--into-production", *words, expect=3)
-        assert "nobody said so by its name" in printed
+        assert "the replacement was not confirmed" in printed
     assert databases(own) == {"crm"}
 
 
@@ -154,7 +154,7 @@ def test_a_source_in_use_is_replaced_and_nothing_written_is_lost(own_shell: Shel
     assert document["safety"] in listed
     # Whoever restores next, still in a hurry, does not get back what was just replaced, and is told how to.
     printed = own_shell.ops("restore", "crm", "--to", "next")
-    assert f"restoring {document['backup_id']}" in printed and f"passed over: {document['safety']}" in printed
+    assert f"restoring {document['backup_id']}" in printed and f"skipped: {document['safety']}" in printed
     # It is a source like any other again.
     own_shell.ops("backup")
 
@@ -189,7 +189,7 @@ def test_a_replacement_killed_at_any_moment_leaves_the_source_whole(own_shell: S
 def test_a_source_that_is_gone_is_replaced_only_without_a_safety_point(own_shell: Shell, own: Server) -> None:
     execute(own.at(dbname="postgres"), "drop database crm with (force)")
     printed = own_shell.ops("restore", "crm", "--into-production", "--yes-replace", "crm", expect=3)
-    assert "no safety restore point of what is there now could be taken" in printed and "--without-safety" in printed
+    assert "no safety restore point of its current contents could be taken" in printed and "--without-safety" in printed
     own_shell.ops("restore", "crm", "--into-production", "--yes-replace", "crm", "--without-safety")
     assert databases(own) == {"crm"}
     assert ask(own, "select count(*) from contacts") == 2000

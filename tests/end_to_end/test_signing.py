@@ -32,7 +32,7 @@ def test_what_the_ledger_did_not_see_is_signed_only_with_a_word_of_its_own(shell
     back_up(shell)
     for path in (*shell.folder.rglob("*.minisig"), *shell.folder.rglob("ledger.sqlite*")):
         path.unlink()
-    assert "the ledger did not see it published" in shell.ops("sign", "--yes", expect=1)
+    assert "it is not in the ledger" in shell.ops("sign", "--yes", expect=1)
     assert "signed as number" in shell.ops("sign", "--yes", "--unknown")
     (point,) = shell.json("list", "crm", expect=1)["crm"]["restore_points"]
     assert point["verdict"] is None  # nobody vouches for the old proof

@@ -168,7 +168,7 @@ def ops(workspace: Workspace, *words: str, expect: int = 0) -> str:
 def test_the_command_is_a_rehearsal_until_it_is_told_to_and_does_nothing_twice(workspace: Workspace, old: Path) -> None:
     before = {path.name: path.read_bytes() for path in old.iterdir()}
     words = ("adopt", str(old), "--source", "crm", "--passphrase-env", "OLD")
-    assert "dry run: nothing was taken in" in ops(workspace, *words)
+    assert "dry run: nothing was adopted" in ops(workspace, *words)
     assert not workspace.catalogue("crm").points
     assert "the originals are untouched" in ops(workspace, *words, "--apply")
     assert len(workspace.catalogue("crm").points) == 4

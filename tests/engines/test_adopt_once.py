@@ -69,7 +69,7 @@ def test_a_file_that_changes_after_it_was_looked_at_is_not_taken_in(
     path.write_bytes(plain)
     (candidate,) = look(workspace, "crm", path)
     path.write_bytes(plain.replace(b"\none\n", b"\ntwo\n"))
-    with pytest.raises(NotAdoptable, match="changed while it was taken in"):
+    with pytest.raises(NotAdoptable, match="changed while it was adopted"):
         adopt(workspace, "crm", candidate)
     assert not workspace.catalogue("crm").points
     staging = workspace.config.base / "restore-points" / ".staging"

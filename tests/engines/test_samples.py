@@ -77,7 +77,9 @@ def test_a_changed_row_of_the_sample_is_found_and_one_outside_of_it_is_not(pg18:
         return [f"{each.name}: {each.detail}" for each in wrong]
 
     rows = held.tables["public.wide"].digested
-    assert change(chosen) == [f"content: public.wide has other content in its {rows} sampled of its {ROWS} rows"]
+    assert change(chosen) == [f"content: public.wide has different content in its {rows} sampled of its {ROWS} rows"]
     assert change(f"not ({chosen})") == []
-    assert change("true", "small") == ["content: public.small has other content in its 300 rows"]
-    assert change("true", "keyless", value="-1") == [f"content: public.keyless has other content in its {ROWS} rows"]
+    assert change("true", "small") == ["content: public.small has different content in its 300 rows"]
+    assert change("true", "keyless", value="-1") == [
+        f"content: public.keyless has different content in its {ROWS} rows"
+    ]

@@ -83,7 +83,7 @@ def test_runs_use_what_was_last_good_and_the_fault_is_an_incident_until_it_is_me
     alerts = AlertLedger(workspace.ledger)
     (incident,) = [row for row in alerts.open_incidents() if row.rule == "configuration_broken"]
     (told,) = [Message.model_validate(row.message) for row in alerts.outbox() if row.incident_id == incident.id]
-    assert re.match(r"line [1-6]: .*; runs use what was good at", told.cause), told.cause
+    assert re.match(r"line [1-6]: .*; runs use the configuration that was good at", told.cause), told.cause
     assert "ops.yaml cannot be used" in str(health(workspace).metadata["problems"].value)
     said = CliRunner().invoke(app, ["status", "--config", str(path)])
     assert said.exit_code == 2

@@ -96,7 +96,7 @@ def test_what_a_restore_brought_to_its_end_goes_when_it_is_named(pg18: TestServe
     pg18.sql("drop table mine", database="crm_t")
     assert ops(crm_made, "leftovers", "crm_t", "--apply")[0] == 0 and not there(pg18, "crm_t")
     status, printed = ops(crm_made, "leftovers")
-    assert (status, printed.strip()) == (0, "nothing is left of any restore")
+    assert (status, printed.strip()) == (0, "there are no leftovers")
 
 
 def test_what_somebody_works_with_by_now_or_was_there_before_is_left_alone(pg18: TestServer, crm_made: Made) -> None:

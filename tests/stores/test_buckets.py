@@ -382,7 +382,7 @@ def test_a_wrong_secret_is_named_and_not_shown(bucket: Bucket, open_store: MakeS
     store = open_store(replace(bucket, secret_key=wrong))
     with pytest.raises(StoreError, match="far") as caught:
         store.ids("crm")
-    assert "secret key is another one" in caught.value.next
+    assert "secret key is wrong" in caught.value.next
     assert wrong not in str(caught.value)
     assert wrong not in redact.redact(f"a log line with {wrong}")
     assert "far" in read_catalogue({"far": store}, "crm").problems[0]

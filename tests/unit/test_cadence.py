@@ -65,7 +65,7 @@ def test_a_day_that_has_no_two_o_clock_is_no_shorter_or_longer_than_it_is() -> N
     ("verify", "rpo", "said"),
     [
         ("{}", "24h", ""),
-        ("{auto: false}", "24h", "rpo 24h is broken between proofs; set verify: {auto: true}, or rpo: 175h"),
+        ("{auto: false}", "24h", "rpo 24h is broken between verifications; set verify: {auto: true}, or rpo: 175h"),
         ("{auto: false}", "175h", "up to 175h old, within rpo 175h"),
         ("{auto: false, every: off}", "24h", "rpo 24h cannot hold without it"),
     ],

@@ -47,7 +47,7 @@ def test_the_same_contents_pass_every_assertion() -> None:
         (changed(objects={**HELD.objects, "table public.z": "d"}), "schema", "table public.z was not in the source"),
         (changed(tables=A_ROW_LESS), "rows", "public.a has 2 rows, the source had 3"),
         (changed(tables={"public.b": HELD.tables["public.b"]}), "rows", "public.a is missing (3 rows)"),
-        (changed(tables=OTHER_ROWS), "content", "public.a has other content in its 3 rows"),
+        (changed(tables=OTHER_ROWS), "content", "public.a has different content in its 3 rows"),
         (changed(counters={"public.a_id_seq": 2}), "counters", "public.a_id_seq stands at 2, the source was at 3"),
         (changed(counters={}), "counters", "public.a_id_seq stands at None, the source was at 3"),
     ],
@@ -180,6 +180,6 @@ def test_kinds_that_were_not_looked_at_are_no_difference_and_not_called_equal(bl
     held, restored = (less, more) if blind == "held" else (more, less)
     assert failed(restored, held) == {}
     [schema] = [check.detail for check in compare(held, restored) if check.name == "schema"]
-    assert schema.startswith("3 objects as they were")
+    assert schema.startswith("3 objects unchanged")
     assert ("1 (user) not compared" in schema) == (blind == "restored")
     assert "user u" in failed(changed(), more)["schema"]

@@ -254,7 +254,7 @@ def test_a_bad_one_takes_no_place_and_stays_for_a_week() -> None:
     assert decisions(points, SMALL.model_copy(update={"last": 2})) == [
         "last 2, newest verified, min_verified 1",
         "evidence until 2026-11-26",
-        "goes: proved bad more than 7 days ago",
+        "goes: found bad more than 7 days ago",
         "last 2",
     ]
 
@@ -266,7 +266,7 @@ def test_a_copy_that_was_proved_bad_elsewhere_is_not_bad_here() -> None:
     assert standing(point, "local") == "unproved"
     assert standing(made(ago(days=30), "bad", stores=("nas", "local")), "local") == "bad", "the backup is to blame"
     assert decisions(whole, SMALL.model_copy(update={"last": 3}), store="local")[2] == "last 3"
-    assert decisions(whole, SMALL.model_copy(update={"last": 3}), store="nas")[2].startswith("goes: proved bad")
+    assert decisions(whole, SMALL.model_copy(update={"last": 3}), store="nas")[2].startswith("goes: found bad")
 
 
 def test_what_the_store_locks_stays_and_says_until_when() -> None:

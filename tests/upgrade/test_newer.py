@@ -84,7 +84,7 @@ def test_a_manifest_of_a_newer_version_is_told_and_left_alone(house: Workspace, 
     with pytest.raises(NewerFormat) as refused:
         house.local.manifest("crm", newer.id)
     assert (refused.value.next, refused.value.safe) == (
-        INSTALL_NEWER, "it is as good as it was: nothing uses, replaces or deletes it"
+        INSTALL_NEWER, "it is unchanged: nothing uses, replaces or deletes it"
     )  # fmt: skip
     # No command that heals or deletes touches it, or what lies beside it.
     for store in house.stores:

@@ -58,7 +58,7 @@ def test_nobody_to_tell_is_an_error_that_says_what_to_write(make_house: MakeHous
     make_house({})
     done = ops("test")
     assert done.exit_code == 2
-    assert "nobody is told anything" in done.output
+    assert "no alert is sent" in done.output
     assert "ALERT_SLACK_WEBHOOK" in done.output
 
 

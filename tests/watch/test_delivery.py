@@ -214,7 +214,7 @@ def test_a_storm_is_one_message_that_lists_it_and_so_is_its_end(
     clock.at += timedelta(minutes=10)
     deliver(house, within=LONG)
     (over,) = (text for text in hook.texts if "OK" in text)
-    assert over.startswith("[OPS] OK 39 incidents are over: s7, s0, s1, s2, s4, ")
+    assert over.startswith("[OPS] OK 39 incidents resolved: s7, s0, s1, s2, s4, ")
     assert [row.source for row in AlertLedger(house.ledger).open_incidents()] == ["s3"]
 
 

@@ -50,7 +50,7 @@ def test_whatever_a_source_says_stays_text(make_house: MakeHouse) -> None:
 def test_a_silent_watcher_is_said_so(make_house: MakeHouse) -> None:
     house = make_house()
     house.holds("crm", "verified")
-    assert "nobody has looked at it yet" in status_page(house.workspace)
+    assert "it was never looked at" in status_page(house.workspace)
     look(house.workspace)
     assert "Every source can be restored" in status_page(house.workspace)
     later = Workspace(house.workspace.config, StoppedClock(house.workspace.clock.now() + timedelta(hours=3)))

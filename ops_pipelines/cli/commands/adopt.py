@@ -19,20 +19,22 @@ from ops_pipelines.workspace import Workspace
 
 @output.explained
 def adopt_(
-    source: Annotated[str, typer.Option("--source", help="The source they are of.")],
+    source: Annotated[str, typer.Option("--source", help="The source these backups belong to.")],
     folder: Annotated[
-        Path | None, typer.Argument(metavar="[DIR]", help="A folder of old backups, or one of them.")
+        Path | None, typer.Argument(metavar="[DIR]", help="A folder of old backups, or a single backup.")
     ] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Take them in; without it, only say what would be.")] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Adopt them; without it, only show what would be adopted.")
+    ] = False,
     passphrase_env: Annotated[
         str, typer.Option("--passphrase-env", help="Variable with the passphrase of openssl-encrypted files.")
     ] = "",
     passphrase_file: Annotated[Path | None, typer.Option("--passphrase-file", help="Or a file with it.")] = None,
     other_database: Annotated[
-        bool, typer.Option("--other-database", help="Take dumps of a database of another name than the source's, too.")
+        bool, typer.Option("--other-database", help="Also adopt dumps of a database whose name is not the source's.")
     ] = False,
     foreign: Annotated[
-        bool, typer.Option("--foreign", help="Restore points of another installation in our stores become ours.")
+        bool, typer.Option("--foreign", help="Take over restore points of another installation in our stores.")
     ] = False,
     backup: Annotated[str, typer.Option("--backup", help="With --foreign: only this restore point.")] = "",
     config: output.ConfigOption = None,
@@ -95,7 +97,7 @@ def _take_over(workspace: Workspace, source: str, backup: str, *, apply: bool, a
     else:
         output.print_table(HEADS, [row_of(source, each, each.refused, done.get(each.id)) for each in found])
         if not apply:
-            output.say("\ndry run: nothing was taken over; with --apply they become ours, and theirs no longer")
+            output.say("\ndry run: nothing was taken over; add --apply to move them to this installation")
     return output.ATTENTION if len(wanted) < len(found) or not found else output.FINE
 
 
@@ -121,10 +123,10 @@ def _tell(found: list[Candidate], adopted: dict[Path, str], *, apply: bool, sour
     output.print_table(["backup", "of", "size", "taken", "known from", "decision"], rows)
     waiting = [each for each in found if not each.refused and not each.backup_id and each.path not in adopted]
     if waiting and not apply:
-        output.say("\ndry run: nothing was taken in; add --apply to take in what is good")
+        output.say("\ndry run: nothing was adopted; add --apply to adopt what is good")
     if adopted:
         output.say(
-            "\nthe originals are untouched; prove what was taken in before you remove them: ops verify {}", source
+            "\nthe originals are untouched; verify what was adopted before you remove them: ops verify {}", source
         )
 
 
@@ -132,8 +134,8 @@ def _decision(each: Candidate, adopted: dict[Path, str]) -> str:
     if each.refused:
         return output.markup("[red]refused[/] {}", each.refused)
     if each.backup_id:
-        return f"is in already: {each.backup_id}"
-    return f"taken in: {adopted[each.path]}" if each.path in adopted else output.Markup("[green]good[/]")
+        return f"already adopted: {each.backup_id}"
+    return f"adopted: {adopted[each.path]}" if each.path in adopted else output.Markup("[green]good[/]")
 
 
 def _document(each: Candidate, backup_id: str) -> dict[str, object]:

@@ -20,7 +20,7 @@ from ops_pipelines.watch.alerts.message import trial
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.workspace import Workspace
 
-alerts = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What is wrong, and who was told.")
+alerts = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Open incidents, and who was notified.")
 
 
 class NothingMatches(OpsError):
@@ -94,7 +94,7 @@ def run(config: output.ConfigOption = None, as_json: output.JsonOption = False) 
 @alerts.command("test")
 @output.explained
 def test(
-    channel: Annotated[str, typer.Option("--channel", help="Only this one; all unless named.")] = "",
+    channel: Annotated[str, typer.Option("--channel", help="Only this channel; default: all.")] = "",
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:
@@ -106,7 +106,7 @@ def test(
     channels = workspace.config.alerts.channels
     if not channels or (channel and channel not in channels):
         raise NoSuchChannel(
-            f"no channel is called {channel!r}" if channel else "no channel is configured: nobody is told anything",
+            f"no channel is called {channel!r}" if channel else "no channel is configured: no alert is sent",
             why=f"ops.yaml has: {', '.join(channels) or 'none'}",
             next="add alerts: {channels: {slack: {env: ALERT_SLACK_WEBHOOK}}} to ops.yaml",
         )
@@ -142,7 +142,7 @@ def ack(
 @alerts.command("mute")
 @output.explained
 def mute(
-    source: Annotated[str, typer.Argument(metavar="[SOURCE]", help="Only this one; all sources unless named.")] = "",
+    source: Annotated[str, typer.Argument(metavar="[SOURCE]", help="Only this source; default: all.")] = "",
     length: Annotated[str, typer.Option("--for", help="How long: 30m, 4h, 2d.")] = "1h",
     rule: Annotated[str, typer.Option("--rule", help="Only this rule, as ops alerts list names it.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="For the others.")] = "",

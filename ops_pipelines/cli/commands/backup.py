@@ -12,8 +12,8 @@ from ops_pipelines.workspace import open_workspace
 
 @output.explained
 def backup(
-    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="All unless named.")] = None,
-    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Restore it and compare, too.")] = True,
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Default: all.")] = None,
+    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Also restore it and compare.")] = True,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Dagster's own log.")] = False,
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,

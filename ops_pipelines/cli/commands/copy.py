@@ -13,9 +13,9 @@ from ops_pipelines.healing import Brought, bring
 
 @output.explained
 def copy(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Whose restore points.")],
-    to: Annotated[str, typer.Option("--to", help="The store to copy to; `local`, too.")],
-    backup: Annotated[str, typer.Option("--backup", help="One restore point's id; all unless given.")] = "",
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The source whose restore points are copied.")],
+    to: Annotated[str, typer.Option("--to", help="The store to copy to; may be `local`.")],
+    backup: Annotated[str, typer.Option("--backup", help="ID of one restore point; default: all.")] = "",
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:

@@ -25,12 +25,10 @@ _NAGIOS = {"OK": "OK", "ATTENTION": "WARNING", "FAILED": "CRITICAL"}
 
 @output.explained
 def doctor(
-    source: Annotated[
-        str | None, typer.Argument(help="Only this source and its stores; everything unless named.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only what is not OK.")] = False,
+    source: Annotated[str | None, typer.Argument(help="Only this source and its stores; default: everything.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only what is not OK.")] = False,
     send: Annotated[bool, typer.Option("--send", help="Send a message through every alert channel.")] = False,
-    sweep_: Annotated[bool, typer.Option("--sweep", help="Remove what killed runs left, and nothing else.")] = False,
+    sweep_: Annotated[bool, typer.Option("--sweep", help="Only remove what killed runs left behind.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --sweep: only say what it would remove.")] = False,
     nagios: Annotated[bool, typer.Option("--nagios", help="One line for Nagios, with performance data.")] = False,
     config: output.ConfigOption = None,

@@ -19,7 +19,7 @@ def drill(
     application: Annotated[
         list[str] | None, typer.Option("--application", help="Only this application; may be repeated.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Repeats the choice of a random_restore_point.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of random_restore_point, to repeat its choice.")] = None,
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:

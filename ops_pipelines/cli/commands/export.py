@@ -16,12 +16,12 @@ from ops_pipelines.workspace import open_workspace
 @output.explained
 def export_(
     source: Annotated[str, typer.Argument(help="A PostgreSQL or MySQL source.")],
-    to: Annotated[Path, typer.Option("--to", help="The folder; made where it is not there.")],
-    backup: Annotated[str, typer.Option("--backup", help="A restore point's id, or latest-verified.")] = LATEST,
+    to: Annotated[Path, typer.Option("--to", help="The folder to write to; created if missing.")],
+    backup: Annotated[str, typer.Option("--backup", help="A restore point ID, or latest-verified.")] = LATEST,
     passphrase_env: Annotated[
-        str, typer.Option(help="The variable that holds a passphrase: encrypts as openssl.")
+        str, typer.Option(help="Environment variable with a passphrase: encrypts the way openssl does.")
     ] = "",
-    passphrase_file: Annotated[Path | None, typer.Option(help="The file that holds it.")] = None,
+    passphrase_file: Annotated[Path | None, typer.Option(help="File with the passphrase.")] = None,
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:

@@ -24,8 +24,8 @@ _NEXT = ("ops backup", "ops status", "dagster dev -w workspace.yaml")
 
 @output.explained
 def init(
-    directory: Annotated[Path, typer.Argument(metavar="[DIRECTORY]", help="Where ops.yaml will lie.")] = Path(),
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: protect all that is found.")] = False,
+    directory: Annotated[Path, typer.Argument(metavar="[DIRECTORY]", help="Directory for ops.yaml.")] = Path(),
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; protect everything that is found.")] = False,
     database_url_env: Annotated[
         list[str] | None,
         typer.Option("--database-url-env", metavar="NAME", help="Only the database whose URL this variable holds."),
@@ -39,11 +39,11 @@ def init(
     ledger_url_env: Annotated[
         str, typer.Option("--ledger-url-env", metavar="NAME", help="Keep the ledger on the server this URL names.")
     ] = "",
-    timezone: Annotated[str, typer.Option("--timezone", help="IANA name; this machine's unless given.")] = "",
+    timezone: Annotated[str, typer.Option("--timezone", help="Time zone (IANA name); default: this machine's.")] = "",
     no_database: Annotated[
-        bool, typer.Option("--no-database", help="Folders are all there is: no database is looked for.")
+        bool, typer.Option("--no-database", help="Protect folders only; do not look for databases.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over an ops.yaml that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing ops.yaml.")] = False,
     as_json: output.JsonOption = False,
 ) -> int:
     """Look for databases and uploads, make keys, and write a commented ops.yaml that passes `ops check`.
@@ -62,7 +62,7 @@ def init(
         raise OpsError(
             "there is no terminal to ask questions on",
             safe="nothing was written",
-            next="ops init --yes protects everything that answers; ops init --help lists what can be said beforehand",
+            next="ops init --yes protects everything that answers; ops init --help lists the options that answer them",
         )
     there = _looked_for(directory, database_url_env, no_database=no_database, ledger=ledger_url_env)
     found = there.databases
@@ -164,7 +164,7 @@ def _tell_found(databases: Sequence[Database], folders: Sequence[Folder], missin
             output.say(
                 "[yellow]![/] {}: {} from {} does not answer: {}", each.name, each.kind, each.origin, each.problem
             )
-            output.say("    it is protected all the same: its backups fail, and are told of, until it answers")
+            output.say("    it is protected anyway: its backups fail, and raise alerts, until it answers")
         else:
             output.say(
                 "[green]✓[/] {}: {} {}, {}, from {}",
@@ -176,7 +176,7 @@ def _tell_found(databases: Sequence[Database], folders: Sequence[Folder], missin
             )
     for folder in folders:
         if folder.problem:
-            output.say("[yellow]![/] {}: {}; it is protected all the same", folder.name, folder.problem)
+            output.say("[yellow]![/] {}: {}; it is protected anyway", folder.name, folder.problem)
             continue
         output.say(
             "[green]✓[/] {}: {} files, {}, in {}", folder.name, folder.files, human_size(folder.size_bytes), folder.path
@@ -189,7 +189,7 @@ def _tell_found(databases: Sequence[Database], folders: Sequence[Folder], missin
 def _tell_the_end(choice: Choice, done: Written) -> None:
     output.say("wrote {} in {}", ", ".join(done.written), done.directory)
     if done.kept:
-        output.say("kept as it was: {}", ", ".join(done.kept))
+        output.say("left unchanged: {}", ", ".join(done.kept))
     for each in choice.own.unknown:
         output.say("[yellow]![/] {}", each)
     output.say(

@@ -9,7 +9,7 @@ from ops_pipelines.cli import output
 from ops_pipelines.vault.signing.keys import SIGNING
 
 key = typer.Typer(no_args_is_help=True, help="The key that signs restore points and verdicts.")
-_KIT = "it belongs into the recovery kit: ops kit --to DIR"
+_KIT = "store it in the recovery kit: ops kit --to DIR"
 
 
 @key.command("show")
@@ -34,7 +34,7 @@ def show(config: output.ConfigOption = None, as_json: output.JsonOption = False)
             }
         )
     elif installation is None:
-        output.say("there is no key yet: the first backup makes it")
+        output.say("there is no key yet: the first backup creates it")
     else:
         since = f"{installation.created:%Y-%m-%d}"
         output.say("installation {} ({}), since {}", installation.id, installation.name, since)
@@ -71,14 +71,14 @@ def new(config: output.ConfigOption = None) -> int:
     workspace = output.open_work(config)
     signer = workspace.signing.renew(workspace.clock.now())
     output.say("new key {}; {}", signer.verifier.name, _KIT)
-    output.say("restore points that the old key signed, if it is not trusted any more: ops sign")
+    output.say("to re-sign restore points of an old key that is no longer trusted: ops sign")
     return output.FINE
 
 
 @key.command("import")
 @output.explained
 def import_(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="`signing` of a kit that was opened.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The `signing` directory of an opened kit.")],
     config: output.ConfigOption = None,
 ) -> int:
     """Become the installation whose keys a recovery kit carries: on a new machine, its restore points are ours again.

@@ -18,21 +18,22 @@ from ops_pipelines.workspace import open_workspace
 @output.explained
 def kit(
     to: Annotated[
-        Path | None, typer.Option("--to", help="The directory to write; a kit in it is written anew.")
+        Path | None, typer.Option("--to", help="The directory to write; an existing kit in it is rewritten.")
     ] = None,
     check: Annotated[
-        Path | None, typer.Option("--check", help="Does the kit in this directory still open the newest backups?")
+        Path | None,
+        typer.Option("--check", help="Check whether the kit in this directory still opens the newest backups."),
     ] = None,
-    passphrase_env: Annotated[str, typer.Option(help="The variable that holds the passphrase.")] = "",
-    passphrase_file: Annotated[Path | None, typer.Option(help="The file that holds the passphrase.")] = None,
+    passphrase_env: Annotated[str, typer.Option(help="Environment variable with the passphrase.")] = "",
+    passphrase_file: Annotated[Path | None, typer.Option(help="File with the passphrase.")] = None,
     recipient: Annotated[list[str] | None, typer.Option(help="Seal for this age or SSH public key.")] = None,
     identity_file: Annotated[
         Path | None, typer.Option(help="With --check: opens a kit sealed for a recipient.")
     ] = None,
     new_identity: Annotated[
-        bool, typer.Option("--new-identity", help="A fresh age identity, in the kit and nowhere else.")
+        bool, typer.Option("--new-identity", help="Create a new age identity that is kept only in the kit.")
     ] = False,
-    unsealed: Annotated[bool, typer.Option("--unsealed", help="Leave the identities in the clear.")] = False,
+    unsealed: Annotated[bool, typer.Option("--unsealed", help="Do not encrypt the identities.")] = False,
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:
@@ -42,7 +43,7 @@ def kit(
     2 it does not. Example: ops kit --to /media/usb/kit
     """
     if (to is None) == (check is None):
-        raise OpsError("say what to do with which directory", next="ops kit --to DIR, or: ops kit --check DIR")
+        raise OpsError("name the directory and what to do with it", next="ops kit --to DIR, or: ops kit --check DIR")
     passphrase = given_passphrase(passphrase_env, passphrase_file)
     if check is not None:
         identity = read_text(identity_file) if identity_file is not None else ""
@@ -51,7 +52,7 @@ def kit(
     if not (passphrase or recipient or unsealed):
         if not sys.stdin.isatty() or as_json:
             raise SafetyRefusal(
-                "the keys in a kit are not written unsealed",
+                "the keys in a kit must be sealed",
                 why="no passphrase and no recipient was given",
                 safe="nothing was written",
                 next="--passphrase-env NAME, --passphrase-file FILE, --recipient age1…, or --unsealed if you must",
@@ -79,7 +80,7 @@ def _tell(made: Made, to: Path) -> None:
     for warning in made.warnings:
         output.complain("[yellow]![/] {}", warning)
     output.say("keep it in two places, one of them off-site, and the passphrase somewhere else; read its RUNBOOK.md")
-    output.say("a drill proves it; whether it still opens the newest backups: ops kit --check {}", to)
+    output.say("test it with a drill; to check that it still opens the newest backups: ops kit --check {}", to)
 
 
 def _check(config: Path | None, directory: Path, passphrase: str, identity: str, *, as_json: bool) -> int:

@@ -11,16 +11,16 @@ from ops_pipelines.recovery.leftovers import Leftover, lasting, leftovers, remov
 
 _WHAT = {
     "restore": "a restore that did not finish",
-    "restored": "restored to its end; removed by its name alone",
-    "replacement": "restored to take the source's place, and did not",
+    "restored": "a finished restore; removed only when named",
+    "replacement": "restored to replace the source, but did not",
     "former": "what the source held before it was replaced",
 }
 
 
 @output.explained
 def leftovers_(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[TARGET]...", help="All unless named.")] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Remove; without it nothing is.")] = False,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[TARGET]...", help="Default: all.")] = None,
+    apply: Annotated[bool, typer.Option("--apply", help="Remove them; without it, nothing is removed.")] = False,
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:
@@ -39,7 +39,7 @@ def leftovers_(
     found = [each for each in every if not names or any(each in those for those in meant.values())]
     unknown = sorted(name for name, those in meant.items() if not those)
     if unknown:
-        raise OpsError(f"{', '.join(unknown)} is no leftover of ours", next="ops leftovers lists them")
+        raise OpsError(f"{', '.join(unknown)} is not a leftover of a restore", next="ops leftovers lists them")
     refusals: dict[str, OpsError] = {}
     removed: list[Leftover] = []
     for each in found if apply else ():
@@ -82,11 +82,11 @@ def _tell(found: list[Leftover], removed: list[Leftover], refusals: dict[str, Op
     if rows:
         output.print_table(["source", "left", "since", "what it is", "now"], rows)
     else:
-        output.say("nothing is left of any restore")
+        output.say("there are no leftovers")
     for error in refusals.values():
         output.complain("[yellow]next:[/] {}", error.next)
     if rows and not apply:
-        output.say("next: ops leftovers --apply; what was restored, and what a replacement left, only by its name")
+        output.say("next: ops leftovers --apply; finished restores, and what a replacement left, only when named")
 
 
 def _why(error: OpsError | None) -> str:

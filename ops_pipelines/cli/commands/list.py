@@ -16,7 +16,7 @@ from ops_pipelines.workspace import Workspace
 
 @output.explained
 def list_(
-    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="All unless named.")] = None,
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Default: all.")] = None,
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:
@@ -78,7 +78,7 @@ def _age(catalogue: Catalogue, point: RestorePoint, now: datetime) -> str:
 
 def _verdict(point: RestorePoint) -> str:
     told = output.markup("{} {}", output.proof(point.verdict), point.verdict.reason) if point.verdict else "–"
-    return output.markup("{}; taken for safety before a replacement", told) if point.safety else told
+    return output.markup("{}; safety restore point, taken before a replacement", told) if point.safety else told
 
 
 def _document(catalogue: Catalogue) -> dict[str, object]:

@@ -13,13 +13,13 @@ from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.plan.ahead import Outlook, Plan, look_ahead
 
 _UNKNOWN = "not known yet"
-_NO_DRILLS = "none: they are off, or no identity to open a backup with is here"
+_NO_DRILLS = "none: they are off, or there is no identity here to open a backup with"
 
 
 @output.explained
 def plan(
     days: Annotated[int, typer.Option("--days", min=1, max=366, help="How far to look.")] = 7,
-    runs: Annotated[bool, typer.Option("--runs", help="Every single run and deletion, too.")] = False,
+    runs: Annotated[bool, typer.Option("--runs", help="Also list every run and deletion.")] = False,
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:

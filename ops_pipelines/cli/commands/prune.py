@@ -17,9 +17,9 @@ from ops_pipelines.watch.report import renew_report
 
 @output.explained
 def prune_(
-    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="All unless named.")] = None,
-    store: Annotated[str, typer.Option("--store", help="Only this store; all unless named.")] = "",
-    apply: Annotated[bool, typer.Option("--apply", help="Delete; without it nothing is.")] = False,
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Default: all.")] = None,
+    store: Annotated[str, typer.Option("--store", help="Only this store; default: all.")] = "",
+    apply: Annotated[bool, typer.Option("--apply", help="Delete; without it, nothing is deleted.")] = False,
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:

@@ -32,21 +32,33 @@ _TOLD = timedelta(seconds=1)
 
 @output.explained
 def restore(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="What to bring back.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The source to restore.")],
     to: Annotated[
-        str, typer.Option("--to", metavar="NAME|URL|FOLDER", help="A new database beside the source, a URL, a folder.")
+        str,
+        typer.Option(
+            "--to", metavar="NAME|URL|FOLDER", help="The target: a new database beside the source, a URL, or a folder."
+        ),
     ] = "",
-    backup: Annotated[str, typer.Option("--backup", metavar="ID", help="A restore point; latest-verified.")] = LATEST,
+    backup: Annotated[
+        str, typer.Option("--backup", metavar="ID", help="A restore point ID, or latest-verified.")
+    ] = LATEST,
     at: Annotated[
-        str, typer.Option("--at", metavar="TIME", help="The newest at this time or before: '2026-11-20 14:00'.")
+        str,
+        typer.Option("--at", metavar="TIME", help="The newest one taken at or before this time: '2026-11-20 14:00'."),
     ] = "",
-    store: Annotated[str, typer.Option("--from", metavar="STORE", help="Fetch from there, not from the nearest.")] = "",
+    store: Annotated[
+        str, typer.Option("--from", metavar="STORE", help="The store to fetch from; default: the nearest.")
+    ] = "",
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="A table, schema.*, collection or path; repeat it for more."),
+        typer.Option("--only", help="Restore only this table, schema.*, collection or path; may be repeated."),
     ] = None,
-    unverified: Annotated[bool, typer.Option("--unverified", help="One that was never proved will do.")] = False,
-    roles: Annotated[bool, typer.Option("--globals", help="Roles or accounts as well; changes the server.")] = False,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="Allow a restore point that was never verified.")
+    ] = False,
+    roles: Annotated[
+        bool, typer.Option("--globals", help="Also restore roles or accounts; changes the server.")
+    ] = False,
     into_production: Annotated[
         bool, typer.Option("--into-production", help="Replace the source itself, after a safety restore point.")
     ] = False,
@@ -54,9 +66,9 @@ def restore(
         str, typer.Option("--yes-replace", metavar="SOURCE", help="Do not ask before replacing this source.")
     ] = "",
     without_safety: Annotated[
-        bool, typer.Option("--without-safety", help="Replace although what is there now cannot be backed up.")
+        bool, typer.Option("--without-safety", help="Replace even if the current contents cannot be backed up first.")
     ] = False,
-    printed: Annotated[bool, typer.Option("--print", help="Only print the commands for doing it by hand.")] = False,
+    printed: Annotated[bool, typer.Option("--print", help="Only print the commands for a manual restore.")] = False,
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:
@@ -81,7 +93,7 @@ def restore(
     point = choose(workspace, source, backup, at=moment, unverified=unverified, store=store or None)
     if into_production == bool(to):
         raise OpsError(
-            "say where to: either --to NAME, URL or FOLDER, or --into-production",
+            "name the target: either --to NAME, URL or FOLDER, or --into-production",
             next=f"ops restore {source} --to {source}_restored",
         )
     if into_production and only:
@@ -144,16 +156,16 @@ def _announce(workspace: Workspace, point: RestorePoint, store: str, to: str) ->
     if point.verified and proof is not None:
         output.say("its proof, {} UTC: {}", f"{proof.started_at:%Y-%m-%d %H:%M}", output.proof(proof))
     else:
-        found = f"its verification was {proof.outcome}: {proof.reason}" if proof else "nobody ever restored it"
-        output.complain("[bold yellow]! UNVERIFIED[/]: {}; the proof comes with this restore", found)
+        found = f"its verification was {proof.outcome}: {proof.reason}" if proof else "it was never restored"
+        output.complain("[bold yellow]! UNVERIFIED[/]: {}; this restore shows whether it is good", found)
     told = [f"not compared: {gap}" for gap in (proof.missing if proof is not None else ())]
     for line in dict.fromkeys([*told, *point.manifest.notes]):
         output.say("[yellow]![/] {}", line)
     for words in too_new(workspace, point)[-1:]:
-        output.complain("[yellow]![/] passed over: {}; {}", words, INSTALL_NEWER)
+        output.complain("[yellow]![/] skipped: {}; {}", words, INSTALL_NEWER)
     if (safety := safety_since(workspace, point)) is not None:
         output.say(
-            "passed over: {}, what {} held before it was replaced {} UTC; --backup {} goes back to that",
+            "skipped: {}, what {} held before it was replaced {} UTC; --backup {} goes back to that",
             safety.id,
             safety.manifest.source,
             f"{safety.started_at:%Y-%m-%d %H:%M}",
@@ -162,10 +174,12 @@ def _announce(workspace: Workspace, point: RestorePoint, store: str, to: str) ->
     known = estimate(workspace, point.manifest)
     size = human_size(point.manifest.plain_bytes)
     if known is None:
-        output.say("{}; how long it takes is not known yet: none of about that size was restored before", size)
+        output.say("{}; the duration is not known yet: nothing of about this size was restored before", size)
         return
     listed = ", ".join(f"{phase} {human_duration(took)}" for phase, took in known.phases.items() if took >= _TOLD)
-    before = "as restores before" if known.restores else "as verifications before; it was never restored yet"
+    before = (
+        "based on earlier restores" if known.restores else "based on earlier verifications; it has never been restored"
+    )
     output.say(
         "expect about {} for {}, {}{}", human_duration(known.took), size, before, f" ({listed})" if listed else ""
     )
@@ -175,16 +189,17 @@ def _confirm(source: str, yes_replace: str) -> None:
     if yes_replace == source:
         return
     refused = SafetyRefusal(
-        f"{source} was not replaced: nobody said so by its name",
+        f"{source} was not replaced: the replacement was not confirmed",
         safe="nothing was changed",
         next=f"type {source} when asked, or add --yes-replace {source}",
     )
     if yes_replace or not sys.stdin.isatty():
         raise refused
     output.say(
-        "[bold]This replaces {}.[/] Its clients are disconnected; what is there is kept or backed up first.", source
+        "[bold]This replaces {}.[/] Its clients are disconnected; its current contents are kept or backed up first.",
+        source,
     )
-    if typer.prompt(f"Type {source} to go on", default="", show_default=False) != source:
+    if typer.prompt(f"Type {source} to continue", default="", show_default=False) != source:
         raise refused
 
 
@@ -204,16 +219,16 @@ def _replaced(
         )
     _tell(workspace, point, replaced.recovered, as_json=as_json, replaced=replaced)
     if not as_json:
-        output.say("{} is now what it was on {} UTC", source, f"{point.started_at:%Y-%m-%d %H:%M:%S}")
+        output.say("{} is now in its state of {} UTC", source, f"{point.started_at:%Y-%m-%d %H:%M:%S}")
         if replaced.kept:
-            output.say("what it was until now is {}, with everything written to the end", replaced.kept)
+            output.say("its previous contents are {}, including the last writes", replaced.kept)
         if replaced.safety:
-            also = "and" if replaced.kept else "what it was before is"
+            also = "and" if replaced.kept else "its previous contents are"
             output.say("{} in the safety restore point {}", also, replaced.safety)
         if not replaced.kept:
-            output.say("what was written after that, and before the end of this, is lost: no rename is possible here")
+            output.say("what was written between that and the end of this restore is lost: no rename is possible here")
         drop = f"remove {replaced.kept}, then " if replaced.kept else ""
-        output.say("next: start the application and look; when all is well {}ops backup {}", drop, source)
+        output.say("next: start the application and check it; when it works: {}ops backup {}", drop, source)
     return output.FINE
 
 

@@ -12,9 +12,9 @@ from ops_pipelines.extras import needed
 @output.explained
 def serve(
     host: Annotated[
-        str, typer.Option("--host", help="Where to listen; elsewhere than here needs web.token.")
+        str, typer.Option("--host", help="Address to listen on; anything but localhost needs web.token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8700,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.")] = 8700,
     config: output.ConfigOption = None,
 ) -> int:
     """Serve the status page (/), Prometheus metrics (/metrics) and /health, until stopped.

@@ -14,10 +14,10 @@ HEADS = ["source", "restore point", "in", "made by", "taken", "rows", "size", "d
 
 @output.explained
 def sign_(
-    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="All unless named.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Sign; without it, only show what would be.")] = False,
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Default: all.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Sign; without it, only show what would be signed.")] = False,
     unknown: Annotated[
-        bool, typer.Option("--unknown", help="Also those that the ledger did not see published.")
+        bool, typer.Option("--unknown", help="Also sign restore points that are not in the ledger.")
     ] = False,
     backup: Annotated[str, typer.Option("--backup", help="Only this restore point.")] = "",
     gone: Annotated[
@@ -65,7 +65,7 @@ def _why_not(each: Candidate, *, unknown: bool) -> str:
     if each.refused:
         return each.refused
     if not each.known and not unknown:
-        return "the ledger did not see it published: --unknown signs it all the same"
+        return "it is not in the ledger: --unknown signs it anyway"
     return ""
 
 

@@ -21,7 +21,7 @@ from ops_pipelines.workspace import Workspace
 @output.explained
 def status(
     steps: Annotated[
-        bool, typer.Option("--steps", help="Every step and store of every source, and how it develops.")
+        bool, typer.Option("--steps", help="Show every step and store of every source, with trends.")
     ] = False,
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
@@ -51,7 +51,7 @@ def status(
             [_step(health.source, phase) for health in found for phase in health.phases],
         )
         output.print_table(
-            ["source", "backups in 7 days", "verified in 7 days", "restores took", "grows a day"],
+            ["source", "backups in 7 days", "verified in 7 days", "restores took", "growth per day"],
             [_trends(health) for health in found],
         )
     for health in found:

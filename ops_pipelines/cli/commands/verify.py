@@ -21,11 +21,11 @@ from ops_pipelines.workspace import Workspace, open_workspace
 
 @output.explained
 def verify(
-    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="All unless named.")] = None,
-    backup: Annotated[str, typer.Option("--backup", help="A restore point's id; the newest unless given.")] = "",
-    store: Annotated[str, typer.Option("--from", help="The store to fetch from; the farthest unless given.")] = "",
+    sources: Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Default: all.")] = None,
+    backup: Annotated[str, typer.Option("--backup", help="A restore point ID; default: the newest.")] = "",
+    store: Annotated[str, typer.Option("--from", help="The store to fetch from; default: the farthest.")] = "",
     show: Annotated[
-        bool, typer.Option("--show", help="Verify nothing: show what the last verification found, line by line.")
+        bool, typer.Option("--show", help="Do not verify; show what the last verification found, line by line.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Dagster's own log.")] = False,
     config: output.ConfigOption = None,

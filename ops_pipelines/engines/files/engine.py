@@ -147,7 +147,7 @@ class FilesEngine:
         if free < needed:
             raise Inconclusive(
                 f"a restore of {self._name} needs {needed} bytes in {directory.parent}, and {free} are free",
-                safe="the backup is not condemned",
+                safe="the backup is not marked bad",
                 next="make room, or lower verify_all_below",
             )
         folder = directory / "restored"
@@ -354,7 +354,7 @@ class FilesEngine:
             raise SourceError(
                 f"{legacy.name} is no whole tar, or holds what is not unpacked: devices, what lies outside of it",
                 why=error.why,
-                safe="it was not taken in",
+                safe="it was not adopted",
                 next="if it is meant: unpack it by hand, and adopt the folder",
             ) from None
         packed.unlink()

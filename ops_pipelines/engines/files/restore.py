@@ -166,7 +166,7 @@ def verdict_on(error: ResticFailed, address: str) -> CorruptCopy | Inconclusive:
     return Inconclusive(
         f"{address}: {error.what}",
         why=error.why,
-        safe="the copy is not condemned",
+        safe="the copy is not marked bad",
         next=error.next or hints.get(error.kind, ""),
     )
 

@@ -66,7 +66,7 @@ def _known(database: "Database[Document]") -> dict[str, str]:
         raise Inconclusive(
             "users and roles cannot be restored here",
             why="the user may not read those that are there",
-            safe="the backup is not condemned",
+            safe="the backup is not marked bad",
             next="give the user the roles backup and restore on admin, or restore without users and roles",
         )
     return objects(found)

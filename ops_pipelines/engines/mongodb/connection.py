@@ -47,7 +47,7 @@ class Server:
     Args:
         url: `mongodb://` or `mongodb+srv://`, with the database as its path; it may hold a password. A + in it is a
             plus, as it is to every driver but Python's.
-        connect: time allowed to reach the server.
+        connect: time allowed connecting to the server.
         stall: time allowed without a byte from it.
     Raises:
         SourceError: the URL cannot be read, names no database, or asks for something that is not understood.

@@ -342,10 +342,10 @@ class MongoDBEngine:
                 program, where, saved.parent / ROOT, database=name, jobs=self._source.jobs, limits=self._limits
             )
         except CommandTimedOut as error:
-            raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned") from None
+            raise Inconclusive(error.what, why=error.why, safe="the backup is not marked bad") from None
         except CommandFailed as error:
             if (error.status or 0) < 0 or _NOT_THE_BACKUP.search(error.why):
-                raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned") from None
+                raise Inconclusive(error.what, why=error.why, safe="the backup is not marked bad") from None
             raise RestoreFailed(f"mongorestore refused the backup: {error.why or error.what}") from None
         seconds["load"] = round(time.monotonic() - began, 3)
 
@@ -382,7 +382,7 @@ class MongoDBEngine:
             except TornDocument as error:
                 raise SourceError(
                     f"{legacy.name} is not a whole mongodump archive", why=f"{error.what}: {error.why}",
-                    safe="it was not taken in",
+                    safe="it was not adopted",
                 ) from None  # fmt: skip
             warnings, version = unpacked.warnings, unpacked.server_version
         else:
@@ -418,7 +418,7 @@ def _reached(where: Server, limits: process.Limits) -> Iterator["Database[Docume
             yield database
     except SourceError as error:
         raise Inconclusive(
-            error.what, why=error.why, safe="the backup is not condemned", next="read the cause above; then try again"
+            error.what, why=error.why, safe="the backup is not marked bad", next="read the cause above; then try again"
         ) from None
 
 

@@ -66,7 +66,7 @@ def pack(folder: Path, wanted: str, sink: PartSink, *, level: Level) -> Packed:
         extra = [Member(f"{ROOT}/{OPLOG}{DATA}", _copied(_unzipped(oplog, spool), spool))] if oplog else []
     except TornDocument as error:
         raise SourceError(
-            f"{folder.name} is not a whole dump", why=f"{error.what}: {error.why}", safe="it was not taken in"
+            f"{folder.name} is not a whole dump", why=f"{error.what}: {error.why}", safe="it was not adopted"
         ) from None
 
     def members() -> Iterator[Member]:
@@ -102,7 +102,7 @@ def _choose(folder: Path, wanted: str) -> tuple[str, Path, list[str]]:
     raise SourceError(
         f"{folder.name} holds no dump of database {wanted}",
         why=f"its databases are: {', '.join(others) or 'none'}",
-        safe="it was not taken in",
+        safe="it was not adopted",
         next="name the folder of the database itself",
     )
 

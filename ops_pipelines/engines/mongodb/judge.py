@@ -63,6 +63,6 @@ def inconclusive(what: str, why: str) -> Inconclusive:
     return Inconclusive(
         what,
         why=why,
-        safe="the backup is not condemned",
+        safe="the backup is not marked bad",
         next="install MongoDB's mongod on the machine that verifies, then: ops verify",
     )

@@ -65,7 +65,7 @@ def choose(dumped_version: str, bin_dirs: Sequence[Path]) -> Program:
     raise Inconclusive(
         f"no MongoDB {wanted or ''} server for a scratch server".replace("  ", " "),
         why=f"mongod on this machine: {'none' if found is None else f'version {found}, which is older'}",
-        safe="the backup is not condemned",
+        safe="the backup is not marked bad",
         next="install mongod of that version, or pip install secantusdb, then: ops verify",
     )
 
@@ -91,7 +91,7 @@ def scratch_server(program: Program, directory: Path, *, database: str) -> Itera
         raise Inconclusive(
             "the scratch MongoDB server could not be started",
             why=f"{error.what}: {error.why}",
-            safe="the backup was not touched and is not condemned",
+            safe="the backup was not touched and is not marked bad",
             next="read the cause above; then: ops verify",
         ) from None
 

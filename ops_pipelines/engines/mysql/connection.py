@@ -181,7 +181,7 @@ def parse(url: str, *, connect: timedelta) -> Server:
 
     Args:
         url: `mysql://user:password@host:3306/database?socket=…&ssl-ca=…` in any spelling; see `address`.
-        connect: time allowed to reach the server.
+        connect: time allowed connecting to the server.
     Raises:
         SourceError: it cannot be read, or asks for something that is not understood.
     """

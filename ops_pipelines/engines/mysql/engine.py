@@ -110,7 +110,9 @@ class MySQLEngine:
         try:
             program = clients.for_server(str(facts["product"]), _series(facts), self._source.bin_dirs)
         except ToolMissing as error:
-            raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned", next=error.next) from None
+            raise Inconclusive(
+                error.what, why=error.why, safe="the backup is not marked bad", next=error.next
+            ) from None
         with scratch_server(program, directory, facts) as server:
             target = database.create(server.at(str(facts["database"])), facts)
             database.create_definers(server, facts.get("definers"), target.database)

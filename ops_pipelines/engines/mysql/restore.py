@@ -243,4 +243,4 @@ def _judged(complaints: Sequence[Complaint], *, ours: bool) -> list[str]:
 
 
 def _inconclusive(what: str, why: str) -> Inconclusive:
-    return Inconclusive(what, why=why, safe="the backup is not condemned", next="correct the cause, then: ops verify")
+    return Inconclusive(what, why=why, safe="the backup is not marked bad", next="correct the cause, then: ops verify")

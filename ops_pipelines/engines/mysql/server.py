@@ -187,7 +187,7 @@ def scratch_server(program: Program, directory: Path, facts: Mapping[str, JsonVa
             raise Inconclusive(
                 "the scratch server could not be started",
                 why=f"{error.what}: {error.why}",
-                safe="the backup was not touched and is not condemned",
+                safe="the backup was not touched and is not marked bad",
                 next="read the cause above; then: ops verify",
             ) from None
         yield opened

@@ -51,7 +51,7 @@ class Server:
 
     Args:
         conninfo: the connection string, which may hold a password.
-        connect: time allowed to reach the server.
+        connect: time allowed connecting to the server.
     Raises:
         SourceError: it cannot be read, or asks for something that is not understood.
     """

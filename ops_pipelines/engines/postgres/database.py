@@ -179,7 +179,7 @@ def create(server: Server, name: str, facts: Mapping[str, JsonValue]) -> tuple[S
             raise Inconclusive(
                 f"the server cannot create a database with locale {facts['collate']}",
                 why=error.why,
-                safe="the backup is not condemned",
+                safe="the backup is not marked bad",
                 next="install the locale on this machine (Debian: locale-gen), then try again",
             ) from None
         raise

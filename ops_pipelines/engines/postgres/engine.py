@@ -93,7 +93,9 @@ class PostgresEngine:
         try:
             programs = clients.for_server(_major(facts["server_version"]), self._source.bin_dirs)
         except ToolMissing as error:
-            raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned", next=error.next) from None
+            raise Inconclusive(
+                error.what, why=error.why, safe="the backup is not marked bad", next=error.next
+            ) from None
         superuser = str(facts.get("bootstrap_user") or SUPERUSER)
         name = self._text(facts, "database")
         preload = extensions.preloading(programs, facts.get("preload"), name)
@@ -110,7 +112,7 @@ class PostgresEngine:
             raise Inconclusive(
                 f"the verify.server is PostgreSQL {here}, the backup was taken from {facts['server_version']}",
                 why="definitions are compared within one major version only",
-                safe="the backup is not condemned",
+                safe="the backup is not marked bad",
                 next="name a server of the same major version",
             )
         lodging.note(directory, self._name, name)

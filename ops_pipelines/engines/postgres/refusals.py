@@ -240,11 +240,11 @@ def _failed(lost: Sequence[Refusal], major: int) -> Inconclusive | RestoreFailed
         return Inconclusive(
             f"the restore could not finish here without {', '.join(missing)} (Debian: {packages})",
             why=why,
-            safe="the backup is not condemned",
+            safe="the backup is not marked bad",
             next=f"install what is missing on this machine (Debian: apt-get install {packages}), then: ops verify",
         )
     if matches(NOT_THE_BACKUP, "\n".join(each.why for each in lost)):
-        return Inconclusive("the restore could not finish here", why=why, safe="the backup is not condemned")
+        return Inconclusive("the restore could not finish here", why=why, safe="the backup is not marked bad")
     kept_out = any(each.state == _CHECK or "violates check constraint" in each.why for each in lost)
     return RestoreFailed(f"the server refused parts of the backup: {why}{_BEFORE_CHECKS if kept_out else ''}")
 

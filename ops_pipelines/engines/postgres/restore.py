@@ -255,12 +255,12 @@ def _translated(program: str) -> Iterator[None]:
     try:
         yield
     except CommandTimedOut as error:
-        raise Inconclusive(error.what, why=error.why, safe="the backup is not condemned") from None
+        raise Inconclusive(error.what, why=error.why, safe="the backup is not marked bad") from None
     except CommandFailed as error:
         died = error.status is not None and error.status < 0
         if died or refusals.matches(refusals.NOT_THE_BACKUP, error.why):
             raise Inconclusive(
-                f"{program} could not finish here", why=error.why, safe="the backup is not condemned"
+                f"{program} could not finish here", why=error.why, safe="the backup is not marked bad"
             ) from None
         raise RestoreFailed(f"{program} refused the backup: {error.why or error.what}") from None
 

@@ -61,7 +61,7 @@ class OneDatabase:
                 raise SourceError(
                     f"{self._name} connects to a database by name (\\connect)",
                     why="restored beside it, it would write into that one",
-                    safe="it was not taken in",
+                    safe="it was not adopted",
                     next="dump one database by itself: pg_dump --format=custom DATABASE",
                 )
             before = (before + piece)[-16:]

@@ -131,7 +131,7 @@ def _starting() -> Iterator[None]:
         raise Inconclusive(
             "the scratch PostgreSQL server could not be started",
             why=f"{error.what}: {error.why}",
-            safe="the backup was not touched and is not condemned",
+            safe="the backup was not touched and is not marked bad",
             next=_NO_NAMESPACES if no_namespaces else "read the cause above; then: ops verify",
         ) from None
 

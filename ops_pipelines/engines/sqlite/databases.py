@@ -148,7 +148,7 @@ def raise_if_unwell(error: sqlite3.Error | MemoryError, path: Path) -> None:
         raise Inconclusive(
             f"{path.name} could not be read here",
             why=str(error) or "out of memory",
-            safe="no backup is condemned for it",
+            safe="no backup is marked bad because of it",
             next="look at this machine's memory and disk, then try again",
         ) from None
 

@@ -90,7 +90,7 @@ class SQLiteEngine:
             raise Inconclusive(
                 f"a restore of {self._name} needs {human_size(needed)} in {directory.parent}, and {human_size(free)} "
                 "are free",
-                safe="the backup is not condemned",
+                safe="the backup is not marked bad",
                 next="make room",
             )
         folder = directory / "restored"
@@ -174,7 +174,7 @@ class SQLiteEngine:
             raise Inconclusive(
                 f"{folders.folder_of(target)} cannot be written",
                 why=error.strerror or str(error),
-                safe="the backup is not condemned",
+                safe="the backup is not marked bad",
             ) from None
         finally:
             saved.unlink(missing_ok=True)
@@ -193,9 +193,7 @@ class SQLiteEngine:
         checked = {name: databases.check(path) for name, path in found.items()}
         broken = {name: each.damage for name, each in checked.items() if each.damage}
         aside = _some(f"{table} in {name}" for name, each in checked.items() for table in each.unchecked)
-        whole = f"{len(found)} databases are whole" + (
-            f", as far as they could be looked into: not {aside}" if aside else ""
-        )
+        whole = f"{len(found)} databases are whole" + (f", as far as they could be read:  not {aside}" if aside else "")
         detail = _some(f"{name}: {said}" for name, said in broken.items()) or whole
         yield Finding("integrity", passed=not broken, detail=detail)
         orphans = {name: lost for name, path in found.items() if name not in broken and (lost := _orphans(path))}

@@ -245,7 +245,7 @@ class _EnclosedEngine:
         each: Callable[[object], Finding] | None = None,
     ) -> Iterator[object]:
         if self._connection is None:
-            raise Inconclusive("the scratch server is gone", safe="the backup is not condemned")
+            raise Inconclusive("the scratch server is gone", safe="the backup is not marked bad")
         if self._exchanged[0] and "target" in given:
             inside, here = self._exchanged
             given["target"] = given["target"].replace(here, inside)
@@ -278,7 +278,7 @@ class _EnclosedEngine:
         return Inconclusive(
             f"the sandbox of the proof ended: {self._ended or error.what}",
             why=(self._ended and error.why) or said or error.why,
-            safe="the backup was not touched and is not condemned",
+            safe="the backup was not touched and is not marked bad",
             next=f"read the cause above; then: ops verify {self._manifest.source}",
         )
 
@@ -302,7 +302,7 @@ def _kept_out(closed: str, path: Path) -> Inconclusive:
     return Inconclusive(
         "the proof cannot run as another account",
         why=f"user {account.sandbox_uid()} cannot get to {path}",
-        safe="nothing was restored; the backup is not condemned",
+        safe="nothing was restored; the backup is not marked bad",
         next=f"chmod o+x {shell(closed)}   # to pass through, not to look; or install bubblewrap and allow namespaces",
     )
 

@@ -117,5 +117,5 @@ def _checked() -> Iterator[None]:
         yield
     except (ValidationError, ValueError, TypeError, ArithmeticError) as error:
         raise SandboxFailed(
-            "the process in the sandbox answers with nonsense", why=str(error).splitlines()[0]
+            "the process in the sandbox sent an invalid answer", why=str(error).splitlines()[0]
         ) from None

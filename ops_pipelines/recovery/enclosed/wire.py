@@ -97,13 +97,13 @@ def receive(wire: socket.socket, *, most_bytes: int, deadline: float) -> Message
         wire.settimeout(left)
         (length,) = _LENGTH.unpack(_exactly(wire, _LENGTH.size))
         if length > most_bytes:
-            raise SandboxFailed("the process in the sandbox answers with too much", why=f"{length} bytes")
+            raise SandboxFailed("the process in the sandbox sent too large an answer", why=f"{length} bytes")
         return Message.model_validate_json(_exactly(wire, length))
     except (OSError, EOFError) as error:
         raise SandboxFailed("the process in the sandbox ended", why=str(error)) from None
     except (ValidationError, RecursionError) as error:
         raise SandboxFailed(
-            "the process in the sandbox answers with nonsense", why=str(error).splitlines()[0]
+            "the process in the sandbox sent an invalid answer", why=str(error).splitlines()[0]
         ) from None
 
 

@@ -89,7 +89,7 @@ def _believes(workspace: Workspace, directory: Path) -> Check:
     """Whether the script in it believes the signatures of today."""
     path = directory / BELIEVED
     same = path.is_file() and path.read_bytes() == workspace.signing.for_openssl()
-    detail = "as when the kit was made" if same else "changed since: write the kit anew (ops kit --to DIR)"
+    detail = "as when the kit was made" if same else "changed since: rewrite the kit (ops kit --to DIR)"
     return Check(name="signatures", passed=same, detail=detail, attention=True)
 
 

@@ -88,7 +88,7 @@ def make_kit(workspace: Workspace, config: Path, directory: Path, sealing: Seali
     if 0 < len(sealing.passphrase) < seal.SHORTEST:
         raise OpsError(
             f"the passphrase has {len(sealing.passphrase)} characters, {seal.SHORTEST} are needed",
-            why="who finds the kit can try passphrases as fast as his machines allow",
+            why="whoever finds the kit can try passphrases offline, as fast as their machines allow",
             next="take five random words",
         )
     kept_key, second = _kept(directory, sealing)
@@ -166,7 +166,7 @@ def _kept(directory: Path, sealing: Sealing) -> tuple[str, str]:
         second = seal.open_secrets(directory, identity=key, passphrase=sealing.passphrase)[SECOND].decode()
     except (seal.CannotOpen, OSError, KeyError) as error:
         raise SafetyRefusal(
-            f"the kit in {directory} cannot be written anew",
+            f"the kit in {directory} cannot be rewritten",
             why=f"{error.what if isinstance(error, OpsError) else error}; what only this kit has would be lost",
             safe="nothing was changed",
             next="give the same passphrase as before, or another directory, and keep the old kit",

@@ -34,8 +34,9 @@ Written {made_at} UTC. Everything below works on a clean machine, without Python
    in `opened/{values}`. Destroy it when you are done: `rm -rf opened`
 5. Recover the sources below **in the order in which they stand**.
 
-If a command ends with status 0, all is as it was. 1: the data is there, read what was printed. 2: it failed; try the
-next older restore point (`--backup ID`) or another store, into a new database. 3: refused, nothing was changed.
+If a command ends with status 0, the restored data matches the backup. 1: the data is there, read what was printed.
+2: it failed; try the next older restore point (`--backup ID`) or another store, into a new database. 3: refused,
+nothing was changed.
 
 A restore point counts when a key in `trusted.keys` of this kit signed it; the script says of every other one why it is
 not believed. `--unsigned` takes it all the same: only when you know who could write to that store.
@@ -56,7 +57,7 @@ _OPEN = "       sh recover.sh open opened            # this kit is NOT sealed: g
 _KEEPING = """## Where this kit belongs
 
 In two places, one of them in another building, and not only where the backups are: on a USB stick in a safe, with a
-second person. The passphrase belongs somewhere else than the kit. A kit that was never tried is a hope: `ops drill`
+second person. The passphrase belongs somewhere else than the kit. A kit that was never tested may not work: `ops drill`
 proves it, and `ops kit --check DIR` says whether it still opens the newest backups. Write it anew after every change of
 `ops.yaml` and of keys: `ops kit --to DIR`. Print this file.
 """

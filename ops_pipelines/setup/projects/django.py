@@ -37,7 +37,7 @@ def find(directory: Path, values: Mapping[str, str]) -> Project | None:
         if databases:
             return Project("Django", databases)
     where = ", ".join(tried) or f"no settings were found for {module or 'manage.py'}"
-    return Project("Django", (), f"DATABASES in {where} does not tell without being run")
+    return Project("Django", (), f"DATABASES in {where} cannot be read without running it")
 
 
 def _settings(directory: Path, module: str) -> Iterator[Path]:

@@ -94,5 +94,5 @@ def wordpress(directory: Path, values: Mapping[str, str]) -> Project | None:
         "password": said.get("DB_PASSWORD"), "name": said.get("DB_NAME"),
     }  # fmt: skip
     return Project(
-        "WordPress", found([of_settings(settings, directory, "wp-config.php")]), "wp-config.php does not tell"
+        "WordPress", found([of_settings(settings, directory, "wp-config.php")]), "wp-config.php does not say"
     )

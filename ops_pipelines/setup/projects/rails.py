@@ -34,7 +34,7 @@ def find(directory: Path, values: Mapping[str, str]) -> Project | None:
     if name is None:
         return Project("Rails", (), f"{_FILE} has no section production")
     databases = found(_databases(sections[name], directory, f"{name} ({_FILE})"))
-    return Project("Rails", databases, f"section {name} of {_FILE} names no database that it tells of")
+    return Project("Rails", databases, f"section {name} of {_FILE} names no database")
 
 
 def _databases(section: dict[str, Any], directory: Path, origin: str) -> Iterator[Database | None]:

@@ -55,5 +55,5 @@ class Checked(ABC):
 
 def _damaged(where: str) -> CorruptCopy:
     return CorruptCopy(
-        f"{where} is damaged", check="checksum", why=f"{SUMS} beside it tells of another manifest or of other parts"
+        f"{where} is damaged", check="checksum", why=f"{SUMS} beside it belongs to another manifest or to other parts"
     )

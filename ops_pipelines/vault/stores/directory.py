@@ -184,7 +184,7 @@ class DirectoryStore(Checked):
                 if name in expected and found != expected[name]:
                     raise incoming.damaged(self.name, published / name, incoming.other_sum(found))
                 if (there := incoming.read_back(staged / name)) != found:
-                    raise incoming.not_as_written(self.name, name, f"written was {found}, read back {there}")
+                    raise incoming.not_as_written(self.name, name, f"written: {found}, read back {there}")
             content, signature = ((staged / name).read_bytes() for name in (NAME, SIGNATURE))
             if (staged / SUMS).read_bytes() != checksums(manifest, content):
                 raise incoming.damaged(self.name, published / NAME, f"{SUMS} beside it says otherwise")
@@ -400,7 +400,7 @@ class DirectoryStore(Checked):
                 f"{what} cannot be {verb}",
                 why=f"{error.filename}: {error.why}",
                 safe="nothing of it was read, followed or changed",
-                next=f"look who put it there: ls -la {shell(str(Path(error.filename).parent))}",
+                next=f"check who put it there: ls -la {shell(str(Path(error.filename).parent))}",
             )
         return StoreError(
             f"{what} cannot be {verb}",

@@ -18,7 +18,7 @@ class DirectorySettings(StoreSettings):
     kind: Literal["directory"]
     path: Path = Field(examples=["/mnt/nas/backups"])
     medium: str = Field("disk", description="what it is stored on, for the 3-2-1 rule", examples=["nas"])
-    offsite: bool = Field(False, description="it leaves this building: unencrypted parts are refused")
+    offsite: bool = Field(False, description="it is off-site: unencrypted parts are refused")
     mounted: bool = Field(
         False,
         description="`path` lies on a volume of its own: the first use, too, refuses when that is not mounted",

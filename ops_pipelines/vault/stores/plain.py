@@ -22,7 +22,7 @@ SMALL_BYTES = 8 * 2**20
 TOO_LARGE = f"it is larger than {SMALL_BYTES // 2**20} MiB"
 MOST_SOURCES, MOST_POINTS, MOST_VERDICTS, MOST_OBJECTS = 10_000, 100_000, 1_000, 1_000_000
 SOURCE, POINT = re.compile(NAME_PATTERN), re.compile(r"[\w.-]+")
-"""What is called otherwise is none of ours."""
+"""Any other name is not ours."""
 
 Form = Literal["directory", "file", "link", "other"]
 _WORDS = {stat.S_IFLNK: "a link", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a directory",
@@ -109,7 +109,7 @@ def refuse_links(root: Path, *steps: str) -> None:
     for step in steps:
         path /= step
         if path.is_symlink():
-            raise NotPlain(path, "it is a link, and a store has none")
+            raise NotPlain(path, "it is a link, which a store must not contain")
 
 
 @contextmanager

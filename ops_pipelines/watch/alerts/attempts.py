@@ -25,13 +25,13 @@ RULES: Mapping[str, str] = {
     "dump_failed": "the last dump failed; critical from the second in a row",
     "copy_failed": "the last copy to a store failed; critical from the second in a row",
     "verify_failed": "the newest backup was restored and is bad; critical from the second in a row",
-    "verify_inconclusive": "for longer than the time between two backups no verification came to a verdict",
-    "older_backup_bad": "an older copy was proved again, and is bad",
+    "verify_inconclusive": "no verification reached a verdict for longer than the time between two backups",
+    "older_backup_bad": "an older copy was verified again and is bad",
     "needs_a_look": "the newest backup is good, but of an odd size, or something else in it is notable",
     "restore_failed": "a restore failed within the last 24 hours",
-    "cancelled": "somebody cancelled a run within the last 24 hours, and none of its kind came after it",
+    "cancelled": "a run was cancelled within the last 24 hours, and no run of its kind followed",
     "retention_refused": "retention was refused or could not delete: nothing is deleted any more",
-    "outage_left": "a drill died that had stopped a server with the user's own command, and it does not start",
+    "outage_left": "a drill that had stopped a server with the user's own command died, and the server does not start",
 }
 # Who typed a restore saw it fail; the others learn of it, and need not until somebody restores again.
 _RESTORE_FORGOTTEN = timedelta(hours=24)
@@ -113,7 +113,7 @@ def _copies(history: _History) -> Iterator[Condition]:
 
 
 def _proofs(history: _History, rows: Sequence[Attempt]) -> Iterator[Condition]:
-    """A broken verifier condemns no backup: it is told of when it stays broken."""
+    """A broken verifier marks no backup bad: it is told of when it stays broken."""
     patience = longest_interval(history.source.every, history.workspace.config.timezone)
     for store in history.stores:
         here = [row for row in rows if row.store == store]
@@ -171,7 +171,7 @@ def _inconclusive(history: _History, unsure: Sequence[Attempt], store: str) -> C
     cause, _ = _told(unsure[0])
     return Condition(
         "verify_inconclusive", "warn", history.name, "verify", f"verify inconclusive for {lasts}", cause,
-        f"mend the verifier, then: ops verify {history.name}", store,
+        f"fix the verifier, then: ops verify {history.name}", store,
         run_id=unsure[0].run_id, backup=unsure[0].backup_id or "",
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The rule about `ops.yaml` itself: runs go on with what was last good, and somebody must know that."""
+"""The rule about `ops.yaml` itself: runs use the last good configuration, and somebody must know that."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from ops_pipelines.config.last_good import fault, used_instead
 from ops_pipelines.watch.alerts.conditions import Condition, Look
 from ops_pipelines.workspace import Workspace
 
-RULES: Mapping[str, str] = {"configuration_broken": "`ops.yaml` cannot be used; runs go on with what was last good"}
+RULES: Mapping[str, str] = {"configuration_broken": "`ops.yaml` cannot be used; runs use the last good configuration"}
 _SHOWN = 3
 
 

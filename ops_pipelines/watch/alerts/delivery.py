@@ -5,9 +5,9 @@ sent at least once, and twice only when the process dies exactly between the two
 is waited for: whoever writes the ledger meanwhile, a backup above all, does not notice.
 
 A channel that cannot be reached is left out for the rest of the round: it costs its time limit once, not once for each
-message. What nobody took waits twice as long each time, up to a quarter of an hour, and is due at once when any message
-gets through. `resolved` goes to every channel that took a message of its incident, and to no other. When more messages
-than `alerts.digest_above` are due at once and go the same way, they go as one that lists them.
+message. What no channel accepted waits twice as long each time, up to a quarter of an hour, and is due at once when any
+message gets through. `resolved` goes to every channel that accepted a message of its incident, and to no other. When
+more messages than `alerts.digest_above` are due at once and go the same way, they go as one that lists them.
 """
 
 import time
@@ -137,7 +137,7 @@ class _Round:
         else:
             for row in rows:
                 told = ", ".join(self._alerts.told(row.incident_id)) or "no channel"
-                self._alerts.drop(row.id, why=f"nobody who was told can be reached: {told}")
+                self._alerts.drop(row.id, why=f"no channel that got the alert can be reached: {told}")
 
     def _to_first(self, rows: Sequence[Outgoing], message: Message, route: Sequence[str]) -> None:
         refusals = []

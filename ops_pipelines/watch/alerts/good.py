@@ -7,7 +7,7 @@ from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint, Look
 from ops_pipelines.watch.snapshots import Seen, snapshots
 from ops_pipelines.workspace import Workspace
 
-_UNSEEN = GoodPoint("", None, "not known yet: nobody has looked into the stores")
+_UNSEEN = GoodPoint("", None, "not known yet: the stores were never looked at")
 
 
 def with_good(workspace: Workspace, look: Look) -> Look:

@@ -23,7 +23,7 @@ from ops_pipelines.watch.alerts.conditions import Condition, Look, worse
 from ops_pipelines.watch.alerts.message import Event, Message, message_about, resolution
 
 STORM = timedelta(minutes=5)
-NO_CHANNEL, IN_A_STORM = "no channel is configured", "told less than 5 minutes ago"
+NO_CHANNEL, IN_A_STORM = "no channel is configured", "sent less than 5 minutes ago"
 
 
 @dataclass
@@ -129,7 +129,7 @@ class _Evaluation:
         # Those who were told hear of the end even when the source is muted meanwhile: it is one message, and good news.
         known = Message.model_validate(incident.condition).model_copy(update={"incident": incident.id})
         watched = not incident.source or incident.source in _watched(self._config)
-        message = resolution(known, at=self._now, ended="" if watched else "no longer watched, it left ops.yaml,")
+        message = resolution(known, at=self._now, ended="" if watched else "no longer watched (removed from ops.yaml)")
         self._settling.put(incident, "resolved", message.model_dump(mode="json"))
         self._settled.told.append(("resolved", incident.key))
 

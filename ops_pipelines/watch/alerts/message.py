@@ -225,7 +225,7 @@ def digest(messages: Sequence[Message], *, at: datetime) -> Message:
     lines = [f"{each.headline}{'' if over else f' ({each.cause})'}" for each in worst]
     more = [f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
     about = ", ".join(dict.fromkeys(each.source or each.store or "this machine" for each in worst))
-    how_many = f"{len(messages)} incidents {'are over' if over else 'at once'}"
+    how_many = f"{len(messages)} incidents {'resolved' if over else 'at once'}"
     return worst[0].model_copy(
         update={
             "event": "all_clear" if over else "digest",
@@ -249,8 +249,8 @@ def trial(at: datetime, channel: str) -> Message:
         store="",
         phase="alerts",
         title=f"test of channel {channel}",
-        cause="somebody typed ops alerts test; nothing is wrong",
-        next="nothing: when you read this, the channel works",
+        cause="this is a test (ops alerts test); nothing is wrong",
+        next="nothing: if you can read this, the channel works",
         at=at,
         since=at,
     )

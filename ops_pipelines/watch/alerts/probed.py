@@ -20,14 +20,14 @@ RULES: Mapping[str, str] = {
     "server_slow": "it takes longer than `probes.slow_after` to answer, or queries run longer than `probes.slow_query`",
     "server_crowded": "more than `probes.connections` of the allowed connections are taken",
     "replica_behind": "a replica is further behind than `probes.lag`; error when it has stopped",
-    "certificate_ends": "its TLS certificate ends within `probes.certificate`",
-    "credential_ends": "the password we log in with, or what `probes.expires` names, ends within `probes.certificate`",
+    "certificate_ends": "its TLS certificate expires within `probes.certificate`",
+    "credential_ends": "the login password, or what `probes.expires` names, expires within `probes.certificate`",
 }
 _LOOK: Mapping[str, str] = {
     **{each.name: each.log_hint for each in KINDS.values() if each.log_hint},
     "redis": "systemctl status 'redis*'; journalctl -n 50 -u 'redis*'",
     "http": "look at the log of the web server",
-    "tls": "look at the log of whoever listens there",
+    "tls": "look at the log of the service that listens there",
 }
 
 
@@ -53,7 +53,7 @@ def _declared(probes: Probes, now: datetime) -> Iterator[Condition]:
         if ends - now < probes.certificate:
             yield Condition(
                 "credential_ends", "warn" if now < ends else "error", name, "probe", _ending("it", ends, now),
-                f"its last day is {day}", f"renew it, then write its new day to probes.expires.{name} in ops.yaml",
+                f"it expires on {day}", f"renew it, then write the new date to probes.expires.{name} in ops.yaml",
             )  # fmt: skip
 
 
@@ -98,4 +98,4 @@ def _ends(found: Measured, probes: Probes, now: datetime) -> Iterator[Condition]
 
 
 def _ending(what: str, ends: datetime, now: datetime) -> str:
-    return f"{what} ends in {human_duration(ends - now)}" if ends > now else f"{what} has ended"
+    return f"{what} expires in {human_duration(ends - now)}" if ends > now else f"{what} has expired"

@@ -20,9 +20,9 @@ from ops_pipelines.workspace import Workspace
 
 RULES: Mapping[str, str] = {
     "run_failed": "a run failed, was killed or cancelled (warn) and left no attempt in the ledger that says so",
-    "check_failed": "a check that stops no run failed, and no rule of its own tells it",
+    "check_failed": "a check that does not block runs failed, and it has no rule of its own",
     "backfill_failed": "a backfill failed or was cancelled within the last 24 hours",
-    "freshness_failed": "Dagster's freshness policy says FAIL although the stores hold a young enough backup",
+    "freshness_failed": "Dagster's freshness policy says FAIL although the stores hold a recent enough backup",
 }
 BACKFILL_FORGOTTEN = timedelta(hours=24)
 

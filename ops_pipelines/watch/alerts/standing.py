@@ -24,16 +24,16 @@ from ops_pipelines.workspace import Workspace
 
 RULES: Mapping[str, str] = {
     "rpo": "the newest verified backup is older than `warn_after` (warn) or `rpo` (critical), or there is none (error)",
-    "clock_wrong": "a restore point is dated in the future, so a clock is wrong, or was",
-    "proof_weaker": "the newest proof compared less than `fingerprint` asks for",
+    "clock_wrong": "a restore point is dated in the future: a clock is or was wrong",
+    "proof_weaker": "the last verification compared less than `fingerprint` asks for",
     "rto_over_target": "the last good restore took longer than `rto`",
-    "dump_stale": "a scheduled dump or snapshot did not come; error when none came for 24 hours",
-    "copy_behind": "a store misses the newest two backups",
-    "copy_damaged": "a copy is not what was published: it was proved bad, or a file of it is changed or missing",
-    "verdict_damaged": "what a store keeps of a proof cannot be read, or is not what was signed",
+    "dump_stale": "a scheduled dump or snapshot did not run; error when none ran for 24 hours",
+    "copy_behind": "a store lacks the newest two backups",
+    "copy_damaged": "a copy differs from what was published: it failed a verification, or a file is changed or missing",
+    "verdict_damaged": "a verdict in a store cannot be read, or is not what was signed",
     "copy_lost": "a copy that was there is gone, and no prune removed it",
     "store_unreadable": "a store, or what a source has in the stores, cannot be read",
-    "verify_overdue": "no restore was found good for longer than `verify.overdue_after`",
+    "verify_overdue": "no verification succeeded for longer than `verify.overdue_after`",
     "drill_overdue": "no disaster drill passed within `drills.overdue_after`; error when the last one failed",
 }
 _MISSING = timedelta(hours=24)
@@ -84,7 +84,7 @@ def standing(workspace: Workspace, health: SourceHealth, now: datetime, since: d
 def unjudged(name: str, why: str) -> Condition:
     """Nothing is known of a source, which is not good news."""
     return Condition(
-        "store_unreadable", "error", name, "health", "its state cannot be told", why, f"ops status; ops list {name}"
+        "store_unreadable", "error", name, "health", "its state is unknown", why, f"ops status; ops list {name}"
     )
 
 
@@ -123,7 +123,9 @@ def _proof(this: _Standing) -> Iterator[Condition]:
     if proof is not None and proof.weaker:
         gaps = "; ".join(f"{gap.what}: {gap.why}" for gap in proof.gaps)
         cause = f"{proof.backup_id} is {proof.words}; not compared: {gaps}"
-        yield _condition(this, "proof_weaker", "warn", "verify", "weaker proof than configured", cause, proof.next)
+        yield _condition(
+            this, "proof_weaker", "warn", "verify", "verified with less than configured", cause, proof.next
+        )
 
 
 def _rto(this: _Standing) -> Iterator[Condition]:

@@ -109,7 +109,7 @@ def test_a_large_snapshot_is_proved_by_a_sample_that_says_what_it_was(make_house
     assert 0 < restored < 100
     assert "/14 of the repository's packs read" in sample.detail
     schema = next(check for check in verdict.checks if check.name == "schema")
-    assert schema.detail.startswith(f"{restored} objects as they were, ")
+    assert schema.detail.startswith(f"{restored} objects unchanged, ")
     content = next(check for check in verdict.checks if check.name == "content")
     assert content.detail.startswith("0 of 1 tables")
 

@@ -25,18 +25,19 @@ def _another_view(database: Mongo) -> None:
 
 MUTATIONS: dict[str, tuple[Callable[[Mongo], object], str, str]] = {
     "changed document": (
-        lambda db: db["a"].update_one({"_id": 3}, {"$set": {"w": 0}}), "content", "a has other content",
+        lambda db: db["a"].update_one({"_id": 3}, {"$set": {"w": 0}}), "content", "a has different content",
     ),
     "another type of the same number": (
-        lambda db: db["a"].update_one({"_id": 3}, {"$set": {"v": Int64(3)}}), "content", "a has other content",
+        lambda db: db["a"].update_one({"_id": 3}, {"$set": {"v": Int64(3)}}), "content", "a has different content",
     ),
     "another order of fields": (
-        lambda db: db["a"].replace_one({"_id": 3}, {"_id": 3, "w": 1, "v": 3}), "content", "a has other content",
+        lambda db: db["a"].replace_one({"_id": 3}, {"_id": 3, "w": 1, "v": 3}), "content", "a has different content",
     ),
     "missing document": (lambda db: db["a"].delete_one({"_id": 3}), "rows", "a has 9 rows, the source had 10"),
     "extra document": (lambda db: db["a"].insert_one({}), "rows", "a has 11 rows, the source had 10"),
     "swapped documents of two collections": (
-        lambda db: (db["a"].delete_one({"_id": 3}), db["a"].insert_one({"_id": "b"})), "content", "a has other content",
+        lambda db: (db["a"].delete_one({"_id": 3}), db["a"].insert_one({"_id": "b"})),
+        "content", "a has different content",
     ),
     "dropped collection": (lambda db: db["empty"].drop(), "schema", "collection empty is missing"),
     "extra collection": (lambda db: db.create_collection("new"), "schema", "collection new was not in the source"),

@@ -45,14 +45,16 @@ def test_a_sample_is_the_same_in_any_order_and_finds_what_changed_in_it() -> Non
         for wanted in (True, False)
     )
     assert differences(fingerprint, tallied(changed(held, outside))) == []
-    told = f"contacts has other content in its {digested} sampled of its {ROWS} rows"
+    told = f"contacts has different content in its {digested} sampled of its {ROWS} rows"
     assert differences(fingerprint, tallied(changed(held, in_it))) == [told]
 
 
 def test_small_collections_are_digested_whole() -> None:
     held = documents(10_000)
     assert tallied(held).tables["contacts"].digested == 10_000
-    assert differences(tallied(held), tallied(changed(held, 9_999))) == ["contacts has other content in its 10000 rows"]
+    assert differences(tallied(held), tallied(changed(held, 9_999))) == [
+        "contacts has different content in its 10000 rows"
+    ]
 
 
 def test_a_sampled_backup_is_verified(mongo: TestServer, protect: Protect) -> None:

@@ -56,5 +56,5 @@ def test_a_sample_holds_the_same_rows_after_a_restore_and_finds_a_changed_one(
         return wrong
 
     chosen = f"crc32(concat('{held.seed},', id)) % 100 = 0"
-    told = f"wide has other content in its {digested['wide']} sampled of its {ROWS} rows"
+    told = f"wide has different content in its {digested['wide']} sampled of its {ROWS} rows"
     assert (change(f"not ({chosen})"), change(chosen)) == ([], [told])

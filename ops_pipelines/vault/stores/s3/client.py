@@ -179,7 +179,7 @@ class Connection:
         return {
             "NoSuchBucket": f"make the bucket {self.bucket}, or correct {mine}.bucket",
             "InvalidAccessKeyId": f"the endpoint does not know this access key: check {mine}.credentials",
-            "SignatureDoesNotMatch": f"the secret key is another one: check {mine}.credentials",
+            "SignatureDoesNotMatch": f"the secret key is wrong: check {mine}.credentials",
             "RequestTimeTooSkewed": "this machine's clock is wrong: timedatectl; set it, then run this again",
             "ExpiredToken": "the session token has expired: get new credentials",
             "AccessDenied": f"allow these keys to list, read and write s3://{self.bucket}/{self.prefix}*",

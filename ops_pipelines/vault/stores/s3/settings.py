@@ -56,7 +56,7 @@ def _bucket(text: str) -> str:
     if bare.startswith("arn:"):
         return bare
     if bare != text or not _BUCKET.fullmatch(bare):
-        raise ValueError("3 to 63 of a-z, 0-9, - and ., with a letter or a digit at both ends, as buckets are called")
+        raise ValueError("3 to 63 of a-z, 0-9, - and ., with a letter or a digit at both ends, as bucket names must be")
     return bare
 
 
@@ -120,7 +120,7 @@ class S3Settings(StoreSettings):
     credentials: S3Credentials = S3Credentials()
     ca_file: Path | None = Field(None, description="certificate authority of the endpoint")
     medium: str = Field("object storage", description="what it is stored on, for the 3-2-1 rule")
-    offsite: bool = Field(True, description="it leaves this building: unencrypted parts are refused")
+    offsite: bool = Field(True, description="it is off-site: unencrypted parts are refused")
     object_lock: Span | None = Field(None, description="retention in COMPLIANCE mode; the bucket must have it enabled")
     storage_class: str | None = Field(
         None, description="of the parts; one that can be read at once, or nothing is verified", examples=["STANDARD_IA"]
@@ -130,7 +130,7 @@ class S3Settings(StoreSettings):
     concurrency: int = Field(4, ge=1, le=64, description="parts of one upload sent side by side")
     part_mib: int = Field(16, ge=5, le=1024, description="size of one part of an upload")
     bandwidth_mib_s: float | None = Field(None, gt=0, description="upper limit of an upload")
-    timeout: Span = Field(timedelta(seconds=60), description="without a byte, a request is given up")
+    timeout: Span = Field(timedelta(seconds=60), description="a request without progress for this long is given up")
     retries: int = Field(5, ge=0, le=50, description="how often a request is tried again, waiting longer each time")
 
     @model_validator(mode="after")

@@ -295,7 +295,7 @@ class S3Store(Checked):
         """Raise StoreError unless the bucket gives the part that was sent."""
         key = self._key(manifest.source, manifest.id, part.name)
         if (found := sha256_of(self.connection, key)) != part.sha256:
-            raise incoming.not_as_written(self.name, key, f"sent was {part.sha256}, read back {found}")
+            raise incoming.not_as_written(self.name, key, f"sent: {part.sha256}, read back {found}")
 
     def _compare(self, key: str, content: bytes) -> None:
         """The same for a small object."""

@@ -25,7 +25,7 @@ class AppriseChannel:
         self._service = Apprise()
         if not self._service.add(url):
             raise UnknownService(
-                "the URL of the channel is none that Apprise knows",
+                "Apprise does not recognise the URL of the channel",
                 next="see https://github.com/caronc/apprise/wiki for the URL of your service",
             )
 

@@ -52,14 +52,14 @@ class Mail:
         if (parts := parts_of(url)) is None:
             raise BadAddress(
                 "the URL of the mail channel cannot be read",
-                why="user, host and port cannot be told apart",
+                why="user, host and port cannot be separated",
                 next="in user and password write @ : / ? # % as %40 %3A %2F %3F %23 %25",
             )
         try:
             options = {name: values[-1] for name, values in parse_qs(parts.query, strict_parsing=True).items()}
         except ValueError:
             raise BadAddress(
-                "the URL of the mail channel cannot be read", why="what follows the ? are no words like from=a@x&to=b@x"
+                "the URL of the mail channel cannot be read", why="what follows the ? is not like from=a@x&to=b@x"
             ) from None
         port = parts.port
         scheme, host = parts.scheme.removesuffix("s") if parts.scheme == "mailtos" else parts.scheme, parts.hostname

@@ -90,7 +90,7 @@ def _not_taken(error: urllib.error.HTTPError, *, plain: bool) -> NotDelivered:
     if error.code in _GONE:
         return NotDelivered(f"{what}: the webhook was revoked", again=False, next="make a new webhook in Slack")
     again, wait_s = error.code >= 500 or error.code in _TRANSIENT, _seconds(error.headers.get("Retry-After"))
-    asked = f", asks us to wait {wait_s:.0f} s" if wait_s else ""
+    asked = f", asks to wait {wait_s:.0f} s" if wait_s else ""
     return NotDelivered(f"{what}{asked}", again=again, retry_after_s=wait_s)
 
 
