@@ -230,7 +230,7 @@ class Restored:
     findings: Sequence["Finding"] = ()
     excused: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sampled: bool = False
-    notes: Mapping[str, JsonValue] = NOTHING
+    notes: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
