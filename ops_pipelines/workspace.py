@@ -53,6 +53,24 @@ class LogMissing(OpsError):
     """Structured logs are wanted in a file that cannot be written."""
 
 
+@dataclass(frozen=True)
+class Swept:
+    """One thing that a dead run left.
+
+    Attributes:
+        what: it, in words.
+        problem: why it is still there; empty when it is gone.
+        lodged: it is a database on a server that was lent to us.
+    """
+
+    what: str
+    problem: str = ""
+    lodged: bool = False
+
+    def __str__(self) -> str:
+        return f"not swept: {self.what}: {self.problem}" if self.problem else self.what
+
+
 def open_workspace(config: Config) -> "Workspace":
     """A workspace on this configuration; from here on, what this process creates is private to its user.
 
@@ -207,42 +225,42 @@ class Workspace:
         ):
             yield
 
-    def sweep(self, *, stores: bool = True) -> list[str]:
+    def sweep(self, *, stores: bool = True) -> list[Swept]:
         """Clear away what killed runs left: servers that stand still, scratch servers, staged parts, open activities.
 
         Args:
             stores: the stores' litter, too; one that is away is waited for.
         """
-        swept: list[str] = []
+        swept: list[Swept] = []
 
         def evict(source: str, database: str) -> bool:
             try:
                 self._evict(source, database)
             except OpsError as error:
-                swept.append(f"not swept: {database}, made to verify {source}: {error.what}")
+                swept.append(Swept(f"{database}, made to verify {source}", error.what, lodged=True))
                 return False
             return True
 
         swept += [
-            f"not swept: {each.source} is down: {each.problem}" if each.problem else f"{each.source}, started again"
+            Swept(f"{each.source} is down", each.problem) if each.problem else Swept(f"{each.source}, started again")
             for each in self.end_outages()
         ]
         for root in dict.fromkeys((self.scratch_root, *used_elsewhere())):
             try:
-                swept += [str(path) for path in sweep_scratch(root, evict=evict)]
+                swept += [Swept(str(path)) for path in sweep_scratch(root, evict=evict)]
             except OSError as error:
-                swept.append(f"not swept: {root}: {error.strerror or error}")
+                swept.append(Swept(str(root), error.strerror or str(error)))
         for store in self.stores.values() if stores else ():
             try:
-                swept += store.sweep()
+                swept += map(Swept, store.sweep())
             except OpsError as error:
                 # A store that is away has its litter later; the work at hand does not depend on it.
-                swept.append(f"not swept: {error.what}")
+                swept.append(Swept(f"store {store.name}", error.what))
         try:
-            swept += [f"activity {row.id} ({row.kind} of {row.source})" for row in self.ledger.fail_orphans()]
+            swept += [Swept(f"activity {row.id} ({row.kind} of {row.source})") for row in self.ledger.fail_orphans()]
         except LedgerError as error:
             # Whoever has to write into it says so; a restore goes on without.
-            swept.append(f"not swept: {error.what}")
+            swept.append(Swept("attempts of dead runs", error.what))
         return swept
 
     def _evict(self, source: str, database: str) -> None:

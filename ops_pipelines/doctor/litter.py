@@ -66,9 +66,8 @@ def sweep(workspace: Workspace, *, dry_run: bool) -> Swept:
             with _told(done, f"store {store.name}"):
                 done.removed += store.litter()
     else:
-        for line in workspace.sweep():
-            what = line.removeprefix("not swept: ")
-            done.removed.append(line) if what == line else done.left.append((what, "it could not be removed"))
+        for each in workspace.sweep():
+            done.left.append((each.what, each.problem)) if each.problem else done.removed.append(each.what)
         for name, store, stray in strays:
             with _told(done, stray.what):
                 _forget(workspace, name, store, stray)

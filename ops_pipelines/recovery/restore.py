@@ -95,7 +95,7 @@ def restore_to(
         OpsError: the restore failed; the target is incomplete, nothing else was touched.
     """
     name, origin, named = point.manifest.source, choose_store(point, store), shown(to)
-    warnings = [line for line in workspace.sweep(stores=False) if line.startswith("not swept: verify")]
+    warnings = [str(each) for each in workspace.sweep(stores=False) if each.lodged and each.problem]
     started = time.monotonic()
     with recorded(workspace, "restore", source=name, backup_id=point.id, store=origin, warnings=warnings) as entry:
         manifest = workspace.stores[origin].manifest(name, point.id, fresh=True)

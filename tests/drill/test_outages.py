@@ -181,7 +181,7 @@ def test_a_server_that_does_not_start_again_is_told_until_it_does(
     drilled = run_drill(house.workspace(), "outage")
     assert "does NOT start again" in drilled.report.failure and "no such unit" in drilled.report.failure
     workspace = house.workspace()
-    assert any("crm is down" in line for line in workspace.sweep())
+    assert any("crm is down" in each.what for each in workspace.sweep())
     watch_once(workspace)
     assert any("CRITICAL crm: stopped by a drill that died" in text for text in channel.texts), channel.texts
     broken.unlink()

@@ -51,13 +51,11 @@ def loaded() -> dg.Definitions:
     return definitions
 
 
-def health(workspace: Workspace) -> dg.AssetCheckEvaluation:
+def health() -> dg.AssetCheckEvaluation:
     """What the watcher writes into Dagster about everything."""
     repository = loaded().get_repository_def()
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_sensor_context(
-            instance=instance, repository_def=repository, resources={"workspace": workspace}
-        )
+        context = dg.build_sensor_context(instance=instance, repository_def=repository)
         events = repository.get_sensor_def("rpo_watch").evaluate_tick(context).asset_events
     return next(each for each in events if isinstance(each, dg.AssetCheckEvaluation) and each.check_name == "all_well")
 
@@ -84,7 +82,7 @@ def test_runs_use_what_was_last_good_and_the_fault_is_an_incident_until_it_is_me
     (incident,) = [row for row in alerts.open_incidents() if row.rule == "configuration_broken"]
     (told,) = [Message.model_validate(row.message) for row in alerts.outbox() if row.incident_id == incident.id]
     assert re.match(r"line [1-6]: .*; runs use the configuration that was good at", told.cause), told.cause
-    assert "ops.yaml cannot be used" in str(health(workspace).metadata["problems"].value)
+    assert "ops.yaml cannot be used" in str(health().metadata["problems"].value)
     said = CliRunner().invoke(app, ["status", "--config", str(path)])
     assert said.exit_code == 2
     assert "ops.yaml cannot be used: line" in said.stdout
@@ -92,7 +90,7 @@ def test_runs_use_what_was_last_good_and_the_fault_is_an_incident_until_it_is_me
     path.write_text(whole, encoding="utf-8")
     watch_once(workspace)
     assert not [row for row in alerts.open_incidents() if row.rule == "configuration_broken"]
-    assert "cannot be used" not in str(health(workspace).metadata)
+    assert "cannot be used" not in str(health().metadata)
 
 
 def test_a_file_that_was_never_good_shows_its_mistakes(path: Path) -> None:

@@ -5,7 +5,6 @@ import dagster as dg
 from ops_pipelines.config.probes import Probes
 from ops_pipelines.orchestration.build import build_definitions
 from ops_pipelines.settings.secrets import SecretRef
-from ops_pipelines.workspace import Workspace
 from tests.conftest import MakeWorkspace, TestServer
 
 
@@ -21,7 +20,7 @@ def test_the_server_stands_above_the_dump_and_is_observed(pg18: TestServer, make
     sensor = definitions.resolve_sensor_def("probe_watch")
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_sensor_context(instance, resources={"workspace": Workspace(config)})
+        context = dg.build_sensor_context(instance)
         told = {event.asset_key: event.metadata for event in sensor.evaluate_tick(context).asset_events}
     assert told[server]["up"].value is True
     assert told[server]["connections_allowed"].value == 60

@@ -22,9 +22,7 @@ def tick(config: Config, clock: StoppedClock, cursor: str | None = None) -> dg.S
     workspace = Workspace(config, clock)
     repository = build_definitions(config, workspace=workspace).get_repository_def()
     with dg.DagsterInstance.ephemeral() as instance:
-        context = dg.build_sensor_context(
-            instance=instance, repository_def=repository, cursor=cursor, resources={"workspace": workspace}
-        )
+        context = dg.build_sensor_context(instance=instance, repository_def=repository, cursor=cursor)
         result = repository.get_sensor_def("rpo_watch")(context)
     assert isinstance(result, dg.SensorResult)
     return result

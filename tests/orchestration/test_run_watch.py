@@ -40,7 +40,6 @@ class Daemon:
             self.instance,
             cursor=self._cursor,
             repository_def=self._repository,
-            resources={"workspace": self.workspace},
         )
         result = self._repository.get_sensor_def("run_watch")(context)
         assert isinstance(result, dg.SensorResult)

@@ -13,9 +13,9 @@ from ops_pipelines.workspace import Workspace
 
 def dump(config: Config, instance: dg.DagsterInstance, tick: str) -> str:
     """A run that dumps, of a tick; its id."""
-    ended = build_definitions(config).resolve_job_def(names.BACKUP_JOB).execute_in_process(
+    ended = build_definitions(config).resolve_job_def(names.PLAIN.backup_job).execute_in_process(
         instance=instance, partition_key=f"{datetime.now(timezone.utc):%Y-%m-%d}",
-        asset_selection=[names.dump_key("crm", "postgres")],
+        asset_selection=[names.PLAIN.dump("crm", "postgres")],
         tags={RUN_KEY_TAG: tick},
     )  # fmt: skip
     assert ended.success
@@ -23,7 +23,7 @@ def dump(config: Config, instance: dg.DagsterInstance, tick: str) -> str:
 
 
 def adopted(instance: dg.DagsterInstance) -> object:
-    event = instance.get_latest_materialization_event(names.dump_key("crm", "postgres"))
+    event = instance.get_latest_materialization_event(names.PLAIN.dump("crm", "postgres"))
     assert event is not None and event.asset_materialization is not None
     return event.asset_materialization.metadata["adopted"].value
 

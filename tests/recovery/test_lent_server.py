@@ -111,7 +111,7 @@ def test_leftovers_are_kept_in_mind_while_the_server_is_away(
     left.mkdir(parents=True)
     (left / "lodging.json").write_text('{"source": "crm", "database": "verify_00000000000000aa"}', encoding="utf-8")
     lent.sql("create database verify_00000000000000aa")
-    assert any(line.startswith("not swept: verify_00000000000000aa") for line in workspace.sweep())
+    assert any(each.problem and each.what.startswith("verify_00000000000000aa") for each in workspace.sweep())
     assert left.is_dir()
     lend(made, lent.url("postgres")).sweep()
     assert (verifying(lent), left.exists()) == ([], False)

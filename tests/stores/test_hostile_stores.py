@@ -249,7 +249,7 @@ def test_a_lock_that_is_held_is_waited_for_and_told_and_the_activity_ends(house:
     with held(nas.root / ".staging" / ".sweep.lock"):
         assert typed("list")[0] == 0
         assert typed("status")[0] in (0, 1, 2)
-        assert [line for line in house.workspace.sweep() if "nas" in line and "not swept" in line]
+        assert [each for each in house.workspace.sweep() if "nas" in each.what and each.problem]
         with pytest.raises(StoreError, match="nas") as caught:
             copy_to(house.workspace, point, "nas")
     assert "holds its lock" in str(caught.value)

@@ -118,9 +118,7 @@ def test_the_sensor_tells_of_a_failed_dump_and_of_its_end(make_house: MakeHouse,
 
     def tick() -> None:
         with dg.DagsterInstance.ephemeral() as instance:
-            context = dg.build_sensor_context(
-                instance=instance, repository_def=repository, resources={"workspace": house}
-            )
+            context = dg.build_sensor_context(instance=instance, repository_def=repository)
             assert isinstance(sensor(context), dg.SkipReason)
 
     with pytest.raises(OpsError):

@@ -11,6 +11,7 @@ from cronsim import CronSim
 
 from ops_pipelines.clock import SystemClock
 from ops_pipelines.config.load import load_config
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.orchestration.outside import build_heartbeat_sensor
 from ops_pipelines.workspace import Workspace, open_workspace
 from tests.watch.monitors import HeartbeatCheck, SentryMonitors
@@ -47,10 +48,10 @@ def test_a_daemon_that_falls_silent_is_missed_by_both(house: Workspace, outside:
     check = HeartbeatCheck(outside, "/daemon", period=5 * MINUTE, grace=5 * MINUTE)
     now = SystemClock().now()
     assert sentry.status("ops-daemon", now) == "unknown"
-    (sensor,) = build_heartbeat_sensor(house.config)
+    (sensor,) = build_heartbeat_sensor(Installation(house))
     for beats in (1, 2):
         with dg.DagsterInstance.ephemeral() as instance:
-            sensor.evaluate_tick(dg.build_sensor_context(instance=instance, resources={"workspace": house}))
+            sensor.evaluate_tick(dg.build_sensor_context(instance=instance))
         wait_for(lambda expected=beats: len(outside.check_ins()) == len(outside.beats) == expected)
         last = max(outside.items_at[-1], outside.beaten_at[-1])
         assert sentry.status("ops-daemon", last + 9.9 * MINUTE) == "ok"

@@ -262,7 +262,7 @@ def test_the_daemon_checks_in_and_says_when_a_part_of_it_stands_still(
     # The first needs no daemons; those that the second needs do not run.
     for count, opened in enumerate((dg.DagsterInstance.ephemeral, dg.DagsterInstance.local_temp), start=1):
         with opened() as instance:
-            context = dg.build_sensor_context(instance=instance, resources={"workspace": unreachable})
+            context = dg.build_sensor_context(instance=instance)
             sensor.evaluate_tick(context)
         wait_for(lambda expected=count: len(outside.check_ins()) == expected)
     assert outside.check_ins() == [("ops-daemon", "ok"), ("ops-daemon", "error")]

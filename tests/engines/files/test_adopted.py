@@ -52,8 +52,8 @@ def test_what_was_kept_by_other_means_is_taken_in_and_comes_back(house: House, k
     folder = house.path / "back"
     folder.mkdir()
     parts = Copy(house.workspace.local, manifest_of(staged, dumped), lambda: ())
-    engine.restore(parts, dumped.facts, folder.as_uri(), work=tmp_path, globals_too=False)
-    checks = compare(dumped.contents, engine.contents(folder.as_uri(), "full"))
+    restored = engine.restore(parts, dumped.facts, folder.as_uri(), work=tmp_path, globals_too=False)
+    checks = compare(dumped.contents, engine.contents(folder.as_uri(), "full", notes=restored.notes))
     assert all(check.passed for check in checks), checks
     assert (folder / "invoices" / "1.pdf").read_bytes() == (house.uploads / "invoices" / "1.pdf").read_bytes()
 
