@@ -77,7 +77,7 @@ def clock_wrong(source: str, points: Sequence[RestorePoint], now: datetime, *, a
         which = f"{len(points)} restore points are" if len(points) > 1 else f"{newest.id} is"
         what = f"{which} dated in the future, by up to {ahead}"
     else:
-        what = f"{newest.id} is older than others by its clock and newer by its number"
+        what = f"{newest.id} has one place among the backups by its clock, and another by its number"
     return Situation(
         kind="clock_wrong", source=source, state="STALE" if age_known else "UNKNOWN", what=what,
         why="this machine's clock is wrong, or was then" + ("" if age_known else "; nobody knows how old it is"),

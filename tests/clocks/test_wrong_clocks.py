@@ -59,6 +59,31 @@ def test_a_clock_that_was_set_back_hides_no_backup_and_makes_none_the_newest(not
     assert "clock_wrong" in notes.rules()
 
 
+def test_a_recovery_point_that_no_clock_can_date_is_of_unknown_age_though_none_is_from_the_future(
+    notes: Notes,
+) -> None:
+    proved = notes.backed_up()
+    notes.backed_up(at=EARLIER, proved=False)
+    health = notes.health(hours=1)
+    assert (health.state, health.recovery_point, health.age) == ("UNKNOWN", proved.id, None)
+    assert f"{proved.id} has one place among the backups by its clock" in health.cause, "which clock was wrong?"
+    assert health.next == "timedatectl; then: ops backup notes"
+    assert "clock_wrong" in notes.rules()
+
+
+def test_a_recovery_point_dated_too_early_is_as_young_as_the_one_before_it_up_to_the_rpo(notes: Notes) -> None:
+    for _ in range(2):
+        notes.backed_up()
+    wrong = notes.backed_up(at=EARLIER)
+    health = notes.health(hours=24)
+    assert (health.recovery_point, health.age) == (wrong.id, timedelta(hours=24))
+    assert health.rpo_holds and health.clock is None
+    health = notes.health(minutes=1)
+    assert health.state == "UNKNOWN", "it is younger than those before it: by how much, nobody knows"
+    assert health.clock is not None and health.clock.backup_id == wrong.id
+    assert f"{wrong.id} has one place among the backups by its clock" in health.cause
+
+
 def test_a_verdict_by_a_wrong_clock_is_no_later_than_the_next_one(notes: Notes) -> None:
     point = notes.backed_up(proved=False)
     notes.clock.at = NOW + timedelta(hours=3)

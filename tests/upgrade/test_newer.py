@@ -98,6 +98,8 @@ def test_a_manifest_of_a_newer_version_is_told_and_left_alone(house: Workspace, 
     health = source_health(house, "crm")
     assert INSTALL_NEWER in (health.next, *(each.next for each in health.besides))
     assert "is bad" not in health.cause and "ops copy" not in health.next
+    told = [each.kind for each in health.situations if "newer version" in each.what]
+    assert told and "strangers" not in told, "it is told as what it is, and not as something planted, too"
 
 
 def test_a_source_with_nothing_but_newer_restore_points_was_not_never_backed_up(house: Workspace) -> None:

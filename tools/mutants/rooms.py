@@ -29,7 +29,10 @@ ROOMS = {
     "lease": Room(["ops_pipelines/lease.py"], ["tests/unit/test_lease.py"]),
     "health": Room(
         ["ops_pipelines/watch/health.py"],
-        ["tests/watch/test_health.py", "tests/clocks/test_rpo.py", "tests/clocks/test_wrong_clocks.py"],
+        [
+            "tests/watch/test_health.py", "tests/clocks/test_rpo.py", "tests/clocks/test_wrong_clocks.py",
+            "tests/upgrade/test_newer.py",
+        ],
     ),
     "vault": Room(
         ["ops_pipelines/vault"],
