@@ -26,15 +26,15 @@ from tools.mutants.near import Near, near_tests
 from tools.mutants.rooms import ROOMS, Room
 from tools.mutants.tree import ROOT, Tests, changed, copied
 
-# Of Cosmic Ray's, those that make a mistake somebody could have made.
+# Of Cosmic Ray's, those that make a mistake somebody could have made, and two of our own.
 _RULES = (
     "AddNot", "ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue",
-    "ExceptionReplacer", "ReplaceComparisonOperator_Eq_NotEq", "ReplaceComparisonOperator_NotEq_Eq",
+    "Uncaught", "ReplaceComparisonOperator_Eq_NotEq", "ReplaceComparisonOperator_NotEq_Eq",
     "ReplaceComparisonOperator_Is_IsNot", "ReplaceComparisonOperator_IsNot_Is", "ReplaceComparisonOperator_Lt_LtE",
     "ReplaceComparisonOperator_LtE_Lt", "ReplaceComparisonOperator_Gt_GtE", "ReplaceComparisonOperator_GtE_Gt",
     "NumberReplacer", "ZeroIterationForLoop", "ReplaceContinueWithBreak", "ReplaceBreakWithContinue",
     "ReplaceUnaryOperator_Delete_Not", "ReplaceUnaryOperator_Delete_USub", "ReplaceBinaryOperator_Sub_Add",
-    "ReplaceBinaryOperator_Add_Sub",
+    "ReplaceBinaryOperator_Add_Sub", "LeaveOut",
 )  # fmt: skip
 
 
@@ -58,6 +58,34 @@ class LeaveOut:
         if first.type == "expr_stmt":
             return first.children[1].type == "operator" and first.children[1].value in ("+=", "-=", "|=")
         return first.type in ("atom_expr", "power", "raise_stmt")
+
+
+class Uncaught:
+    """An exception is not caught. Cosmic Ray's own knows none that is named with its module."""
+
+    def mutation_positions(self, node: Any) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+        """Where it applies."""
+        if node.type == "except_clause":
+            for each in self._caught(node):
+                yield each.start_pos, each.end_pos
+
+    def mutate(self, node: Any, index: int) -> Any:
+        """One that never comes is caught instead."""
+        first, last = self._caught(node)[index].get_first_leaf(), self._caught(node)[index].get_last_leaf()
+        while last is not first:
+            last.value = last.prefix = ""
+            last = last.get_previous_leaf()
+        first.value = "ZeroDivisionError"
+        return node
+
+    def _caught(self, node: Any) -> Sequence[Any]:
+        named = node.children[1]
+        inside = named.children[1] if named.type == "atom" else named
+        found: Sequence[Any] = inside.children[::2] if inside.type == "testlist_comp" else [inside]
+        return found
+
+
+_OURS = {"LeaveOut": LeaveOut, "Uncaught": Uncaught}
 
 
 @dataclass(frozen=True)
@@ -92,6 +120,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rooms", nargs="*", choices=[[], *ROOMS], help="all of them unless named")
     parser.add_argument("--most", type=int, default=100, help="changes tried in each room")
+    parser.add_argument("--after", type=int, default=0, help="this many in the order of the seed were tried before")
     parser.add_argument("--minutes", type=float, default=math.inf, help="for each room")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--to", type=Path, default=ROOT / "var/mutants")
@@ -100,7 +129,7 @@ def main() -> int:
     with copied() as tree, Tests(tree) as tests:
         for name in asked.rooms or ROOMS:
             room = _Room(tree, tests, name, ROOMS[name], seed=asked.seed)
-            for found in room.tried(most=asked.most, seconds=60 * asked.minutes):
+            for found in room.tried(after=asked.after, most=asked.most, seconds=60 * asked.minutes):
                 (asked.to / f"{name}.json").write_text(json.dumps(found, indent=1), "utf-8")
     return 0
 
@@ -116,11 +145,11 @@ class _Room:
         self._reached = [each for each in every if _near(each, self._near)]
         random.Random(f"{seed} {name}").shuffle(self._reached)
 
-    def tried(self, *, most: int, seconds: float) -> Iterator[Mapping[str, Any]]:
+    def tried(self, *, after: int, most: int, seconds: float) -> Iterator[Mapping[str, Any]]:
         """What is known after each."""
         print(f"{self._name}: {self._changes} changes, near tests run {len(self._reached)} of them", flush=True)
         end, fates = time.monotonic() + seconds, list[Tried]()
-        for each in self._reached[:most]:
+        for each in self._reached[after : after + most]:
             if time.monotonic() > end:
                 break
             fates.append(self._try(each))
@@ -164,7 +193,7 @@ def mutants_of(tree: Path, path: Path) -> Iterator[Mutant]:
     skipped = [_span(each) for each in annotations if isinstance(each, ast.expr)]
     statements = sorted(node.lineno for node in parsed if isinstance(node, ast.stmt))
     nodes = list(ast_nodes(get_ast(text)))
-    for rule in (*_RULES, "LeaveOut"):
+    for rule in _RULES:
         operator = _operator(rule)
         places = (place for node in nodes for place in operator.mutation_positions(node))
         for nth, (at, _end) in enumerate(places):
@@ -182,7 +211,7 @@ def _near(mutant: Mutant, near: Near) -> Sequence[tuple[str, float]]:
 
 
 def _operator(rule: str) -> Any:
-    return LeaveOut() if rule == "LeaveOut" else get_operator(f"core/{rule}")()
+    return _OURS[rule]() if rule in _OURS else get_operator(f"core/{rule}")()
 
 
 if __name__ == "__main__":
