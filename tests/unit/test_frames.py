@@ -56,3 +56,23 @@ def test_the_standard_tool_agrees(options: str) -> None:
     for data in (made, made[:-1], made[: len(made) // 2], made + made[:3], made + made):
         tested = subprocess.run(["zstd", "-t", "-q"], input=data, capture_output=True, check=False)
         assert whole(data) == (tested.returncode == 0)
+
+
+@pytest.mark.parametrize("dictionary", range(4))
+@pytest.mark.parametrize("single", [False, True], ids=["window", "single"])
+@pytest.mark.parametrize("form", range(4))
+def test_a_header_of_any_length_is_followed_to_the_end_of_its_frame(form: int, single: bool, dictionary: int) -> None:
+    """By hand: a size of eight bytes is otherwise in none below 4 GiB. Dictionary 0 is none."""
+    content = bytes(300) if form else b"short"
+    size = len(content) - 256 if form == 1 else len(content)  # RFC 8878, section 3.1.1.1.4
+    header = (
+        bytes([form << 6 | single << 5 | dictionary])
+        + (b"" if single else b"\x10")
+        + bytes((0, 1, 2, 4)[dictionary])
+        + size.to_bytes(8, "little")[: (int(single), 2, 4, 8)[form]]
+    )
+    block = (1 | len(content) << 3).to_bytes(3, "little") + content
+    frame = (0xFD2FB528).to_bytes(4, "little") + header + block
+    assert zstandard.ZstdDecompressor().decompressobj().decompress(frame) == content, "it is one to the library, too"
+    assert whole(frame) and whole(frame * 2, 7)
+    assert not any(whole(frame[:end]) for end in range(len(frame)))

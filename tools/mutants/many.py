@@ -184,13 +184,14 @@ class _Room:
 
 
 def mutants_of(tree: Path, path: Path) -> Iterator[Mutant]:
-    """Every change of a file, but those of annotations, which change no behaviour."""
+    """Every change of a file, but those of annotations and of what decorates a class, of which mypy tells."""
     text = path.read_text("utf-8")
     parsed = list(ast.walk(ast.parse(text)))
     annotations = [
         each for node in parsed for each in (getattr(node, "annotation", None), getattr(node, "returns", None))
     ]
-    skipped = [_span(each) for each in annotations if isinstance(each, ast.expr)]
+    decorators = [each for node in parsed if isinstance(node, ast.ClassDef) for each in node.decorator_list]
+    skipped = [_span(each) for each in (*annotations, *decorators) if isinstance(each, ast.expr)]
     statements = sorted(node.lineno for node in parsed if isinstance(node, ast.stmt))
     nodes = list(ast_nodes(get_ast(text)))
     for rule in _RULES:

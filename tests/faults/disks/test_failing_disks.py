@@ -202,6 +202,20 @@ def test_a_system_call_that_fails(engine: str, make_house: MakeHouse) -> None:
         aftermath(house, before, kind=f"{ERRORS[call]} of {call}", hit=hit, more=partial(list, told))
 
 
+def test_a_part_that_the_disk_does_not_give_is_told_as_damage_of_that_copy(make_house: MakeHouse) -> None:
+    house = make_house("sqlite")
+    back_up_here(house)
+    part = next((house.path / "base/restore-points").rglob("*/dump*"))
+    failing = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", str(part), "-e", "inject=read:error=EIO"]
+    said, complaint = (process := _started(house, [*failing, *_copy(house)])).communicate(timeout=200)
+    assert process.returncode == 2, said
+    assert f"{part} cannot be read" in complaint and "Input/output error" in complaint
+    assert _told(said + complaint, str(part), hit=True) == []
+    assert "safe: nothing that could be restored was deleted" in complaint
+    assert not list((house.path / "nas").rglob("manifest.json")), "half a copy is none"
+    assert subprocess.run(_copy(house), cwd=REPOSITORY, env=house.environment(), check=False).returncode == 0
+
+
 def test_what_was_killed_while_base_was_read_only_is_swept_when_it_can_be_written(
     make_house: MakeHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
