@@ -43,6 +43,7 @@ def test_the_key_is_made_once_private_and_a_damaged_one_is_refused(tmp_path: Pat
     assert open_signer(path, lost="make a new one").public == open_signer(path, lost="make a new one").public
     assert path.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in tmp_path.iterdir()] == ["signing.key"]
+    assert len(base64.b64decode(path.read_text("ascii").splitlines()[1])) == 158, "as minisign's own is"
     path.write_text("untrusted comment: x\n" + "A" * 212, encoding="ascii")
     with pytest.raises(OpsError, match="damaged"):
         open_signer(path, lost="make a new one")

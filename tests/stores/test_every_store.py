@@ -113,6 +113,26 @@ def test_a_part_that_vanished_is_the_copys_fault(place: Place, local: DirectoryS
     assert caught.value.check == "parts"
 
 
+def _secret(path: Path) -> None:
+    (outside := path.parents[3] / "outside").write_bytes(DUMP)
+    path.symlink_to(outside)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("victim", ["dump.pgc.zst.age", "manifest.json"])
+@pytest.mark.parametrize("instead", [os.mkfifo, Path.mkdir, _secret], ids=["fifo", "directory", "link"])
+def test_what_is_no_file_is_not_copied_and_keeps_nobody_waiting(
+    place: Place, local: DirectoryStore, instead: Callable[[Path], None], victim: str
+) -> None:
+    manifest = publish(local, FIRST)
+    (path := local.directory("crm", FIRST) / victim).unlink()
+    instead(path)
+    with pytest.raises(CorruptCopy, match="is damaged and was not copied") as caught:
+        place.store.receive(manifest, path.parent, nothing)
+    assert "and not a regular file" in caught.value.why
+    assert place.store.ids("crm") == []
+
+
 def test_an_offsite_store_refuses_what_is_not_encrypted(place: Place, local: DirectoryStore) -> None:
     manifest = publish(local, FIRST, recipients=())
     with pytest.raises(SafetyRefusal, match="not encrypted"):

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -86,8 +87,8 @@ def taken(source: Path, target: Path, copied: Copied, *, most: int) -> str:
     """
     sha256, done = hashlib.sha256(), 0
     private = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(private, "wb") as written, _opened(source) as opened:
-        while chunk := _read(opened, source):
+    with os.fdopen(private, "wb") as written, opened(source) as file:
+        while chunk := _read(file, source):
             done += len(chunk)
             if done > most:
                 raise plain.NotPlain(source, f"it is longer than the {most} bytes that it should have")
@@ -97,22 +98,35 @@ def taken(source: Path, target: Path, copied: Copied, *, most: int) -> str:
     return sha256.hexdigest()
 
 
+def small(store: str, path: Path) -> bytes:
+    """A manifest, or what lies beside it, that is read to be copied. Raises CorruptCopy where it is not given."""
+    try:
+        return plain.read(path.parent, path.name)
+    except FileNotFoundError:
+        raise missing(store, path) from None
+    except plain.NotPlain as error:
+        raise damaged(store, path, error.why) from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path) -> Iterator[BufferedReader]:
+    """What is read to be copied: a regular file. Raises FileNotFoundError, NotPlain, CorruptCopy otherwise."""
     with ExitStack() as stack:
         try:
-            opened = stack.enter_context(plain.opened(path.parent, path.name))
+            file = stack.enter_context(plain.opened(path.parent, path.name))
         except (FileNotFoundError, plain.NotPlain):
             raise
         except OSError as error:
             raise unreadable(path, error) from None
-        yield opened
+        yield file
 
 
-def _read(opened: BinaryIO, path: Path) -> bytes:
+def _read(file: BinaryIO, path: Path) -> bytes:
     """The next piece of what is read to be copied. Raises CorruptCopy when its disk does not give it."""
     try:
-        return opened.read(_CHUNK)
+        return file.read(_CHUNK)
     except OSError as error:
         raise unreadable(path, error) from None
 

@@ -12,8 +12,9 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 from ops_pipelines.settings.values import NAME_PATTERN
 
@@ -46,7 +47,7 @@ class Entry:
 
 
 @contextmanager
-def opened(root: Path, *steps: str) -> Iterator[BinaryIO]:
+def opened(root: Path, *steps: str) -> Iterator[BufferedReader]:
     """A regular file, for reading.
 
     Args:

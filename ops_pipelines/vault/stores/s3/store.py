@@ -125,7 +125,7 @@ class S3Store(Checked):
         """
         if self.offsite:
             incoming.refuse_plain(self.name, manifest)
-        data, signature, sums = (self._published(published / name) for name in (NAME, SIGNATURE, SUMS))
+        data, signature, sums = (incoming.small(self.name, published / name) for name in (NAME, SIGNATURE, SUMS))
         if sums != checksums(manifest, data):
             raise incoming.damaged(self.name, published / NAME, f"{SUMS} beside it says otherwise")
         incoming.refuse_strange(self.trust, Sealed(data, signature), manifest, published / NAME)
@@ -326,12 +326,6 @@ class S3Store(Checked):
         if held != data:
             raise incoming.another(self.name, self.location(manifest.source, manifest.id))
         return True
-
-    def _published(self, path: Path) -> bytes:
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            raise incoming.missing(self.name, path) from None
 
     def _retention(self) -> datetime | None:
         """The date to lock new objects until. Raises StoreError when the bucket cannot lock."""

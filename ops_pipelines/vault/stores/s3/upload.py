@@ -21,7 +21,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -31,7 +31,7 @@ from botocore.exceptions import ClientError
 
 from ops_pipelines.errors import CorruptCopy, StoreError
 from ops_pipelines.vault.manifest import Part
-from ops_pipelines.vault.stores import incoming
+from ops_pipelines.vault.stores import incoming, plain
 from ops_pipelines.vault.stores.base import Copied
 from ops_pipelines.vault.stores.s3.client import GONE, Connection, code_of
 
@@ -259,14 +259,14 @@ class Upload:
         return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(md5s)}"
 
     @contextmanager
-    def _opened(self) -> Iterator[io.FileIO]:
-        try:
-            file = self._path.open("rb", buffering=0)
-        except FileNotFoundError:
-            raise incoming.missing(self._connection.name, self._path) from None
-        except OSError as error:
-            raise incoming.unreadable(self._path, error) from None
-        with file:
+    def _opened(self) -> Iterator[io.BufferedReader]:
+        with ExitStack() as stack:
+            try:
+                file = stack.enter_context(incoming.opened(self._path))
+            except FileNotFoundError:
+                raise incoming.missing(self._connection.name, self._path) from None
+            except plain.NotPlain as error:
+                raise incoming.damaged(self._connection.name, self._path, error.why) from None
             yield file
 
     def _unfinished(self) -> _Sent | None:
@@ -329,7 +329,7 @@ class Upload:
             self._client.put_object_retention(**self._where, Retention={"Mode": "COMPLIANCE", "RetainUntilDate": until})
 
 
-def _fill(file: io.FileIO, buffer: bytearray) -> int:
+def _fill(file: io.BufferedReader, buffer: bytearray) -> int:
     """Read until the buffer is full or the file ends."""
     filled = 0
     with memoryview(buffer) as view:
