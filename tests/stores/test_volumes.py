@@ -118,7 +118,7 @@ def test_a_volume_that_must_be_mounted_is_not_made_on_the_systems_disk(tmp_path:
     assert not (tmp_path / "mnt").exists()
 
 
-@pytest.mark.skipif(not can_mount(), reason="needs user namespaces")
+@pytest.mark.skipif(not can_mount() or not Path("/etc/fstab").exists(), reason="needs user namespaces, and a fstab")
 @pytest.mark.parametrize("kind", ["tmpfs", "bind"])
 def test_a_mounted_volume_is_used_and_missed_when_it_is_unmounted(tmp_path: Path, kind: str) -> None:
     code = """
@@ -135,6 +135,8 @@ def test_a_mounted_volume_is_used_and_missed_when_it_is_unmounted(tmp_path: Path
         for each in (point, path / "disk"):
             each.mkdir()
         subprocess.run(["mount", *mount, point], check=True)
+        (path / "fstab").write_text(f"# disks\\nUUID=1 / ext4\\n#UUID=2 {point}/nas ext4\\nUUID=3 {point} ext4\\n")
+        subprocess.run(["mount", "--bind", path / "fstab", "/etc/fstab"], check=True)
         local, nas = DirectoryStore("local", path / "local", TRUST), nas_in(path, mounted=True)
         nas.receive(publish(local, FIRST), local.directory("crm", FIRST), nothing)
         assert nas.ids("crm") == [FIRST]
@@ -150,6 +152,7 @@ def test_a_mounted_volume_is_used_and_missed_when_it_is_unmounted(tmp_path: Path
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "is it mounted?" in done.stdout
+    assert f"mount {tmp_path}/mnt;" in done.stdout, "what /etc/fstab calls it"
 
 
 def test_a_file_system_without_locks_is_named(tmp_path: Path, local: DirectoryStore) -> None:

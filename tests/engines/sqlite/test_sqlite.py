@@ -144,6 +144,21 @@ def test_each_thing_that_is_not_as_it_was_fails_by_name(house: House, tmp_path: 
         assert check in failed and named in failed[check], (damage, failed)
 
 
+@pytest.mark.parametrize(("least", "good"), [(2, True), (3, False)])
+def test_history_says_of_a_restore_whether_everything_was_as_it_should_be(
+    least: int, good: bool, house: House, tmp_path: Path
+) -> None:
+    house.database("app.db", EVERYTHING)
+    people = {"name": "enough_people", "sql": "select count(*) from people", "min": least}
+    workspace = house.configure(checks=[people])
+    point, _verdict = house.proved(workspace)
+    to = str(tmp_path / "restored")
+    assert restore_to(workspace, point, to).good is good
+    (noted,) = workspace.ledger.recent(source="app", kind="restore")
+    assert (noted.status, noted.meta["good"]) == ("succeeded" if good else "failed", good)
+    assert noted.error == (None if good else f"{to} is not as app was")
+
+
 def test_what_cannot_be_backed_up_is_refused_in_a_sentence(house: House) -> None:
     good = house.database("good.db", "create table t (a)")
     with pytest.raises(SourceError, match=r"gone\.db of source app cannot be read"):
