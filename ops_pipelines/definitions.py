@@ -6,6 +6,6 @@ from ops_pipelines.orchestration.build import build_project
 from ops_pipelines.orchestration.code_server import look_on
 from ops_pipelines.workspace import open_workspace
 
-stopping.lose_none()
+stopping.reraise_swallowed_stops()
 look_on()
 defs = build_project(open_workspace(load_or_last_good(keep=True)))

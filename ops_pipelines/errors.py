@@ -10,7 +10,7 @@ INSTALL_NEWER = "install that version again, it is the one that worked here; ops
 """The cure for what a newer version wrote."""
 
 
-class Told:
+class Explanation:
     """Four sentences for a human, and how they are shown."""
 
     def __init__(self, what: str, *, why: str = "", safe: str = "", next: str = "") -> None:
@@ -33,7 +33,7 @@ class Told:
         }
 
 
-class OpsError(Told, Exception):
+class OpsError(Explanation, Exception):
     """Something went wrong that a human has to know about.
 
     Args:
@@ -50,7 +50,7 @@ class OpsError(Told, Exception):
         self.args = (self.what,)
 
 
-class Stopped(Told, KeyboardInterrupt):
+class Stopped(Explanation, KeyboardInterrupt):
     """Somebody stopped us, with Ctrl-C or SIGTERM. It is no failure, and nothing that handles failures may hold it up.
 
     Raised in the place of a KeyboardInterrupt by who knows more about what is left than that nothing is.

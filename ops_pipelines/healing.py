@@ -74,7 +74,7 @@ def bring(
     results = [bringing.one(point) for point in _chosen(catalogue, name, store, ids)]
     broken = [each for each in catalogue.damaged_verdicts if each.store == store and (ids is None or each.id in ids)]
     results += [
-        _beyond_help(workspace, name, each)
+        _not_repairable(workspace, name, each)
         for each in catalogue.damage
         if each.store == store and (ids is None or each.id in ids) and catalogue.find(each.id) is None
     ]
@@ -86,12 +86,12 @@ def _chosen(catalogue: Catalogue, name: str, store: str, ids: Collection[str] | 
         return catalogue.wanting(store)
     if unknown := set(ids) - {point.id for point in catalogue.points} - {each.id for each in catalogue.damage}:
         raise StoreError(
-            f"{name} has no restore point {min(unknown)}", why="; ".join(catalogue.told), next=f"ops list {name}"
+            f"{name} has no restore point {min(unknown)}", why="; ".join(catalogue.messages), next=f"ops list {name}"
         )
     return [point for point in catalogue.points if point.id in ids]
 
 
-def _beyond_help(workspace: Workspace, name: str, fault: Fault) -> Brought:
+def _not_repairable(workspace: Workspace, name: str, fault: Fault) -> Brought:
     where = workspace.stores[fault.store].location(name, fault.id)
     error = StoreError(
         f"{fault.id} of {name} in {fault.store} is damaged, and no other store has it",

@@ -40,7 +40,7 @@ def _plain(span: timedelta) -> timedelta:
     return timedelta(days=span.days, seconds=span.seconds, microseconds=span.microseconds)
 
 
-def told(limit: timedelta) -> str:
+def describe(limit: timedelta) -> str:
     """`10m 00s (limits.stall)`: how long a limit is and, where it stands in `ops.yaml`, what it is called there."""
     return f"{human_duration(limit.whole)} ({limit.name})" if isinstance(limit, Limit) else human_duration(limit)
 
@@ -110,4 +110,4 @@ class Deadline:
             self._abort(each)
 
     def _abort(self, waiting: Abortable) -> None:
-        waiting.abort(f"the dump took longer than {told(self._total)}", limit=self._total)
+        waiting.abort(f"the dump took longer than {describe(self._total)}", limit=self._total)

@@ -173,7 +173,7 @@ class Running:
     def _time_out(self, how: str, limit: timedelta) -> None:
         self.kill()
         raise CommandTimedOut(
-            f"{self.name} {how} {spans.told(limit)} and was stopped",
+            f"{self.name} {how} {spans.describe(limit)} and was stopped",
             why=self.stderr_tail(),
             next=spans.advice(limit),
         )

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ops_pipelines import lease
 from ops_pipelines.clock import human_size
-from ops_pipelines.engines.lodging import noted
 from ops_pipelines.engines.registry import KINDS
+from ops_pipelines.engines.verify_databases import noted
 
 _LITTLE_BYTES = 64 * 2**20  # PostgreSQL stops when it cannot make a file of 16 MiB, others earlier
 _WANTED_BYTES = 2 * 2**30  # MariaDB's log alone takes 1 GiB
@@ -92,14 +92,14 @@ class Room:
             self.words = f"the disk of {directory.parent} has {left} left"
 
 
-def sweep_scratch(root: Path, *, evict: Callable[[str, str], bool]) -> list[Path]:
+def sweep_scratch(root: Path, *, drop_database: Callable[[str, str], bool]) -> list[Path]:
     """Stop and remove every scratch server whose owner is dead; returns their directories.
 
     Args:
-        evict: drops a source's database on a server that was lent to us; False when it could not, which keeps the
+        drop_database: drops a source's database on its `verify.server`; False when it could not, which keeps the
             directory, and with it the knowledge of the database.
     """
-    return lease.sweep(root, ours=_OURS, before_removal=lambda directory: _end(directory, evict))
+    return lease.sweep(root, ours=_OURS, before_removal=lambda directory: _end(directory, drop_database))
 
 
 def scratch_census(root: Path) -> list[tuple[Path, lease.Standing]]:
@@ -107,7 +107,7 @@ def scratch_census(root: Path) -> list[tuple[Path, lease.Standing]]:
     return lease.census(root, ours=_OURS)
 
 
-def _end(directory: Path, evict: Callable[[str, str], bool]) -> bool:
+def _end(directory: Path, drop_database: Callable[[str, str], bool]) -> bool:
     deadline = time.monotonic() + _GONE_WITHIN_S
     shared: set[Path] = set()
     while (pids := _processes_of(directory)) and time.monotonic() < deadline:
@@ -123,7 +123,7 @@ def _end(directory: Path, evict: Callable[[str, str], bool]) -> bool:
     if (kind := KINDS.get(directory.name.rsplit("-", 1)[0])) is not None:
         kind.reap(directory)
     lodged = noted(directory)
-    return lodged is None or evict(*lodged)
+    return lodged is None or drop_database(*lodged)
 
 
 def _shared_memory_of(pid: int) -> set[Path]:

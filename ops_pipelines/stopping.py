@@ -24,7 +24,7 @@ _SOON_S = 0.01
 def settle() -> None:
     """From here on SIGTERM is as Ctrl-C, as systemd, docker and timeout mean it, and no stop is lost."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    lose_none()
+    reraise_swallowed_stops()
     if logging.lastResort is not None:
         logging.lastResort.addFilter(_is_no_stop)
 
@@ -35,7 +35,7 @@ def _is_no_stop(record: logging.LogRecord) -> bool:
     return kind is None or issubclass(kind, Exception)
 
 
-def lose_none() -> None:
+def reraise_swallowed_stops() -> None:
     """A stop that a destructor has swallowed comes again."""
     if sys.unraisablehook is not _again:
         sys.unraisablehook = _again
@@ -82,7 +82,7 @@ class Held:
 
     def __exit__(self, *_raised: object) -> None:
         self._give_back()
-        self._tell()
+        self._deliver()
 
     def _give_back(self) -> None:
         """Leave the signals to whoever handled them, all of them, although one may come as soon as its turn has."""
@@ -98,16 +98,16 @@ class Held:
             raise stop
 
     @contextmanager
-    def let_in(self) -> Iterator[None]:
+    def allow_stops(self) -> Iterator[None]:
         """A stop that comes in this block, or came before it, is raised here."""
         self._open = True
         try:
-            self._tell()
+            self._deliver()
             yield
         finally:
             self._open = False
 
-    def _tell(self) -> None:
+    def _deliver(self) -> None:
         number, self._came = self._came, None
         if number is not None:
             self._before[number](number, None)

@@ -13,7 +13,7 @@ from ops_pipelines import lease, logs
 from ops_pipelines.clock import Clock, SystemClock, human_duration
 from ops_pipelines.config.models import Config
 from ops_pipelines.engines.base import Engine
-from ops_pipelines.engines.offers import Lodger
+from ops_pipelines.engines.offers import VerifyServerUser
 from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import OpsError
 from ops_pipelines.known import published
@@ -233,9 +233,9 @@ class Workspace:
         """
         swept: list[Swept] = []
 
-        def evict(source: str, database: str) -> bool:
+        def drop_verify_database(source: str, database: str) -> bool:
             try:
-                self._evict(source, database)
+                self._drop_verify_database(source, database)
             except OpsError as error:
                 swept.append(Swept(f"{database}, made to verify {source}", error.what, lodged=True))
                 return False
@@ -247,7 +247,7 @@ class Workspace:
         ]
         for root in dict.fromkeys((self.scratch_root, *used_elsewhere())):
             try:
-                swept += [Swept(str(path)) for path in sweep_scratch(root, evict=evict)]
+                swept += [Swept(str(path)) for path in sweep_scratch(root, drop_database=drop_verify_database)]
             except OSError as error:
                 swept.append(Swept(str(root), error.strerror or str(error)))
         for store in self.stores.values() if stores else ():
@@ -263,8 +263,8 @@ class Workspace:
             swept.append(Swept("attempts of dead runs", error.what))
         return swept
 
-    def _evict(self, source: str, database: str) -> None:
+    def _drop_verify_database(self, source: str, database: str) -> None:
         """Drop a database that a killed verification of a source made on its `verify.server`. Raises OpsError."""
         engine = self.engine(source)
-        if isinstance(engine, Lodger):
-            engine.evict(database)
+        if isinstance(engine, VerifyServerUser):
+            engine.drop_verify_database(database)

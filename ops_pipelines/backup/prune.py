@@ -199,7 +199,7 @@ def _plan(
 
 
 def _first(catalogue: Catalogue, ties: "_Ties") -> str:
-    return next(iter((*catalogue.problems, *ties.problems, *catalogue.told)), "")
+    return next(iter((*catalogue.problems, *ties.problems, *catalogue.messages)), "")
 
 
 def _in_use(workspace: Workspace, name: str) -> dict[str, str]:

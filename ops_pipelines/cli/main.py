@@ -81,5 +81,5 @@ def main() -> None:
         encoding.settle()
         app()
     except KeyboardInterrupt:  # before a command began, or when it had ended
-        output.complain_stopped(Stopped())
+        output.print_stopped(Stopped())
         sys.exit(output.STOPPED)

@@ -47,14 +47,14 @@ def explained(command: Callable[P, int]) -> Callable[P, None]:
             if kwargs.get("as_json"):
                 print_json({"ok": False, **error.as_dict()})
             else:
-                complain("[bold red]✗[/] {}", Markup(text.rich(str(error))))
+                warn("[bold red]✗[/] {}", Markup(text.rich(str(error))))
             raise typer.Exit(error.exit_status) from None
         except KeyboardInterrupt as stop:
             told = stop if isinstance(stop, Stopped) else Stopped()
             if kwargs.get("as_json"):
                 print_json({"ok": False, **told.as_dict()})
             else:
-                complain_stopped(told)
+                print_stopped(told)
             raise typer.Exit(STOPPED) from None
         except Exception as error:
             report(error, phase="cli", command=command.__name__)
@@ -64,9 +64,9 @@ def explained(command: Callable[P, int]) -> Callable[P, None]:
     return wrapped
 
 
-def complain_stopped(told: Stopped) -> None:
+def print_stopped(told: Stopped) -> None:
     """Say that somebody stopped us, and what is safe."""
-    complain("[bold red]✗[/] {}", Markup(text.rich(str(told))))
+    warn("[bold red]✗[/] {}", Markup(text.rich(str(told))))
 
 
 def open_config(path: Path | None) -> tuple[Config, Path]:
@@ -117,7 +117,7 @@ def say(template: str, *values: object) -> None:
     console.print(markup(template, *values))
 
 
-def complain(template: str, *values: object) -> None:
+def warn(template: str, *values: object) -> None:
     """A line for people on standard error; see `markup`."""
     errors.print(markup(template, *values))
 

@@ -13,7 +13,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from ops_pipelines.cli.output import complain, errors
+from ops_pipelines.cli.output import errors, warn
 from ops_pipelines.streams import Progress as Tell
 
 
@@ -41,7 +41,7 @@ class _Lines:
     def tell(self, phase: str, done_bytes: int, total_bytes: int | None) -> None:
         if phase not in self._phases:
             self._phases.add(phase)
-            complain("{}: {}", self._label, phase)
+            warn("{}: {}", self._label, phase)
 
 
 class _Bars:

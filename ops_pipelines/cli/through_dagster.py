@@ -56,7 +56,7 @@ def run_sources(
                     selection=selection,
                     run_config={**run_config, **({} if verbose else _QUIET)},
                     watcher=_Shown(progress),
-                    tell=partial(output.complain, "{}: {}", name),
+                    tell=partial(output.warn, "{}: {}", name),
                 )
             if not result.success:
                 status = output.BROKEN
@@ -72,7 +72,7 @@ def run_sources(
                 }
             )
             if not as_json:
-                _tell(name, result)
+                _report(name, result)
     if as_json:
         output.print_json({"ok": status == output.FINE, "runs": documents})
     return status
@@ -93,12 +93,12 @@ class _Shown:
         return self._progress
 
 
-def _tell(name: str, result: "RunResult") -> None:
+def _report(name: str, result: "RunResult") -> None:
     from ops_pipelines.orchestration.describe import lines_of  # noqa: PLC0415
 
     if not result.success:
         for failure in result.failures:
-            output.complain("[bold red]✗[/] {}", failure)
+            output.warn("[bold red]✗[/] {}", failure)
         return
     facts = result.facts
     size = f", {human_size(int(str(facts['size_bytes'])))}" if "size_bytes" in facts else ""

@@ -60,7 +60,7 @@ def cadence_problem(settings: Settings, timezone: str) -> str | None:
     )
 
 
-def seldom_proved(settings: Settings, timezone: str) -> str:
+def cadence_warning(settings: Settings, timezone: str) -> str:
     """What it means to the RPO that a source is not proved after every backup; empty where it is."""
     if settings.verify.auto:
         return ""

@@ -15,11 +15,11 @@ _AT_ONCE = 8
 _NOBODY: Callable[[Found], None] = lambda found: None  # noqa: E731
 
 
-def ask_all(questions: Sequence[Question], *, told: Callable[[Found], None] = _NOBODY) -> list[Found]:
+def ask_all(questions: Sequence[Question], *, on_answer: Callable[[Found], None] = _NOBODY) -> list[Found]:
     """The answers, in the order of the questions.
 
     Args:
-        told: called with each answer as it comes.
+        on_answer: called with each answer as it comes.
     """
     waiting, asked = deque(range(len(questions))), dict[int, float]()
     answered: queue.SimpleQueue[tuple[int, Answer]] = queue.SimpleQueue()
@@ -29,7 +29,7 @@ def ask_all(questions: Sequence[Question], *, told: Callable[[Found], None] = _N
         if index not in found:
             question = questions[index]
             found[index] = Found(question.subject, question.name, answer, round(time.monotonic() - asked[index], 3))
-            told(found[index])
+            on_answer(found[index])
 
     while len(found) < len(questions):
         while waiting and len(asked) - len(found) < _AT_ONCE:

@@ -13,8 +13,8 @@ from ops_pipelines.clock import human_duration
 from ops_pipelines.doctor.question import Answer, Question, attention, well
 from ops_pipelines.doctor.shared import Shared
 from ops_pipelines.engines.examiner import Repositories, Stray
-from ops_pipelines.engines.lodging import noted
 from ops_pipelines.engines.offers import Carrier
+from ops_pipelines.engines.verify_databases import noted
 from ops_pipelines.errors import Busy, OpsError
 from ops_pipelines.lease import Standing
 from ops_pipelines.outages import outages_left
@@ -38,7 +38,7 @@ def questions(shared: Shared) -> Iterator[Question]:
     """About what killed runs left."""
     yield Question(SUBJECT, "scratch servers", lambda: _litter(_scratch(shared.workspace)[0], "none", _SWEEP))
     yield Question(SUBJECT, "unfinished copies", lambda: _unfinished(shared))
-    yield Question(SUBJECT, "half restore points", lambda: _halves(shared))
+    yield Question(SUBJECT, "half restore points", lambda: _half_restore_points(shared))
     yield Question(SUBJECT, "snapshots", lambda: _snapshots(shared), _RESTIC)
     yield Question(SUBJECT, "open attempts", lambda: _litter(_attempts(shared.workspace), "none", _SWEEP))
     yield Question(SUBJECT, "restore targets", lambda: _targets(shared.workspace))
@@ -63,13 +63,13 @@ def sweep(workspace: Workspace, *, dry_run: bool) -> Swept:
     if dry_run:
         done.removed += [*_scratch(workspace)[0], *_attempts(workspace), *(stray.what for _, _, stray in strays)]
         for store in workspace.stores.values():
-            with _told(done, f"store {store.name}"):
+            with _reported(done, f"store {store.name}"):
                 done.removed += store.litter()
     else:
         for each in workspace.sweep():
             done.left.append((each.what, each.problem)) if each.problem else done.removed.append(each.what)
         for name, store, stray in strays:
-            with _told(done, stray.what):
+            with _reported(done, stray.what):
                 _forget(workspace, name, store, stray)
                 done.removed.append(stray.what)
     done.left += _left_alone(workspace)
@@ -77,7 +77,7 @@ def sweep(workspace: Workspace, *, dry_run: bool) -> Swept:
 
 
 @contextmanager
-def _told(done: Swept, what: str) -> Iterator[None]:
+def _reported(done: Swept, what: str) -> Iterator[None]:
     try:
         yield
     except OpsError as error:
@@ -125,7 +125,7 @@ def _unfinished(shared: Shared) -> Answer:
     return _litter([line for store in shared.answering().values() for line in store.litter()], "none", _SWEEP)
 
 
-def _halves(shared: Shared) -> Answer:
+def _half_restore_points(shared: Shared) -> Answer:
     """Nothing of ours leaves a directory without its manifest: what looks so was changed by somebody, or is his."""
     found = []
     for store in shared.answering().values():

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ops_pipelines.clock import human_duration, human_size
-from ops_pipelines.config.cadence import seldom_proved
+from ops_pipelines.config.cadence import cadence_warning
 from ops_pipelines.doctor.configuration import skew
 from ops_pipelines.doctor.question import ASKED_FOR, Answer, Measure, Question, attention, failed, well
 from ops_pipelines.doctor.shared import Shared
@@ -71,7 +71,7 @@ def _isolation(shared: Shared, name: str) -> Answer:
         way = isolation.chosen(shared.workspace.source(name).verify.isolation)
     except Inconclusive as error:
         return failed(f"{error.what}: {error.why}", error.next)
-    if weak := isolation.told(way):
+    if weak := isolation.warning(way):
         return attention(weak, *filter(None, [isolation.standing().cure]))
     return well("proofs run in a sandbox")
 
@@ -207,7 +207,7 @@ def _fingerprint(shared: Shared, name: str) -> Answer:
 def _proofs(shared: Shared, name: str) -> Answer:
     """Backups that are not proved one by one: what that means to the RPO."""
     source, timezone = shared.workspace.source(name), shared.workspace.config.timezone
-    said = seldom_proved(source, timezone)
+    said = cadence_warning(source, timezone)
     return attention(said, f"ops verify {name}") if "within rpo" not in said else well(said)
 
 

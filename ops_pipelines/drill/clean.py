@@ -96,12 +96,12 @@ class CleanMachine(Workspace):
     Attributes:
         keys: the only identities there are.
         held: the stores that survived.
-        lodge: where scratch servers live: below the real base, so that any later start sweeps them.
+        scratch: where scratch servers live: below the real base, so that any later start sweeps them.
     """
 
     keys: Sequence[str] = field(kw_only=True)
     held: Mapping[str, Store] = field(kw_only=True)
-    lodge: Path = field(kw_only=True)
+    scratch: Path = field(kw_only=True)
 
     @cached_property
     def stores(self) -> dict[str, Store]:
@@ -111,7 +111,7 @@ class CleanMachine(Workspace):
     @property
     def scratch_root(self) -> Path:
         """Where scratch servers live."""
-        return self.lodge
+        return self.scratch
 
     def identities(self, name: str) -> Sequence[str]:
         """Every identity the kit has, whatever source it was for."""
@@ -148,7 +148,7 @@ def clean_machine(workspace: Workspace, directory: Path, kit: Kit, *, every_stor
             next="add a store that is elsewhere, or name what would be left: drills: {stores: [nas]}",
         )
     keys = tuple(kit.keys.values()) if kit.keys else _configured_keys(workspace)
-    return CleanMachine(clean, workspace.clock, keys=keys, held=held, lodge=workspace.scratch_root)
+    return CleanMachine(clean, workspace.clock, keys=keys, held=held, scratch=workspace.scratch_root)
 
 
 def _believed(directory: Path, files: Mapping[str, bytes]) -> Keys:

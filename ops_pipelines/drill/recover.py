@@ -10,7 +10,7 @@ from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.record import Loss, SourceResult, minutes
 from ops_pipelines.engines.base import Contents, Engine, Restored, RestoreFailed
 from ops_pipelines.errors import OpsError, StoreError
-from ops_pipelines.recovery.assertions import run_assertions, run_check, told
+from ops_pipelines.recovery.assertions import as_checks, run_assertions, run_check
 from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.recovery.compare import uncompared
 from ops_pipelines.recovery.enclosed.engine import enclosed
@@ -51,7 +51,7 @@ def newest(drill: Drill, name: str) -> RestorePoint:
     if point is None:
         raise StoreError(
             f"nothing of {name} survives in {', '.join(drill.clean.stores)}",
-            why="; ".join(catalogue.told),
+            why="; ".join(catalogue.messages),
             next=f"ops copy {name} --to {next(iter(drill.clean.stores))}",
         )
     return point
@@ -138,7 +138,7 @@ class _Recovery:
         )
         self._seconds |= {"fetch": round(copy.fetch_s, 3), **restored.seconds}
         self.facts |= {"warnings": restored.warnings, "versions": _versions(manifest)}
-        self._checks += told(restored.findings)
+        self._checks += as_checks(restored.findings)
         self._assert(engine, target, manifest, held, restored)
 
     def _assert(self, engine: Engine, target: str, manifest: Manifest, held: Contents, restored: Restored) -> None:

@@ -134,7 +134,7 @@ def detectors(drill: Drill, source: str, probe: Dumper, alarm: Alarm) -> dict[st
     else:
         drill.limits.append("no alert channel is configured: whether anybody would be told was not tried")
     if config.sentry.on:
-        found["sentry"] = lambda: _told_sentry(drill, source) if known.is_down else ""
+        found["sentry"] = lambda: _seen_by_sentry(drill, source) if known.is_down else ""
     if (url := settings.prometheus) is not None:
         found["prometheus"] = lambda: _firing(url, source, since=drill.disaster_at)
     return found
@@ -160,7 +160,7 @@ class _Probe:
         return ""
 
 
-def _told_sentry(drill: Drill, source: str) -> str:
+def _seen_by_sentry(drill: Drill, source: str) -> str:
     taken = report_and_wait(
         drill.workspace.config.sentry, RULE, f"DRILL: the server of {source} is down, on purpose", phase="drill",
         tags={"source": source, "drill": drill.id}, within=_WITHIN,

@@ -108,7 +108,7 @@ class Swapper(Protocol):
 
 
 @runtime_checkable
-class Emptier(Protocol):
+class InPlaceRestorer(Protocol):
     """An engine that can only drop what its source holds, and load anew."""
 
     def beside(self, suffix: str) -> str:
@@ -134,10 +134,10 @@ class Flusher(Protocol):
 
 
 @runtime_checkable
-class Lodger(Protocol):
+class VerifyServerUser(Protocol):
     """An engine that can verify on a server it is given (`verify.server`), in databases of its own making."""
 
-    def evict(self, name: str, /) -> None:
+    def drop_verify_database(self, name: str, /) -> None:
         """Drop a database that a killed verification made there. Raises OpsError when it cannot be reached."""
         ...
 

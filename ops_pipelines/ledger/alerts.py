@@ -21,7 +21,7 @@ from sqlalchemy import CursorResult, Select, bindparam, func, or_, select, union
 from sqlalchemy.orm import Session
 
 from ops_pipelines.clock import UTC, new_id
-from ops_pipelines.ledger.holder import alive, myself
+from ops_pipelines.ledger.holder import alive, this_process
 from ops_pipelines.ledger.ledger import Ledger, LedgerError
 from ops_pipelines.ledger.models import (
     DELIVERED,
@@ -241,11 +241,11 @@ class AlertLedger:
                 .where(Outgoing.id == row.id, Outgoing.status == WAITING)
                 .where(Outgoing.holder.is_not_distinct_from(row.holder))
                 .where(Outgoing.held_until.is_not_distinct_from(row.held_until))
-                .values(holder=myself(), holder_host=socket.gethostname(), held_until=now + _CLAIM)
+                .values(holder=this_process(), holder_host=socket.gethostname(), held_until=now + _CLAIM)
             )
             return _changed(session, mine)
 
-    def told(self, incident_id: str) -> list[str]:
+    def notified_channels(self, incident_id: str) -> list[str]:
         """The channels that accepted a message about an incident, in the order in which they first did."""
         query = select(Outgoing.accepted).where(Outgoing.incident_id == incident_id).order_by(Outgoing.id)
         with self._ledger.session() as session:

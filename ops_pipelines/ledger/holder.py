@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 
-def myself() -> str:
+def this_process() -> str:
     """This process, in a word that no other process of this machine ever has."""
     return f"{_boot_id()}:{os.getpid()}:{_birth(os.getpid())}"
 
@@ -18,7 +18,7 @@ def alive(holder: str) -> bool:
 
 def anywhere() -> str:
     """This process, in a word that no process of any machine ever has."""
-    return f"{socket.gethostname()} {myself()}"
+    return f"{socket.gethostname()} {this_process()}"
 
 
 def died_here(process: str) -> bool:

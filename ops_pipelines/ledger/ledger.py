@@ -19,10 +19,10 @@ from sqlalchemy.orm import Session
 from ops_pipelines import durable
 from ops_pipelines.clock import Clock, Stopwatch, SystemClock, new_id
 from ops_pipelines.errors import INSTALL_NEWER, OpsError, SafetyRefusal
-from ops_pipelines.ledger.holder import alive, myself
+from ops_pipelines.ledger.holder import alive, this_process
 from ops_pipelines.ledger.models import CANCELLED, FAILED, REFUSED, RUNNING, SUCCEEDED, Activity
+from ops_pipelines.ledger.outcome_log import log_outcome
 from ops_pipelines.ledger.tallies import count
-from ops_pipelines.ledger.told import told
 from ops_pipelines.redact import redact, register
 from ops_pipelines.stopping import Held
 from ops_pipelines.text import shell
@@ -111,7 +111,7 @@ class Ledger:
         row = Activity(
             id=new_id(started, tail_bytes=8),
             source=source, kind=kind, status=RUNNING, started_at=started, backup_id=backup_id,
-            store=store, host=socket.gethostname(), holder=myself(), run_id=run_id, meta=entry.meta,
+            store=store, host=socket.gethostname(), holder=this_process(), run_id=run_id, meta=entry.meta,
         )  # fmt: skip
         identifier = row.id
         begun = False
@@ -148,7 +148,7 @@ class Ledger:
             session.flush()
             session.expunge_all()
         for row in orphans:
-            self._tell(row, None)
+            self._notify(row, None)
         return orphans
 
     def problems(self) -> str:
@@ -248,10 +248,10 @@ class Ledger:
             error = _said(raised) if raised is not None else entry.failure
             row.backup_id, row.store, row.meta = entry.backup_id, entry.store, entry.meta
             self._end(session, row, FAILED if error else SUCCEEDED, error, watch)
-        self._tell(row, raised)
+        self._notify(row, raised)
 
-    def _tell(self, row: Activity, raised: BaseException | None) -> None:
-        told(row)
+    def _notify(self, row: Activity, raised: BaseException | None) -> None:
+        log_outcome(row)
         if self._observer is not None:
             self._observer.ended(row, raised)
 

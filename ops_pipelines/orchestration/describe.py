@@ -62,7 +62,7 @@ def manifest_metadata(manifest: Manifest, location: str) -> Metadata:
 
 def _rows(manifest: Manifest) -> Metadata:
     if manifest.contents.known_rows is None:
-        return {"rows": dg.MetadataValue.text(manifest.contents.rows_told)}
+        return {"rows": dg.MetadataValue.text(manifest.contents.rows_text)}
     return {"dagster/row_count": dg.MetadataValue.int(manifest.contents.rows)}
 
 

@@ -18,7 +18,7 @@ from ops_pipelines.orchestration.dagster_internals import JobFailureData, RunFai
 from ops_pipelines.orchestration.dead import end_dead_runs, free_places
 from ops_pipelines.orchestration.installation import Watcher
 from ops_pipelines.orchestration.patience import waiting_patiently
-from ops_pipelines.orchestration.set_back import forget_the_future
+from ops_pipelines.orchestration.set_back import reset_future_ticks
 from ops_pipelines.watch.health import source_health
 from ops_pipelines.watch.report import renew_report
 from ops_pipelines.workspace import Workspace
@@ -79,7 +79,7 @@ def run_assets(
             tags={names.SOURCE_TAG: source, names.PROCESS_TAG: anywhere(), "ops/launched_by": "cli"},
             raise_on_error=False,
         )
-    _tell_what_is_true_now(config, instance, source)
+    _publish_current_state(config, instance, source)
     if any(_stopped(event) for event in result.all_events):
         raise KeyboardInterrupt
     facts: dict[str, object] = {}
@@ -98,10 +98,10 @@ def _clear_away(config: Config, instance: dg.DagsterInstance) -> None:
     except LedgerError:
         pass  # the run's first step says so, with what to do
     free_places(instance)
-    forget_the_future(instance, workspace.clock.now())
+    reset_future_ticks(instance, workspace.clock.now())
 
 
-def _tell_what_is_true_now(config: Config, instance: dg.DagsterInstance, source: str) -> None:
+def _publish_current_state(config: Config, instance: dg.DagsterInstance, source: str) -> None:
     """The report, and the `rpo` check that a failed run has planned and not come to: no daemon may be here to do it."""
     workspace = Workspace(config)
     renew_report(workspace)

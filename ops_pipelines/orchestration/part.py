@@ -39,7 +39,7 @@ class _ByDagster(logging.Handler):
                 handler.handle(record)
 
 
-def calm_log() -> None:
+def limit_repeats() -> None:
     """Let this process tell the same trouble once a minute. Before Dagster gives its loggers their handlers."""
     repeats = Repeats(time.monotonic, logging.getLogger(Repeats.__module__).warning)
     for name in _DAGSTERS:
@@ -90,7 +90,7 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in _PARTS:
         sys.exit(f"usage: python -m {__spec__.name} {{{','.join(_PARTS)}}} …")
     part = sys.argv.pop(1)
-    calm_log()
+    limit_repeats()
     if part == "daemon" and sys.argv[1:2] == ["run"]:
         wait_until_alone(Path(os.environ.get("DAGSTER_HOME") or Path.cwd()))
     sys.argv[0] = f"dagster-{part}"

@@ -18,7 +18,7 @@ from ops_pipelines.orchestration.dagster_internals import (
 _EVER = timedelta(days=365 * 100)
 
 
-def forget_the_future(instance: dg.DagsterInstance, now: datetime) -> list[str]:
+def reset_future_ticks(instance: dg.DagsterInstance, now: datetime) -> list[str]:
     """Let schedules and sensors that wait for a time in the future go on from now; returns their names.
 
     A daemon that runs remembers the time of its last look as well, until it is restarted.

@@ -43,7 +43,7 @@ def run_assertions(engine: Prover, target: str, held: Contents, restored: Restor
         started = now
 
 
-def told(findings: Iterable[Finding]) -> Iterator[Check]:
+def as_checks(findings: Iterable[Finding]) -> Iterator[Check]:
     """What a restore itself found out, as checks."""
     for found in findings:
         yield Check(name=found.name, passed=found.passed, detail=found.detail, attention=found.attention)

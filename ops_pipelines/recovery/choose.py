@@ -72,7 +72,7 @@ def _condemned(point: RestorePoint) -> bool:
 def _nothing(workspace: Workspace, name: str, catalogue: Catalogue, backup: str, at: datetime | None) -> StoreError:
     when = f" taken at {at:%Y-%m-%d %H:%M} UTC or before" if at is not None else ""
     wanted = f"verified restore point{when}" if backup == LATEST else f"restore point {backup}"
-    found = [f"looked in {', '.join(workspace.stores)}", *catalogue.told]
+    found = [f"looked in {', '.join(workspace.stores)}", *catalogue.messages]
     if not catalogue.points and (foreign := only_foreign(catalogue.strangers)):
         found.insert(1, foreign)
     older = [each for each in catalogue.points if not each.safety and (at is None or each.started_at <= at)]

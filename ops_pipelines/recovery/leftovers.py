@@ -20,7 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from ops_pipelines import durable, lease
 from ops_pipelines.engines.base import Contents, Target
 from ops_pipelines.engines.folders import folder_of
-from ops_pipelines.engines.offers import Emptier, Swapper
+from ops_pipelines.engines.offers import InPlaceRestorer, Swapper
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import Busy, OpsError, SafetyRefusal
 from ops_pipelines.recovery.refuse import refuse_sources
@@ -154,7 +154,7 @@ def remove(workspace: Workspace, left: Leftover) -> None:
         OpsError: it cannot be reached.
     """
     engine = workspace.engine(left.source)
-    assert isinstance(engine, (Swapper, Emptier))
+    assert isinstance(engine, (Swapper, InPlaceRestorer))
     refuse_sources(workspace, left.source, left.to)
     if left.purpose != "former":
         url = engine.locate(left.to)

@@ -36,7 +36,7 @@ def write_log(directory: Path, verdict: Verdict, differences: Mapping[str, tuple
     path = _unused(parent, f"verify-{verdict.started_at:%Y%m%d-%H%M}")
     entry = Entry(**dict(verdict), differences=differences)
     durable.write(path.with_suffix(".json"), (entry.model_dump_json(indent=1) + "\n").encode())
-    durable.write(path, ("\n".join([*_lines(verdict), *_told(differences)]) + "\n").encode())
+    durable.write(path, ("\n".join([*_lines(verdict), *_difference_lines(differences)]) + "\n").encode())
     return path
 
 
@@ -57,7 +57,7 @@ def last_entry(directory: Path, source: str, backup_id: str = "") -> Entry | Non
     return max(wanted, key=lambda entry: entry.started_at, default=None)
 
 
-def _told(differences: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+def _difference_lines(differences: Mapping[str, tuple[str, str]]) -> Iterator[str]:
     if differences:
         yield ""
         yield "Definitions that differ (- source, + restored):"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ops_pipelines.engines.base import Created, Engine, RestoreFailed
-from ops_pipelines.engines.offers import Emptier, Swapper
+from ops_pipelines.engines.offers import InPlaceRestorer, Swapper
 from ops_pipelines.errors import OpsError, SafetyRefusal, Stopped
 from ops_pipelines.recovery.choose import choose_store, sentence
 from ops_pipelines.recovery.leftovers import note_former, noted
@@ -58,7 +58,7 @@ def replace_source(
     """
     name = point.manifest.source
     engine = workspace.engine(name)
-    if not isinstance(engine, (Swapper, Emptier)):
+    if not isinstance(engine, (Swapper, InPlaceRestorer)):
         raise SafetyRefusal(f"{name} cannot be replaced by a command", next=f"ops restore {name} --print")
     started = time.monotonic()
     safety = _safety(name, take_safety) if isinstance(engine, Swapper) else ""
@@ -160,7 +160,7 @@ def _reloaded(
     progress: Progress,
 ) -> None:
     """Drop what the source holds and load the same copy into it, for engines whose databases cannot be renamed."""
-    assert isinstance(engine, Emptier)
+    assert isinstance(engine, InPlaceRestorer)
     name, store = point.manifest.source, workspace.stores[choose_store(point, recovered.store)]
     manifest = store.manifest(name, point.id, fresh=True)
     copy = Copy(store, manifest, lambda: workspace.identities(name))

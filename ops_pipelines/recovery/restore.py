@@ -10,7 +10,7 @@ from ops_pipelines.engines.base import Created, Engine, Prover, Restored, Restor
 from ops_pipelines.engines.offers import Flusher
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SourceError, Stopped
 from ops_pipelines.proof import Gap, Grade, in_words
-from ops_pipelines.recovery.assertions import run_assertions, run_checks, told
+from ops_pipelines.recovery.assertions import as_checks, run_assertions, run_checks
 from ops_pipelines.recovery.choose import choose_store, sentence
 from ops_pipelines.recovery.compare import uncompared
 from ops_pipelines.recovery.excused import Changed, compare_and_show
@@ -170,7 +170,7 @@ def prove(workspace: Workspace, engine: Prover, copy: Copy, url: str, ready: Rea
     found = engine.contents(url, ready.held.level, seed=ready.held.seed, notes=restored.notes)
     held = ready.held if restored.names is None else ready.held.covering(restored.names, found)
     compared, changed = compare_and_show(held, found, restored.excused, beside_target(workspace, engine, copy))
-    checks = [*told(restored.findings), *compared]
+    checks = [*as_checks(restored.findings), *compared]
     grade = reached_grade(held, restored)
     gaps = uncompared(held, found, partly=restored.sampled or bool(ready.only))
     if ready.only:

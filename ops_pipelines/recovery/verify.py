@@ -12,7 +12,7 @@ from ops_pipelines.engines.base import Contents, RestoreFailed
 from ops_pipelines.errors import CorruptCopy, OpsError
 from ops_pipelines.numbering import next_verdict
 from ops_pipelines.proof import Gap, Grade
-from ops_pipelines.recovery.assertions import holds_something, run_assertions, run_checks, told
+from ops_pipelines.recovery.assertions import as_checks, holds_something, run_assertions, run_checks
 from ops_pipelines.recovery.blame import Blame, blamed
 from ops_pipelines.recovery.compare import Reload, uncompared
 from ops_pipelines.recovery.differences import command
@@ -168,7 +168,7 @@ class _Proof:
         manifest = self._store.manifest(source, self._point.id, fresh=True)
         copy = self._copy = Copy(self._store, manifest, lambda: workspace.identities(source))
         engine = enclosed(workspace, manifest, ours(workspace.config))
-        if weak := isolation.told(isolation.chosen(workspace.source(source).verify.isolation)):
+        if weak := isolation.warning(isolation.chosen(workspace.source(source).verify.isolation)):
             self._checks.append(Check(name="isolation", passed=False, attention=True, detail=weak))
         held = fingerprint_of(copy)
         with (
@@ -192,7 +192,7 @@ class _Proof:
             with self._phase("compare"):
                 found = engine.contents(target, held.level, seed=held.seed, notes=restored.notes)
                 self._gaps += uncompared(held, found, partly=restored.sampled)
-                self._checks += told(restored.findings)
+                self._checks += as_checks(restored.findings)
                 self._compare(held, found, restored.excused, in_scratch(engine, target))
                 if manifest.adopted_from is not None:
                     self._checks.append(holds_something(engine.contents(target, "counts", notes=restored.notes)))

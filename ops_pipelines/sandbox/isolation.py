@@ -79,7 +79,7 @@ def chosen(accepted: Isolation) -> Isolation:
     return found.best
 
 
-def told(isolation: Isolation) -> str:
+def warning(isolation: Isolation) -> str:
     """What a verdict says of an isolation that is not the best; empty for the best."""
     if isolation == "account":
         why = standing().why

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ops_pipelines.process import Limits, Running, running
 from ops_pipelines.sandbox import account, mounts, owners
-from ops_pipelines.sandbox.last import all_gone
+from ops_pipelines.sandbox.last import wait_for_last_process
 
 _SCRATCH_BYTES = 256 * 1024 * 1024
 """Room in /tmp and in shared memory, each of which is memory."""
@@ -62,7 +62,7 @@ class Jail:
             if os.geteuid() != 0 and (kept := owners.program()):
                 opened.append(files.enter_context(_in_memory(kept)))
                 words += ["--seccomp", str(opened[-1])]
-            opened.append(files.enter_context(all_gone()))
+            opened.append(files.enter_context(wait_for_last_process()))
             words += ["--info-fd", str(opened[-1]), "--remount-ro", "/", "--chdir", str(self.directory)]
             words += [*account.dropping(), *argv]
             with running(

@@ -15,7 +15,7 @@ _TOLD_BYTES = 4096
 
 
 @contextmanager
-def all_gone() -> Iterator[int]:
+def wait_for_last_process() -> Iterator[int]:
     """Wait, after the block, until the last process of a sandbox that was ended in it is gone.
 
     Returns:

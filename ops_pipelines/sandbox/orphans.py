@@ -21,7 +21,7 @@ _ours: set[int] = set()
 
 
 @contextmanager
-def none_left(starting: AbstractContextManager[Running]) -> Iterator[Running]:
+def without_orphans(starting: AbstractContextManager[Running]) -> Iterator[Running]:
     """Run a program as that account for the length of the block; all that it started ends with it."""
     pid = 0
     try:

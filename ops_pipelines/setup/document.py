@@ -82,21 +82,23 @@ def _head(choice: Choice, recipient: str) -> Iterator[str]:
 # `ops check` reads it and names the line of every mistake, `ops schema` prints every key there is.
 # Paths are relative to this file. Secrets are never written here, only where to find them.
 """
-    yield _told(f"timezone: {choice.timezone}", "the schedule's and the day partitions'; an IANA name")
-    yield _told(f"base: {BASE}", "the local store, the ledger, scratch space: on a local disk with room for a restore")
+    yield _commented(f"timezone: {choice.timezone}", "the schedule's and the day partitions'; an IANA name")
+    yield _commented(
+        f"base: {BASE}", "the local store, the ledger, scratch space: on a local disk with room for a restore"
+    )
     if choice.ledger:
         yield f"ledger: {{env: {choice.ledger}}}"
     yield ""
-    yield _told("defaults:", "for every source, unless it says otherwise")
-    yield _told(f'  every: "{_EVERY}"', "back up four times a day …")
-    yield _told(f"  rpo: {_RPO}", "… so that never more than a day is lost, even when one run fails")
-    yield _told("  rto: 30m", "a restore may take this long")
+    yield _commented("defaults:", "for every source, unless it says otherwise")
+    yield _commented(f'  every: "{_EVERY}"', "back up four times a day …")
+    yield _commented(f"  rpo: {_RPO}", "… so that never more than a day is lost, even when one run fails")
+    yield _commented("  rto: 30m", "a restore may take this long")
     yield "  keep: {last: 4, daily: 14, weekly: 8, monthly: 12, min_verified: 3} # `ops prune` shows what goes"
     yield "  encrypt:"
     yield f'    age: ["{recipient}"]'
-    yield _told(f"    identity: {{file: {AGE_KEY}}}", "only needed where backups are verified and restored")
+    yield _commented(f"    identity: {{file: {AGE_KEY}}}", "only needed where backups are verified and restored")
     if choice.copies is not None:
-        yield _told(
+        yield _commented(
             f"  copies: [{choice.copies.name}]", "every backup is copied there, and restored from there to verify it"
         )
     yield ""
@@ -121,8 +123,8 @@ def _stores(choice: Choice, directory: Path) -> Iterator[str]:
     if not copies.is_bucket:
         yield "    kind: directory"
         yield f"    path: {_relative(Path(copies.where), directory)}"
-        yield _told("    # mounted: true", "when it is a volume of its own: refuse while it is not mounted")
-        yield _told("    # offsite: true", "when it is in another building")
+        yield _commented("    # mounted: true", "when it is a volume of its own: refuse while it is not mounted")
+        yield _commented("    # offsite: true", "when it is in another building")
         yield ""
         return
     bucket, _, prefix = copies.where.removeprefix("s3://").partition("/")
@@ -134,7 +136,7 @@ def _stores(choice: Choice, directory: Path) -> Iterator[str]:
         yield f"    endpoint: {json.dumps(copies.endpoint)}"
     if copies.credentials:
         yield f"    credentials: {{env: {copies.credentials}}}"
-    yield _told("    offsite: true", "it is off-site, so it takes encrypted backups only")
+    yield _commented("    offsite: true", "it is off-site, so it takes encrypted backups only")
     yield ""
 
 
@@ -147,12 +149,12 @@ def _sources(choice: Choice, directory: Path) -> Iterator[str]:
     for folder in choice.folders:
         said = f"NOT REACHED YET: {folder.problem}" if folder.problem else ""
         said = said or f"{folder.files} files, {human_size(folder.size_bytes)}"
-        yield _told(f"  {folder.name}:", _one_line(said))
+        yield _commented(f"  {folder.name}:", _one_line(said))
         yield "    kind: files"
         yield f"    paths: [{_relative(folder.path, directory)}]"
         yield f"    password: {{file: {RESTIC_PASSWORD}}}"
         if owner:
-            yield _told(f"    with: {owner}", "backed up right after its database")
+            yield _commented(f"    with: {owner}", "backed up right after its database")
         yield ""
     yield from _own(choice.own, directory)
     for each in choice.left_out:
@@ -164,7 +166,7 @@ def _sources(choice: Choice, directory: Path) -> Iterator[str]:
 
 def _database(each: Database, directory: Path, *, checks: bool = True) -> Iterator[str]:
     said = f"{each.server}, {human_size(each.size_bytes)}" if each.server else f"from {each.origin}"
-    yield _told(f"  {each.name}:", _one_line(f"NOT REACHED YET: {each.problem}" if each.problem else said))
+    yield _commented(f"  {each.name}:", _one_line(f"NOT REACHED YET: {each.problem}" if each.problem else said))
     yield f"    kind: {each.kind}"
     if kind_of(each.kind).on_disk:
         yield f"    paths: [{_relative(each.path, directory)}]"
@@ -172,7 +174,9 @@ def _database(each: Database, directory: Path, *, checks: bool = True) -> Iterat
         place = f"env: {each.variable}" if each.variable else f"file: {url_file(each.name)}"
         yield f"    url: {{{place}}}"
     if checks and kind_of(each.kind).speaks_sql:
-        yield _told("    # checks:", "asked of every restored backup, in addition to the comparison with the source")
+        yield _commented(
+            "    # checks:", "asked of every restored backup, in addition to the comparison with the source"
+        )
         yield "    #   - {name: fresh, sql: select max(created_at) from orders, max_age: 48h}"
     yield ""
 
@@ -181,7 +185,7 @@ def _own(own: Own, directory: Path) -> Iterator[str]:
     """We are worth protecting ourselves: without the ledger and Dagster's history nobody knows what was proved when."""
     if own.files:
         paths = ", ".join(_relative(path, directory) for path in own.files)
-        yield _told(f"  {OWN}:", "ourselves: the ledger, and what Dagster remembers of every run")
+        yield _commented(f"  {OWN}:", "ourselves: the ledger, and what Dagster remembers of every run")
         yield "    kind: sqlite"
         yield f"    paths: [{paths}]"
         yield ""
@@ -205,7 +209,7 @@ def _tail() -> Iterator[str]:
 """
 
 
-def _told(line: str, why: str) -> str:
+def _commented(line: str, why: str) -> str:
     """A line with a comment, which begin in one column."""
     return f"{line:<32} # {why}"
 

@@ -9,7 +9,16 @@ from ops_pipelines.vault.faults import Fault, Problem
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.order import ahead, in_order, moments
 from ops_pipelines.vault.stores.base import Store
-from ops_pipelines.vault.trust import ALARMING, Found, Published, Sealed, Stranger, Untrusted, summary, told_apart
+from ops_pipelines.vault.trust import (
+    ALARMING,
+    Found,
+    Published,
+    Sealed,
+    Stranger,
+    Untrusted,
+    separate_strangers,
+    summary,
+)
 from ops_pipelines.vault.verdict import Verdict
 
 
@@ -188,12 +197,12 @@ class Catalogue:
         return ahead(self.points, now)
 
     @property
-    def told(self) -> Sequence[str]:
+    def messages(self) -> Sequence[str]:
         """What a human should know: what cannot be read, what is gone, and what is not believed."""
-        return (*self.problems, *self.told_lost, *summary(self.strangers, self.source))
+        return (*self.problems, *self.loss_messages, *summary(self.strangers, self.source))
 
     @property
-    def told_lost(self) -> Sequence[str]:
+    def loss_messages(self) -> Sequence[str]:
         """The same of copies that are gone though no prune removed them, in one line."""
         lost = [each.words for each in self.faults if each.problem == "lost"]
         return [f"{lost[-1]}{f'; {len(lost) - 1} more are gone' if len(lost) > 1 else ''}"] if lost else []
@@ -223,7 +232,9 @@ def read_catalogue(
     for store in stores.values():
         reading.read(store)
     whole = every_store and not any(each.problem == "away" for each in reading.faults)
-    kept, strangers = told_apart(reading.found, published or {}, source, frozenset(reading.present), whole=whole)
+    kept, strangers = separate_strangers(
+        reading.found, published or {}, source, frozenset(reading.present), whole=whole
+    )
     strangers = [*reading.strangers, *strangers]
     copies: dict[str, list[Found]] = {}
     for each in kept:

@@ -48,7 +48,7 @@ class Meter(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         assert self._source is not None
         try:
-            with self._held.let_in():
+            with self._held.allow_stops():
                 chunk = self._source.read(len(buffer))
         except BaseException as error:
             # The libraries between us wrap it, or try again: the first is what the caller wants.
@@ -61,7 +61,7 @@ class Meter(io.RawIOBase):
     def write(self, data: bytes) -> int:  # type: ignore[override]
         assert self._sink is not None
         try:
-            with self._held.let_in():
+            with self._held.allow_stops():
                 self._sink.write(data)
         except BaseException as error:
             self.error = self.error or error

@@ -71,7 +71,7 @@ class Summary(_Facts):
         return self.rows if self.level != "off" else None
 
     @property
-    def rows_told(self) -> str:
+    def rows_text(self) -> str:
         """The same for people."""
         return f"{self.rows:,}" if self.known_rows is not None else "not known"
 

@@ -81,12 +81,12 @@ class Copy:
         self,
         part: Part,
         sink: BinaryIO,
-        told: Callable[[int], None] = lambda done: None,
+        progress: Callable[[int], None] = lambda done: None,
         *,
         unpack: bool = True,
     ) -> None:
         with self.store.open_part(self.manifest.source, self.manifest.id, part.name) as opened:
-            fetched = _Fetched(opened, told, most=part.size_bytes, where=f"{part.name} of {self.manifest.id}")
+            fetched = _Fetched(opened, progress, most=part.size_bytes, where=f"{part.name} of {self.manifest.id}")
             hashed = codec.Meter(source=fetched)
             failure: CorruptCopy | None = None
             try:
@@ -146,8 +146,8 @@ class _Fetched:
         most: bytes.
     """
 
-    def __init__(self, source: BinaryIO, told: Callable[[int], None], *, most: int, where: str) -> None:
-        self._source, self._told, self._done, self._most, self._where = source, told, 0, most, where
+    def __init__(self, source: BinaryIO, progress: Callable[[int], None], *, most: int, where: str) -> None:
+        self._source, self._progress, self._done, self._most, self._where = source, progress, 0, most, where
         self.seconds = 0.0
 
     def read(self, size: int = -1, /) -> bytes:
@@ -161,5 +161,5 @@ class _Fetched:
                 check="checksum",
                 why=f"it is longer than the {self._most} bytes that the manifest says",
             )
-        self._told(self._done)
+        self._progress(self._done)
         return chunk

@@ -237,7 +237,7 @@ class Trust:
         return said
 
 
-def told_apart(
+def separate_strangers(
     found: Sequence[Found], published: Mapping[str, Published], source: str, present: frozenset[str], *, whole: bool
 ) -> tuple[list[Found], list[Stranger]]:
     """Which copies with our signature are what they should be among the others, and to the ledger.

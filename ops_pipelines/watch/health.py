@@ -38,7 +38,7 @@ class CopyHealth(BaseModel):
     age: Duration | None
 
     @property
-    def told(self) -> str:
+    def age_text(self) -> str:
         """Its age for people; `none` without a copy."""
         if self.age is not None:
             return human_duration(self.age)
@@ -131,7 +131,7 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
         source=name,
         kind=source.kind,
         state=first.state if first is not None else "OK",
-        cause=first.cause if first is not None else _told(proof, age or timedelta()),
+        cause=first.cause if first is not None else _proof_text(proof, age or timedelta()),
         safe=first.safe if first is not None else "",
         next=first.next if first is not None else "",
         situations=holding,
@@ -151,7 +151,7 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
         copies=[_copy(store, catalogue, now) for store in (workspace.local.name, *source.copies)],
         phases=phases,
         trends=trends_of(workspace, name, catalogue, now),
-        problems=catalogue.told,
+        problems=catalogue.messages,
         foreign=foreign_points(catalogue.strangers),
         clock=clock,
     )
@@ -198,15 +198,15 @@ def _holding(
     if odd := _odd(newest):
         yield situations.needs_a_look(name, newest.id, odd)
     if proof is not None and proof.weaker and age is not None:
-        yield situations.proof_weaker(name, _told(proof, age), proof.gaps[0], proof.next)
+        yield situations.proof_weaker(name, _proof_text(proof, age), proof.gaps[0], proof.next)
 
 
 def _unsaid(catalogue: Catalogue, *, lost_said: bool) -> Sequence[str]:
     """What the catalogue tells and no other situation does: what is damaged, lost or too new has its own advice."""
     damaged = {fault.words for fault in catalogue.damage}
     newer = {fault.words for fault in catalogue.faults if fault.problem == "newer"}
-    said = {*damaged, *newer, *(catalogue.told_lost if lost_said else ())}
-    return [told for told in catalogue.told if told not in said]
+    said = {*damaged, *newer, *(catalogue.loss_messages if lost_said else ())}
+    return [told for told in catalogue.messages if told not in said]
 
 
 def _steps(phases: Sequence[PhaseHealth]) -> Iterator[Situation]:
@@ -217,7 +217,7 @@ def _steps(phases: Sequence[PhaseHealth]) -> Iterator[Situation]:
             yield step.situation.model_copy(update={"state": "STALE", "what": f"{where}: {step.situation.what}"})
 
 
-def _told(proof: Proved | None, age: timedelta) -> str:
+def _proof_text(proof: Proved | None, age: timedelta) -> str:
     return f"{proof.words if proof is not None else 'verified'}; {human_duration(age)} old"
 
 

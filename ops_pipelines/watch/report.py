@@ -115,7 +115,7 @@ def _details(workspace: Workspace, health: SourceHealth) -> list[str]:
     for each in health.besides:
         lines += ["", f"Also: {text.markdown(each.cause)}. Next: {text.markdown_code(each.next)}"]
     copies = ", ".join(
-        f"{copy.store} {copy.told}" if copy.backup_id is not None else f"{copy.store} **none**"
+        f"{copy.store} {copy.age_text}" if copy.backup_id is not None else f"{copy.store} **none**"
         for copy in health.copies
     )
     lines += ["", f"Newest copy by store: {copies}.", ""]
@@ -135,6 +135,6 @@ def _row(point: RestorePoint) -> str:
     said = f"{verdict.words} ({verdict.reason})" if verdict is not None else "not verified yet"
     manifest = point.manifest
     return (
-        f"| {text.markdown(point.id)} | {manifest.contents.rows_told} | {human_size(manifest.size_bytes)} | "
+        f"| {text.markdown(point.id)} | {manifest.contents.rows_text} | {human_size(manifest.size_bytes)} | "
         f"{', '.join(point.stores)} | {text.markdown(said)} |"
     )

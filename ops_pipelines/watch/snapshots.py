@@ -47,7 +47,7 @@ class PhaseSeen(_Seen):
     next: str
 
 
-class Told(_Seen):
+class SituationSeen(_Seen):
     """Something else that is the matter."""
 
     cause: str
@@ -118,7 +118,7 @@ class Seen(_Seen):
     cause: str
     safe: str = ""
     next: str
-    also: Sequence[Told] = ()
+    also: Sequence[SituationSeen] = ()
     rpo_s: float
     warn_after_s: float
     rto_s: float
@@ -235,7 +235,7 @@ def _seen(workspace: Workspace, health: SourceHealth, catalogue: Catalogue, at: 
         cause=health.cause,
         safe=health.safe,
         next=health.next,
-        also=[Told(cause=each.cause, next=each.next) for each in health.besides],
+        also=[SituationSeen(cause=each.cause, next=each.next) for each in health.besides],
         rpo_s=health.rpo.total_seconds(),
         warn_after_s=health.warn_after.total_seconds(),
         rto_s=workspace.source(health.source).rto.total_seconds(),

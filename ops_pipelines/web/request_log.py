@@ -53,7 +53,7 @@ class RequestLog:
             error = raised
             report(raised, phase="web")
             if not status:
-                await _sorry(raised, request_id)(scope, receive, noted)
+                await _error_response(raised, request_id)(scope, receive, noted)
         logs.event(
             "request_answered" if error is None else "request_failed",
             level="info" if status < 500 else "warning" if error is None else "error",
@@ -66,7 +66,7 @@ class RequestLog:
         )
 
 
-def _sorry(error: Exception, request_id: str) -> PlainTextResponse:
+def _error_response(error: Exception, request_id: str) -> PlainTextResponse:
     """Our own errors are sentences for a human; what others say stays in the log."""
     if isinstance(error, OpsError):
         return PlainTextResponse(f"503: {error}\n", 503)

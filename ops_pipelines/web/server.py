@@ -11,8 +11,8 @@ from ops_pipelines import logs
 from ops_pipelines.errors import OpsError
 from ops_pipelines.web.access import credentials
 from ops_pipelines.web.app import build_app
+from ops_pipelines.web.background import background_watch
 from ops_pipelines.web.patience import Patient
-from ops_pipelines.web.watchman import watchman
 from ops_pipelines.workspace import Workspace
 
 _FINISH_WITHIN_S = 10
@@ -42,7 +42,7 @@ def serve(workspace: Workspace, *, host: str, port: int) -> None:
     # A scrape of a thousand sources makes many objects and no circles; looking for some took half of its time.
     gc.freeze()
     gc.set_threshold(200_000, 50, 50)
-    with _listening(host, port) as listening, watchman(workspace):
+    with _listening(host, port) as listening, background_watch(workspace):
         where, bound = listening.getsockname()[:2]
         server = uvicorn.Server(
             uvicorn.Config(

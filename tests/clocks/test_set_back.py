@@ -22,7 +22,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.sensor import get_elapsed
 
 from ops_pipelines.orchestration.history import purge_runs
-from ops_pipelines.orchestration.set_back import forget_the_future
+from ops_pipelines.orchestration.set_back import reset_future_ticks
 from tests.clocks.conftest import Notes
 
 NOW = datetime.now(timezone.utc)
@@ -49,7 +49,7 @@ def test_schedules_and_sensors_go_on_after_a_clock_that_was_ahead() -> None:
         fine = SensorInstigatorData(last_tick_timestamp=NOW.timestamp() - 30, cursor="there")
         instance.add_instigator_state(state("run_watch", InstigatorType.SENSOR, fine))
 
-        assert forget_the_future(instance, NOW) == ["backup_1", "rpo_watch"]
+        assert reset_future_ticks(instance, NOW) == ["backup_1", "rpo_watch"]
 
         found = {each.instigator_name: each for each in instance.all_instigator_state()}
         assert get_elapsed(found["rpo_watch"]) is None, "it is due"
@@ -57,7 +57,7 @@ def test_schedules_and_sensors_go_on_after_a_clock_that_was_ahead() -> None:
         assert found["backup_1"].instigator_data == ScheduleInstigatorData("0 2 * * *", NOW.timestamp())
         assert instance.get_ticks(backup.instigator_origin_id, backup.selector_id) == []
         assert found["run_watch"].instigator_data == fine
-        assert forget_the_future(instance, NOW) == []
+        assert reset_future_ticks(instance, NOW) == []
 
 
 def test_a_clock_that_has_just_jumped_makes_no_run_old_enough_to_be_purged(tmp_path: Path) -> None:

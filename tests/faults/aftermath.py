@@ -143,7 +143,7 @@ def _look_at_points(house: House, before: Standing, gone: Collection[str], tried
 
 
 def _wrong(catalogue: Catalogue) -> list[str]:
-    return [*catalogue.told, *(each.words for each in (*catalogue.damage, *catalogue.damaged_verdicts))]
+    return [*catalogue.messages, *(each.words for each in (*catalogue.damage, *catalogue.damaged_verdicts))]
 
 
 def _broken(house: House, backup_id: str, store: str) -> str:

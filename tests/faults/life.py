@@ -222,7 +222,9 @@ class Life(RuleBasedStateMachine):
         told = about(catalogue)
         for store, backup_id in self.copies():
             if self.whole(store, backup_id):
-                assert (store, backup_id) in listed, f"{backup_id} in {store} is whole and not listed: {catalogue.told}"
+                assert (store, backup_id) in listed, (
+                    f"{backup_id} in {store} is whole and not listed: {catalogue.messages}"
+                )
             elif self.small_files_differ(store, backup_id):
                 assert (store, backup_id) in told, (
                     f"{backup_id} in {store} is not what was published, and nobody says so"

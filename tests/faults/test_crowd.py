@@ -61,7 +61,7 @@ def test_ten_calls_on_one_source_and_more_on_another_double_and_lose_nothing(bus
             assert {each.id for each in catalogue.points} == ({each.id for each in had[name]} | taken) - pruned
             numbers = [each.number or 0 for each in catalogue.points]
             assert numbers == sorted(set(numbers)), "no number is given twice"
-            assert not catalogue.told and not catalogue.damage
+            assert not catalogue.messages and not catalogue.damage
             # One dump at a time: each began when the one before it had ended.
             for earlier, later in pairwise(catalogue.points):
                 assert earlier.manifest.finished_at <= later.manifest.started_at

@@ -11,7 +11,7 @@ import psutil
 from ops_pipelines.engines.mysql.connection import parse
 from ops_pipelines.engines.mysql.connection import session as mysql_session
 from ops_pipelines.engines.mysql.definitions import read_tables
-from ops_pipelines.engines.mysql.instant import standing_still
+from ops_pipelines.engines.mysql.instant import writers_blocked
 from ops_pipelines.engines.postgres.connection import KEPT_ALIVE, Server, session
 from tests.conftest import TestServer as PostgresServer
 from tests.faults.conftest import MakeHouse, wait_until
@@ -27,7 +27,7 @@ def test_writers_of_mysql_wait_no_longer_for_a_lock_whose_holder_the_network_for
         server = parse((house.path / "url").read_text(encoding="utf-8"), connect=MINUTE)
         with (
             mysql_session(server, limit=MINUTE) as opened,
-            standing_still(opened, read_tables(opened), stall=timedelta(seconds=2)) as instant,
+            writers_blocked(opened, read_tables(opened), stall=timedelta(seconds=2)) as instant,
         ):
             assert instant.shared
             between.suffer("stall")

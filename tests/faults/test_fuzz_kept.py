@@ -24,7 +24,7 @@ def test_a_manifest_and_a_verdict_are_read_or_called_unreadable(tmp_path: Path) 
     for random, name in each_try("a manifest and a verdict", 400):
         with only(OpsError, name):
             point = read_manifest(twisted_or_torn(random, manifest), where="here")
-            assert point.to_bytes() and point.size_bytes is not None and point.contents.rows_told, name
+            assert point.to_bytes() and point.size_bytes is not None and point.contents.rows_text, name
             list(point.notes)
         with only(OpsError, name):
             proof = read_verdict(twisted_or_torn(random, verdict), where="here")

@@ -53,7 +53,7 @@ def prune(house: House) -> tuple[int, str]:
 def all_is_well(house: House) -> None:
     """Nothing is missing, damaged or unreadable."""
     catalogue = house.workspace().catalogue("crm")
-    assert not [*catalogue.told, *catalogue.damage, *catalogue.problems]
+    assert not [*catalogue.messages, *catalogue.damage, *catalogue.problems]
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "files"] if long_run() else ["sqlite"])

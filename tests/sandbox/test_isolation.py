@@ -15,7 +15,7 @@ from ops_pipelines.process import Limits, running
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.sandbox import account, isolation
 from ops_pipelines.sandbox.isolation import Isolation, Standing
-from ops_pipelines.sandbox.orphans import none_left
+from ops_pipelines.sandbox.orphans import without_orphans
 from ops_pipelines.vault.verdict import Verdict
 from tests.conftest import Made, MakeWorkspace, TestServer
 from tests.faults.conftest import wait_until
@@ -94,7 +94,7 @@ def test_what_the_other_account_starts_and_lets_go_of_ends_with_it(tmp_path: Pat
     # It left its group and its session, has another folder, and nothing in its environment tells of us.
     leaving = "setsid env -i sh -c 'cd /; setsid sleep 1234.5 & sleep 1234.5' & disown; echo left; sleep 60"
     argv = [*account.dropping(), "bash", "-c", leaving]
-    with none_left(running(argv, limits=LIMITS, cwd=Path("/"))) as program:
+    with without_orphans(running(argv, limits=LIMITS, cwd=Path("/"))) as program:
         assert program.read() == b"left\n"
         wait_until(lambda: len(called("sleep 1234.5")) == 2)
     assert called("sleep 1234.5") == []

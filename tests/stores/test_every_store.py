@@ -198,7 +198,7 @@ def test_an_unreadable_verdict_proves_nothing_and_is_told(place: Place, local: D
     catalogue = read_catalogue({"far": place.store}, "crm")
     assert [point.id for point in catalogue.points] == [FIRST]
     assert catalogue.recovery_point is None
-    assert kept.file_name in catalogue.told[0]
+    assert kept.file_name in catalogue.messages[0]
 
 
 def test_what_is_deleted_is_gone_with_its_verdicts_and_deleting_again_is_fine(

@@ -73,7 +73,7 @@ def test_what_a_command_prints_is_a_template_of_ours_filled_with_values_that_are
                 continue
             called = ast.unparse(node.func)
             if called.endswith(("console.print", "errors.print")) or (
-                called.rpartition(".")[2] in ("say", "complain") and isinstance(node.args[0], ast.JoinedStr)
+                called.rpartition(".")[2] in ("say", "warn") and isinstance(node.args[0], ast.JoinedStr)
             ):
                 loose.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
     assert loose == []

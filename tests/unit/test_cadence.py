@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from ops_pipelines.config.cadence import longest_interval, seldom_proved
+from ops_pipelines.config.cadence import cadence_warning, longest_interval
 from tests.unit.conftest import Load, Mistakes
 
 SOURCE = (
@@ -72,5 +72,5 @@ def test_a_day_that_has_no_two_o_clock_is_no_shorter_or_longer_than_it_is() -> N
 )
 def test_what_seldom_proofs_mean_to_the_rpo_is_said(verify: str, rpo: str, said: str, load: Load) -> None:
     source = load(f"sources: {{app: {{kind: sqlite, paths: [app.db], rpo: {rpo}, verify: {verify}}}}}").sources["app"]
-    told = seldom_proved(source, "UTC")
+    told = cadence_warning(source, "UTC")
     assert said in told and bool(said) == bool(told)

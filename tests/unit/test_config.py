@@ -162,7 +162,7 @@ def test_variables_are_filled_in_with_their_defaults(load: Load) -> None:
         ),
         pytest.param(
             "stores:\n  local: {kind: directory, path: /x}\nsources:\n  crm: {kind: postgres, url: {env: X}}\n",
-            2, "stores.local", "is taken", "", id="a-store-called-local",
+            2, "stores.local", "is reserved", "", id="a-store-called-local",
         ),
         pytest.param(
             "sources:\n  crm:\n    kind: postgres\n    url: {env: X}\n    warn_after: 24h\n",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ops_pipelines import lease
-from ops_pipelines.engines import lodging
+from ops_pipelines.engines import verify_databases
 from ops_pipelines.scratch import sweep_scratch
 
 DEEP = 3000
@@ -42,6 +42,6 @@ def test_a_dead_directory_goes_whatever_stands_for_its_mark(tmp_path: Path, plan
             os.mkfifo(dead / name)
         else:
             (dead / name).mkdir()
-    assert lodging.noted(dead) is None
-    assert sweep_scratch(tmp_path / "scratch", evict=lambda source, database: True) == [dead]
+    assert verify_databases.noted(dead) is None
+    assert sweep_scratch(tmp_path / "scratch", drop_database=lambda source, database: True) == [dead]
     assert outside.read_text(encoding="utf-8") == "kept"

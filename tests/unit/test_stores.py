@@ -183,7 +183,7 @@ def test_an_unreadable_verdict_proves_nothing_and_is_told(store: DirectoryStore)
     catalogue = read_catalogue({"local": store}, "crm")
     assert [point.id for point in catalogue.points] == [FIRST]
     assert catalogue.recovery_point is None
-    assert path.name in catalogue.told[0]
+    assert path.name in catalogue.messages[0]
 
 
 def test_everything_below_a_fresh_base_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

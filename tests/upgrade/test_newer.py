@@ -79,7 +79,7 @@ def test_a_manifest_of_a_newer_version_is_told_and_left_alone(house: Workspace, 
     }  # fmt: skip
     assert not catalogue.damage and not catalogue.strangers, "it is as good as it was"
     assert "written by a newer version of ops_pipelines: its format has number 2, and this version reads 1" in str(
-        catalogue.told
+        catalogue.messages
     )
     with pytest.raises(NewerFormat) as refused:
         house.local.manifest("crm", newer.id)

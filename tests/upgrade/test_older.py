@@ -67,7 +67,7 @@ def test_a_house_of_an_earlier_release_goes_on_as_if_nothing_had_happened(house:
     before = workspace.catalogue("crm")
     assert [sorted(point.stores) for point in before.points] == [["local", "nas"]] * 2
     assert all(point.verified for point in before.points)
-    assert not before.told and not before.damage and not before.damaged_verdicts and not before.strangers
+    assert not before.messages and not before.damage and not before.damaged_verdicts and not before.strangers
     assert [row.status for row in workspace.ledger.recent(kind="dump")] == ["failed", "succeeded", "succeeded"]
     # The bytes that were written then are restored now.
     workspace.signing.renew(workspace.clock.now())
@@ -90,7 +90,7 @@ def test_a_house_of_an_earlier_release_goes_on_as_if_nothing_had_happened(house:
     (pruned,) = prune(workspace, ["crm"], apply=True)
     assert not pruned.problems
     assert [point.id for point in workspace.catalogue("crm").points] == [taken.id]
-    assert not workspace.catalogue("crm").told
+    assert not workspace.catalogue("crm").messages
 
 
 @contextmanager

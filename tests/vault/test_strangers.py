@@ -76,7 +76,7 @@ def test_a_restore_point_without_a_signature_is_unsigned_and_nothing_uses_it(hou
     catalogue = house.catalogue("crm")
     assert ids(catalogue) == [(FIRST, ("local",))]
     assert standings(catalogue) == [("unsigned", FIRST, "nas")]
-    assert "not signed" in catalogue.told[0]
+    assert "not signed" in catalogue.messages[0]
     with pytest.raises(Untrusted):
         house.stores["nas"].manifest("crm", FIRST)
 
@@ -102,7 +102,7 @@ def test_a_manifest_that_was_changed_with_its_sums_is_forged_and_its_store_is_le
     catalogue = house.catalogue("crm")
     assert standings(catalogue) == [("forged", FIRST, "nas")]
     assert catalogue.troubled == {"nas"}
-    assert "FORGED" in catalogue.told[0]
+    assert "FORGED" in catalogue.messages[0]
 
 
 def test_an_old_restore_point_under_a_new_id_is_replayed(house: Workspace) -> None:
@@ -196,7 +196,7 @@ def test_a_planted_verdict_is_not_believed_and_deletes_nothing(house: Workspace)
     point = catalogue.recovery_point
     assert point is not None and point.verified and point.damaged == []
     assert [(each.standing, each.name) for each in catalogue.strangers] == [("unsigned", lie.file_name)]
-    assert lie.file_name in catalogue.told[0]
+    assert lie.file_name in catalogue.messages[0]
     [pruned] = prune(house, ["crm"], apply=True)
     assert [each.deleted for each in pruned.stores] == [[], []]
 
@@ -218,7 +218,7 @@ def test_a_verdict_of_ours_that_cannot_be_read_proves_nothing(house: Workspace, 
     assert [(each.store, each.name) for each in catalogue.damaged_verdicts] == [
         ("local", good.file_name), ("nas", good.file_name),
     ]  # fmt: skip
-    assert "the verdict cannot be read" in " ".join(catalogue.told)
+    assert "the verdict cannot be read" in " ".join(catalogue.messages)
     later = good.model_copy(update={"number": 2, "started_at": AT + timedelta(hours=1)})
     house.local.keep_verdict(later)
     assert house.catalogue("crm").recovery_point is not None, "and hides none that can be read"
@@ -280,7 +280,7 @@ def test_two_installations_share_a_store_and_leave_each_other_alone(
     catalogue = house.catalogue("crm")
     assert ids(catalogue) == [(FIRST, ("local", "nas"))]
     assert standings(catalogue) == [("foreign", SECOND, "nas")]
-    assert catalogue.told == ()  # somebody's own backups are no trouble
+    assert catalogue.messages == ()  # somebody's own backups are no trouble
     assert ids(other.catalogue("crm")) == [(SECOND, ("local", "nas"))]
     with pytest.raises(StoreError):
         choose(house, "crm", SECOND)
@@ -304,7 +304,7 @@ def test_restore_points_from_before_signatures_are_signed_once_against_the_ledge
         for path in store.root.rglob("*.minisig"):
             path.unlink()
     assert house.catalogue("crm").points == ()
-    assert "ops sign crm" in house.catalogue("crm").told[0]
+    assert "ops sign crm" in house.catalogue("crm").messages[0]
     [found] = candidates(house, "crm")
     assert found.known and found.stores == ["local", "nas"]
     [done] = sign(house, "crm", [found])

@@ -68,7 +68,7 @@ def test_everything_well(workspace: Workspace) -> None:
         ("dump", "copy", "verify", "retention"), "OK"
     )
     assert phase(health, "dump").age == HOUR
-    assert [(copy.store, copy.told) for copy in health.copies] == [("local", "1h 00m"), ("nas", "1h 00m")]
+    assert [(copy.store, copy.age_text) for copy in health.copies] == [("local", "1h 00m"), ("nas", "1h 00m")]
 
 
 def test_how_long_the_proved_restore_took_is_told(workspace: Workspace) -> None:

@@ -58,10 +58,10 @@ def deliver_all(book: AlertLedger, at: datetime) -> None:
 
 
 def test_a_condition_is_told_once_while_it_holds_and_once_when_it_ends(evaluate: Evaluate, book: AlertLedger) -> None:
-    assert evaluate(FAILED).told == [("opened", "dump_failed/crm/")]
+    assert evaluate(FAILED).announced == [("opened", "dump_failed/crm/")]
     for _ in range(3):
         assert evaluate(FAILED, after=timedelta(seconds=30)) == Settled()
-    assert evaluate(after=timedelta(seconds=30)).told == [("resolved", "dump_failed/crm/")]
+    assert evaluate(after=timedelta(seconds=30)).announced == [("resolved", "dump_failed/crm/")]
     assert evaluate(after=timedelta(seconds=30)) == Settled()
     assert events(book) == [("opened", "waiting"), ("resolved", "waiting")]
     assert book.open_incidents() == []
@@ -71,18 +71,20 @@ def test_what_still_holds_is_told_again_once_the_last_message_arrived(
     evaluate: Evaluate, book: AlertLedger, clock: StoppedClock
 ) -> None:
     evaluate(FAILED)
-    assert evaluate(FAILED, after=timedelta(hours=7)).told == []  # the first one still waits: another would help nobody
+    assert (
+        evaluate(FAILED, after=timedelta(hours=7)).announced == []
+    )  # the first one still waits: another would help nobody
     deliver_all(book, clock.at)
-    assert evaluate(FAILED).told == [("repeated", "dump_failed/crm/")]
+    assert evaluate(FAILED).announced == [("repeated", "dump_failed/crm/")]
     deliver_all(book, clock.at)
-    assert evaluate(FAILED, after=timedelta(hours=5, minutes=59)).told == []
-    assert evaluate(FAILED, after=timedelta(minutes=1)).told == [("repeated", "dump_failed/crm/")]
+    assert evaluate(FAILED, after=timedelta(hours=5, minutes=59)).announced == []
+    assert evaluate(FAILED, after=timedelta(minutes=1)).announced == [("repeated", "dump_failed/crm/")]
 
 
 def test_what_gets_worse_is_told_at_once_and_what_gets_milder_is_not(evaluate: Evaluate, book: AlertLedger) -> None:
     evaluate(FAILED)
-    assert evaluate(WORSE, after=timedelta(seconds=30)).told == [("escalated", "dump_failed/crm/")]
-    assert evaluate(FAILED, after=timedelta(seconds=30)).told == []
+    assert evaluate(WORSE, after=timedelta(seconds=30)).announced == [("escalated", "dump_failed/crm/")]
+    assert evaluate(FAILED, after=timedelta(seconds=30)).announced == []
     assert [row.severity for row in book.open_incidents()] == ["error"]
     assert len(book.outbox()) == 2
 
@@ -98,7 +100,7 @@ def test_the_same_event_is_told_at_most_once_in_five_minutes_and_kept_all_the_sa
     assert events(book) == [
         ("opened", "waiting"), ("resolved", "waiting"), ("opened", "suppressed"), ("opened", "suppressed")
     ]  # fmt: skip
-    assert evaluate(FAILED, after=timedelta(minutes=2)).told == [("opened", "dump_failed/crm/")]
+    assert evaluate(FAILED, after=timedelta(minutes=2)).announced == [("opened", "dump_failed/crm/")]
 
 
 def test_an_acknowledged_incident_is_silent_until_it_ends_or_changes(
@@ -108,12 +110,12 @@ def test_an_acknowledged_incident_is_silent_until_it_ends_or_changes(
     deliver_all(book, clock.at)
     (incident,) = book.open_incidents()
     book.acknowledge([incident.id], by="jan", at=clock.at)
-    assert evaluate(FAILED, after=timedelta(hours=24)).told == []
-    assert evaluate(WORSE, after=timedelta(hours=1)).told == [("escalated", "dump_failed/crm/")]
+    assert evaluate(FAILED, after=timedelta(hours=24)).announced == []
+    assert evaluate(WORSE, after=timedelta(hours=1)).announced == [("escalated", "dump_failed/crm/")]
     deliver_all(book, clock.at)
     assert book.open_incidents()[0].acked_by is None
-    assert evaluate(WORSE, after=timedelta(hours=6)).told == [("repeated", "dump_failed/crm/")]
-    assert evaluate().told == [("resolved", "dump_failed/crm/")]
+    assert evaluate(WORSE, after=timedelta(hours=6)).announced == [("repeated", "dump_failed/crm/")]
+    assert evaluate().announced == [("resolved", "dump_failed/crm/")]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_a_mute_silences_until_its_end_and_what_holds_then_is_told_then(
     assert evaluate(FAILED).suppressed == [("opened", "dump_failed/crm/")]
     for _ in range(3):
         assert evaluate(FAILED, after=timedelta(hours=1)) == Settled()
-    assert evaluate(FAILED, after=timedelta(hours=1)).told == [("opened", "dump_failed/crm/")]
+    assert evaluate(FAILED, after=timedelta(hours=1)).announced == [("opened", "dump_failed/crm/")]
     assert events(book) == [("opened", "suppressed"), ("opened", "waiting")]
 
 
@@ -137,9 +139,9 @@ def test_a_mute_of_something_else_silences_nothing_and_can_be_ended(
     book.mute(source="forge", rule=None, until=end, by="jan", reason="", at=clock.at)
     book.mute(source="crm", rule="rpo", until=end, by="jan", reason="", at=clock.at)
     row = book.mute(source="crm", rule=None, until=end, by="jan", reason="", at=clock.at)
-    assert evaluate(FAILED).told == []
+    assert evaluate(FAILED).announced == []
     book.unmute([row.id], at=clock.at)
-    assert evaluate(FAILED).told == [("opened", "dump_failed/crm/")]
+    assert evaluate(FAILED).announced == [("opened", "dump_failed/crm/")]
 
 
 def test_nobody_hears_of_the_end_of_what_nobody_was_told(
@@ -194,7 +196,7 @@ def test_without_a_channel_incidents_are_kept_and_told_as_soon_as_there_is_one(
     heard = make_house({"slack": "http://127.0.0.1:1/x"}, ledger=ledger_url)
     settled = settle(heard.config, book, look)
     assert settled is not None
-    assert settled.told == [("opened", "dump_failed/crm/")]
+    assert settled.announced == [("opened", "dump_failed/crm/")]
 
 
 def _settle_in_a_process(house: Workspace, url: str, gate: Barrier, at: datetime) -> None:
@@ -248,7 +250,7 @@ def test_what_comes_and_goes_in_two_processes_is_told_once_in_five_minutes(
     told = [event for event, status in events(book) if status == "waiting"]
     assert told == ["opened", "resolved"]
     assert events(book).count(("opened", "suppressed")) >= 1, "what was not told is kept"
-    assert evaluate(FAILED, after=timedelta(minutes=6)).told == [("opened", "dump_failed/crm/")]
+    assert evaluate(FAILED, after=timedelta(minutes=6)).announced == [("opened", "dump_failed/crm/")]
 
 
 def test_a_part_that_was_never_settled_before_takes_its_turn(

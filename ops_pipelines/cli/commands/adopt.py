@@ -83,7 +83,7 @@ def adopt_(
         documents = [_document(each, adopted.get(each.path, each.backup_id)) for each in found]
         output.print_json({"ok": not refused, "applied": apply, "backups": documents})
     else:
-        _tell(found, adopted, apply=apply, source=source)
+        _report(found, adopted, apply=apply, source=source)
     return output.ATTENTION if refused or not found else output.FINE
 
 
@@ -108,7 +108,7 @@ def _given(variable: str, file: Path | None) -> str | None:
     return secret.reveal(purpose="the passphrase of the old backups")
 
 
-def _tell(found: list[Candidate], adopted: dict[Path, str], *, apply: bool, source: str) -> None:
+def _report(found: list[Candidate], adopted: dict[Path, str], *, apply: bool, source: str) -> None:
     rows = [
         [
             each.path.name,

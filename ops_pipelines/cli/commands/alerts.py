@@ -86,7 +86,7 @@ def run(config: output.ConfigOption = None, as_json: output.JsonOption = False) 
     for subject, channel in done.sent:
         output.say("[green]✓[/] {}: {}", channel, subject)
     for subject, said in done.failed:
-        output.complain("[bold red]✗[/] {}", f"{subject}: {said}")
+        output.warn("[bold red]✗[/] {}", f"{subject}: {said}")
     output.say("{} open, {} sent, {} waiting", done.open_incidents, len(done.sent), done.depth)
     return status
 
@@ -135,7 +135,7 @@ def ack(
     if not meant:
         raise NothingMatches(f"no open incident is called {what!r}, or is of a source {what!r}", next="ops alerts list")
     book.acknowledge([row.id for row in meant], by=_user(), at=workspace.clock.now())
-    _tell_done("acknowledged", [row.id for row in meant], as_json)
+    _report_done("acknowledged", [row.id for row in meant], as_json)
     return output.FINE
 
 
@@ -191,7 +191,7 @@ def unmute(
     if not meant:
         raise NothingMatches(f"nothing is muted under {what!r}", next="ops alerts list")
     book.unmute(meant, at=now)
-    _tell_done("unmuted", meant, as_json)
+    _report_done("unmuted", meant, as_json)
     return output.FINE
 
 
@@ -225,7 +225,7 @@ def _status(incidents: Sequence[Incident], stuck: bool) -> int:
     return output.ATTENTION if incidents else output.FINE
 
 
-def _tell_done(done: str, identifiers: Sequence[str], as_json: bool) -> None:
+def _report_done(done: str, identifiers: Sequence[str], as_json: bool) -> None:
     if as_json:
         output.print_json({"ok": True, done: identifiers})
     else:

@@ -2,7 +2,7 @@
 
 from ops_pipelines.cli import output
 from ops_pipelines.clock import human_duration
-from ops_pipelines.config.cadence import longest_interval, seldom_proved
+from ops_pipelines.config.cadence import cadence_warning, longest_interval
 from ops_pipelines.recovery.graded import not_noticed
 
 
@@ -13,13 +13,15 @@ def check(config: output.ConfigOption = None, as_json: output.JsonOption = False
     Example: ops check --json
     """
     loaded, path = output.open_config(config)
-    seldom = {name: said for name, source in loaded.sources.items() if (said := seldom_proved(source, loaded.timezone))}
+    seldom = {
+        name: said for name, source in loaded.sources.items() if (said := cadence_warning(source, loaded.timezone))
+    }
     told = {name: said for name, source in loaded.sources.items() if (said := not_noticed(source))}
     if as_json:
         output.print_json(
             {
                 "ok": True, "file": str(path), "sources": list(loaded.sources), "stores": list(loaded.stores),
-                "not_noticed": told, "seldom_proved": seldom,
+                "not_noticed": told, "cadence_warning": seldom,
             }
         )  # fmt: skip
         return output.FINE

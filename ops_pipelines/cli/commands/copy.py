@@ -34,7 +34,7 @@ def copy(
     if as_json:
         output.print_json(_document(source, to, brought))
     else:
-        _say(source, to, brought)
+        _report(source, to, brought)
     return _status(brought)
 
 
@@ -43,7 +43,7 @@ def _status(brought: Sequence[Brought]) -> int:
     return min(statuses, default=output.FINE)
 
 
-def _say(source: str, to: str, brought: Sequence[Brought]) -> None:
+def _report(source: str, to: str, brought: Sequence[Brought]) -> None:
     copied = sum(each.done in ("copied", "replaced") for each in brought)
     failed = [each for each in brought if not each.ok]
     output.say(
@@ -57,12 +57,12 @@ def _say(source: str, to: str, brought: Sequence[Brought]) -> None:
             how = output.proof(each.verdict) if each.verdict is not None else "put back from another store"
             output.say("  the verdict on {} was damaged in {}: {}", each.id, to, how)
         for store in each.found_damaged:
-            output.complain("  [red]{} is damaged in {}[/]: ops copy {} --to {}", each.id, store, source, store)
+            output.warn("  [red]{} is damaged in {}[/]: ops copy {} --to {}", each.id, store, source, store)
     for each in failed:
         if each.error is not None:
-            output.complain("[bold red]✗[/] {}", str(each.error))
+            output.warn("[bold red]✗[/] {}", str(each.error))
         elif each.verdict is not None:
-            output.complain("[bold red]✗[/] {} in {}: {}", each.id, to, each.verdict.reason)
+            output.warn("[bold red]✗[/] {} in {}: {}", each.id, to, each.verdict.reason)
 
 
 def _document(source: str, to: str, brought: Sequence[Brought]) -> dict[str, object]:

@@ -50,7 +50,7 @@ def doctor(
     elif nagios:
         output.say("{}", _nagios_line(state, found))
     else:
-        _tell(found, quiet=quiet)
+        _report(found, quiet=quiet)
     return EXIT_STATUS[state]
 
 
@@ -64,8 +64,8 @@ def _examined(given: Path | None, source: str | None, *, sending: bool, shown: b
     if source is not None:
         workspace.source(source)
     questions = all_questions(Shared(workspace, path, source), sending=sending)
-    with _progress(questions, shown=shown) as told:
-        return ask_all(questions, told=told)
+    with _progress(questions, shown=shown) as on_answer:
+        return ask_all(questions, on_answer=on_answer)
 
 
 @contextmanager
@@ -76,15 +76,15 @@ def _progress(questions: Sequence[Question], *, shown: bool) -> Iterator[Callabl
     with output.errors.status("asking …") as status:
         count = 0
 
-        def told(found: Found) -> None:
+        def on_answer(found: Found) -> None:
             nonlocal count
             count += 1
             status.update(output.markup("asking … {} of {}: {}, {}", count, len(questions), found.subject, found.name))
 
-        yield told
+        yield on_answer
 
 
-def _tell(found: Sequence[Found], *, quiet: bool) -> None:
+def _report(found: Sequence[Found], *, quiet: bool) -> None:
     shown = [each for each in found if not quiet or each.answer.state != "OK"]
     width = max((len(each.name) for each in shown), default=0)
     subject = ""
@@ -147,11 +147,11 @@ def _sweep(workspace: Workspace, *, dry_run: bool, as_json: bool) -> int:
         left = [{"what": what, "why": why} for what, why in done.left]
         output.print_json({"version": VERSION, "dry_run": dry_run, "removed": done.removed, "left": left})
     else:
-        _tell_swept(done, dry_run=dry_run)
+        _report_swept(done, dry_run=dry_run)
     return output.FINE if all(why in RIGHTLY_LEFT for _, why in done.left) else output.ATTENTION
 
 
-def _tell_swept(done: Swept, *, dry_run: bool) -> None:
+def _report_swept(done: Swept, *, dry_run: bool) -> None:
     verb = "would remove" if dry_run else "removed"
     for each in done.removed:
         output.say("[green]{}[/]  {}", verb, each)

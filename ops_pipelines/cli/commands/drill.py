@@ -32,7 +32,7 @@ def drill(
         raise OpsError(f"there is no scenario {scenario!r}", next=f"ops drill {' | '.join(SCENARIOS)}")
     loaded, _path = output.open_config(config)
 
-    def tell(step: str, _done: int, total: int | None) -> None:
+    def report(step: str, _done: int, total: int | None) -> None:
         if total is None and not as_json:
             output.say("  {}", step)
 
@@ -42,7 +42,7 @@ def drill(
         scenario,
         applications=tuple(application or ()),
         seed=seed,
-        progress=tell,
+        progress=report,
     )
     renew_report(workspace)
     if as_json:
@@ -50,7 +50,7 @@ def drill(
                     "not_copied": dict(drilled.not_copied), **drilled.report.model_dump(mode="json")}  # fmt: skip
         output.print_json(document)
     else:
-        _tell(drilled)
+        _report(drilled)
     if not drilled.report.passed:
         return output.BROKEN
     return output.ATTENTION if drilled.report.missed or drilled.not_copied else output.FINE
@@ -60,7 +60,7 @@ def _rows(rows: int | None) -> str:
     return "rows not known" if rows is None else f"{rows} rows"
 
 
-def _tell(drilled: Drilled) -> None:
+def _report(drilled: Drilled) -> None:
     report = drilled.report
     rows = []
     for group in report.groups:
@@ -75,9 +75,9 @@ def _tell(drilled: Drilled) -> None:
             )  # fmt: skip
     output.print_table(["source", "result", "proof", "took", "most of it", "lost", "from"], rows)
     for line in (*report.missed, *(f"not proved: {each}" for each in report.limits)):
-        output.complain("[yellow]![/] {}", line)
+        output.warn("[yellow]![/] {}", line)
     for store, why in drilled.not_copied.items():
-        output.complain("[yellow]![/] the report is not in {}: {}", store, why)
+        output.warn("[yellow]![/] the report is not in {}: {}", store, why)
     mark = output.mark(good=report.passed)
     output.say("{} {}", mark, headline(report))
     output.say("report    {}/report.md", drilled.directory)

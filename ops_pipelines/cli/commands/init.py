@@ -69,7 +69,7 @@ def init(
     folders = [discover.folder_at(each) for each in uploads] if uploads else discover.folders(directory, there.volumes)
     folders = _apart(folders, found)
     if not as_json:
-        _tell_found(found, folders, there.missing)
+        _report_found(found, folders, there.missing)
     _refuse_nothing(there, folders, no_database=no_database)
     copies = _copies(store, directory, os.environ)
     if not yes:
@@ -91,7 +91,7 @@ def init(
     if as_json:
         output.print_json(_document(status, there, choice, done))
     else:
-        _tell_the_end(choice, done)
+        _report_end(choice, done)
     return status
 
 
@@ -158,7 +158,7 @@ def _copies(where: str, directory: Path, environ: Mapping[str, str]) -> Copies |
     return Copies(where, environ.get("AWS_ENDPOINT_URL", ""), credentials)
 
 
-def _tell_found(databases: Sequence[Database], folders: Sequence[Folder], missing: Sequence[Missing]) -> None:
+def _report_found(databases: Sequence[Database], folders: Sequence[Folder], missing: Sequence[Missing]) -> None:
     for each in databases:
         if each.problem:
             output.say(
@@ -186,7 +186,7 @@ def _tell_found(databases: Sequence[Database], folders: Sequence[Folder], missin
             output.say("[yellow]![/] {} was not found: {}", gone.what, gone.why)
 
 
-def _tell_the_end(choice: Choice, done: Written) -> None:
+def _report_end(choice: Choice, done: Written) -> None:
     output.say("wrote {} in {}", ", ".join(done.written), done.directory)
     if done.kept:
         output.say("left unchanged: {}", ", ".join(done.kept))

@@ -65,11 +65,11 @@ def kit(
         document = {"directory": str(to), "files": made.files, "warnings": made.warnings}
         output.print_json({"ok": True, **document, **made.index.model_dump(mode="json")})
     else:
-        _tell(made, to)
+        _report(made, to)
     return output.ATTENTION if made.warnings else output.FINE
 
 
-def _tell(made: Made, to: Path) -> None:
+def _report(made: Made, to: Path) -> None:
     sealed = " and ".join(made.index.sealed)
     output.say("[green]✓[/] {}: {}", to, ", ".join(made.files))
     output.say(
@@ -78,7 +78,7 @@ def _tell(made: Made, to: Path) -> None:
     if made.index.second is not None:
         output.say("second identity, in this kit only; add to encrypt.age in ops.yaml: {}", made.index.second)
     for warning in made.warnings:
-        output.complain("[yellow]![/] {}", warning)
+        output.warn("[yellow]![/] {}", warning)
     output.say("keep it in two places, one of them off-site, and the passphrase somewhere else; read its RUNBOOK.md")
     output.say("test it with a drill; to check that it still opens the newest backups: ops kit --check {}", to)
 

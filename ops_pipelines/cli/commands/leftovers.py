@@ -57,7 +57,7 @@ def leftovers_(
         ]
         output.print_json({"ok": not _open(found, removed, names), "applied": apply, "leftovers": documents})
     else:
-        _tell(found, removed, refusals, apply)
+        _report(found, removed, refusals, apply)
     if any(isinstance(error, SafetyRefusal) for error in refusals.values()):
         return SafetyRefusal.exit_status
     return output.ATTENTION if _open(found, removed, names) else output.FINE
@@ -68,7 +68,7 @@ def _open(found: list[Leftover], removed: list[Leftover], names: list[str] | Non
     return [each for each in found if each not in removed and (names or each.purpose != "restored")]
 
 
-def _tell(found: list[Leftover], removed: list[Leftover], refusals: dict[str, OpsError], apply: bool) -> None:
+def _report(found: list[Leftover], removed: list[Leftover], refusals: dict[str, OpsError], apply: bool) -> None:
     rows = [
         [
             each.source,
@@ -84,7 +84,7 @@ def _tell(found: list[Leftover], removed: list[Leftover], refusals: dict[str, Op
     else:
         output.say("there are no leftovers")
     for error in refusals.values():
-        output.complain("[yellow]next:[/] {}", error.next)
+        output.warn("[yellow]next:[/] {}", error.next)
     if rows and not apply:
         output.say("next: ops leftovers --apply; finished restores, and what a replacement left, only when named")
 

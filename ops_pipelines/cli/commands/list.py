@@ -31,7 +31,7 @@ def list_(
         # One that was renamed or taken out of ops.yaml still has its backups.
         if not (catalogue.points or catalogue.strangers):
             workspace.source(name)
-    problems = [problem for catalogue in catalogues.values() for problem in catalogue.told]
+    problems = [problem for catalogue in catalogues.values() for problem in catalogue.messages]
     if as_json:
         output.print_json({name: _document(catalogue) for name, catalogue in catalogues.items()})
     else:
@@ -43,7 +43,7 @@ def list_(
         if not sources and (former := _former(workspace)):
             output.say("not in ops.yaml any more: {}; ops list {} shows them", ", ".join(former), " ".join(former))
         for problem in problems:
-            output.complain("[yellow]![/] {}", problem)
+            output.warn("[yellow]![/] {}", problem)
     return output.ATTENTION if problems else output.FINE
 
 
@@ -62,7 +62,7 @@ def _rows(workspace: Workspace, catalogue: Catalogue) -> list[list[str]]:
             point.manifest.source,
             point.id,
             _age(catalogue, point, now),
-            point.manifest.contents.rows_told,
+            point.manifest.contents.rows_text,
             human_size(point.manifest.size_bytes),
             ", ".join(point.stores),
             _verdict(point),
@@ -99,4 +99,4 @@ def _document(catalogue: Catalogue) -> dict[str, object]:
         {"standing": each.standing, "id": each.id, "store": each.store, "verdict": each.name, "why": each.why}
         for each in catalogue.strangers
     ]
-    return {"restore_points": points, "problems": catalogue.told, "strangers": strangers}
+    return {"restore_points": points, "problems": catalogue.messages, "strangers": strangers}

@@ -36,11 +36,11 @@ def plan(
         output.print_json({"ok": well, **_document(found)})
         return status
     zone = ZoneInfo(workspace.config.timezone)
-    _tell(found, zone, every=runs, drilled=workspace.config.drilled is not None)
+    _report(found, zone, every=runs, drilled=workspace.config.drilled is not None)
     return status
 
 
-def _tell(plan: Plan, zone: ZoneInfo, *, every: bool, drilled: bool) -> None:
+def _report(plan: Plan, zone: ZoneInfo, *, every: bool, drilled: bool) -> None:
     output.say("from {} to {} ({})\n", _at(plan.begin, zone), _at(plan.end, zone), zone.key)
     columns = ["source", "next backup", "backups", "size of one", "time of one", "rpo breaks if nothing runs"]
     output.print_table(columns, [_source(each, plan.begin, zone) for each in plan.sources])
@@ -74,9 +74,9 @@ def _tell(plan: Plan, zone: ZoneInfo, *, every: bool, drilled: bool) -> None:
         output.print_table(["when", "deletes", "of", "in", "size", "why"], list(_every_deletion(plan, zone)))
     for each in plan.sources:
         if each.problem:
-            output.complain("[yellow]![/] retention: {}", each.problem)
+            output.warn("[yellow]![/] retention: {}", each.problem)
         if each.breaks_at is None:
-            output.complain("[yellow]![/] {}: nothing is verified yet: ops backup {}", each.source, each.source)
+            output.warn("[yellow]![/] {}: nothing is verified yet: ops backup {}", each.source, each.source)
 
 
 def _source(each: Outlook, now: datetime, zone: ZoneInfo) -> list[str]:

@@ -52,8 +52,8 @@ def prune_(
         if source.keep is None:
             output.say("{}: keep: is not set in ops.yaml, nothing of it is ever deleted", source.source)
         for problem in source.problems:
-            output.complain("[yellow]![/] {}", problem)
-    _tell_the_end(found, apply)
+            output.warn("[yellow]![/] {}", problem)
+    _report_end(found, apply)
     return status
 
 
@@ -89,7 +89,7 @@ def _outcome(each: StorePruned, decision: Decision, apply: bool) -> str:
     return "deleted" if decision.point.id in each.deleted else "not deleted"
 
 
-def _tell_the_end(found: Sequence[SourcePruned], apply: bool) -> None:
+def _report_end(found: Sequence[SourcePruned], apply: bool) -> None:
     if apply:
         deleted = sum(len(each.deleted) for source in found for each in source.stores)
         freed = sum(each.freed_bytes for source in found for each in source.stores)

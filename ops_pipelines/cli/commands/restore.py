@@ -82,7 +82,7 @@ def restore(
 
     Example: ops restore crm --to crm_restored --only public.contacts --at "2026-11-20 14:00"
     """
-    to, workspace = _spoken(to), output.open_work(config)
+    to, workspace = _expand_variable(to), output.open_work(config)
     if not printed:
         require_source(workspace, source)
     moment = _moment(at, workspace.config.timezone) if at else None
@@ -110,13 +110,13 @@ def restore(
         recovered = restore_to(
             workspace, point, to, store=store or None, only=only or (), globals_too=roles, progress=progress
         )
-    _tell(workspace, point, recovered, as_json=as_json)
+    _report(workspace, point, recovered, as_json=as_json)
     if not as_json:
         output.say("next: look at it, {}", _where(workspace, point, to))
     return output.FINE if recovered.good else output.BROKEN
 
 
-def _spoken(to: str) -> str:
+def _expand_variable(to: str) -> str:
     """A target, or what the variable holds that it names; we look that up ourselves, the shell would show it."""
     if (variable := re.fullmatch(r"\$\{?(\w+)\}?", to)) is None:
         return to
@@ -157,12 +157,12 @@ def _announce(workspace: Workspace, point: RestorePoint, store: str, to: str) ->
         output.say("its proof, {} UTC: {}", f"{proof.started_at:%Y-%m-%d %H:%M}", output.proof(proof))
     else:
         found = f"its verification was {proof.outcome}: {proof.reason}" if proof else "it was never restored"
-        output.complain("[bold yellow]! UNVERIFIED[/]: {}; this restore shows whether it is good", found)
+        output.warn("[bold yellow]! UNVERIFIED[/]: {}; this restore shows whether it is good", found)
     told = [f"not compared: {gap}" for gap in (proof.missing if proof is not None else ())]
     for line in dict.fromkeys([*told, *point.manifest.notes]):
         output.say("[yellow]![/] {}", line)
     for words in too_new(workspace, point)[-1:]:
-        output.complain("[yellow]![/] skipped: {}; {}", words, INSTALL_NEWER)
+        output.warn("[yellow]![/] skipped: {}; {}", words, INSTALL_NEWER)
     if (safety := safety_since(workspace, point)) is not None:
         output.say(
             "skipped: {}, what {} held before it was replaced {} UTC; --backup {} goes back to that",
@@ -217,7 +217,7 @@ def _replaced(
         replaced = replace_source(
             workspace, point, store=store or None, globals_too=roles, take_safety=take, progress=progress
         )
-    _tell(workspace, point, replaced.recovered, as_json=as_json, replaced=replaced)
+    _report(workspace, point, replaced.recovered, as_json=as_json, replaced=replaced)
     if not as_json:
         output.say("{} is now in its state of {} UTC", source, f"{point.started_at:%Y-%m-%d %H:%M:%S}")
         if replaced.kept:
@@ -232,7 +232,7 @@ def _replaced(
     return output.FINE
 
 
-def _tell(
+def _report(
     workspace: Workspace, point: RestorePoint, recovered: Recovered, *, as_json: bool, replaced: Replaced | None = None
 ) -> None:
     rto = workspace.source(point.manifest.source).rto
@@ -261,9 +261,9 @@ def _tell(
         told = "".join(f"  {line}\n" for line in as_lines(recovered.differences))
         output.write(f"definitions that differ (- source, + restored):\n{told}")
     for warning in recovered.warnings:
-        output.complain("[yellow]![/] {}", warning)
+        output.warn("[yellow]![/] {}", warning)
     for gap in recovered.gaps:
-        output.complain("[yellow]![/] not compared: {}", str(gap))
+        output.warn("[yellow]![/] not compared: {}", str(gap))
     colour = "green" if recovered.whole else "yellow" if recovered.good else "red"
     word = output.markup(f"[{colour}]{{}}[/]", recovered.words)
     took = timedelta(seconds=replaced.seconds if replaced else recovered.seconds)

@@ -94,7 +94,7 @@ def row_of(name: str, each: Candidate, why_not: str, signed: Signed | None) -> l
         ", ".join(each.stores),
         each.claimed or (manifest.host if manifest is not None else "–"),
         f"{manifest.started_at:%Y-%m-%d %H:%M} UTC" if manifest is not None else "–",
-        manifest.contents.rows_told if manifest is not None else "–",
+        manifest.contents.rows_text if manifest is not None else "–",
         human_size(manifest.size_bytes) if manifest is not None else "–",
         decision,
     ]

@@ -38,7 +38,7 @@ def status(
         worst = output.BROKEN
     if as_json:
         sources = [health.model_dump(mode="json") for health in found]
-        told = {"daemon_silent": _told(silence), "configuration_broken": _told(broken)}
+        told = {"daemon_silent": _condition(silence), "configuration_broken": _condition(broken)}
         output.print_json({"ok": worst == output.FINE, "sources": sources, **told})
         return worst
     output.print_table(
@@ -72,7 +72,7 @@ def status(
     return worst
 
 
-def _told(condition: Condition | None) -> dict[str, str] | None:
+def _condition(condition: Condition | None) -> dict[str, str] | None:
     if condition is None:
         return None
     return {"what": condition.title, "cause": condition.cause, "next": condition.next}
@@ -135,7 +135,7 @@ def _age(health: SourceHealth) -> str:
 
 
 def _row(health: SourceHealth) -> list[str]:
-    copies = [f"{copy.store} {copy.told if copy.backup_id is not None else '–'}" for copy in health.copies]
+    copies = [f"{copy.store} {copy.age_text if copy.backup_id is not None else '–'}" for copy in health.copies]
     return [
         health.source,
         output.coloured(health.state),

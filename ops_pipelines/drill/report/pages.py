@@ -188,23 +188,23 @@ def _outage(report: Report) -> list[tuple[str, str]]:
     outage = report.outage
     assert outage is not None
 
-    def told(seconds: float | None) -> str:
+    def in_seconds(seconds: float | None) -> str:
         return "never" if seconds is None else f"{seconds:.1f} s"
 
     server = "a sacrificial server that the drill started" if outage.sacrificial else "stopped by the user's command"
-    noticed = [(f"noticed by {each.by} after", _after(told, each)) for each in outage.detections]
-    down = [("real server down for", told(outage.down_s))] if outage.down_s is not None else []
+    noticed = [(f"noticed by {each.by} after", _after(in_seconds, each)) for each in outage.detections]
+    down = [("real server down for", in_seconds(outage.down_s))] if outage.down_s is not None else []
     return [
         ("source", f"{outage.source}, {server}"),
         *noticed,
         *down,
-        ("application works elsewhere after", told(outage.recovered_s)),
+        ("application works elsewhere after", in_seconds(outage.recovered_s)),
         ("all-clear delivered", "yes" if outage.resolved else "no"),
     ]
 
 
-def _after(told: Callable[[float | None], str], detection: Detection) -> str:
-    return f"{told(detection.after_s)}{f' ({detection.what})' if detection.what else ''}"
+def _after(in_seconds: Callable[[float | None], str], detection: Detection) -> str:
+    return f"{in_seconds(detection.after_s)}{f' ({detection.what})' if detection.what else ''}"
 
 
 def _checking(report: Report) -> list[str]:

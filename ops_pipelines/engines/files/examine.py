@@ -13,7 +13,7 @@ from ops_pipelines.engines.files import listing, restic
 from ops_pipelines.engines.files.listing import Root
 from ops_pipelines.engines.files.restic import Restic, ResticFailed
 from ops_pipelines.engines.files.settings import FilesSource
-from ops_pipelines.engines.files.snapshot import led_out
+from ops_pipelines.engines.files.snapshot import linked_outside
 from ops_pipelines.errors import SourceError, StoreError
 from ops_pipelines.repository import Repository
 from ops_pipelines.text import shell
@@ -36,7 +36,7 @@ class FilesExaminer:
         roots = [Root(str(real), str(real)) for _, real in folders.distinct(self._source.paths)]
         unread = [path for root in roots for path in _unreadable(Path(root.at))]
         if not unread:
-            gaps = led_out(listing.walk(roots), roots, self._name, self._source)
+            gaps = linked_outside(listing.walk(roots), roots, self._name, self._source)
             return [Lack(f"{each.what}: {each.why}", each.cure, needed=False) for each in gaps]
         more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
         configured = " ".join(str(each) for each in self._source.paths)

@@ -22,7 +22,7 @@ from typing import Any, Literal, TypeVar
 
 from ops_pipelines import durable
 from ops_pipelines.errors import ToolMissing
-from ops_pipelines.limits import advice, told
+from ops_pipelines.limits import advice, describe
 from ops_pipelines.process import CommandFailed, CommandTimedOut, Completed, Limits, Running, run, running
 from ops_pipelines.repository import Repository
 from ops_pipelines.streams import Progress
@@ -161,7 +161,7 @@ class Restic:
         """The same, with how long it was waited for and what to type when its holder is not alive any more."""
         addresses = [each.get("RESTIC_REPOSITORY", self.repository.address) for each in self._used_by(env)]
         typed = "; ".join(f"restic -r {shell(address)} unlock --remove-all" for address in addresses)
-        waited = f"; waited {told(self.patience)}" if self.patience else ""
+        waited = f"; waited {describe(self.patience)}" if self.patience else ""
         return ResticFailed(
             error.what,
             kind="locked",
@@ -353,7 +353,7 @@ def _messages(command: Running, stall: timedelta) -> Iterator[dict[str, Any]]:
         if time.monotonic() - changed_at > stall.total_seconds():
             command.kill()
             raise CommandTimedOut(
-                f"restic read nothing for {told(stall)} and was stopped",
+                f"restic read nothing for {describe(stall)} and was stopped",
                 why=command.stderr_tail(),
                 next=advice(stall),
             )

@@ -143,7 +143,7 @@ class Snapshot:
         """What the snapshot holds, and what a human should know about it."""
         level = level_of(self._source)
         if level == "off":
-            gaps = led_out(before, self._roots, self._name, self._source)
+            gaps = linked_outside(before, self._roots, self._name, self._source)
             return Contents(level="off", dialect=listing.DIALECT, gaps=gaps), []
         after = listing.walk(self._roots)
         moving = {path for path in before.keys() | after.keys() if not _same(before.get(path), after.get(path))}
@@ -157,7 +157,7 @@ class Snapshot:
         roots = [root.listed for root in self._roots]
         found = listing.as_contents({**described, **only_exist}, roots, level)
         return (
-            found.model_copy(update={"gaps": led_out(held, self._roots, self._name, self._source)}),
+            found.model_copy(update={"gaps": linked_outside(held, self._roots, self._name, self._source)}),
             _warnings(before, moving & {listing.read_back(path) for path in only_exist}, self.summary),
         )
 
@@ -184,7 +184,9 @@ def level_of(source: FilesSource) -> Level:
     return "full" if source.fingerprint == "sample" else source.fingerprint
 
 
-def led_out(entries: Mapping[str, Entry], roots: Sequence[Root], name: str, source: FilesSource) -> tuple[Gap, ...]:
+def linked_outside(
+    entries: Mapping[str, Entry], roots: Sequence[Root], name: str, source: FilesSource
+) -> tuple[Gap, ...]:
     """What links lead to that is not in the folders: restic keeps the link, and nothing of what it points to.
 
     A link that leads nowhere leaves nothing out.

@@ -174,7 +174,7 @@ def translated(error: PyMongoError, what: str, server: Server, *, stall: timedel
     limit = server.reached(error, stall)
     return SourceError(
         what,
-        why=f"no answer within {limits.told(limit)}" if limit is not None else reason(error),
+        why=f"no answer within {limits.describe(limit)}" if limit is not None else reason(error),
         safe="nothing was changed; existing backups are untouched",
         next=(limits.advice(limit) if limit is not None else "") or _advice(error),
     )

@@ -18,7 +18,7 @@ from pymongo.database import Database
 
 from ops_pipelines import process
 from ops_pipelines.clock import UTC
-from ops_pipelines.engines import lodging
+from ops_pipelines.engines import verify_databases
 from ops_pipelines.engines.address import can_be, is_address
 from ops_pipelines.engines.adopted import refuse_other
 from ops_pipelines.engines.base import (
@@ -137,7 +137,7 @@ class MongoDBEngine:
     def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
         """A disposable server inside `directory`; see `Engine.scratch`."""
         if self._source.verify.server is not None:
-            with self._lodging(directory) as url:
+            with self._verify_database(directory) as url:
                 yield url
             return
         program = server.choose(str(facts.get("server_version") or ""), self._source.bin_dirs)
@@ -145,18 +145,18 @@ class MongoDBEngine:
             yield url
 
     @contextmanager
-    def _lodging(self, directory: Path) -> Iterator[str]:
+    def _verify_database(self, directory: Path) -> Iterator[str]:
         """A database of our own on the server that was lent to us, dropped afterwards."""
-        name = lodging.new_name()
-        lodging.note(directory, self._name, name)
+        name = verify_databases.new_name()
+        verify_databases.note(directory, self._name, name)
         try:
             yield self._lent().at(name).url()
         finally:
-            self.evict(name)
+            self.drop_verify_database(name)
 
-    def evict(self, name: str, /) -> None:
-        """Drop a database that we made on the lent server; see `Lodger`."""
-        if not lodging.is_ours(name):
+    def drop_verify_database(self, name: str, /) -> None:
+        """Drop a database that we made on the lent server; see `VerifyServerUser`."""
+        if not verify_databases.is_ours(name):
             raise SafetyRefusal(f"{name} is none that a verification made", safe="nothing was changed")
         with connected(self._lent().at(name)) as database:
             database.client.drop_database(name)
@@ -231,18 +231,18 @@ class MongoDBEngine:
         return pick_names(only, names, "collections")
 
     def beside(self, suffix: str) -> str:
-        """The name of a database beside the source; see `Emptier`."""
+        """The name of a database beside the source; see `InPlaceRestorer`."""
         return self.server().database[: _NAME_LENGTH - len(suffix)] + suffix
 
     def empty(self, facts: Mapping[str, JsonValue]) -> str:
-        """Drop the source's collections; see `Emptier`."""
+        """Drop the source's collections; see `InPlaceRestorer`."""
         source = self.server()
         with connected(source) as database:
             database.client.drop_database(source.database)
         return source.url()
 
     def discard(self, beside: str) -> None:
-        """Drop a database that is not wanted any more; see `Emptier`."""
+        """Drop a database that is not wanted any more; see `InPlaceRestorer`."""
         where = self._locate(beside)
         with connected(where) as database:
             database.client.drop_database(where.database)
@@ -322,7 +322,7 @@ class MongoDBEngine:
         database: "Database[Document]", accounts: Accounts, where: Server, globals_too: bool
     ) -> list[str]:
         """Where everything is ours, or where a human wants them; never on a server that was lent for a proof."""
-        if lodging.is_ours(where.database):
+        if verify_databases.is_ours(where.database):
             return ["users and roles were not restored and are not proved: the server is lent to us, and not ours"]
         if not globals_too:
             return ["users and roles are in the backup and were not restored: --globals restores them"]

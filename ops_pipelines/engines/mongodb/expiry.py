@@ -17,7 +17,7 @@ _KEPT_BACK = "ops_kept_back"  # a database of its own, on the scratch server onl
 _UNAUTHORIZED = 13
 
 
-def keep_back(database: "Database[Document]", collection: str, index: Document) -> None:
+def defer_index(database: "Database[Document]", collection: str, index: Document) -> None:
     """Note an index instead of making it."""
     note = {"database": database.name, "collection": collection, "index": [[key, index[key]] for key in index]}
     database.client[_KEPT_BACK]["indexes"].insert_one(note)

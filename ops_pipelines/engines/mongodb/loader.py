@@ -52,7 +52,7 @@ def load(
 
         side_by_side(largest_first, jobs, fill)
     with _timed(seconds, "indexes"):
-        side_by_side(stored, jobs, lambda each: _index(database, each, server, keep_back=stand_in and disposable))
+        side_by_side(stored, jobs, lambda each: _index(database, each, server, defer_index=stand_in and disposable))
     for each in layout.collections:
         if each.data is None:
             with server.judging(f"the view {each.name}"):
@@ -105,12 +105,12 @@ def _insert(database: "Database[Document]", collection: Collection, stored: Stor
     flush()
 
 
-def _index(database: "Database[Document]", collection: Collection, server: Judge, *, keep_back: bool) -> None:
+def _index(database: "Database[Document]", collection: Collection, server: Judge, *, defer_index: bool) -> None:
     for index in collection.own_indexes:
         with server.judging(f"the {_kind_of(index)} {index['name']} of {collection.name}"):
             definition: dict[str, Any] = {key: value for key, value in index.items() if key != "ns"}
-            if "expireAfterSeconds" in definition and keep_back:
-                expiry.keep_back(database, collection.name, definition)
+            if "expireAfterSeconds" in definition and defer_index:
+                expiry.defer_index(database, collection.name, definition)
             else:
                 database.command({"createIndexes": collection.name, "indexes": [definition]})
 

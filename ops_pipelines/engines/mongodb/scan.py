@@ -44,7 +44,7 @@ class Deadline:
         if time.monotonic() > self._at:
             raise SourceError(
                 "reading the database took too long",
-                why=f"more than {limits.told(self._total)}",
+                why=f"more than {limits.describe(self._total)}",
                 next=limits.advice(self._total),
             )
 

@@ -41,7 +41,7 @@ def mongodump(program: Path, server: Server, folder: Path, *, jobs: int, limits:
     Raises:
         CommandFailed, CommandTimedOut: it did not succeed, or wrote nothing for the stall limit.
     """
-    with _told(server.url(), folder.parent) as told:
+    with _config_file(server.url(), folder.parent) as told:
         argv: list[str | Path] = [program, f"--config={told}", f"--out={folder}", f"--numParallelCollections={jobs}"]
         process.run(argv, limits=limits, alive=lambda: _size_of(folder))
 
@@ -55,7 +55,7 @@ def mongorestore(program: Path, server: Server, folder: Path, *, database: str, 
     Raises:
         CommandFailed, CommandTimedOut.
     """
-    with _told(server.url(database=False), folder.parent) as told:
+    with _config_file(server.url(database=False), folder.parent) as told:
         argv: list[str | Path] = [
             program, f"--config={told}", f"--nsInclude={database}.*", f"--nsFrom={database}.*",
             f"--nsTo={server.database}.*", f"--numParallelCollections={jobs}", "--stopOnError",
@@ -66,7 +66,7 @@ def mongorestore(program: Path, server: Server, folder: Path, *, database: str, 
 
 
 @contextmanager
-def _told(url: str, directory: Path) -> Iterator[Path]:
+def _config_file(url: str, directory: Path) -> Iterator[Path]:
     """A file with the URL, which holds the password, readable by us only and gone after the block."""
     path = directory / "mongo-tools.yaml"
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

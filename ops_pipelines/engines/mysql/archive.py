@@ -31,7 +31,7 @@ class Watched:
         self, source: Reader, *, begun: Callable[[], None] = lambda: None, progress: Progress, expected_bytes: int
     ) -> None:
         self._source, self._begun, self._progress, self._expected = source, begun, progress, expected_bytes
-        self._told = 0
+        self._reported = 0
         self.has_begun = False
         self.head = b""
         self.tail = b""
@@ -53,8 +53,8 @@ class Watched:
         self.tables.update(_names(seen, _TABLE))
         self.databases.update(_names(seen, _USE, end=b";"))
         self.tail = (self.tail + chunk)[-_TAIL_KEPT:]
-        if self.size_bytes - self._told > 4 * 1024 * 1024 or not chunk:
-            self._told = self.size_bytes
+        if self.size_bytes - self._reported > 4 * 1024 * 1024 or not chunk:
+            self._reported = self.size_bytes
             self._progress("dump", self.size_bytes, self._expected)
         return chunk
 

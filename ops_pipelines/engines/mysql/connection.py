@@ -59,13 +59,13 @@ class QueryFailed(SourceError):
         self.code = code
 
     @property
-    def unwell(self) -> bool:
+    def in_trouble(self) -> bool:
         """Whether the server is in trouble, gone or out of something: then nothing is known of what was asked about."""
         return self.code in _UNWELL
 
-    def raise_if_unwell(self) -> None:
+    def raise_if_server_trouble(self) -> None:
         """Raise it again where it says nothing about what was asked, so that nobody takes it for an answer."""
-        if self.unwell:
+        if self.in_trouble:
             raise self
 
 
@@ -270,7 +270,7 @@ class Session:
         timer = threading.Timer(
             min(allowed.total_seconds(), threading.TIMEOUT_MAX),
             self.abort,
-            [f"no answer within {limits.told(allowed)}"],
+            [f"no answer within {limits.describe(allowed)}"],
             {"limit": allowed},
         )
         timer.daemon = True
@@ -349,7 +349,7 @@ def session(server: Server, *, limit: timedelta, settings: bool = True) -> Itera
     except (pymysql.MySQLError, OSError) as error:
         raise SourceError(
             f"MySQL database {server} cannot be opened",
-            why=f"no whole greeting within {limits.told(server.connect)}" if cut.is_set() else message(error),
+            why=f"no whole greeting within {limits.describe(server.connect)}" if cut.is_set() else message(error),
             safe="nothing was changed; existing backups are untouched",
             next=limits.advice(server.connect) if cut.is_set() else _advice(error, server.connect),
         ) from None

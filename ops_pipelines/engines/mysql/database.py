@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pydantic import JsonValue
 
-from ops_pipelines.engines import lodging
+from ops_pipelines.engines import verify_databases
 from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL
 from ops_pipelines.engines.mysql.connection import QueryFailed, Server, Session, identifier, session
 from ops_pipelines.errors import SafetyRefusal, SourceError
@@ -127,7 +127,7 @@ def create_definers(server: Server, definers: JsonValue, database: str) -> None:
     if not named:
         return
     with session(server, limit=_LIMIT) as opened:
-        lent = lodging.is_ours(database)
+        lent = verify_databases.is_ours(database)
         if lent:
             _begin_notes(opened, database)
         for user, host in named:

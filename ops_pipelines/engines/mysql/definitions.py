@@ -98,7 +98,7 @@ def broken_views(opened: Session, tables: list[Table]) -> dict[str, QueryFailed]
             try:
                 opened.rows(f"show fields from {identifier(table.name)}")
             except QueryFailed as error:
-                error.raise_if_unwell()
+                error.raise_if_server_trouble()
                 broken[table.name] = error
     return broken
 
@@ -224,7 +224,7 @@ def _shown(opened: Session, kind: str, name: str) -> list[str]:
     try:
         row = opened.rows(f"show create {kind} {identifier(name)}")[0]
     except QueryFailed as error:
-        error.raise_if_unwell()
+        error.raise_if_server_trouble()
         raise SourceError(
             f"the definition of {kind.lower()} {name} cannot be read",
             why=error.why,

@@ -24,7 +24,7 @@ from ops_pipelines.engines.mysql.connection import (
     session,
 )
 from ops_pipelines.engines.mysql.definitions import Table
-from ops_pipelines.engines.mysql.instant import Instant, position, standing_still
+from ops_pipelines.engines.mysql.instant import Instant, position, writers_blocked
 from ops_pipelines.engines.mysql.settings import MySQLSource
 from ops_pipelines.engines.sampling import new_seed
 from ops_pipelines.errors import SourceError
@@ -144,7 +144,7 @@ class Dump:
             contents.in_snapshot(readers)
             before = self._fingerprint(readers, unsteady).tables
             contents.out_of_snapshot(readers)
-            instant = sessions.enter_context(standing_still(locker, seen.tables, stall=limits.stall))
+            instant = sessions.enter_context(writers_blocked(locker, seen.tables, stall=limits.stall))
             contents.in_snapshot(readers)
             facts |= position(locker)
             if instant.by_tables:
@@ -240,7 +240,7 @@ class Dump:
             with process.running(argv, limits=limits) as command:
                 expected = sum(table.size_bytes for table in seen.tables)
                 watched = archive.Watched(
-                    command, begun=instant.let_go, progress=self._progress, expected_bytes=expected
+                    command, begun=instant.release_writers, progress=self._progress, expected_bytes=expected
                 )
                 sink.stream("dump.sql", "dump", watched)
                 command.finish()

@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from ops_pipelines import process
-from ops_pipelines.engines import lodging
+from ops_pipelines.engines import verify_databases
 from ops_pipelines.engines.address import can_be, is_address
 from ops_pipelines.engines.adopted import refuse_other
 from ops_pipelines.engines.base import (
@@ -104,7 +104,7 @@ class MySQLEngine:
     def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
         """A disposable server, or a database on `verify.server`, of the dump's series; see `Engine.scratch`."""
         if self._source.verify.server is not None:
-            with self._lodging(directory, facts) as url:
+            with self._verify_database(directory, facts) as url:
                 yield url
             return
         try:
@@ -119,20 +119,20 @@ class MySQLEngine:
             yield target.url()
 
     @contextmanager
-    def _lodging(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
+    def _verify_database(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
         """A database of our own on the server that was lent to us, dropped afterwards."""
-        target = self._lent().at(lodging.new_name())
-        lodging.note(directory, self._name, target.database)
+        target = self._lent().at(verify_databases.new_name())
+        verify_databases.note(directory, self._name, target.database)
         try:
             database.create(target, facts)
             database.create_definers(target.at(""), facts.get("definers"), target.database)
             yield target.url()
         finally:
-            self.evict(target.database)
+            self.drop_verify_database(target.database)
 
-    def evict(self, name: str, /) -> None:
-        """Drop a database that we made on the lent server, and what was made for it; see `Lodger`."""
-        if not lodging.is_ours(name):
+    def drop_verify_database(self, name: str, /) -> None:
+        """Drop a database that we made on the lent server, and what was made for it; see `VerifyServerUser`."""
+        if not verify_databases.is_ours(name):
             raise SafetyRefusal(f"{name} is none that a verification made", safe="nothing was changed")
         database.drop(self._lent().at(name))
         database.drop(self._lent().at(reload.companion(name)))
@@ -214,17 +214,17 @@ class MySQLEngine:
         return pick_names(only, [key.split(" ", 1)[1] for key in held.objects if key.startswith(kinds)], "tables")
 
     def beside(self, suffix: str) -> str:
-        """The name of a database beside the source; see `Emptier`."""
+        """The name of a database beside the source; see `InPlaceRestorer`."""
         return self.server().database[: _NAME_LENGTH - len(suffix)] + suffix
 
     def empty(self, facts: Mapping[str, JsonValue]) -> str:
-        """Drop the source's database and make it anew; see `Emptier`."""
+        """Drop the source's database and make it anew; see `InPlaceRestorer`."""
         source = self.server()
         database.drop(source)
         return database.create(source, facts).url()
 
     def discard(self, beside: str) -> None:
-        """Drop a database that is not wanted any more; see `Emptier`."""
+        """Drop a database that is not wanted any more; see `InPlaceRestorer`."""
         database.drop(self._locate(beside))
 
     def create_target(self, name_or_url: str, facts: Mapping[str, JsonValue]) -> Created:
@@ -268,7 +268,7 @@ class MySQLEngine:
             work=work,
             limits=self._limits,
             ours=globals_too,
-            lent=globals_too and lodging.is_ours(server.database),
+            lent=globals_too and verify_databases.is_ours(server.database),
             disabled_events=disabled,
             progress=progress,
             only=only,

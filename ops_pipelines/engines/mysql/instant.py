@@ -42,7 +42,7 @@ class Instant:
     watch: threading.Timer
     too_late: bool = False
 
-    def let_go(self) -> None:
+    def release_writers(self) -> None:
         """Let writers go on: every snapshot has begun.
 
         Raises:
@@ -61,8 +61,8 @@ class Instant:
 
 
 @contextmanager
-def standing_still(opened: Session, tables: Sequence[Table], *, stall: timedelta) -> Iterator[Instant]:
-    """Keep writers out until `Instant.let_go`, thirty seconds, or the end of the block, whichever comes first.
+def writers_blocked(opened: Session, tables: Sequence[Table], *, stall: timedelta) -> Iterator[Instant]:
+    """Keep writers out until `Instant.release_writers`, thirty seconds, or the end of the block, whichever comes first.
 
     Args:
         opened: the session that holds the lock; it must do nothing else meanwhile.
@@ -100,7 +100,7 @@ def position(opened: Session) -> dict[str, JsonValue]:
         try:
             rows = opened.rows(statement)
         except QueryFailed as error:
-            error.raise_if_unwell()
+            error.raise_if_server_trouble()
             continue
         if rows:
             found |= {"binlog_file": str(rows[0][0]), "binlog_position": int(rows[0][1])}
@@ -119,7 +119,7 @@ def _lock(opened: Session, tables: Sequence[Table]) -> str | None:
         if kind == _TABLES and not held:
             return _TABLES  # nothing that could be written to
         try:
-            _insist(opened, statement)
+            _lock_with_retries(opened, statement)
             return kind
         except QueryFailed as error:
             if error.code not in _LOCK_REFUSED:
@@ -127,7 +127,7 @@ def _lock(opened: Session, tables: Sequence[Table]) -> str | None:
     return None
 
 
-def _insist(opened: Session, statement: str) -> None:
+def _lock_with_retries(opened: Session, statement: str) -> None:
     """Writers queue up behind a waiting lock: wait a little, several times, rather than long."""
     for attempt in range(_TRIES):
         try:

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from ops_pipelines.engines import definition, lodging
+from ops_pipelines.engines import definition, verify_databases
 from ops_pipelines.engines.mysql import definitions
 from ops_pipelines.engines.mysql.connection import QueryFailed, Session, identifier
 from ops_pipelines.errors import SourceError
@@ -24,7 +24,7 @@ _VIEW = "ops_reload"
 
 def companion(database: str) -> str:
     """The name of the database in which definitions of another one are made; fixed where a killed one must be found."""
-    return f"{database}_reload" if lodging.is_ours(database) else f"ops_reload_{secrets.token_hex(4)}"
+    return f"{database}_reload" if verify_databases.is_ours(database) else f"ops_reload_{secrets.token_hex(4)}"
 
 
 def reloaded(opened: Session, aside: Session, given: Mapping[str, str]) -> dict[str, str]:
@@ -56,7 +56,7 @@ def _unless_refused() -> Iterator[None]:
     try:
         yield
     except SourceError as error:
-        if isinstance(error, QueryFailed) and error.unwell:
+        if isinstance(error, QueryFailed) and error.in_trouble:
             raise
 
 

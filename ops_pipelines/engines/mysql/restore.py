@@ -92,7 +92,7 @@ def load(
             if target.database != source_database:
                 dump = script.moved(dump, target.database, source_database)
             if lent or script.sets_gtids(dump):
-                dump, disabled = script.tamed(dump, events=not lent)
+                dump, disabled = script.within_database(dump, events=not lent)
                 disabled_events |= disabled
             complaints = _feed(program, target, dump, limits, progress)
             violated = [each for each in complaints if each.code == _VIOLATED]
@@ -107,10 +107,10 @@ def load(
     if ours and parts.has("globals"):
         warnings += [_NOT_OURS] if lent else _load_accounts(parts, target, program, work, limits)
     names = names_of(only) if only else None
-    return Restored(seconds=seconds, warnings=warnings, names=names, findings=_told(violated))
+    return Restored(seconds=seconds, warnings=warnings, names=names, findings=_findings(violated))
 
 
-def _told(violated: Sequence[Complaint]) -> list[Finding]:
+def _findings(violated: Sequence[Complaint]) -> list[Finding]:
     if not violated:
         return []
     named = "; ".join(dict.fromkeys(each.text for each in violated[:_NAMED]))
@@ -133,7 +133,7 @@ def load_definitions(
     try:
         if target.database != source_database:
             dump = script.moved(dump, target.database, source_database)
-        dump, _disabled = script.tamed(dump, events=False)
+        dump, _disabled = script.within_database(dump, events=False)
         _feed(program, target, dump, limits, lambda *_: None)
     finally:
         dump.unlink(missing_ok=True)

@@ -34,7 +34,7 @@ def unread(opened: Session, tables: Sequence[Table]) -> Iterator[tuple[Table, Qu
             try:
                 opened.rows(f"select * from {identifier(table.name)} limit 0")
             except QueryFailed as error:
-                error.raise_if_unwell()
+                error.raise_if_server_trouble()
                 yield table, error
 
 
@@ -69,7 +69,7 @@ def table_ids(opened: Session) -> dict[str, str] | None:
         try:
             found = opened.rows(f"select name, table_id from information_schema.{listing}")
         except QueryFailed as error:
-            error.raise_if_unwell()
+            error.raise_if_server_trouble()
             continue
         ids: dict[str, set[str]] = {}
         for path, number in found:
@@ -115,7 +115,7 @@ def held(opened: Session, name: str) -> set[str]:
     try:
         roles = str(opened.value("select current_role()") or "NONE")
     except QueryFailed as error:
-        error.raise_if_unwell()
+        error.raise_if_server_trouble()
         roles = "NONE"  # a server from before roles
     using = f" for current_user() using {roles}" if roles != "NONE" and "`" in roles else ""
     held: set[str] = set()
@@ -147,6 +147,6 @@ def works(opened: Session, query: str) -> bool:
     try:
         opened.rows(query)
     except QueryFailed as error:
-        error.raise_if_unwell()
+        error.raise_if_server_trouble()
         return False
     return True

@@ -44,7 +44,7 @@ def sets_gtids(dump: Path) -> bool:
         return _PURGED in read.read(_HEAD_BYTES)
 
 
-def tamed(dump: Path, *, events: bool) -> tuple[Path, set[str]]:
+def within_database(dump: Path, *, events: bool) -> tuple[Path, set[str]]:
     """The dump without what reaches beyond its database: the server's GTIDs, its binary log.
 
     Args:
@@ -66,7 +66,7 @@ def tamed(dump: Path, *, events: bool) -> tuple[Path, set[str]]:
             return line[: found.start(2)] + b"DISABLE" + line[found.end(2) :]
         return line
 
-    return _rewritten(dump, "tamed.sql", harmless), disabled
+    return _rewritten(dump, "within_database.sql", harmless), disabled
 
 
 def _rewritten(dump: Path, name: str, line_for: Callable[[bytes], bytes]) -> Path:

@@ -158,7 +158,7 @@ def _amcheck(server: Server, *, jobs: int, limit: timedelta, disposable: bool) -
         opened.rows("set default_transaction_read_only = off")  # may be set for the database
         with _silenced(opened):
             try:
-                _borrow_amcheck(opened)
+                _create_amcheck(opened)
             except SourceError as error:
                 return Finding("amcheck", True, f"not run: {error.why}")  # a lent server on which we are no superuser
             try:
@@ -183,7 +183,7 @@ def _silenced(opened: Session) -> Iterator[None]:
 _ENABLED = {"O": "", "R": "replica", "A": "always"}
 
 
-def _borrow_amcheck(opened: Session) -> None:
+def _create_amcheck(opened: Session) -> None:
     opened.rows("begin")
     try:
         opened.rows("create schema ops_amcheck")

@@ -91,7 +91,7 @@ class Server:
         changed._longest_hold = longest
         return changed
 
-    def unhurried(self, version: int) -> dict[str, str]:
+    def without_timeouts(self, version: int) -> dict[str, str]:
         """Settings of a server of this version that let everything take its time: our own limits bound all of it."""
         settings = {name: "0" for name, since in _HURRY.items() if version >= since}
         longest_ms = round(self._longest_hold.total_seconds() * 1000)
@@ -212,7 +212,7 @@ class Session:
     def bounded(self, limit: timedelta | None = None) -> Iterator[None]:
         """Whatever waits for the server in the block is woken after the limit; its error is for `failure`."""
         allowed = self._limit if limit is None else limit
-        with wire.after(allowed, lambda: self.abort(f"no answer within {limits.told(allowed)}", limit=allowed)):
+        with wire.after(allowed, lambda: self.abort(f"no answer within {limits.describe(allowed)}", limit=allowed)):
             yield
 
     def failure(self, error: psycopg.Error) -> StatementFailed:
@@ -230,16 +230,16 @@ class Session:
         return int(self.value("select pg_catalog.pg_backend_pid()")) == self._connection.info.backend_pid
 
     @property
-    def unhurried(self) -> dict[str, str]:
-        """What `Server.unhurried` says of this one."""
-        return self._server.unhurried(self._connection.info.server_version)
+    def without_timeouts(self) -> dict[str, str]:
+        """What `Server.without_timeouts` says of this one."""
+        return self._server.without_timeouts(self._connection.info.server_version)
 
     def take_time(self) -> None:
         """Lift every limit that was set for a database, a role or the server, but for ours.
 
         By statements that take no time themselves: the limits hold for them, too.
         """
-        self.rows("; ".join(f"set {name} = {value}" for name, value in self.unhurried.items()))
+        self.rows("; ".join(f"set {name} = {value}" for name, value in self.without_timeouts.items()))
 
     @contextmanager
     def apart(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from ops_pipelines import process
-from ops_pipelines.engines import lodging
+from ops_pipelines.engines import verify_databases
 from ops_pipelines.engines.address import can_be, is_address
 from ops_pipelines.engines.base import (
     NOTHING,
@@ -87,7 +87,7 @@ class PostgresEngine:
     def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
         """A disposable server, or a database on `verify.server`, of the dump's major version; see `Engine.scratch`."""
         if self._source.verify.server is not None:
-            with self._lodging(directory, facts) as url:
+            with self._verify_database(directory, facts) as url:
                 yield url
             return
         try:
@@ -103,9 +103,9 @@ class PostgresEngine:
             yield database.recreate(server, name, facts).url()
 
     @contextmanager
-    def _lodging(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
+    def _verify_database(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
         """A database of our own on the server that was lent to us, dropped afterwards."""
-        lent, name = self._lent(), lodging.new_name()
+        lent, name = self._lent(), verify_databases.new_name()
         with targets.maintenance(lent) as opened:
             here = int(opened.value("show server_version_num")) // 10000
         if here != _major(facts["server_version"]):
@@ -115,15 +115,15 @@ class PostgresEngine:
                 safe="the backup is not marked bad",
                 next="name a server of the same major version",
             )
-        lodging.note(directory, self._name, name)
+        verify_databases.note(directory, self._name, name)
         try:
             yield self._new(lent, name, facts).url
         finally:
-            self.evict(name)
+            self.drop_verify_database(name)
 
-    def evict(self, name: str, /) -> None:
-        """Drop a database that we made on the lent server; see `Lodger`."""
-        if not lodging.is_ours(name):
+    def drop_verify_database(self, name: str, /) -> None:
+        """Drop a database that we made on the lent server; see `VerifyServerUser`."""
+        if not verify_databases.is_ours(name):
             raise SafetyRefusal(f"{name} is none that a verification made", safe="nothing was changed")
         targets.drop(self._lent().at(dbname=name))
 
@@ -233,7 +233,7 @@ class PostgresEngine:
         server = Server(target, connect=self._source.limits.connect)
         disposable = targets.is_disposable(server)
         loader = Loader(
-            database.as_dumped(targets.plain_spoken(server), facts),
+            database.as_dumped(targets.without_settings(server), facts),
             clients.for_restore(_major(facts["client_version"]), self._source.bin_dirs),
             self._source.jobs,
             self._limits,
@@ -270,7 +270,7 @@ class PostgresEngine:
     ) -> None:
         """Load everything but rows into a scratch server; see `Reloader.restore_definitions`."""
         loader = Loader(
-            database.as_dumped(targets.plain_spoken(Server(target, connect=self._source.limits.connect)), facts),
+            database.as_dumped(targets.without_settings(Server(target, connect=self._source.limits.connect)), facts),
             clients.for_restore(_major(facts["client_version"]), self._source.bin_dirs),
             jobs=1,
             limits=self._limits,

@@ -96,7 +96,7 @@ class Blocker(NamedTuple):
     started: str | None
     prepared: str | None
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """Who it is and since when, in a sentence."""
         doing = f"{'holds' if self.granted else 'waits for'} {self.mode.strip()}"
         if self.prepared is not None:
@@ -210,7 +210,7 @@ def _still_locked(blockers: Sequence[Blocker], server: Server, wait: timedelta) 
     end = f"rollback prepared '{prepared}'" if prepared else f"select pg_terminate_backend({worst.pid})"
     return SourceError(
         f"{worst.relation}{also} stayed locked in {worst.mode.strip()} for {human_duration(wait)}",
-        why=worst.told(),
+        why=worst.describe(),
         safe="nothing was dumped; nobody waited for us longer than a few seconds",
         next=f"let it end, or end it: psql {shell(server.shown())} -c {shell(end)}",
     )

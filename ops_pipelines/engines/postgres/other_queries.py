@@ -228,17 +228,17 @@ def _changed_privileges(word: str, catalog: str, column: str, kind: str, owner: 
         ours: a condition for those of the server. No dump has those of information_schema.
     """
 
-    def told(source: str) -> str:
+    def or_default(source: str) -> str:
         return granted(f"coalesce({source}, acldefault('{kind}', o.{owner}))", _ROLE)
 
     return f"""
-select '{word} ' || {name} as name, {told(f"o.{column}")} as privileges
+select '{word} ' || {name} as name, {or_default(f"o.{column}")} as privileges
   from {catalog} o left join pg_init_privs p
        on p.objoid = o.oid and p.classoid = '{catalog}'::regclass and p.objsubid = 0
  where (o.{column} is not null or p.initprivs is not null)
    and (o.oid < 16384 and {ours} or exists (select from pg_depend e where e.objid = o.oid
                     and e.classid = '{catalog}'::regclass and e.deptype = 'e'))
-   and {told(f"o.{column}")} is distinct from {told("p.initprivs")}
+   and {or_default(f"o.{column}")} is distinct from {or_default("p.initprivs")}
 """
 
 

@@ -185,11 +185,15 @@ def judge(
     elsewhere = [each for each in by_cost.get("definition", []) if _is_elsewhere(each, again)]
     undefined = [each for each in by_cost.get("definition", []) if each not in elsewhere]
     findings = [
-        *_told("source", by_cost.get("source", ()), _VIOLATES),
-        *_told("materialized views", by_cost.get("views", ()), "left without rows, they could not be refreshed here"),
-        *_told("privileges", by_cost.get("privileges", ()), "the server refused"),
-        *_told("extensions", by_cost.get("extension", ()), "not as in the source, the server refused", attention=False),
-        *_told("definitions", undefined, "the server refused", attention=False),
+        *_finding("source", by_cost.get("source", ()), _VIOLATES),
+        *_finding(
+            "materialized views", by_cost.get("views", ()), "left without rows, they could not be refreshed here"
+        ),
+        *_finding("privileges", by_cost.get("privileges", ()), "the server refused"),
+        *_finding(
+            "extensions", by_cost.get("extension", ()), "not as in the source, the server refused", attention=False
+        ),
+        *_finding("definitions", undefined, "the server refused", attention=False),
     ]
     return Judgement([each.why for each in elsewhere], findings, _excused(by_cost, toc, held))
 
@@ -249,7 +253,7 @@ def _failed(lost: Sequence[Refusal], major: int) -> Inconclusive | RestoreFailed
     return RestoreFailed(f"the server refused parts of the backup: {why}{_BEFORE_CHECKS if kept_out else ''}")
 
 
-def _told(name: str, refused: Sequence[Refusal], what: str, *, attention: bool = True) -> Iterator[Finding]:
+def _finding(name: str, refused: Sequence[Refusal], what: str, *, attention: bool = True) -> Iterator[Finding]:
     if refused:
         named = "; ".join(dict.fromkeys(f"{_named(each)} ({each.why})" for each in refused[:_NAMED]))
         more = f" … and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""

@@ -109,7 +109,7 @@ def load(
     )
     if selection is None:
         return restored
-    return replace(restored, warnings=[*warnings, *_told(selection)], names=selection.names)
+    return replace(restored, warnings=[*warnings, *_selection_warnings(selection)], names=selection.names)
 
 
 def load_definitions(loader: Loader, parts: PartReader, form: str, *, work: Path) -> None:
@@ -222,7 +222,7 @@ def _is_event_trigger(entry: Entry) -> bool:
     )
 
 
-def _told(selection: Selection) -> Iterator[str]:
+def _selection_warnings(selection: Selection) -> Iterator[str]:
     if selection.also:
         yield f"restored as well, because the selection needs it: {', '.join(selection.also)}"
     if selection.left_out:

@@ -114,7 +114,7 @@ def scratch_server(
         ).at(user=superuser, password=password)
         # What is restored here may have settings that hurry every session, from its first statement on.
         server = server.with_settings(
-            {**server.unhurried(programs.major * 10000), "default_transaction_read_only": "off"}
+            {**server.without_timeouts(programs.major * 10000), "default_transaction_read_only": "off"}
         )
         with _starting():
             _wait_ready(server, process)

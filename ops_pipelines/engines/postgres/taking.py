@@ -125,7 +125,7 @@ class Taking:
             tables = contents.count_tables(opened)
             expected = int(opened.value("select pg_database_size(current_database())"))
             # The programs' sessions, as ours; a pooler would refuse what is asked of it at the start.
-            aside = server.with_settings(KEPT_ALIVE | opened.unhurried) if opened.direct else server
+            aside = server.with_settings(KEPT_ALIVE | opened.without_timeouts) if opened.direct else server
             small = {"database": database.settings_script(opened)}
             witness.watch(int(opened.value("select pg_backend_pid()")))
             with _Fingerprint(self._source, server, opened, snapshot, witness, deadline) as fingerprint:

@@ -11,7 +11,7 @@ from psycopg import sql
 from pydantic import JsonValue
 
 from ops_pipelines.clock import human_size
-from ops_pipelines.engines import lodging
+from ops_pipelines.engines import verify_databases
 from ops_pipelines.engines.base import Readiness
 from ops_pipelines.engines.places import Place, place
 from ops_pipelines.engines.postgres import extensions
@@ -77,13 +77,13 @@ def is_disposable(target: Server) -> bool:
 
     Only there definitions may be changed to look closer; a user's target is only read.
     """
-    if lodging.is_ours(target.database):
+    if verify_databases.is_ours(target.database):
         return True
     with session(target, limit=_LIMIT, settings=False) as opened:
         return str(opened.value("show cluster_name")) == CLUSTER_NAME
 
 
-def plain_spoken(target: Server) -> Server:
+def without_settings(target: Server) -> Server:
     """The same database, for programs: no limit that was set for it hurries them, nor do settings that they load.
 
     Where we may say so it speaks English, and no event trigger of it fires.
@@ -92,7 +92,7 @@ def plain_spoken(target: Server) -> Server:
         version, powerful = opened.rows(
             "select current_setting('server_version_num')::int, current_setting('is_superuser')"
         )[0]
-        wanted = opened.unhurried | dict(opened.rows(_STAYS)) if opened.direct else {}
+        wanted = opened.without_timeouts | dict(opened.rows(_STAYS)) if opened.direct else {}
     if powerful == "on":
         wanted |= {"lc_messages": "C", **({"event_triggers": "off"} if version >= 170000 else {})}
     return target.with_settings(wanted)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ops_pipelines.engines import definition, migrations
 from ops_pipelines.engines.base import Contents, Level, TableFacts
-from ops_pipelines.engines.sqlite.databases import is_lack, lack, opened, raise_if_unwell
+from ops_pipelines.engines.sqlite.databases import is_lack, lack, opened, raise_if_server_trouble
 from ops_pipelines.proof import Gap
 
 DIALECT = "sqlite 2"
@@ -72,7 +72,7 @@ def _one(name: str, path: Path, level: Level) -> Contents:
         with closing(opened(path)) as database:
             return _described(name, database, level)
     except (sqlite3.Error, MemoryError) as error:
-        raise_if_unwell(error, path)
+        raise_if_server_trouble(error, path)
         return Contents(level=level, objects={f"damaged database in {name}": str(error)})
 
 

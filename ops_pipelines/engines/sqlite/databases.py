@@ -132,7 +132,7 @@ def check(path: Path) -> Checked:
                         raise
                     unchecked[table] = lack(error)
     except (sqlite3.Error, MemoryError) as error:
-        raise_if_unwell(error, path)
+        raise_if_server_trouble(error, path)
         return Checked(str(error), {})
     return Checked("", unchecked)
 
@@ -142,7 +142,7 @@ def _said(database: sqlite3.Connection, of: str) -> str:
     return "" if said == "ok" else said
 
 
-def raise_if_unwell(error: sqlite3.Error | MemoryError, path: Path) -> None:
+def raise_if_server_trouble(error: sqlite3.Error | MemoryError, path: Path) -> None:
     """A machine without memory or with a broken disk says nothing about a database. Raises Inconclusive."""
     if isinstance(error, MemoryError) or str(error) in _UNWELL:
         raise Inconclusive(

@@ -123,7 +123,7 @@ def _chosen(context: dg.AssetExecutionContext, config: VerifyConfig, chain: Chai
     if point is None:
         raise StoreError(
             f"{name} has no restore point {config.backup_id or f'of {context.partition_key}'} to verify",
-            why="; ".join(catalogue.told),
+            why="; ".join(catalogue.messages),
             next=f"ops list {name}",
         )
     return point

@@ -77,7 +77,7 @@ def read_runs(instance: dg.DagsterInstance, installation: Installation, cursor: 
             if run.status is dg.DagsterRunStatus.SUCCESS:
                 if before is not None and before.assets <= assets:
                     del unmended[about]
-            elif not _told_by_others(run):
+            elif not _reported_elsewhere(run):
                 status = "CANCELED" if run.status is dg.DagsterRunStatus.CANCELED else "FAILURE"
                 cause = redact(_cause(instance, run.run_id))
                 ended = EndedRun(about=about, run_id=run.run_id, status=status, at=at, cause=cause)
@@ -156,7 +156,7 @@ def _about(run: dg.DagsterRun, installation: Installation) -> dict[str, frozense
     return {run.tags.get(names.SOURCE_TAG) or next(iter(selected), run.job_name): frozenset(selected)}
 
 
-def _told_by_others(run: dg.DagsterRun) -> bool:
+def _reported_elsewhere(run: dg.DagsterRun) -> bool:
     """Runs that Dagster will try again, and those of backfills, which are told as a whole."""
     return run.tags.get("dagster/will_retry") == "true" or "dagster/backfill" in run.tags
 

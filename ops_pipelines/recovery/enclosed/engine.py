@@ -27,7 +27,7 @@ from ops_pipelines.recovery.enclosed.watch import watched
 from ops_pipelines.redact import register
 from ops_pipelines.sandbox import account, isolation, mounts
 from ops_pipelines.sandbox.jail import Jail
-from ops_pipelines.sandbox.orphans import none_left
+from ops_pipelines.sandbox.orphans import without_orphans
 from ops_pipelines.settings.checks import CommandCheck
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.text import shell
@@ -173,7 +173,7 @@ class _EnclosedEngine:
                 self._manifest.source, without_secrets(self._source), directory, facts,
                 frozenset(part.role for part in self._manifest.parts), bounds, isinstance(self._engine, Carrier),
             )  # fmt: skip
-            self._tell(ours, setup)
+            self._send_message(ours, setup)
             if setup.carries:
                 self._listener = stack.enter_context(self._listening(ours))
             yield ours
@@ -187,7 +187,7 @@ class _EnclosedEngine:
                 if closed := account.cannot(path, write=write):
                     raise _kept_out(closed, path)
             words = [*account.dropping(), *worker]
-            return none_left(running(words, limits=_LIVES, env=environment, stdin=stdin, stdout=2, cwd=directory))
+            return without_orphans(running(words, limits=_LIVES, env=environment, stdin=stdin, stdout=2, cwd=directory))
         own = [Path(each.command[0]) for each in self._source.commands if Path(each.command[0]).is_file()]
         readable = [
             *mounts.programs([*_searched(), *self._source.bin_dirs], [directory, *self._hidden]),
@@ -219,7 +219,7 @@ class _EnclosedEngine:
         if self._process is not None:
             self._process.kill()
 
-    def _tell(self, connection: socket.socket, message: object) -> None:
+    def _send_message(self, connection: socket.socket, message: object) -> None:
         try:
             wire.send_trusted(connection, message)
         except wire.SandboxFailed as error:
@@ -227,16 +227,16 @@ class _EnclosedEngine:
 
     def _ask(self, what: str, *, copy: Copy | None = None, progress: Progress = silent, **given: Any) -> object:
         """The answer to one question; what is asked back meanwhile is answered."""
-        *_found, answer = self._told(what, copy, progress, given)
+        *_found, answer = self._results(what, copy, progress, given)
         return answer
 
     def _each(self, what: str, **given: Any) -> Iterator[Finding]:
         """Findings, as they come."""
-        for found in self._told(what, None, silent, given, each=values.as_finding):
+        for found in self._results(what, None, silent, given, each=values.as_finding):
             if isinstance(found, Finding):
                 yield found
 
-    def _told(
+    def _results(
         self,
         what: str,
         copy: Copy | None,
@@ -249,7 +249,7 @@ class _EnclosedEngine:
         if self._exchanged[0] and "target" in given:
             inside, here = self._exchanged
             given["target"] = given["target"].replace(here, inside)
-        self._tell(self._connection, (what, given))
+        self._send_message(self._connection, (what, given))
         deadline = time.monotonic() + self._source.limits.total.total_seconds()
         while True:
             try:

@@ -39,13 +39,13 @@ def serve(connection: socket.socket, copy: Copy, role: str, progress: Progress) 
     problem: OpsError | None = None
     with os.fdopen(writing, "wb", buffering=0) as sink:
         try:
-            copy.send(role, cast(BinaryIO, Unheard(sink)), progress)
+            copy.send(role, cast(BinaryIO, TolerantPipe(sink)), progress)
         except OpsError as error:
             problem = error
-    wire.send_trusted(connection, {"problem": wire.told(problem) if problem is not None else None})
+    wire.send_trusted(connection, {"problem": wire.from_error(problem) if problem is not None else None})
 
 
-class Unheard(io.RawIOBase):
+class TolerantPipe(io.RawIOBase):
     """Writes into a pipe, and goes on when nobody reads it any more: the rest is hashed all the same."""
 
     def __init__(self, sink: io.RawIOBase | BinaryIO) -> None:

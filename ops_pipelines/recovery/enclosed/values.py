@@ -28,7 +28,7 @@ _FINDING = TypeAdapter(Finding)
 _TEXTS = TypeAdapter(dict[str, str])
 
 
-def restored_told(restored: Restored) -> object:
+def restored_as_json(restored: Restored) -> object:
     """A finished restore as JSON."""
     model = _Restored(
         seconds=restored.seconds, warnings=restored.warnings, detail=restored.detail,
@@ -49,7 +49,7 @@ def as_restored(told: object) -> Restored:
     )  # fmt: skip
 
 
-def finding_told(finding: Finding) -> object:
+def finding_as_json(finding: Finding) -> object:
     """A finding as JSON."""
     return _FINDING.dump_python(finding, mode="json")
 
@@ -78,12 +78,12 @@ def as_texts(told: object) -> dict[str, str]:
         return _TEXTS.validate_python(told)
 
 
-def told(value: object) -> object:
+def as_json(value: object) -> object:
     """An answer to a user's question, with its type where JSON has none."""
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, (list, tuple)):
-        return [told(each) for each in value]
+        return [as_json(each) for each in value]
     for name, (kind, _read) in _TYPES.items():
         if type(value) is kind:
             return {name: str(value)}

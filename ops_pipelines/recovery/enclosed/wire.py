@@ -107,7 +107,7 @@ def receive(wire: socket.socket, *, most_bytes: int, deadline: float) -> Message
         ) from None
 
 
-def told(error: Exception) -> Error:
+def from_error(error: Exception) -> Error:
     """An error as a message."""
     if isinstance(error, RestoreFailed):
         return Error(type="RestoreFailed", what=str(error))

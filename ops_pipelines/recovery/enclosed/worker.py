@@ -48,7 +48,7 @@ class Worker:
             self._parts, self._setup.facts, given["target"], work=self._setup.directory,
             globals_too=given["globals_too"], progress=self._progress(), only=given["only"],
         )  # fmt: skip
-        return values.restored_told(restored)
+        return values.restored_as_json(restored)
 
     def contents(self, given: Mapping[str, Any]) -> object:
         """See `Engine.contents`."""
@@ -59,12 +59,12 @@ class Worker:
         """Every finding of `Engine.assertions`, each told as soon as it is there."""
         held: Contents = given["held"]
         for each in self._engine.assertions(given["target"], held, notes=given["notes"]):
-            wire.send(self._connection, {"found": values.finding_told(each)})
+            wire.send(self._connection, {"found": values.finding_as_json(each)})
         return None
 
     def ask(self, given: Mapping[str, Any]) -> object:
         """See `Engine.ask`."""
-        return values.told(self._engine.ask(given["target"], given["question"]))
+        return values.as_json(self._engine.ask(given["target"], given["question"]))
 
     def program(self, given: Mapping[str, Any]) -> object:
         """Run a program of the user's own."""
@@ -82,10 +82,10 @@ class Worker:
         return None
 
     def _progress(self) -> Progress:
-        def told(phase: str, done: int, total: int | None) -> None:
+        def progress(phase: str, done: int, total: int | None) -> None:
             wire.send(self._connection, {"progress": [phase, done, total]})
 
-        return told
+        return progress
 
 
 def _borrowed(connection: socket.socket) -> Repository:
@@ -133,7 +133,7 @@ def serve(connection: socket.socket) -> None:
             try:
                 answer: dict[str, object] = {"answer": _ASKED[asked](worker, given)}
             except Exception as error:  # whatever it is, it is told to who asked
-                answer = {"error": wire.told(error).model_dump()}
+                answer = {"error": wire.from_error(error).model_dump()}
             wire.send(connection, answer)
 
 

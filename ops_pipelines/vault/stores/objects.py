@@ -64,19 +64,19 @@ def everything(objects: Objects) -> set[tuple[str, str, int]]:
 
 
 def damaged(
-    objects: Objects, among: Iterable[tuple[str, str, int]], told: Callable[[int], None]
+    objects: Objects, among: Iterable[tuple[str, str, int]], progress: Callable[[int], None]
 ) -> list[tuple[str, str]]:
     """Those of some objects whose content is not what they are called after; each is read to its end.
 
     Args:
-        told: how many bytes were read so far.
+        progress: how many bytes were read so far.
     """
     found, done = [], 0
     for kind, name, size in sorted(among):
         if _content(objects, kind, name, size) != name:
             found.append((kind, name))
         done += size
-        told(done)
+        progress(done)
     return found
 
 

@@ -149,7 +149,7 @@ def _bad_older(history: _History, proofs: Sequence[Attempt], store: str) -> list
 
 
 def _older(history: _History, bad: Sequence[Attempt], store: str) -> Condition:
-    cause, _ = _told(bad[0])
+    cause, _ = _cause_and_advice(bad[0])
     title = "an older backup is bad" if len(bad) == 1 else f"{len(bad)} older backups are bad"
     return Condition(
         "older_backup_bad", "error", history.name, "verify", title, f"{bad[0].backup_id} in {store}: {cause}",
@@ -168,7 +168,7 @@ def _odd(history: _History, row: Attempt, notable: Sequence[str], store: str) ->
 
 def _inconclusive(history: _History, unsure: Sequence[Attempt], store: str) -> Condition:
     lasts = human_duration(history.now - unsure[-1].started_at)
-    cause, _ = _told(unsure[0])
+    cause, _ = _cause_and_advice(unsure[0])
     return Condition(
         "verify_inconclusive", "warn", history.name, "verify", f"verify inconclusive for {lasts}", cause,
         f"fix the verifier, then: ops verify {history.name}", store,
@@ -187,7 +187,7 @@ def _restore(history: _History) -> Iterator[Condition]:
 def _retention(history: _History) -> Iterator[Condition]:
     failed = _streak(history.of("prune"), _has_failed)
     if failed:
-        cause, advice = _told(failed[0])
+        cause, advice = _cause_and_advice(failed[0])
         yield Condition(
             "retention_refused", "warn", history.name, "retention", "nothing is deleted any more", cause,
             advice or f"ops prune {history.name}", run_id=failed[0].run_id, backup=failed[0].backup_id or "",
@@ -212,7 +212,7 @@ def _failure(
     rule: str, phase: str, history: _History, failed: Sequence[Attempt], advice: str, store: str = ""
 ) -> Condition:
     """A failure; critical from the second in a row."""
-    cause, better = _told(failed[0])
+    cause, better = _cause_and_advice(failed[0])
     again = f", {'twice' if len(failed) == 2 else f'{len(failed)} times'} in a row" if len(failed) > 1 else ""
     return Condition(
         rule, "critical" if again else "error", history.name, phase, f"{phase} failed{again}", cause,
@@ -234,7 +234,7 @@ def _outcome(row: Attempt) -> str:
     return str(row.meta.get("outcome", "inconclusive"))
 
 
-def _told(row: Attempt) -> tuple[str, str]:
+def _cause_and_advice(row: Attempt) -> tuple[str, str]:
     """The cause of a failure and the next command, from the sentences that were recorded."""
     cause, _safe, advice = sentences(row.error)
     return cause, advice

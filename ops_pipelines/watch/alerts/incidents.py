@@ -32,7 +32,7 @@ class Settled:
 
     opened: list[str] = field(default_factory=list)
     resolved: list[str] = field(default_factory=list)
-    told: list[tuple[Event, str]] = field(default_factory=list)
+    announced: list[tuple[Event, str]] = field(default_factory=list)
     suppressed: list[tuple[Event, str]] = field(default_factory=list)
 
 
@@ -79,7 +79,7 @@ class _Evaluation:
             condition=self._message(condition, "", "opened", self._now).model_dump(mode="json"),
         )
         self._settled.opened.append(condition.key)
-        self._tell(incident, condition, "opened", changed=True)
+        self._announce(incident, condition, "opened", changed=True)
 
     def _continue(self, incident: Incident, condition: Condition) -> None:
         changed = incident.severity != condition.severity
@@ -88,7 +88,7 @@ class _Evaluation:
         incident.severity = condition.severity
         incident.condition = self._message(condition, incident.id, "opened", incident.opened_at).model_dump(mode="json")
         if (event := self._due(incident)) is not None:
-            self._tell(incident, condition, event, changed=changed)
+            self._announce(incident, condition, event, changed=changed)
 
     def _due(self, incident: Incident) -> Event | None:
         """What there is to tell of an incident that still holds."""
@@ -99,7 +99,7 @@ class _Evaluation:
         quiet = incident.acked_at is not None or just(incident.told_at, self._now, self._config.alerts.repeat_after)
         return None if quiet or self._settling.waiting(incident) else "repeated"
 
-    def _tell(self, incident: Incident, condition: Condition, event: Event, *, changed: bool) -> None:
+    def _announce(self, incident: Incident, condition: Condition, event: Event, *, changed: bool) -> None:
         """Put the message into the outbox; a silenced one only when something changed, or it would fill up."""
         silenced = self._silenced(incident, condition, event)
         if silenced and not changed:
@@ -110,7 +110,7 @@ class _Evaluation:
             self._settled.suppressed.append((event, incident.key))
             return
         incident.told_at, incident.told_severity = self._now, incident.severity
-        self._settled.told.append((event, incident.key))
+        self._settled.announced.append((event, incident.key))
 
     def _silenced(self, incident: Incident, condition: Condition, event: Event) -> str:
         """Why a message is not to be sent now; empty when it is."""
@@ -131,7 +131,7 @@ class _Evaluation:
         watched = not incident.source or incident.source in _watched(self._config)
         message = resolution(known, at=self._now, ended="" if watched else "no longer watched (removed from ops.yaml)")
         self._settling.put(incident, "resolved", message.model_dump(mode="json"))
-        self._settled.told.append(("resolved", incident.key))
+        self._settled.announced.append(("resolved", incident.key))
 
     def _message(self, condition: Condition, incident: str, event: Event, since: datetime) -> Message:
         return message_about(

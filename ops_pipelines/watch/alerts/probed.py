@@ -58,26 +58,26 @@ def _declared(probes: Probes, now: datetime) -> Iterator[Condition]:
 
 
 def _judged(found: Measured, probes: Probes, now: datetime) -> Iterator[Condition]:
-    def told(rule: str, severity: Severity, title: str, cause: str) -> Condition:
+    def condition(rule: str, severity: Severity, title: str, cause: str) -> Condition:
         here = f"ops doctor {found.target}; " if found.is_source else ""
         return Condition(rule, severity, found.target, "probe", title, cause, f"{here}on its host: {_LOOK[found.kind]}")
 
     if not found.is_up or found.latency_s is None:
-        yield told("server_down", "critical", f"{found.kind} does not answer", found.cause)
+        yield condition("server_down", "critical", f"{found.kind} does not answer", found.cause)
         return
     figures = found.figures
     if found.latency_s > probes.slow_after.total_seconds():
-        yield told("server_slow", "warn", f"{found.kind} is slow", f"it took {found.latency_s:.1f} s to answer")
+        yield condition("server_slow", "warn", f"{found.kind} is slow", f"it took {found.latency_s:.1f} s to answer")
     elif figures.slow_queries:
         longer = f"{figures.slow_queries} queries run for longer than {human_duration(probes.slow_query)}"
-        yield told("server_slow", "warn", "slow queries", longer)
+        yield condition("server_slow", "warn", "slow queries", longer)
     used, allowed = figures.connections, figures.connections_allowed
     if used is not None and allowed and used > probes.connections * allowed:
-        yield told("server_crowded", "error", "too many connections", f"{used} of {allowed} are taken")
+        yield condition("server_crowded", "error", "too many connections", f"{used} of {allowed} are taken")
     if figures.replica_stopped:
-        yield told("replica_behind", "error", "a replica has stopped", figures.replica_stopped)
+        yield condition("replica_behind", "error", "a replica has stopped", figures.replica_stopped)
     elif figures.lag_s is not None and figures.lag_s > probes.lag.total_seconds():
-        yield told("replica_behind", "warn", "a replica is behind", f"by {figures.lag_s:.0f} s")
+        yield condition("replica_behind", "warn", "a replica is behind", f"by {figures.lag_s:.0f} s")
     yield from _ends(found, probes, now)
 
 

@@ -91,7 +91,7 @@ def unjudged(name: str, why: str) -> Condition:
 def _clock(this: _Standing) -> Iterator[Condition]:
     """Restore points from the future: how old they are nobody knows, and whether others are as old as they look."""
     if (wrong := this.health.clock) is not None:
-        yield _told(this, "clock_wrong", "error", "health", "a clock is wrong", wrong)
+        yield _situation(this, "clock_wrong", "error", "health", "a clock is wrong", wrong)
 
 
 def _rpo(this: _Standing) -> Iterator[Condition]:
@@ -108,7 +108,7 @@ def _rpo(this: _Standing) -> Iterator[Condition]:
     if found.kind == "recovery_point_ageing":
         allowed = human_duration(this.health.rpo)
         found = found.model_copy(update={"what": f"{found.what}, rpo is {allowed}"})
-    yield _told(this, "rpo", severity, "health", title, found)
+    yield _situation(this, "rpo", severity, "health", title, found)
 
 
 def _about_rpo(found: Situation) -> bool:
@@ -162,10 +162,10 @@ def _phases(this: _Standing) -> Iterator[Condition]:
             yield from _copy(this, phase, found)
         elif phase.phase == "verify" and phase.state == "OVERDUE" and this.health.newest_verdict != "verified":
             # With the newest proved, it is the dumps that do not come.
-            yield _told(this, "verify_overdue", "error", "verify", "verify overdue", found)
+            yield _situation(this, "verify_overdue", "error", "verify", "verify overdue", found)
         elif phase.phase == "drill" and phase.state in _DRILL and not this.drill_to_come(found):
             title = "drill overdue or failed"
-            yield _told(this, "drill_overdue", _DRILL[phase.state], "drill", title, found)
+            yield _situation(this, "drill_overdue", _DRILL[phase.state], "drill", title, found)
 
 
 _DRILL: Mapping[str, Severity] = {"OVERDUE": "warn", "NEVER": "warn", "FAIL": "error"}
@@ -181,15 +181,15 @@ def _copy(this: _Standing, phase: PhaseHealth, found: Situation) -> Iterator[Con
     store, newest = phase.store or "", this.newest_age
     if found.kind in _COPIES:
         severity, title = _COPIES[found.kind]
-        yield _told(this, found.kind, severity, "copy", title.format(store), found, store)
+        yield _situation(this, found.kind, severity, "copy", title.format(store), found, store)
     elif newest is None:
         return  # nothing to copy: others tell it
     elif phase.age - newest > 1.5 * this.interval if phase.age is not None else this.health.restore_points > 1:
         # One behind is on its way, two are not: a distance does not change while nothing happens, an age does.
-        yield _told(this, "copy_behind", "warn", "copy", f"copy in {store} behind", found, store)
+        yield _situation(this, "copy_behind", "warn", "copy", f"copy in {store} behind", found, store)
 
 
-def _told(
+def _situation(
     this: _Standing, rule: str, severity: Severity, phase: str, title: str, found: Situation, store: str = ""
 ) -> Condition:
     told = _condition(this, rule, severity, phase, title, found.cause, found.next, store)

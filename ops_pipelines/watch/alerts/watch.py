@@ -25,7 +25,7 @@ from ops_pipelines.workspace import Workspace
 
 LookAt = Callable[[Workspace], Look]
 _WITHIN = timedelta(seconds=20)
-_told_without_ledger: dict[Path, datetime] = {}
+_sent_without_ledger: dict[Path, datetime] = {}
 
 
 @dataclass
@@ -76,15 +76,15 @@ def watch(workspace: Workspace, parts: Mapping[str, LookAt], *, within: timedelt
             done.delivered.append(deliver(workspace, within=left))
         done.open_incidents, done.depth = len(alerts.open_incidents()), alerts.depth()
     except LedgerError as error:
-        _tell_without_ledger(workspace, error)
+        _send_without_ledger(workspace, error)
         raise
     return done
 
 
-def _tell_without_ledger(workspace: Workspace, error: LedgerError) -> None:
+def _send_without_ledger(workspace: Workspace, error: LedgerError) -> None:
     """Without a ledger there are no incidents and no outbox, but somebody must know: once per process and period."""
     settings, now = workspace.config.alerts, workspace.clock.now()
-    last = _told_without_ledger.get(workspace.config.base)
+    last = _sent_without_ledger.get(workspace.config.base)
     if last is not None and just(last, now, settings.repeat_after):
         return
     condition = Condition(
@@ -95,4 +95,4 @@ def _tell_without_ledger(workspace: Workspace, error: LedgerError) -> None:
         condition, incident="none", event="opened", since=now, at=now, dagster_url=settings.dagster_url
     )
     if send_at_once(settings, message) is not None:
-        _told_without_ledger[workspace.config.base] = now
+        _sent_without_ledger[workspace.config.base] = now

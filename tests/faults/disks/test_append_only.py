@@ -65,7 +65,7 @@ def test_a_store_in_which_nothing_may_be_deleted(flag: str, chosen: Callable[[Pa
             assert "Traceback" not in said
             protect(house)
             catalogue = house.workspace().catalogue("app")
-            assert not [*catalogue.told, *catalogue.damage, *catalogue.problems]
+            assert not [*catalogue.messages, *catalogue.damage, *catalogue.problems]
             assert set(held) < set(house.workspace().stores["nas"].ids("app"))
             assert not list((nas / ".staging").glob("*/"))
         after = subprocess.run(house.ops("prune", "app", "--apply"), capture_output=True, text=True, check=False)

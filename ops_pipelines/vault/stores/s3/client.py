@@ -162,7 +162,7 @@ class Connection:
         if isinstance(error, boto.ConnectTimeoutError | boto.ReadTimeoutError | urllib3.exceptions.TimeoutError):
             tries = self.settings.retries + 1
             return (
-                f"{there} gave no answer within {limits.told(self.timeout)}, asked {tries} times: {error}",
+                f"{there} gave no answer within {limits.describe(self.timeout)}, asked {tries} times: {error}",
                 f"is it up? curl -I {self.settings.endpoint or ''}".strip()
                 + f"; where it is only slow, raise {self.timeout.name} in ops.yaml",
             )

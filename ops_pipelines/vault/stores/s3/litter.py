@@ -45,7 +45,7 @@ def sweep(connection: Connection, sources: Iterable[str], *, dry_run: bool = Fal
 def _found(connection: Connection, sources: Iterable[str]) -> Iterator[_Litter]:
     yield from _uploads(connection)
     for source in sources:
-        yield from _halves(connection, source)
+        yield from _half_restore_points(connection, source)
 
 
 def endpoint_time(connection: Connection) -> datetime:
@@ -80,7 +80,7 @@ def _uploads(connection: Connection) -> Iterator[_Litter]:
             yield what, partial(connection.client.abort_multipart_upload, **where)
 
 
-def _halves(connection: Connection, source: str) -> Iterator[_Litter]:
+def _half_restore_points(connection: Connection, source: str) -> Iterator[_Litter]:
     points: dict[str, list[Any]] = {}
     for each in objects(connection, f"{connection.prefix}{source}/"):
         if (point := _point_of(connection, each["Key"])) is not None:

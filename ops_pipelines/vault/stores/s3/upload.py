@@ -123,7 +123,7 @@ class Upload:
         self._connection, self._client, self._key = connection, connection.client, key
         self._where: dict[str, Any] = {"Bucket": connection.bucket, "Key": key}
         self._path, self._part, self._options, self._locked_until = path, part, options, locked_until
-        self._throttle, self._copied, self._told = throttle, copied, threading.Lock()
+        self._throttle, self._copied, self._progress_lock = throttle, copied, threading.Lock()
         # An upload has at most 10,000 parts.
         fewest = math.ceil(part.size_bytes / _MOST_PARTS / _MIB)
         self._piece_bytes = max(connection.settings.part_mib, fewest) * _MIB
@@ -153,7 +153,7 @@ class Upload:
         def keep(number: int, md5: bytes, piece: memoryview) -> None:
             content.extend(piece)
 
-        etag = self._pieces(keep, told=True)
+        etag = self._pieces(keep, report=True)
         body = _Body(memoryview(content), self._throttle)
         self._client.put_object(**self._where, Body=body, ContentMD5=digest(content), **self._options)  # type: ignore[arg-type]
         return etag
@@ -179,7 +179,7 @@ class Upload:
 
         in_progress.add(sent.upload_id)
         try:
-            etag = self._pieces(deliver, told=True)
+            etag = self._pieces(deliver, report=True)
             parts = [{"PartNumber": number, "ETag": f'"{etags[number]}"'} for number in sorted(etags)]
             self._client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})  # type: ignore[typeddict-item]
         except ClientError as error:
@@ -197,7 +197,7 @@ class Upload:
             in_progress.discard(sent.upload_id)
         return etag
 
-    def _pieces(self, deliver: Callable[[int, bytes, memoryview], None], *, told: bool = False) -> str:
+    def _pieces(self, deliver: Callable[[int, bytes, memoryview], None], *, report: bool = False) -> str:
         """Read the file once: each piece to `deliver` with its number and MD5, several at a time.
 
         Memory is bounded: as many buffers as there are threads, and one that is being read into.
@@ -222,8 +222,8 @@ class Upload:
                 with memoryview(buffer) as whole, whole[:length] as content:
                     md5s[number] = hashlib.md5(content, usedforsecurity=False).digest()
                     deliver(number, md5s[number], content)
-                if told:
-                    with self._told:
+                if report:
+                    with self._progress_lock:
                         self._copied(length)
             except BaseException:
                 failed.set()

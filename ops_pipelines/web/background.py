@@ -18,7 +18,7 @@ from ops_pipelines.workspace import Workspace
 _EVERY_S = 60.0
 
 
-def _look_instead(workspace: Workspace) -> None:
+def _look_if_no_daemon(workspace: Workspace) -> None:
     """Look at the sources where no daemon ever did: what is served is then true without one. Raises LedgerError.
 
     One that fell silent is nobody's to stand in for: that nothing is believed any longer is how it is noticed.
@@ -32,14 +32,14 @@ def _look_instead(workspace: Workspace) -> None:
 
 
 @contextmanager
-def watchman(workspace: Workspace) -> Iterator[None]:
+def background_watch(workspace: Workspace) -> Iterator[None]:
     """Look now and once a minute, until the block ends. The outbox is delivered, too: nobody else may be left."""
     over = threading.Event()
 
-    def walk() -> None:
+    def keep_watching() -> None:
         while True:
             try:
-                _look_instead(workspace)
+                _look_if_no_daemon(workspace)
                 watch(workspace, {"daemon": look_at_daemon})
             except OpsError as error:
                 logs.event("daemon_not_watched", level="error", error=f"{error.what}: {error.why}")
@@ -47,7 +47,7 @@ def watchman(workspace: Workspace) -> Iterator[None]:
                 return
 
     # A channel that hangs must not keep the server from stopping.
-    threading.Thread(target=walk, daemon=True, name="watchman").start()
+    threading.Thread(target=keep_watching, daemon=True, name="watch").start()
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ from ops_pipelines.ledger.tallies import outcome_of
 _WELL = {"dump": "dump_published"}
 
 
-def told(row: Activity) -> None:
+def log_outcome(row: Activity) -> None:
     """Log how an activity ended: `dump_published`, `copy_finished`, `verify_failed`, …"""
     well = row.status == SUCCEEDED
     event = _WELL.get(row.kind, f"{row.kind}_finished") if well else f"{row.kind}_failed"
