@@ -1,7 +1,7 @@
 """From a configuration to Dagster definitions. The factories live beside; this puts them together."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -38,6 +38,8 @@ def build_definitions(
     key_prefix: str | Sequence[str] = (),
     workspace: Workspace | None = None,
     watcher: Watcher | None = None,
+    owners: Sequence[str] = ("team:ops",),
+    tags: Mapping[str, str] | None = None,
 ) -> dg.Definitions:
     """Everything Dagster needs to know about a configuration, to be loaded alone or merged with a project's own.
 
@@ -48,10 +50,14 @@ def build_definitions(
             configurations in one project need one each.
         workspace: where the work is done, instead of one opened on the configuration; its configuration is used.
         watcher: who watches the progress of steps, instead of the run's log.
+        owners: of every asset: `team:name` or an address.
+        tags: of every asset of a source, beside ours.
     Raises:
         OpsError: the prefix cannot be used.
     """
-    installation = Installation(workspace or Workspace(config), prefixed(key_prefix), watcher or LogWatcher())
+    installation = Installation(
+        workspace or Workspace(config), prefixed(key_prefix), watcher or LogWatcher(), owners, tags or {}
+    )
     with warnings.catch_warnings():
         # We use backfill policies knowingly; a warning on every start would only teach people to ignore warnings.
         warnings.simplefilter("ignore", category=dg.BetaWarning)

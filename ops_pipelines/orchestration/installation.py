@@ -1,7 +1,7 @@
 """One `ops.yaml` in a Dagster project, as the factories see it: what is configured, where it works, its names."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -58,11 +58,15 @@ class Installation:
 
     Attributes:
         watcher: who watches the progress of steps.
+        owners: of every asset, as Dagster wants them: `team:name` or an address.
+        tags: of every asset of a source, beside ours.
     """
 
     workspace: Workspace
     names: Names = PLAIN
     watcher: Watcher = field(default_factory=LogWatcher)
+    owners: Sequence[str] = ("team:ops",)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def config(self) -> Config:

@@ -29,7 +29,7 @@ FLOORS = (
     {"drill"},
     {"doctor"},
     {"orchestration", "web"},
-    {"cli", "definitions"},
+    {"cli", "components", "definitions"},
 )
 HEIGHT = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 

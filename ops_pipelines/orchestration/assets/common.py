@@ -53,8 +53,8 @@ class Chain:
         """What every asset of the chain has."""
         return {
             "group_name": self.names.name(self.name),
-            "tags": {names.SOURCE_TAG: self.name},
-            "owners": ["team:ops"],
+            "tags": {**self.installation.tags, names.SOURCE_TAG: self.name},
+            "owners": [*self.installation.owners],
             "partitions_def": self.installation.calendar,
             "backfill_policy": dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         }

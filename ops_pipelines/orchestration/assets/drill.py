@@ -37,8 +37,8 @@ def build_drill_asset(installation: Installation) -> list[dg.AssetsDefinition]:
         dg.AssetSpec(
             called.drill(name),
             group_name=called.name(name),
-            tags={names.SOURCE_TAG: name},
-            owners=["team:ops"],
+            tags={**installation.tags, names.SOURCE_TAG: name},
+            owners=[*installation.owners],
             kinds={"drill"},
             skippable=True,
             deps=[dg.AssetDep(called.verified(name), partition_mapping=dg.LastPartitionMapping())],

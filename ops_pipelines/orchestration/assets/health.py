@@ -27,7 +27,7 @@ def build_health_asset(installation: Installation) -> dg.AssetsDefinition:
         key=key,
         group_name=installation.names.name("reports"),
         kinds={"table"},
-        owners=["team:ops"],
+        owners=[*installation.owners],
         deps=newest_proofs(installation),
         check_specs=[
             dg.AssetCheckSpec(

@@ -16,7 +16,7 @@ def build_report_asset(installation: Installation) -> dg.AssetsDefinition:
         key=installation.names.report,
         group_name=installation.names.name("reports"),
         kinds={"markdown"},
-        owners=["team:ops"],
+        owners=[*installation.owners],
         deps=newest_proofs(installation),
         description="What is protected, how old it is, what was proved: Markdown below `base/reports`.",
     )

@@ -32,7 +32,7 @@ def build_retention_asset(installation: Installation) -> dg.AssetsDefinition:
         key=key,
         group_name=installation.names.name("reports"),
         kinds={"retention"},
-        owners=["team:ops"],
+        owners=[*installation.owners],
         deps=newest_proofs(installation),
         check_specs=[
             dg.AssetCheckSpec(
