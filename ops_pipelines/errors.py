@@ -58,7 +58,7 @@ class Stopped(Explanation, KeyboardInterrupt):
 
     def __init__(
         self,
-        what: str = "stopped; what was unfinished was thrown away",
+        what: str = "stopped; unfinished work was discarded",
         *,
         safe: str = "existing backups are untouched",
         next: str = "",

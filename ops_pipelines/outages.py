@@ -105,7 +105,7 @@ def _start(note: Path) -> None:
         raise NotStarted(
             f"{told.source} was stopped for a drill and does NOT start again",
             why=f"{error.what}: {error.why}" if error.why else error.what,
-            safe="its data were not touched, nor its backups",
+            safe="neither its data nor its backups were touched",
             next=" ".join(told.command),
         ) from None
     note.unlink(missing_ok=True)

@@ -201,7 +201,7 @@ def _recognised(path: Path, passphrase: str | None) -> Found:
         return Found(path, _kind_of_folder(path), (), size_bytes)
     size_bytes = path.stat().st_size
     if size_bytes == 0:
-        raise NotAdoptable(f"{path.name} is empty", why="the dump failed, and nobody noticed")
+        raise NotAdoptable(f"{path.name} is empty", why="the dump failed unnoticed")
     wrapped: list[str] = []
     with path.open("rb") as opened:
         stream: Reader = opened

@@ -1,4 +1,4 @@
-"""Questions about what is needed on the bad day: a second key, the recovery kit, a drill, the standard tools."""
+"""Questions about what a recovery needs: a second key, the recovery kit, a drill, the standard tools."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from ops_pipelines.doctor.shared import Shared
 from ops_pipelines.drill.report.keep import kept_reports, read_report
 from ops_pipelines.recovery.kit.check import check_kit
 
-SUBJECT = "the bad day"
+SUBJECT = "recovery"
 _DRILLS = timedelta(days=35)
 _BY_HAND = ("age", "zstd", "sha256sum")
 
 
 def questions(shared: Shared) -> Iterator[Question]:
-    """About what is needed on the bad day."""
+    """About what a recovery needs."""
     yield Question(SUBJECT, "second key", lambda: _second_key(shared))
     yield Question(SUBJECT, "recovery kit", lambda: _kit(shared))
     yield Question(SUBJECT, "drill", lambda: _drill(shared))

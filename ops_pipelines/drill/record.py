@@ -130,7 +130,7 @@ class Outage(_Facts):
         detections: everybody who had to notice it.
         down_s: from the stop to the real server answering again; None of a sacrificial one, which stays dead.
         recovered_s: from the stop to the test application working on the new server.
-        resolved: whether the all-clear was delivered.
+        resolved: whether the resolved alert was delivered.
     """
 
     source: str

@@ -133,7 +133,7 @@ def _play(drill: Drill) -> str:
                 drill.kit = open_kit(drill.settings.kit)
                 drill.say("the recovery kit is open")
             else:
-                drill.limits.append("no recovery kit is configured (drills.kit): that one opens was not proved")
+                drill.limits.append("no recovery kit is configured (drills.kit): opening a kit was not tested")
             play(drill)
             drill.say("everything is stopped and removed")
     except OpsError as error:

@@ -45,7 +45,7 @@ class Alarm(Protocol):
         ...
 
     def over(self) -> bool:
-        """Whether a channel has taken the all-clear."""
+        """Whether a channel has accepted the resolved alert."""
         ...
 
 
@@ -56,7 +56,7 @@ class DrillAlarm:
         self._drill = drill
         self._condition = Condition(
             RULE, "error", source, "health", "DRILL: the server is down",
-            "this is a drill: its server was stopped on purpose", "nothing; the all-clear follows", store=drill.id,
+            "this is a drill: its server was stopped on purpose", "nothing; a resolved alert follows", store=drill.id,
         )  # fmt: skip
         self._raised = self._ended = False
 
@@ -84,7 +84,7 @@ class MonitoringAlarm:
         self._alone = last is None or not within(last, drill.workspace.clock.now(), _WATCHED_WITHIN)
         if self._alone:
             drill.limits.append(
-                "no daemon was watching: the drill asked the servers and settled the alerts in its place, without "
+                "no daemon was running: the drill probed the servers and evaluated the alerts in its place, without "
                 "the minute that may pass between two probes"
             )
 
@@ -94,7 +94,7 @@ class MonitoringAlarm:
         return _taken(self._drill, self._key, "opened")
 
     def over(self) -> bool:
-        """Watch, if nobody else does, and look whether somebody took the all-clear."""
+        """Watch, if nobody else does, and check whether a channel accepted the resolved alert."""
         self._watch()
         return bool(_taken(self._drill, self._key, "resolved"))
 
@@ -116,7 +116,7 @@ def alarm_of(drill: Drill, source: str, *, real: bool) -> Alarm:
     if real and source in probed_sources(drill.workspace):
         return MonitoringAlarm(drill, source)
     if real:
-        drill.limits.append(f"nothing but drills watches the server of {source}: `probes:` is not in ops.yaml")
+        drill.limits.append(f"only drills watch the server of {source}: `probes:` is not in ops.yaml")
     return DrillAlarm(drill, source)
 
 
@@ -132,7 +132,7 @@ def detectors(drill: Drill, source: str, probe: Dumper, alarm: Alarm) -> dict[st
     if config.alerts.channels:
         found["alert"] = lambda: alarm.raised() if known.is_down else ""
     else:
-        drill.limits.append("no alert channel is configured: whether anybody would be told was not tried")
+        drill.limits.append("no alert channel is configured: alert delivery was not tested")
     if config.sentry.on:
         found["sentry"] = lambda: _seen_by_sentry(drill, source) if known.is_down else ""
     if (url := settings.prometheus) is not None:

@@ -163,7 +163,7 @@ def exchange(pairs: Sequence[tuple[Path, Path]], suffix: str) -> list[Path]:
         for step in reversed(undo):
             step()
         raise SourceError(
-            "the folders could not change places", why=f"{error.strerror} {error.filename or ''}".strip()
+            "the folders could not be swapped", why=f"{error.strerror} {error.filename or ''}".strip()
         ) from None
     return kept
 

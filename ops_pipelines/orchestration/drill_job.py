@@ -30,7 +30,7 @@ def build_drill_job(installation: Installation) -> DrillJob:
     job = asset_job(
         called.drill_job,
         *map(called.drill, config.sources),
-        description="Plays a disaster: recovers whole applications away from production, and signs a report.",
+        description="Simulates a disaster: recovers whole applications away from production, and signs a report.",
         # Backups go first.
         tags={names.PRIORITY_TAG: "-1", "dagster/max_runtime": f"{LONGEST_DRILL.total_seconds():.0f}"},
     )

@@ -28,13 +28,13 @@ def build_probes(installation: Installation) -> tuple[list[dg.AssetSpec], list[d
             called.server(name),
             group_name=called.name(name),
             kinds={source.kind},
-            description=f"The server that `{name}` lives on, asked once a minute how it is.",
+            description=f"The server that `{name}` lives on, probed once a minute.",
         )
         for name, source in config.sources.items()
         if is_probed(config, name)
     ]
     specs += [
-        dg.AssetSpec(called.service(name), group_name=called.name("services"), description="Asked once a minute.")
+        dg.AssetSpec(called.service(name), group_name=called.name("services"), description="Probed once a minute.")
         for name in probes.services
     ]
 
@@ -42,7 +42,7 @@ def build_probes(installation: Installation) -> tuple[list[dg.AssetSpec], list[d
         name=called.name("probe_watch"),
         minimum_interval_seconds=_EVERY_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Asks {len(specs)} servers and services how they are.",
+        description=f"Probes {len(specs)} servers and services.",
     )
     def probe_watch() -> dg.SensorResult:
         with installation.sensing("probe_watch"):

@@ -50,7 +50,7 @@ def _proof_schedule(
         cron_schedule=cron,
         execution_timezone=config.timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Proves the newest backup of {', '.join(members)} at {cron} ({config.timezone}).",
+        description=f"Verifies the newest backup of {', '.join(members)} at {cron} ({config.timezone}).",
     )
     def verify(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         with installation.sensing(name):

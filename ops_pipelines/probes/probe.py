@@ -64,7 +64,7 @@ def _measured(name: str, kind: str, at: datetime, answer: Answer, deadline: floa
     except OpsError as error:
         return Measured(target=name, kind=kind, at=at, latency_s=None, cause=error.why or error.what)
     except TookTooLong:
-        return Measured(target=name, kind=kind, at=at, latency_s=None, cause="it keeps us waiting without an end")
+        return Measured(target=name, kind=kind, at=at, latency_s=None, cause="its answer never ends")
     return Measured(target=name, kind=kind, at=at, latency_s=latency_s, figures=figures)
 
 

@@ -48,7 +48,7 @@ def replace_source(
 ) -> Replaced:
     """Restore beside the source, assert, and only then put it in the source's place.
 
-    What cannot change places is dropped and loaded anew: its safety restore point is taken last, and verified.
+    What cannot change places is dropped and loaded again: its safety restore point is taken last, and verified.
 
     Args:
         take_safety: takes a restore point of what is there now and returns its id; None does without.

@@ -1,4 +1,4 @@
-"""Old backups are proved again, not only the newest: the copy that was proved longest ago comes first."""
+"""Old backups are verified again, not only the newest: the copy that was proved longest ago comes first."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -39,7 +39,7 @@ def reprove(
 ) -> Iterator[Verdict]:
     """Prove again the copy that was proved longest ago, and others that are nearly overdue, as far as time allows.
 
-    Nothing that was proved within a day is proved again.
+    Nothing that was proved within a day is verified again.
 
     Raises:
         LedgerError, StoreError: a verdict cannot be kept.

@@ -27,7 +27,7 @@ WORDS: Mapping[Standing, str] = {
     "foreign": "belongs to another installation",
     "forged": "is not what was signed",
     "replayed": "was signed as another restore point",
-    "re-dated": "says another time than its id",
+    "re-dated": "has a different time than its id",
     "missing": "was published and is in no store",
 }
 ALARMING: Sequence[Standing] = ("forged", "replayed", "re-dated")
@@ -214,7 +214,7 @@ class Trust:
         try:
             signature = Signature.read(sealed.signature)
         except BadSignature as error:
-            raise Untrusted(f"{where} has a signature that is none", standing="forged", why=str(error)) from None
+            raise Untrusted(f"{where} has an invalid signature", standing="forged", why=str(error)) from None
         said = _facts(signature.comment, what)
         claimed = _claim(said)
         key = self.keys.trusted.get(signature.number)

@@ -40,7 +40,7 @@ def test_machines_read_a_document_and_nagios_a_line(house: House, monkeypatch: p
     line = typed(house, "--nagios", expect=1).stdout
     assert line.count("\n") == 1 and line.startswith("OPS WARNING - ")
     said, numbers = line.rstrip().split(" | ")
-    assert "the bad day drill" in said
+    assert "recovery drill" in said
     assert all(PERFDATA.fullmatch(each) for each in numbers.split()), numbers
     assert "'crm_recovery_point'=" in numbers and ";72000;86400" in numbers
 

@@ -38,7 +38,7 @@ from tests.stores.conftest import new_bucket
 from tests.unit.test_stores import IN_NAMESPACE, can_mount
 from tests.watch.receivers import Answer
 
-NOT_YET = {("the bad day", "drill"), ("ledger", "watched"), ("Dagster", "web server")}
+NOT_YET = {("recovery", "drill"), ("ledger", "watched"), ("Dagster", "web server")}
 
 
 def test_all_is_well_and_nothing_but_what_was_never_done_asks_for_attention(house: House) -> None:
@@ -134,7 +134,7 @@ def test_a_source_that_is_gone_and_programs_that_do_not_fit(house: House, monkey
         house.says("FAILED", "crm", "programs", "18")
     monkeypatch.setenv("PATH", str(house.path))
     house.says("FAILED", "docs", "programs", "restic is not installed")
-    house.says("ATTENTION", "the bad day", "standard tools", "age", "zstd")
+    house.says("ATTENTION", "recovery", "standard tools", "age", "zstd")
 
 
 def test_clocks_and_ages(house: House) -> None:
@@ -253,21 +253,21 @@ def test_a_full_disk(house: House) -> None:
 def test_keys_kit_and_drill(house: House) -> None:
     first = house.document["defaults"]["encrypt"]["age"][:1]
     with house.changed(lambda document: document["defaults"]["encrypt"].update(age=first)):
-        house.says("ATTENTION", "the bad day", "second key", "one lost key")
-        house.says("ATTENTION", "the bad day", "recovery kit", "changed since")
+        house.says("ATTENTION", "recovery", "second key", "one lost key")
+        house.says("ATTENTION", "recovery", "recovery kit", "changed since")
     kit = house.path / "kit"
     with house.replaced(kit / "recover.sh", b"#!/bin/sh\n"):
-        house.says("FAILED", "the bad day", "recovery kit", "damaged: recover.sh")
+        house.says("FAILED", "recovery", "recovery kit", "damaged: recover.sh")
     kit.rename(house.path / "lent")
-    house.says("ATTENTION", "the bad day", "recovery kit", "not mounted?")
+    house.says("ATTENTION", "recovery", "recovery kit", "not mounted?")
     (house.path / "lent").rename(kit)
     with house.changed(lambda document: document.pop("drills")):
-        house.says("ATTENTION", "the bad day", "recovery kit", "names none")
+        house.says("ATTENTION", "recovery", "recovery kit", "names none")
     drilled(house)
-    house.says("OK", "the bad day", "drill", "total_loss passed")
-    house.says("ATTENTION", "the bad day", "drill", "every 35d", clock=Ahead(timedelta(days=40)))
+    house.says("OK", "recovery", "drill", "total_loss passed")
+    house.says("ATTENTION", "recovery", "drill", "every 35d", clock=Ahead(timedelta(days=40)))
     drilled(house, failure="the key did not open anything")
-    house.says("FAILED", "the bad day", "drill", "the key did not open anything")
+    house.says("FAILED", "recovery", "drill", "the key did not open anything")
     shutil.rmtree(house.path / "base" / "drills")
 
 

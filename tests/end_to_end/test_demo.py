@@ -33,7 +33,7 @@ def test_the_demo_runs_twice_and_clean_removes_every_trace(tmp_path: Path) -> No
         for target in ("demo-backup", "demo"):  # the disaster is played once: it takes as long as the rest
             printed = make(folder, target)
             assert printed.count("verified from bucket") == 6
-        assert "PASSED: 6 of 6 sources came back and were proved" in printed and "by recover.sh" in printed
+        assert "PASSED: 6 of 6 sources were restored and verified" in printed and "by recover.sh" in printed
         assert "2/2" in printed
         for line in ("report    ", "restore   ", "web UI    make up"):
             assert line in printed

@@ -22,7 +22,7 @@ _HEAD = """# What a verification catches, and what it does not
 store. A cell names the checks that failed, as they stand in the verdict and in the log:
 
 * a bare name such as `checksum`: the verdict is `bad`;
-* `key` *inconclusive*: nothing is known about the backup, which is neither believed nor condemned;
+* `key` *inconclusive*: nothing is known about the backup, which is neither trusted nor marked bad;
 * `row drift` *attention*: the backup is as good as its source, and a human should look at that;
 * *refused*: the dump failed and no restore point was made;
 * **not caught**: it passes as verified, for the reason given below the table.

@@ -83,7 +83,7 @@ def test_who_has_to_wait_says_for_whom_sleeps_and_can_be_stopped(home: Path) -> 
         until(lambda: rests().voluntary > before + 10 or None, "it gives the processor away: it does not spin")
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
-        assert "stopped; what was unfinished was thrown away" in said.read_text()
+        assert "stopped; unfinished work was discarded" in said.read_text()
         assert storage.get_concurrency_info(POOL).pending_run_ids == set(), "it waits no longer"
         assert storage.get_concurrency_info(POOL).active_run_ids == {first}
 

@@ -1,4 +1,4 @@
-"""Old backups are proved again, in turn and within a time a day; every proof leaves a log; drift is told."""
+"""Old backups are verified again, in turn and within a time a day; every proof leaves a log; drift is told."""
 
 import json
 import re

@@ -23,7 +23,7 @@ def drill(
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
 ) -> int:
-    """Play a disaster: recover everything away from production, prove it, and write a signed report.
+    """Simulate a disaster: recover everything away from production, verify it, and write a signed report.
 
     Exit status: 0 passed, 1 passed with targets missed or a copy of the report not made, 2 failed.
     Example: ops drill total_loss
@@ -74,7 +74,7 @@ def _report(drilled: Drilled) -> None:
                 ]
             )  # fmt: skip
     output.print_table(["source", "result", "proof", "took", "most of it", "lost", "from"], rows)
-    for line in (*report.missed, *(f"not proved: {each}" for each in report.limits)):
+    for line in (*report.missed, *(f"not verified: {each}" for each in report.limits)):
         output.warn("[yellow]![/] {}", line)
     for store, why in drilled.not_copied.items():
         output.warn("[yellow]![/] the report is not in {}: {}", store, why)

@@ -1,4 +1,4 @@
-"""`ops restore`: the bad day. Works without Dagster, without the ledger, with what lies in the stores."""
+"""`ops restore`: restores a restore point. Works without Dagster, without the ledger, with what lies in the stores."""
 
 import re
 import sys
@@ -76,7 +76,7 @@ def restore(
 
     Looks before the first byte whether key, programs, target and disks are good for it. Refuses (exit status 3) a
     target that is a source or is not empty. With --into-production the source is replaced: what is there is backed up
-    first, the restore is proved beside it, and only then they change places.
+    first, the restore is verified beside it, and only then they change places.
 
     A URL with a password is best kept out of the command line, where every user can read it: --to '${RESTORE_URL}'.
 

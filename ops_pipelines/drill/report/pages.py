@@ -33,7 +33,7 @@ def headline(report: Report) -> str:
     return f"PASSED: {back} of {len(sources)} sources {proved}, in {took}{missed}"
 
 
-_PROVED = "came back and were proved"
+_PROVED = "were restored and verified"
 
 
 def sections(report: Report) -> list[Section]:
@@ -41,7 +41,7 @@ def sections(report: Report) -> list[Section]:
     sources = [each for group in report.groups for each in group.sources]
     found = [
         Section("Result", [headline(report), *report.problems[1:]]),
-        Section("What was played", columns=("", ""), rows=_facts(report)),
+        Section("Scenario", columns=("", ""), rows=_facts(report)),
         Section("Recovery time", ["Seconds by step; the target is for the whole."], *_times(report)),
         Section("What was lost", columns=("source", "recovered to", "minutes", "rows", "compared with"),
                 rows=[_lost(each) for each in sources if each.loss is not None]),
@@ -51,7 +51,7 @@ def sections(report: Report) -> list[Section]:
         Section("Restored with standard tools only", *_by_hand(report)),
         Section("Targets missed", report.missed or ["none"]),
         Section("Slower than before", _slower(sources) or ["none"]),
-        Section("Not proved by this drill", report.limits or ["nothing was left out"]),
+        Section("Not verified by this drill", report.limits or ["nothing was left out"]),
         Section("Notes", [*report.notes, *(f"{each.source}: {line}" for each in sources for line in each.warnings)]),
         Section("Timeline", columns=("UTC", "what"),
                 rows=[(f"{each.at:%H:%M:%S.%f}"[:-3], each.what) for each in report.timeline]),
@@ -199,7 +199,7 @@ def _outage(report: Report) -> list[tuple[str, str]]:
         *noticed,
         *down,
         ("application works elsewhere after", in_seconds(outage.recovered_s)),
-        ("all-clear delivered", "yes" if outage.resolved else "no"),
+        ("resolved alert delivered", "yes" if outage.resolved else "no"),
     ]
 
 

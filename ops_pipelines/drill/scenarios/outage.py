@@ -58,7 +58,7 @@ def refuse_undeclared(workspace: Workspace, applications: Mapping[str, Applicati
 
 
 def play(drill: Drill) -> None:
-    """Stop a server, wait for every alarm, recover, and wait for the all-clear. Raises OpsError."""
+    """Stop a server, wait for every alarm, recover, and wait for the resolved alert. Raises OpsError."""
     drill.machine = clean_machine(drill.workspace, drill.directory, drill.kit)
     (application,) = drill.applications
     name = _victim(drill.workspace, drill.applications)
@@ -85,7 +85,7 @@ def _victim(workspace: Workspace, applications: Mapping[str, Application]) -> st
         if workspace.source(name).server is not None:
             return name
     raise OpsError(
-        f"application {application} has no server that could die",
+        f"application {application} has no server to stop",
         next="name one with a database: ops drill outage --application NAME",
     )
 
@@ -165,15 +165,15 @@ def _detected(drill: Drill, name: str, down: _Down) -> Outage:
 
 
 def _over(drill: Drill, down: _Down) -> bool:
-    """Wait for the all-clear; False when nobody took it in time."""
+    """Wait for the resolved alert; False when no channel accepted it in time."""
     if not drill.workspace.config.alerts.channels:
         return False
     try:
-        _until(drill.settings.detect_within, down.alarm.over, "nobody was told that it is over")
+        _until(drill.settings.detect_within, down.alarm.over, "the resolved alert was not delivered")
     except OpsError as error:
         drill.say(error.what)
         return False
-    drill.say("the all-clear was delivered")
+    drill.say("the resolved alert was delivered")
     return True
 
 
@@ -182,10 +182,10 @@ def _judge(drill: Drill, told: Outage) -> None:
     missing = [each.by for each in told.detections if each.after_s is None]
     if missing or (drill.workspace.config.alerts.channels and not told.resolved):
         raise OpsError(
-            f"an outage would not have been told: {', '.join(missing)} did not notice it"
+            f"an outage would have gone unreported: {', '.join(missing)} did not notice it"
             if missing
-            else "the end of an outage was not told",
-            why="no channel took the message; see `ops alerts list`" if "alert" in missing or not missing else "",
+            else "the end of an outage was not reported",
+            why="no channel accepted the message; see `ops alerts list`" if "alert" in missing or not missing else "",
             next="ops alerts test",
         )
 

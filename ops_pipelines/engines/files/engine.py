@@ -202,7 +202,7 @@ class FilesEngine:
         mounted = [str(real) for real in reals if real.is_mount()]
         if mounted or len({real.parent.stat().st_dev for real in reals}) > 1:
             raise SafetyRefusal(
-                f"the folders of {self._name} cannot change places with restored ones",
+                f"the folders of {self._name} cannot be swapped with restored ones",
                 why=f"{', '.join(mounted)} is a mounted volume" if mounted else "they lie on several disks",
                 safe="nothing was changed",
                 next=f"restore beside them (ops restore {self._name} --to FOLDER), then move what you need",
@@ -315,8 +315,8 @@ class FilesEngine:
             yield Finding("sample", passed=True, detail=done.said)
 
     def ask(self, target: str, question: object) -> object:
-        """Refused: folders answer no questions. Raises SourceError."""
-        raise SourceError(f"source {self._name} is a set of folders, which answer no questions")
+        """Refused: folders cannot be queried. Raises SourceError."""
+        raise SourceError(f"source {self._name} is a set of folders, which cannot be queried")
 
     def adopt(self, legacy: Legacy, sink: PartSink) -> Dumped:
         """Take a folder of files, or a tar of one, as a snapshot of its time; see `Engine.adopt`."""

@@ -42,7 +42,7 @@ class FilesSource(Source):
         False, description="a folder that had files and has none any more is backed up nonetheless"
     )
     references: References | None = Field(None, description="asked of the database named by `with`")
-    checks: tuple[SqlCheck, ...] = Field((), max_length=0, description="folders answer no questions")
+    checks: tuple[SqlCheck, ...] = Field((), max_length=0, description="folders cannot be queried")
 
     @model_validator(mode="after")
     def _references_need_a_database(self) -> "FilesSource":

@@ -128,7 +128,7 @@ class Snapshot:
         more = f" and {len(unread) - _NAMED} more" if len(unread) > _NAMED else ""
         raise SourceError(
             f"{len(unread)} files of source {self._name} cannot be read: {', '.join(unread[:_NAMED])}{more}",
-            why="a backup that leaves files out is none; the incomplete snapshot was removed",
+            why="an incomplete backup is not kept: the snapshot was removed",
             next="let this user read them, or leave them out with exclude",
         )
 

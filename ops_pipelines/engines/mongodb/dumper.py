@@ -261,7 +261,7 @@ class _Dump:
                 try:
                     tally.add(batch)
                 except TornDocument as error:
-                    raise SourceError(f"the server sent nonsense for {collection.name}", why=str(error)) from None
+                    raise SourceError(f"the server sent invalid data for {collection.name}", why=str(error)) from None
                 self.read.heads.add(collection.name, batch)
                 spooled.write(batch)
                 with self._lock:
@@ -279,7 +279,7 @@ class _Dump:
             raise SourceError(
                 f"the dump of {collection.name} is incomplete",
                 why=f"the server's cursor ended after {rows} documents, it counts {exact}",
-                safe="it was thrown away; earlier backups are untouched",
+                safe="it was discarded; earlier backups are untouched",
                 next="check the server's log (validate the collection), then: ops backup",
             )
 

@@ -129,7 +129,7 @@ class MongoDBEngine:
         return SourceError(
             "the dump is incomplete",
             why=f"mongodump wrote {why}, although it reported success",
-            safe="it was thrown away; earlier backups are untouched",
+            safe="it was discarded; earlier backups are untouched",
             next="check the server's log and the disk, then: ops backup",
         )
 
@@ -323,7 +323,7 @@ class MongoDBEngine:
     ) -> list[str]:
         """Where everything is ours, or where a human wants them; never on a server that was lent for a proof."""
         if verify_databases.is_ours(where.database):
-            return ["users and roles were not restored and are not proved: the server is lent to us, and not ours"]
+            return ["users and roles were not restored and are not verified: the server is lent to us, and not ours"]
         if not globals_too:
             return ["users and roles are in the backup and were not restored: --globals restores them"]
         return load_accounts(database, accounts, disposable=server.is_scratch(where))

@@ -105,7 +105,7 @@ def dropped(name: str) -> CollectionGone:
     return CollectionGone(
         f"the collection {name} was dropped, renamed or replaced while the dump read it",
         why="a dump without it, or with half of it, would not be the database at any time",
-        safe="it was thrown away; earlier backups are untouched",
+        safe="it was discarded; earlier backups are untouched",
         next="take it when nobody changes collections: ops backup",
     )
 

@@ -93,6 +93,6 @@ def _incomplete(why: str, size_bytes: int) -> SourceError:
     return SourceError(
         f"the dump is incomplete ({size_bytes} bytes)",
         why=f"{why}, although the dump client reported success",
-        safe="it was thrown away; earlier backups are untouched",
+        safe="it was discarded; earlier backups are untouched",
         next="check the server's log and the disk, then: ops backup",
     )

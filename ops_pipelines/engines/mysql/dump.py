@@ -258,7 +258,7 @@ class Dump:
             raise SourceError(
                 "the definitions of the source changed while it was dumped",
                 why=f"other than at the start: {', '.join(changed[:5])}",
-                safe="the dump was thrown away; earlier backups are untouched",
+                safe="the dump was discarded; earlier backups are untouched",
                 next="when the migration is over: ops backup",
             )
         return after

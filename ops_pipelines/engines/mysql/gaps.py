@@ -71,7 +71,7 @@ def _refuse_unread(
             f"{_listed([each.name for each, _ in unread])} cannot be read",
             why=error.why,
             safe="no dump was taken; earlier backups are untouched",
-            next=f"CHECK TABLE {identifier(table.name)};  mend or drop it, then: ops backup",
+            next=f"CHECK TABLE {identifier(table.name)};  repair or drop it, then: ops backup",
         )
 
 
@@ -94,7 +94,7 @@ def _unlisted(opened: Session, tables: Sequence[Table], at: str, account: str) -
 
 
 def _mend(view: str) -> str:
-    return f"mend it, or: DROP VIEW {identifier(view)};"
+    return f"fix it, or: DROP VIEW {identifier(view)};"
 
 
 def _listed(names: Sequence[str]) -> str:

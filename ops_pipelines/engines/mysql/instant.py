@@ -136,7 +136,7 @@ def _lock_with_retries(opened: Session, statement: str) -> None:
         except QueryFailed as error:
             if error.code in _IN_THE_WAY and attempt + 1 == _TRIES:
                 raise SourceError(
-                    f"the server could not be brought to a standstill within {_TRIES} times {_PATIENCE_S} s",
+                    f"writers could not be blocked within {_TRIES} times {_PATIENCE_S} s",
                     why="a long statement or an open transaction of somebody else is in the way",
                     next="look at SHOW PROCESSLIST; then, at a quieter time: ops backup",
                 ) from None

@@ -211,7 +211,7 @@ def _still_locked(blockers: Sequence[Blocker], server: Server, wait: timedelta) 
     return SourceError(
         f"{worst.relation}{also} stayed locked in {worst.mode.strip()} for {human_duration(wait)}",
         why=worst.describe(),
-        safe="nothing was dumped; nobody waited for us longer than a few seconds",
+        safe="nothing was dumped; no other session waited for us longer than a few seconds",
         next=f"let it end, or end it: psql {shell(server.shown())} -c {shell(end)}",
     )
 

@@ -206,8 +206,8 @@ class SQLiteEngine:
         if len(found) != 1:
             raise SourceError(
                 f"source {self._name} is {len(found)} databases",
-                why="a question is asked of one",
-                next="give the one it is about a source of its own",
+                why="a check queries one database",
+                next="give that database a source of its own",
             )
         try:
             with closing(databases.opened(found[0])) as database:
@@ -257,7 +257,7 @@ class SQLiteEngine:
             kept = swap.put(restored, suffix)
         except OSError as error:
             raise SourceError(
-                "the databases could not change places",
+                "the databases could not be swapped",
                 why=error.strerror or str(error),
                 safe=f"{self._name} is untouched",
             ) from None

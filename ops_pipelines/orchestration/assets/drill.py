@@ -99,7 +99,7 @@ def _events(drilled: Drilled, called: names.Names) -> Iterator[dg.MaterializeRes
 
 def _metadata(drilled: Drilled, report: Report, result: SourceResult) -> Metadata:
     loss = result.loss
-    lines: Sequence[str] = [*report.missed, *(f"not proved: {each}" for each in report.limits)]
+    lines: Sequence[str] = [*report.missed, *(f"not verified: {each}" for each in report.limits)]
     return {
         "drill": dg.MetadataValue.text(report.id),
         "scenario": dg.MetadataValue.text(report.scenario),

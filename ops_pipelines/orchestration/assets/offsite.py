@@ -25,7 +25,7 @@ def build_offsite(chain: Chain, store: str) -> dg.AssetsDefinition:
         description=(
             f"Every restore point of `{chain.name}` of the day, copied unchanged to the store `{store}` "
             f"({settings.medium}{', off-site' if settings.offsite else ''}) and read back from it; a damaged copy is "
-            "replaced and proved."
+            "replaced and verified."
         ),
         **chain.options,
     )

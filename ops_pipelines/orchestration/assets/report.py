@@ -18,7 +18,7 @@ def build_report_asset(installation: Installation) -> dg.AssetsDefinition:
         kinds={"markdown"},
         owners=[*installation.owners],
         deps=newest_proofs(installation),
-        description="What is protected, how old it is, what was proved: Markdown below `base/reports`.",
+        description="What is protected, how old it is, what was verified: Markdown below `base/reports`.",
     )
     def backup_report() -> dg.MaterializeResult[None]:
         with installation.step():

@@ -77,8 +77,10 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
     return verified
 
 
-_PROOF = "The proof compared everything that `fingerprint` asks for; what it did not compare is named with its cure."
-_ROTATION = "Old backups are proved again: every retained copy, in every store, within `verify.reprove_within`."
+_PROOF = (
+    "The verification compared everything that `fingerprint` asks for; what it did not compare is named with its cure."
+)
+_ROTATION = "Old backups are verified again: every retained copy, in every store, within `verify.reprove_within`."
 
 
 def _proof(verdict: Verdict) -> dg.AssetCheckResult:

@@ -22,7 +22,7 @@ def build_alert_sensor(installation: Installation) -> dg.SensorDefinition:
         name=installation.names.name("alert_watch"),
         minimum_interval_seconds=_EVERY_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Watches {len(config.sources)} sources for trouble and tells {channels}.",
+        description=f"Watches {len(config.sources)} sources for problems and alerts {channels}.",
     )
     def alert_watch(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         with installation.sensing("alert_watch"):

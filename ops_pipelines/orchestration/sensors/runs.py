@@ -24,7 +24,7 @@ def build_run_sensor(installation: Installation) -> dg.SensorDefinition:
         name=installation.names.name("run_watch"),
         minimum_interval_seconds=_EVERY_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Tells of runs that were killed or cancelled, of failed checks and backfills, of stale assets.",
+        description="Alerts on runs that were killed or cancelled, failed checks and backfills, and stale assets.",
     )
     def run_watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         now, instance = workspace.clock.now(), context.instance

@@ -406,7 +406,7 @@ class DirectoryStore(Checked):
             f"{what} cannot be {verb}",
             why=f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
             + ("; this file system has no locks (flock)" if unlockable else ""),
-            safe="what was unfinished was thrown away; published restore points are untouched",
+            safe="unfinished work was discarded; published restore points are untouched",
             next="mount NFS as version 4, or version 3 with lockd running; where one machine alone writes, "
             "-o local_lock=flock will do"
             if unlockable

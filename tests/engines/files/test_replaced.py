@@ -58,6 +58,6 @@ def test_when_one_of_several_cannot_be_exchanged_all_are_as_they_were(tmp_path: 
         pairs.append((restored, place))
     (tmp_path / "two_before").mkdir()
     (tmp_path / "two_before" / "in the way").touch()
-    with pytest.raises(SourceError, match="could not change places"):
+    with pytest.raises(SourceError, match="could not be swapped"):
         exchange(pairs, "_before")
     assert [(tmp_path / name / "a").read_text() for name in ("one", "two")] == ["old", "old"]
