@@ -19,7 +19,7 @@ SETTINGS = Verification(shrink_percent=50, grow_percent=200)
 def point(turn: int, size: int, *, proved: bool = True, safety: bool = False, level: str = "counts") -> RestorePoint:
     """One of so many bytes and as many rows, taken an hour after the one before it."""
     manifest = made(AT + turn * timedelta(hours=1)).manifest
-    contents = Summary(level=level, objects=1, tables=1, rows=size, schema_digest="", content_digest=None)  # type: ignore[arg-type]
+    contents = Summary(level=level, objects=1, tables=1, rows=size, schema_digest="", content_digest=None)
     manifest = manifest.model_copy(update={"contents": contents, "data_bytes": size, "parts": (), "safety": safety})
     found = [verdict(manifest.id, "verified" if proved else "inconclusive")]
     return RestorePoint(manifest, ("local",), found)
