@@ -159,6 +159,21 @@ def test_history_says_of_a_restore_whether_everything_was_as_it_should_be(
     assert noted.error == (None if good else f"{to} is not as app was")
 
 
+@pytest.mark.parametrize(("wanted", "outcome"), [("Ada", "verified"), ("Eve", "bad")])
+def test_a_program_of_the_users_own_is_found_wherever_it_lies(
+    wanted: str, outcome: str, house: House, tmp_path: Path
+) -> None:
+    path = house.database("app.db", EVERYTHING)
+    (programs := tmp_path / "srv/bin").mkdir(parents=True)
+    (smoke := programs / "smoke-test").write_text(f'#!/bin/sh\ngrep -q "$1" "${{OPS_TARGET#file://}}{path}"\n')
+    smoke.chmod(0o755)
+    workspace = house.configure(commands=[{"name": "smoke", "command": [str(smoke), wanted]}])
+    _point, verdict = house.proved(workspace)
+    assert verdict.outcome == outcome, verdict.reason
+    (said,) = [each for each in verdict.checks if each.name == "check smoke"]
+    assert said.passed is (outcome == "verified") and "No such file" not in said.detail
+
+
 def test_what_cannot_be_backed_up_is_refused_in_a_sentence(house: House) -> None:
     good = house.database("good.db", "create table t (a)")
     with pytest.raises(SourceError, match=r"gone\.db of source app cannot be read"):
