@@ -133,6 +133,20 @@ def test_what_is_no_file_is_not_copied_and_keeps_nobody_waiting(
     assert place.store.ids("crm") == []
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("instead", [os.mkfifo, Path.mkdir, _secret], ids=["fifo", "directory", "link"])
+def test_what_is_no_file_is_told_as_damage_where_it_is_also_of_a_copy_that_is_there(
+    place: Place, local: DirectoryStore, instead: Callable[[Path], None]
+) -> None:
+    manifest = publish(local, FIRST)
+    place.store.receive(manifest, local.directory("crm", FIRST), nothing)
+    (path := local.directory("crm", FIRST) / "manifest.json").unlink()
+    instead(path)
+    with pytest.raises(CorruptCopy, match="is damaged and was not copied"):
+        place.store.receive(manifest, path.parent, nothing)
+    assert place.store.ids("crm") == [FIRST]
+
+
 def test_an_offsite_store_refuses_what_is_not_encrypted(place: Place, local: DirectoryStore) -> None:
     manifest = publish(local, FIRST, recipients=())
     with pytest.raises(SafetyRefusal, match="not encrypted"):

@@ -241,7 +241,7 @@ class DirectoryStore(Checked):
         with self._errors("read"):
             if manifest.id not in self.ids(manifest.source):
                 return False
-            content, signature = ((published / name).read_bytes() for name in (NAME, SIGNATURE))
+        content, signature = (incoming.small(self.name, published / name) for name in (NAME, SIGNATURE))
         held = (manifest.source, manifest.id, NAME)
         try:
             same = self._small(*held, check="manifest") == content
