@@ -260,7 +260,7 @@ def test_where_a_source_was_before_is_not_replaced(house: House) -> None:
     with pytest.raises(OpsError) as refused:
         replace_source(workspace, point, take_safety=None)
     assert f"{before} is not among paths: any more" in refused.value.why
-    assert "app is as it was" in refused.value.safe
+    assert "app is unchanged" in refused.value.safe
     assert rows(before, "select a from t") == [("newer",)] and rows(moved, "select a from t") == [("moved",)]
 
 
