@@ -57,7 +57,7 @@ def test_the_file_and_its_secrets(house: House, monkeypatch: pytest.MonkeyPatch)
     subprocess.run(found.answer.fix[0], shell=True, check=True)
     house.says("OK", "configuration", "file modes")
     (house.path / "base").chmod(0o755)
-    house.says("ATTENTION", "configuration", "file modes", "look into")
+    house.says("ATTENTION", "configuration", "file modes", "can list")
     (house.path / "base").chmod(0o700)
     with house.replaced(house.path / "restic.key", None):
         house.says("FAILED", "configuration", "secrets", "restic.key")
@@ -313,7 +313,7 @@ def schema(ledger: Path, version: str) -> None:
 
 def test_alerts(house: House) -> None:
     with house.changed(lambda document: document["alerts"].clear()):
-        house.says("ATTENTION", "alerts", "channels", "nobody is told")
+        house.says("ATTENTION", "alerts", "channels", "no alert is sent")
     house.says("OK", "alerts", "slack", sending=True)
     assert len(house.hook.bodies) == 1, "a message was really sent, and only because we asked for it"
     house.hook.answers.append(Answer(status=403, body="invalid_token"))
