@@ -174,7 +174,7 @@ def test_the_command_is_a_rehearsal_until_it_is_told_to_and_does_nothing_twice(w
     assert len(workspace.catalogue("crm").points) == 4
     (old / "full-20260203-0415.sql.gz").rename(old / "renamed.sql.gz")
     again = ops(workspace, *words, "--apply")
-    assert again.count("is in already") == 4
+    assert again.count("already adopted") == 4
     assert len(workspace.catalogue("crm").points) == 4
     (old / "renamed.sql.gz").rename(old / "full-20260203-0415.sql.gz")
     assert {path.name: path.read_bytes() for path in old.iterdir()} == before

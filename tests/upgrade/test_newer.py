@@ -77,7 +77,7 @@ def test_a_manifest_of_a_newer_version_is_told_and_left_alone(house: Workspace, 
     assert {(each.id, each.store, each.problem) for each in catalogue.faults} == {
         (newer.id, "local", "newer"), (newer.id, "nas", "newer")
     }  # fmt: skip
-    assert not catalogue.damage and not catalogue.strangers, "it is as good as it was"
+    assert not catalogue.damage and not catalogue.strangers, "it is unchanged"
     assert "written by a newer version of ops_pipelines: its format has number 2, and this version reads 1" in str(
         catalogue.messages
     )
