@@ -90,7 +90,7 @@ def test_every_face_says_the_same(situation: str, notes: Notes, monkeypatch: pyt
     page = status_page(notes.workspace)
     assert health.cause in page.replace("&#39;", "'").replace("&gt;", ">")
     assert f"<kbd>{advice}</kbd>" in page
-    metadata = evaluation(health).metadata
+    metadata = evaluation(PLAIN, health).metadata
     assert (metadata["cause"].value, metadata["next"].value) == (health.cause, advice)
     answer = _recovery_point(Shared(notes.workspace, notes.folder / "ops.yaml"), "notes")
     assert answer.said.startswith(f"{state}: {health.cause}")

@@ -22,6 +22,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._daemon.sensor import get_elapsed
 
 from ops_pipelines.orchestration.history import purge_runs
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.orchestration.set_back import reset_future_ticks
 from tests.clocks.conftest import Notes
 
@@ -70,5 +71,5 @@ def test_a_clock_that_has_just_jumped_makes_no_run_old_enough_to_be_purged(tmp_p
     with dg.DagsterInstance.ephemeral() as instance:
         for _ in range(2):
             assert noop.execute_in_process(instance=instance).success
-        assert purge_runs(instance, notes.workspace, older_than=timedelta(days=90)) == 0
+        assert purge_runs(instance, Installation(notes.workspace), older_than=timedelta(days=90)) == 0
         assert len(instance.get_runs()) == 2

@@ -42,14 +42,16 @@ def test_a_run_that_died_early_names_the_true_last_good_point(notes: Notes) -> N
 
 def test_the_rpo_check_is_about_the_rpo(notes: Notes) -> None:
     notes.backed_up()
-    assert evaluation(notes.health()).passed
+    assert evaluation(PLAIN, notes.health()).passed
     with notes.workspace.ledger.activity("dump", source="notes") as entry:
         entry.fail("the server is gone")
     health = notes.health()
-    assert (health.state, evaluation(health).passed) == ("STALE", True), "a failed attempt is not an RPO that is broken"
-    late = evaluation(notes.health(hours=21))
+    assert (health.state, evaluation(PLAIN, health).passed) == ("STALE", True), (
+        "a failed attempt is not an RPO that is broken"
+    )
+    late = evaluation(PLAIN, notes.health(hours=21))
     assert (late.passed, late.severity) == (False, dg.AssetCheckSeverity.WARN)
-    broken = evaluation(notes.health(hours=4))
+    broken = evaluation(PLAIN, notes.health(hours=4))
     assert (broken.passed, broken.severity) == (False, dg.AssetCheckSeverity.ERROR)
 
 
@@ -66,13 +68,13 @@ def test_a_failed_run_leaves_no_rpo_check_without_an_answer() -> None:
 
     with dg.DagsterInstance.ephemeral() as instance:
         job = dg.Definitions(assets=[fails], asset_checks=[rpo]).resolve_implicit_global_asset_job_def()
-        assert unanswered(instance, ["notes"]) == set()
+        assert unanswered(instance, PLAIN, ["notes"]) == set()
         assert not job.execute_in_process(instance=instance, raise_on_error=False).success
-        assert unanswered(instance, ["notes"]) == {"notes"}
+        assert unanswered(instance, PLAIN, ["notes"]) == {"notes"}
         instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(asset_key=PLAIN.verified("notes"), check_name=RPO_CHECK, passed=True)
         )
-        assert unanswered(instance, ["notes"]) == set()
+        assert unanswered(instance, PLAIN, ["notes"]) == set()
 
 
 def test_the_report_is_true_after_a_failed_verification(notes: Notes) -> None:
