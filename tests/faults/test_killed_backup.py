@@ -67,7 +67,7 @@ def test_a_client_killed_at_any_byte_is_a_failure_that_names_it(house: House, pr
             return
 
     failed = 0
-    for _ in range(20):
+    for _ in range(60):
         before = house.ids()
         over.clear()
         with meanwhile(kill):
