@@ -104,7 +104,7 @@ def test_our_own_state_is_a_source_wherever_it_is(tmp_path: Path, monkeypatch: p
     }
     assert config.ledger is not None and config.ledger.env == "LEDGER_URL"
     (tmp_path / "dagster.yaml").write_text("storage: {mysql: {mysql_url: x}}")
-    assert "cannot be told" in own(tmp_path, environ).unknown[0]
+    assert "it is unclear where" in own(tmp_path, environ).unknown[0]
 
 
 def test_whatever_is_chosen_ops_check_accepts_it(tmp_path: Path) -> None:
