@@ -76,16 +76,9 @@ def open_workspace(config: Config) -> "Workspace":
 
     Raises:
         LogMissing: the file for structured logs cannot be written.
-        OpsError: this process would read the names of files in another encoding than UTF-8.
+        OpsError: as `Workspace` raises it.
     """
     private_process()
-    if (encoding := sys.getfilesystemencoding()) != "utf-8":
-        raise OpsError(
-            f"this process reads the names of files as {encoding}",
-            why="they would be other names to it than to the programs that back them up",
-            safe="nothing was started; existing backups are untouched",
-            next="export PYTHONUTF8=1, and start it again",
-        )
     if (wanted := config.logging) is not None:
         try:
             logs.set_up(file=wanted.file, form=wanted.format, level=wanted.level, keep_mib=wanted.rotate_mib)
@@ -102,10 +95,23 @@ def open_workspace(config: Config) -> "Workspace":
 
 @dataclass(frozen=True)
 class Workspace:
-    """A configuration with everything it names opened when it is first needed."""
+    """A configuration with everything it names opened when it is first needed.
+
+    Raises:
+        OpsError: this process would read the names of files in another encoding than UTF-8.
+    """
 
     config: Config
     clock: Clock = field(default_factory=SystemClock)
+
+    def __post_init__(self) -> None:
+        if (encoding := sys.getfilesystemencoding()) != "utf-8":
+            raise OpsError(
+                f"this process reads the names of files as {encoding}",
+                why="they would be other names to it than to the programs that back them up",
+                safe="nothing was started; existing backups are untouched",
+                next="export PYTHONUTF8=1, and start it again",
+            )
 
     @cached_property
     def ledger(self) -> Ledger:

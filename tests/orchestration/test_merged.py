@@ -158,6 +158,16 @@ def test_building_definitions_changes_nothing_in_the_process(tmp_path: Path) -> 
     assert not config.base.exists(), "nothing is written either"
 
 
+def test_a_process_that_reads_other_names_of_files_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
+    config_in(tmp_path / "crm")
+    code = "import sys; from pathlib import Path; from ops_pipelines import build_definitions, load_config\n"
+    code += "build_definitions(load_config(Path(sys.argv[1]), environ={}))"
+    argv = [sys.executable, "-X", "utf8=0", "-c", code, str(tmp_path / "crm" / "ops.yaml")]
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    assert "this process reads the names of files as ascii" in done.stderr
+
+
 @pytest.mark.parametrize("prefix", ["back-ups", "", ["backups", "a/b"], ["1"]])
 def test_a_prefix_that_dagster_would_refuse_later_is_refused_with_its_reason(prefix: str | list[str]) -> None:
     if not prefix:
