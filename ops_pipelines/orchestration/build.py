@@ -17,6 +17,7 @@ from ops_pipelines.orchestration.assets.verified import build_verified
 from ops_pipelines.orchestration.checks.rpo import build_rpo_check
 from ops_pipelines.orchestration.checks.three_two_one import build_three_two_one_check
 from ops_pipelines.orchestration.drill_job import build_drill_job
+from ops_pipelines.orchestration.every_day import build_daily
 from ops_pipelines.orchestration.history import build_history_job
 from ops_pipelines.orchestration.installation import Installation, LogWatcher, Watcher
 from ops_pipelines.orchestration.jobs import build_backup_job
@@ -24,8 +25,7 @@ from ops_pipelines.orchestration.names import prefixed
 from ops_pipelines.orchestration.outside import build_heartbeat_sensor
 from ops_pipelines.orchestration.patience import in_one_process
 from ops_pipelines.orchestration.probes import build_probes
-from ops_pipelines.orchestration.retention_schedule import build_retention_schedule
-from ops_pipelines.orchestration.schedules import build_report_schedule, build_schedules
+from ops_pipelines.orchestration.schedules import build_schedules
 from ops_pipelines.orchestration.sensors.alerts import build_alert_sensor
 from ops_pipelines.orchestration.sensors.rpo import build_rpo_sensor
 from ops_pipelines.orchestration.sensors.runs import build_run_sensor
@@ -75,8 +75,7 @@ def _defined(installation: Installation) -> dg.Definitions:
     drill = build_drill_job(installation)
     history, purges = build_history_job(installation)
     servers, probe_sensors = build_probes(installation)
-    report_job, report_schedule = build_report_schedule(installation)
-    retention_job, retention_schedule = build_retention_schedule(installation)
+    daily = build_daily(installation)
     sources = installation.config.sources
     return dg.Definitions(
         assets=[
@@ -90,8 +89,13 @@ def _defined(installation: Installation) -> dg.Definitions:
         asset_checks=[
             build(installation, name) for name in sources for build in (build_rpo_check, build_three_two_one_check)
         ],
-        jobs=[job, history, report_job, retention_job, *drill.jobs],
-        schedules=[*build_schedules(installation, job), report_schedule, retention_schedule, purges, *drill.schedules],
+        jobs=[job, history, *(each.job for each in daily), *drill.jobs],
+        schedules=[
+            *build_schedules(installation, job),
+            *(each.schedule for each in daily),
+            purges,
+            *drill.schedules,
+        ],
         sensors=[
             build_rpo_sensor(installation),
             build_alert_sensor(installation),

@@ -8,7 +8,7 @@ from ops_pipelines.clock import SystemClock
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.dagster_internals import AssetJob
 from ops_pipelines.orchestration.installation import Installation
-from ops_pipelines.orchestration.jobs import asset_job, group_selection
+from ops_pipelines.orchestration.jobs import group_selection
 from ops_pipelines.orchestration.partitions import day_of
 
 
@@ -68,21 +68,6 @@ def _proof_schedule(
         return requests or dg.SkipReason("there is no backup yet")
 
     return verify
-
-
-def build_report_schedule(installation: Installation) -> tuple[AssetJob, dg.ScheduleDefinition]:
-    """A failed run writes no report: this job does, every morning, whatever happened in the night."""
-    called = installation.names
-    job = asset_job(called.report_job, called.report, description="Writes the backup report.", tags={})
-    schedule = dg.ScheduleDefinition(
-        name=called.name("report_daily"),
-        job=job,
-        cron_schedule="0 7 * * *",
-        execution_timezone=installation.config.timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Writes the backup report every morning.",
-    )
-    return job, schedule
 
 
 def _schedule(
