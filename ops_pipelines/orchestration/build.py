@@ -19,7 +19,7 @@ from ops_pipelines.orchestration.checks.three_two_one import build_three_two_one
 from ops_pipelines.orchestration.drill_job import build_drill_job
 from ops_pipelines.orchestration.every_day import build_daily
 from ops_pipelines.orchestration.history import build_history_job
-from ops_pipelines.orchestration.installation import Installation, LogWatcher, Watcher
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.orchestration.jobs import build_backup_job
 from ops_pipelines.orchestration.names import prefixed
 from ops_pipelines.orchestration.outside import build_heartbeat_sensor
@@ -36,8 +36,6 @@ def build_definitions(
     config: Config,
     *,
     key_prefix: str | Sequence[str] = (),
-    workspace: Workspace | None = None,
-    watcher: Watcher | None = None,
     owners: Sequence[str] = ("team:ops",),
     tags: Mapping[str, str] | None = None,
 ) -> dg.Definitions:
@@ -48,16 +46,16 @@ def build_definitions(
     Args:
         key_prefix: what asset keys begin with, and the names of jobs, schedules, sensors, groups and pools: two
             configurations in one project need one each.
-        workspace: where the work is done, instead of one opened on the configuration; its configuration is used.
-        watcher: who watches the progress of steps, instead of the run's log.
         owners: of every asset: `team:name` or an address.
         tags: of every asset of a source, beside ours.
     Raises:
-        OpsError: the prefix cannot be used.
+        OpsError: the prefix cannot be used, or this process reads names of files in another encoding than UTF-8.
     """
-    installation = Installation(
-        workspace or Workspace(config), prefixed(key_prefix), watcher or LogWatcher(), owners, tags or {}
-    )
+    return definitions_of(Installation(Workspace(config), prefixed(key_prefix), owners=owners, tags=tags or {}))
+
+
+def definitions_of(installation: Installation) -> dg.Definitions:
+    """The same for an installation that is opened already."""
     with warnings.catch_warnings():
         # We use backfill policies knowingly; a warning on every start would only teach people to ignore warnings.
         warnings.simplefilter("ignore", category=dg.BetaWarning)
@@ -66,8 +64,7 @@ def build_definitions(
 
 def build_project(workspace: Workspace) -> dg.Definitions:
     """A project that is ours alone: whatever is materialized in it runs as our jobs do."""
-    ours = build_definitions(workspace.config, workspace=workspace)
-    return dg.Definitions.merge(ours, dg.Definitions(executor=in_one_process))
+    return dg.Definitions.merge(definitions_of(Installation(workspace)), dg.Definitions(executor=in_one_process))
 
 
 def _defined(installation: Installation) -> dg.Definitions:

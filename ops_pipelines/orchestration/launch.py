@@ -12,11 +12,11 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.ledger.holder import anywhere
 from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.orchestration import names
-from ops_pipelines.orchestration.build import build_definitions
+from ops_pipelines.orchestration.build import definitions_of
 from ops_pipelines.orchestration.checks.rpo import evaluation, unanswered
 from ops_pipelines.orchestration.dagster_internals import JobFailureData, RunFailureReason
 from ops_pipelines.orchestration.dead import end_dead_runs, free_places
-from ops_pipelines.orchestration.installation import Watcher
+from ops_pipelines.orchestration.installation import Installation, LogWatcher, Watcher
 from ops_pipelines.orchestration.patience import waiting_patiently
 from ops_pipelines.orchestration.set_back import reset_future_ticks
 from ops_pipelines.watch.health import source_health
@@ -59,15 +59,15 @@ def run_assets(
 
     Args:
         day: the partition key.
-        workspace: as in `build_definitions`.
-        watcher: as in `build_definitions`.
+        workspace: where the work is done, instead of one opened on the configuration.
+        watcher: who watches the progress of steps, instead of the run's log.
         tell: is told which run this one has to wait for.
     Raises:
         KeyboardInterrupt: it was stopped.
     """
     _clear_away(config, instance)
-    definitions = build_definitions(config, workspace=workspace, watcher=watcher)
-    job = definitions.resolve_job_def(names.PLAIN.backup_job)
+    installation = Installation(workspace or Workspace(config), watcher=watcher or LogWatcher())
+    job = definitions_of(installation).resolve_job_def(names.PLAIN.backup_job)
     for other in _before_us(instance, job.get_subset(asset_selection=set(selection))):
         tell(f"waiting for {other} to end")
     with waiting_patiently():

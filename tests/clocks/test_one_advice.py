@@ -13,8 +13,9 @@ from ops_pipelines.cli.main import app
 from ops_pipelines.clock import SystemClock
 from ops_pipelines.doctor.shared import Shared
 from ops_pipelines.doctor.sources import _recovery_point
-from ops_pipelines.orchestration.build import build_definitions
+from ops_pipelines.orchestration.build import definitions_of
 from ops_pipelines.orchestration.checks.rpo import evaluation
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.orchestration.names import PLAIN
 from ops_pipelines.watch.alerts.rules import look_at_attempts, look_at_standing
 from ops_pipelines.watch.report import build_report
@@ -113,7 +114,7 @@ def test_a_damaged_copy_gets_one_advice_and_its_failed_run_gives_the_same(
     monkeypatch.setattr(SystemClock, "now", lambda _self: notes.clock.at)
     point = notes.backed_up()
     notes.damaged(point.id)
-    definitions = build_definitions(notes.workspace.config, workspace=notes.workspace)
+    definitions = definitions_of(Installation(notes.workspace))
     with dg.DagsterInstance.ephemeral() as instance:
         result = definitions.resolve_job_def("backup").execute_in_process(
             instance=instance, partition_key=f"{NOW:%Y-%m-%d}", asset_selection=[PLAIN.verified("notes")],

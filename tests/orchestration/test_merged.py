@@ -15,6 +15,8 @@ import pytest
 import ops_pipelines
 from ops_pipelines import Config, OpsError, build_definitions, load_config
 from ops_pipelines.ledger.alerts import AlertLedger
+from ops_pipelines.orchestration.build import definitions_of
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.orchestration.names import SOURCE_TAG, Names, prefixed
 from ops_pipelines.workspace import Workspace
 
@@ -108,9 +110,7 @@ def test_what_goes_wrong_in_the_rest_of_a_project_is_no_trouble_of_ours(
 ) -> None:
     config = config_in(tmp_path / "crm")
     workspace = Workspace(config)
-    repository = dg.Definitions.merge(
-        project(), build_definitions(config, key_prefix="backups", workspace=workspace)
-    ).get_repository_def()
+    repository = dg.Definitions.merge(project(), definitions_of(Installation(workspace, BACKUPS))).get_repository_def()
     for job, keys in (("backup", [dg.AssetKey(["app", "dump"])]), ("backups_backup", [BACKUPS.dump("app", "sqlite")])):
         run = dg.DagsterRun(job_name=job, asset_selection=frozenset(keys), status=dg.DagsterRunStatus.STARTED)
         instance.report_run_failed(instance.add_run(run), "Run worker exited unexpectedly")

@@ -9,7 +9,8 @@ import pytest
 from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.models import Config
-from ops_pipelines.orchestration.build import build_definitions
+from ops_pipelines.orchestration.build import definitions_of
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.watch.health import source_health
 from ops_pipelines.workspace import Workspace
@@ -20,7 +21,7 @@ START = datetime(2026, 11, 20, 2, 0, tzinfo=timezone.utc)
 
 def tick(config: Config, clock: StoppedClock, cursor: str | None = None) -> dg.SensorResult:
     workspace = Workspace(config, clock)
-    repository = build_definitions(config, workspace=workspace).get_repository_def()
+    repository = definitions_of(Installation(workspace)).get_repository_def()
     with dg.DagsterInstance.ephemeral() as instance:
         context = dg.build_sensor_context(instance=instance, repository_def=repository, cursor=cursor)
         result = repository.get_sensor_def("rpo_watch")(context)
@@ -116,7 +117,7 @@ def test_backup_health_is_a_table_of_every_source_told_without_a_run(config: Con
 def test_backup_health_is_looked_at_anew_by_hand(config: Config, instance: dg.DagsterInstance) -> None:
     proved(config)
     workspace = Workspace(config, StoppedClock(START + timedelta(hours=25)))
-    definitions = build_definitions(config, workspace=workspace)
+    definitions = definitions_of(Installation(workspace))
     job = definitions.resolve_job_def("backup")
     result = job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("backup_health")])
     assert result.success, "what is wrong with backups is no failure of the look"

@@ -14,7 +14,8 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.models import Incident
 from ops_pipelines.orchestration import names
-from ops_pipelines.orchestration.build import build_definitions
+from ops_pipelines.orchestration.build import definitions_of
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.workspace import Workspace
 from tests.sample import StoppedClock, watched_for_long
@@ -30,7 +31,7 @@ class Daemon:
         # Dagster writes its own time into everything: ours is the same.
         self.clock = StoppedClock(datetime.now(timezone.utc))
         self.workspace, self.instance = Workspace(config, self.clock), instance
-        self._repository = build_definitions(config, workspace=self.workspace).get_repository_def()
+        self._repository = definitions_of(Installation(self.workspace)).get_repository_def()
         self._cursor: str | None = None
 
     def tick(self) -> dict[str, Incident]:

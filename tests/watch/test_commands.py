@@ -13,7 +13,8 @@ from ops_pipelines.backup.take import take_backup
 from ops_pipelines.cli.main import app
 from ops_pipelines.config.load import load_config
 from ops_pipelines.errors import OpsError
-from ops_pipelines.orchestration.build import build_definitions
+from ops_pipelines.orchestration.build import definitions_of
+from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.workspace import Workspace
 from tests.sample import watched_for_long
 from tests.watch.conftest import MakeHouse
@@ -112,7 +113,7 @@ def test_the_old_name_of_the_webhook_alone_makes_a_channel(
 
 def test_the_sensor_tells_of_a_failed_dump_and_of_its_end(make_house: MakeHouse, hook: Webhook) -> None:
     house = Workspace(make_house({"slack": hook.url}).config)
-    repository = build_definitions(house.config, workspace=house).get_repository_def()
+    repository = definitions_of(Installation(house)).get_repository_def()
     sensor = repository.get_sensor_def("alert_watch")
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
