@@ -134,12 +134,15 @@ class _Recovery:
         with self._phase("start"):
             target = drill.servers.enter_context(engine.scratch(directory, manifest.engine))
         restored = engine.restore(
-            copy, manifest.engine, target, work=directory, globals_too=True, progress=drill.progress
+            copy, manifest.engine, target, work=directory, globals_too=True, progress=self._progress
         )
         self._seconds |= {"fetch": round(copy.fetch_s, 3), **restored.seconds}
         self.facts |= {"warnings": restored.warnings, "versions": _versions(manifest)}
         self._checks += as_checks(restored.findings)
         self._assert(engine, target, manifest, held, restored)
+
+    def _progress(self, phase: str, done: int, total: int | None) -> None:
+        self._drill.progress(f"{self._name}: {phase}", done, total)
 
     def _assert(self, engine: Engine, target: str, manifest: Manifest, held: Contents, restored: Restored) -> None:
         with self._phase("compare"):
