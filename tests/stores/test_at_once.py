@@ -8,8 +8,8 @@ import pytest
 
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from tests.stores.conftest import PART_MIB, Bucket, MakeStore
-from tests.stores.test_buckets import MIB, send_elsewhere
 from tests.stores.test_every_store import FIRST, nothing, read_all
+from tests.stores.transfers import MIB, send_elsewhere
 from tests.unit.vaults import publish
 
 
