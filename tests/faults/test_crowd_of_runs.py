@@ -37,6 +37,15 @@ pytestmark = [
 ]
 
 
+@pytest.fixture
+def house(make_house: MakeHouse, new_ledger: Callable[[House], None]) -> House:
+    """A house with one proved backup, in either ledger."""
+    made = make_house("sqlite")
+    new_ledger(made)
+    back_up(made)
+    return made
+
+
 def every_minute(house: House, *sources: str) -> dict[str, Any]:
     """Sources that are the house's own, each with a schedule that ticks every minute."""
     return {name: {**house.protected.source, "every": "* * * * *", "limits": LIMITS} for name in sources}
@@ -68,12 +77,7 @@ def overlapping(house: House, *sources: str) -> list[str]:
     ]
 
 
-def test_two_daemons_of_one_instance_give_each_tick_one_dump(
-    make_house: MakeHouse, new_ledger: Callable[[House], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house = make_house("sqlite")
-    new_ledger(house)
-    back_up(house)
+def test_two_daemons_of_one_instance_give_each_tick_one_dump(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     before = standing(house)
     had = {row.id for row in dumps(house)}
     house.change(sources=every_minute(house, "crm", "shop"))
@@ -97,12 +101,7 @@ def _times(looked: Watched) -> set[str]:
     return {key.split(":", 1)[1] for key in looked.ticks()}
 
 
-def test_two_installations_on_one_base_take_turns(
-    make_house: MakeHouse, new_ledger: Callable[[House], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house = make_house("sqlite")
-    new_ledger(house)
-    back_up(house)
+def test_two_installations_on_one_base_take_turns(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     before, had = standing(house), {row.id for row in dumps(house)}
     house.change(sources=every_minute(house, "crm"))
     other = _another_instance(house)
@@ -134,12 +133,9 @@ def _another_instance(house: House) -> Path:
 
 
 def test_a_backfill_beside_a_schedule_and_the_sensors_doubles_nothing(
-    make_house: MakeHouse, new_ledger: Callable[[House], None], monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = make_house("sqlite")
-    new_ledger(house)
     house.change(sources=every_minute(house, "crm"))
-    back_up(house)
     before, had = standing(house), {row.id for row in dumps(house)}
     backfills = [f"backfill{number}" for number in range(tries(1))]
     with watched(house, monkeypatch) as looked, looked.daemon():
@@ -187,11 +183,8 @@ def _over(looked: Watched, backfill_id: str) -> bool:
 
 
 def test_fifty_sources_are_dumped_four_at_a_time_and_each_is_proved(
-    make_house: MakeHouse, new_ledger: Callable[[House], None], monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = make_house("sqlite")
-    new_ledger(house)
-    back_up(house)
     before, had = standing(house), {row.id for row in dumps(house)}
     many = {f"app{number:02}": _small(house, number) for number in range(_MANY)}
     house.change(sources={"crm": house.protected.source, **many})
