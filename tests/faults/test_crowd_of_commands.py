@@ -69,7 +69,8 @@ def test_commands_at_once_do_all_of_their_work_and_lose_nothing(
         _all_at_once(house, engine, number)
 
 
-def test_dagsters_storage_that_many_open_first_is_whole(tmp_path: Path) -> None:
+def test_dagsters_storage_that_many_open_first_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)
     gate = FORK.Event()
     openers = [FORK.Process(target=open_dagster, args=(str(tmp_path), gate)) for _ in range(8)]

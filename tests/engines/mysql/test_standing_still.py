@@ -136,7 +136,7 @@ def test_a_long_writer_is_not_waited_for_for_long_and_nobody_waits_behind_us(
         thread = threading.Thread(target=write)
         thread.start()
         wait_until(at_work)
-        with pytest.raises(SourceError, match="standstill") as caught:
+        with pytest.raises(SourceError, match="writers could not be blocked") as caught:
             take_backup(workspace, "crm")
         mariadb.sql("insert into big values (0, 'not', 'held up')", database=two)
         assert at_work()
