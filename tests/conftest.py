@@ -40,6 +40,8 @@ hypothesis.settings.register_profile("ours", deadline=None, suppress_health_chec
 hypothesis.settings.load_profile("ours")
 # Tests have files of their own; whoever runs them may have named another, as the Makefile does.
 os.environ.pop("OPS_CONFIG", None)
+if "COVERAGE_PROCESS_CONFIG" in os.environ:
+    import tests.inside  # noqa: F401 (what runs in a sandbox is measured as well)
 
 PASSWORD = "a 'canary' pass:word@/%"
 # The newest PostgreSQL that the distribution has; of a machine without one, the name of what is missing.
