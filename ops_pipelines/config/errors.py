@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ops_pipelines.errors import OpsError
 from ops_pipelines.redact import redact
+from ops_pipelines.text import shell
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class ConfigError(OpsError):
         return {**super().as_dict(), "file": str(self.path), "mistakes": listed}
 
 
+def _in(folder: Path) -> str:
+    return "" if folder == Path.cwd() else f" {shell(str(folder))}"
+
+
 class NoConfig(ConfigError):
     """There is no configuration yet, or not where it was looked for."""
 
@@ -55,5 +60,5 @@ class NoConfig(ConfigError):
             f"there is no {path}",
             why="it says what is protected; ops looks for it here and in the folders above, unless OPS_CONFIG names it",
             safe="nothing was run; existing backups are untouched",
-            next="write one: ops init; or run this in its folder, or name it: --config FILE",
+            next=f"write one: ops init{_in(path.parent)}; or run this in its folder, or name it: --config FILE",
         )

@@ -38,6 +38,7 @@ def build_definitions(
     key_prefix: str | Sequence[str] = (),
     owners: Sequence[str] = ("team:ops",),
     tags: Mapping[str, str] | None = None,
+    after: Mapping[str, Sequence[dg.AssetKey]] | None = None,
 ) -> dg.Definitions:
     """Everything Dagster needs to know about a configuration, to be loaded alone or merged with a project's own.
 
@@ -48,10 +49,15 @@ def build_definitions(
             configurations in one project need one each.
         owners: of every asset: `team:name` or an address.
         tags: of every asset of a source, beside ours.
+        after: by source, assets of the project that its dump depends on: those that fill its tables.
     Raises:
-        OpsError: the prefix cannot be used, or this process reads names of files in another encoding than UTF-8.
+        OpsError: the prefix cannot be used, `after` names a source that is not configured, or this process reads names
+            of files in another encoding than UTF-8.
     """
-    return definitions_of(Installation(Workspace(config), prefixed(key_prefix), owners=owners, tags=tags or {}))
+    workspace, after = Workspace(config), after or {}
+    for name in after:
+        workspace.source(name)
+    return definitions_of(Installation(workspace, prefixed(key_prefix), owners=owners, tags=tags or {}, after=after))
 
 
 def definitions_of(installation: Installation) -> dg.Definitions:

@@ -60,6 +60,7 @@ class Installation:
         watcher: who watches the progress of steps.
         owners: of every asset, as Dagster wants them: `team:name` or an address.
         tags: of every asset of a source, beside ours.
+        after: assets of the project that a source's dump depends on.
     """
 
     workspace: Workspace
@@ -67,6 +68,7 @@ class Installation:
     watcher: Watcher = field(default_factory=LogWatcher)
     owners: Sequence[str] = ("team:ops",)
     tags: Mapping[str, str] = field(default_factory=dict)
+    after: Mapping[str, Sequence[dg.AssetKey]] = field(default_factory=dict)
 
     @property
     def config(self) -> Config:

@@ -34,6 +34,9 @@ import dagster as dg
 
 @dg.asset(deps=[dg.AssetKey(["backups", "app", "verified"])], owners=["ann@example.com"])
 def announced(): ...
+
+@dg.asset(key_prefix="dbt", owners=["ann@example.com"])
+def orders(): ...
 """
 BACKUPS = """\
 type: ops_pipelines.components.OpsBackupsComponent
@@ -41,6 +44,8 @@ attributes:
   config: ops.yaml
   key_prefix: backups
   owners: [ann@example.com]
+  partitions_start: 2026-01-01
+  after: {app: [dbt/orders]}
 """
 USE = """
 import json, sys
@@ -59,6 +64,8 @@ with dg.DagsterInstance.local_temp(sys.argv[1]) as instance:
     metadata = instance.get_latest_materialization_event(verified).asset_materialization.metadata
 print(json.dumps({
     "keys": sorted(key.to_user_string() for key in graph.get_all_asset_keys()),
+    "parents": [key.to_user_string() for key in graph.get(dg.AssetKey(["backups", "app", "dump"])).parent_keys],
+    "first": graph.get(verified).partitions_def.get_first_partition_key(),
     "owners": list(graph.get(verified).owners), "success": done.success, "verdict": metadata["verdict"].value,
 }))
 """
@@ -83,7 +90,7 @@ def test_five_lines_of_a_project_of_components_back_up_and_prove(tmp_path: Path)
     with closing(sqlite3.connect(tmp_path / "app.sqlite")) as database:
         database.execute("create table orders (id integer primary key)")
     written = f"base: {tmp_path}/base\nsources: {{app: {{kind: sqlite, paths: [{tmp_path}/app.sqlite]}}}}\n"
-    (defs / "backups" / "ops.yaml").write_text(written, "utf-8")
+    (tmp_path / "shop" / "ops.yaml").write_text(written, "utf-8")
     (tmp_path / "dagster").mkdir()
     done = subprocess.run(
         [sys.executable, "-c", USE, str(tmp_path / "dagster")],
@@ -92,12 +99,15 @@ def test_five_lines_of_a_project_of_components_back_up_and_prove(tmp_path: Path)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert (told["success"], told["verdict"], told["owners"]) == (True, "verified", ["ann@example.com"])
-    assert {"announced", "backups/app/dump", "backups/app/verified", "backups/backup_report"} <= set(told["keys"])
+    assert (told["parents"], told["first"]) == (["dbt/orders"], "2026-01-01")
+    assert {"announced", "dbt/orders", "backups/app/dump", "backups/app/verified", "backups/backup_report"} <= set(
+        told["keys"]
+    )
 
 
 def test_it_is_registered_and_documents_each_attribute() -> None:
     (found,) = [each for each in entry_points(group="dagster_dg_cli.registry_modules") if each.name == "ops_pipelines"]
     assert found.load().OpsBackupsComponent is OpsBackupsComponent
     schema = OpsBackupsComponent.get_model_cls().model_json_schema()["properties"]
-    assert {"config", "key_prefix", "owners", "tags"} <= schema.keys()
+    assert {"config", "key_prefix", "owners", "tags", "after", "partitions_start"} <= schema.keys()
     assert all(each.get("description") for each in schema.values()), schema

@@ -23,7 +23,10 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
         key=chain.names.dump(chain.name, chain.source.kind),
         op_tags=names.order(kind_of(chain.source.kind).step),
         kinds={chain.source.kind},
-        deps=[chain.names.server(chain.name)] if is_probed(chain.config, chain.name) else [],
+        deps=[
+            *([chain.names.server(chain.name)] if is_probed(chain.config, chain.name) else []),
+            *chain.installation.after.get(chain.name, ()),
+        ],
         freshness_policy=chain.freshness,
         pool=chain.names.pool(chain.name),
         description=(
