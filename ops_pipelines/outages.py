@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from ops_pipelines import durable, lease, process
+from ops_pipelines import durable, lease, logs, process
 from ops_pipelines.errors import OpsError
 from ops_pipelines.settings.outage import OutageCommands
 
@@ -84,6 +84,8 @@ def end_outages(root: Path) -> list[Ended]:
         return True
 
     lease.sweep(root, ours=_OURS, before_removal=begin_again)
+    for each in found:
+        logs.event("outage_left", level="error", source=each.source, problem=each.problem or None)
     return found
 
 

@@ -97,7 +97,7 @@ def adopt(
     found, taken_at = candidate.found, candidate.taken_at
     if found is None or taken_at is None or candidate.time_from is None or candidate.refused or candidate.backup_id:
         raise SafetyRefusal(f"{candidate.path} cannot be adopted", why=candidate.refused or "it is already adopted")
-    source = workspace.source(name)
+    source = workspace.config.source(name)
     recipients = source.encrypt.age if source.encrypt is not None else ()
     origin = Adopted(
         name=found.path.name,
@@ -105,7 +105,7 @@ def adopt(
         sha256=candidate.sha256,
         time_from=candidate.time_from,
     )
-    with workspace.locked(name, doing="adopt"):
+    with workspace.locks.held(name, doing="adopt"):
         # The same bytes under another name, or another process: `look` held no lock.
         if (already := _known(workspace, name).get(candidate.sha256)) is not None:
             return already
@@ -140,7 +140,7 @@ def of_day(workspace: Workspace, name: str, start: datetime, end: datetime) -> C
     Raises:
         OpsError: the folder or the passphrase is not there.
     """
-    settings = workspace.source(name).legacy
+    settings = workspace.config.source(name).legacy
     if settings is None:
         return None
     passphrase = (
@@ -162,7 +162,7 @@ def of_day(workspace: Workspace, name: str, start: datetime, end: datetime) -> C
 
 def passphrase_of(workspace: Workspace, name: str) -> str | None:
     """What the source's legacy backups are encrypted with, if they are. Raises SecretMissing."""
-    settings = workspace.source(name).legacy
+    settings = workspace.config.source(name).legacy
     secret = settings.passphrase if settings is not None else None
     return secret.reveal(purpose=f"source {name}, legacy.passphrase") if secret is not None else None
 
@@ -176,7 +176,7 @@ def _examined(
     *,
     other_database: bool,
 ) -> Candidate:
-    kind, zone = workspace.source(name).kind, ZoneInfo(workspace.config.timezone)
+    kind, zone = workspace.config.source(name).kind, ZoneInfo(workspace.config.timezone)
     if found.kind != kind and not (not found.kind and kind_of(kind).step == "snapshot"):
         raise NotAdoptable(
             f"{found.path.name} is a backup of {found.kind or 'folders'}", why=f"the source {name} is of kind {kind}"
@@ -187,9 +187,9 @@ def _examined(
     else:
         with closing(legacy.open_plain(found, passphrase)) as plain:
             guess, _known_from = legacy.taken_at(found.path, None, zone)
-            with scratch_directory(workspace.scratch_root, kind) as work:
+            with scratch_directory(workspace.places.scratch, kind) as work:
                 legacy_ = Legacy(found.path.name, guess, stream=plain, other_database=other_database)
-                workspace.engine(name).adopt(legacy_, _Nowhere(work))
+                workspace.config.engine(name).adopt(legacy_, _Nowhere(work))
             sha256, size_bytes, said = plain.sha256, found.size_bytes, plain.said
         legacy.check_sum(found.path, sha256)
     at, time_from = legacy.taken_at(found.path, said, zone)
@@ -216,7 +216,7 @@ def _taken_in(
     taken_at: datetime,
 ) -> tuple[Dumped, str]:
     """The finished dump, and the SHA-256 of what it was made of."""
-    engine = workspace.engine(name)
+    engine = workspace.config.engine(name)
     if found.path.is_dir():
         dumped = engine.adopt(Legacy(found.path.name, taken_at, folder=found.path), sink)
         return dumped, legacy.folder_digest(found.path)[0]

@@ -75,7 +75,7 @@ def copy_to(
         workspace.ledger.activity(
             "copy", source=manifest.source, backup_id=point.id, store=store_name, run_id=run_id
         ) as entry,
-        workspace.copying(manifest.source, store_name),
+        workspace.locks.copying(manifest.source, store_name),
     ):
         failure: CorruptCopy | None = None
         for origin in _origins(workspace, point, store_name):
@@ -111,7 +111,7 @@ def _bring(
         done += size_bytes
         progress(f"copy to {target.name}", done, manifest.size_bytes)
 
-    engine = workspace.engine(manifest.source)
+    engine = workspace.config.engine(manifest.source)
     if isinstance(engine, Carrier):
         # The data first: the restore point exists in the store once its manifest does.
         try:
@@ -145,7 +145,7 @@ def _files_of(workspace: Workspace, point: RestorePoint, origin: Store) -> Itera
     if (folder := origin.folder(point.manifest.source, point.id)) is not None:
         yield folder
         return
-    with scratch_directory(workspace.scratch_root, "copy") as directory:
+    with scratch_directory(workspace.places.scratch, "copy") as directory:
         fetch(origin, point.manifest, directory)
         yield directory
 

@@ -16,6 +16,7 @@ from ops_pipelines.engines.offers import Carrier
 from ops_pipelines.errors import OpsError, SafetyRefusal, StoreError
 from ops_pipelines.ledger.models import CANCELLED, FAILED, RUNNING, SUCCEEDED, Activity
 from ops_pipelines.settings.common import Keep
+from ops_pipelines.sweeping import sweep
 from ops_pipelines.vault.catalogue import Catalogue
 from ops_pipelines.vault.retention import Decision, Held, decide
 from ops_pipelines.workspace import Workspace
@@ -88,11 +89,11 @@ def prune(
         LedgerError: nothing can be recorded, so nothing is deleted.
     """
     for name in names:
-        workspace.source(name)
+        workspace.config.source(name)
     if store is not None and store not in workspace.stores:
         raise StoreError(f"no store is called {store!r}", why=f"there are: {', '.join(workspace.stores)}")
     if apply:
-        workspace.sweep()
+        sweep(workspace)
     stores = [store] if store is not None else list(workspace.stores)
     done: dict[str, SourcePruned] = {}
     # Folders before their database: its restore points stay as long as theirs.
@@ -118,7 +119,7 @@ def _planned(
     workspace: Workspace, name: str, stores: Sequence[str], catalogue: Catalogue, going: _Gone = frozenset()
 ) -> SourcePruned:
     """The plan for a source, whether or not it may be carried out now."""
-    keep = workspace.source(name).keep
+    keep = workspace.config.source(name).keep
     if keep is None:
         return SourcePruned(name, None)
     ties = _Ties.of(workspace, name, going)
@@ -128,16 +129,16 @@ def _planned(
 
 def _applied(workspace: Workspace, name: str, stores: Sequence[str], run_id: str | None) -> SourcePruned:
     """Carry out the plan that is made while nobody else works on the source."""
-    if workspace.source(name).keep is None:
+    if workspace.config.source(name).keep is None:
         return SourcePruned(name, None)
     try:
-        with workspace.locked(name, doing="prune"):
+        with workspace.locks.held(name, doing="prune"):
             planned = _planned(workspace, name, stores, workspace.catalogue(name))
             if not planned.refused:
                 pruned = [_carried_out(workspace, name, each, run_id) for each in planned.stores]
                 return SourcePruned(name, planned.keep, stores=pruned)
     except OpsError as error:
-        planned = SourcePruned(name, workspace.source(name).keep, refused=error.what)
+        planned = SourcePruned(name, workspace.config.source(name).keep, refused=error.what)
     with workspace.ledger.activity("prune", source=name, run_id=run_id, meta={"refused": planned.refused}) as entry:
         entry.fail(f"refused: {planned.refused}")
     return planned
@@ -300,7 +301,7 @@ def _forgetting(workspace: Workspace, name: str, plan: StorePruned, run_id: str 
     What it needs for that is written down before the first deletion, since the manifests will be gone: when this
     process is killed, or the repository is away, the next prune does it.
     """
-    engine = workspace.engine(name)
+    engine = workspace.config.engine(name)
     facts = {
         **_unforgotten(workspace, name, plan.store),
         **{each.point.id: dict(each.point.manifest.engine) for each in plan.doomed},

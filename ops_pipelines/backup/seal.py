@@ -37,7 +37,7 @@ def seal(
         adopted_from: the legacy backup it was made of.
         safety: it is taken because its source is about to be replaced.
     """
-    source = workspace.source(name)
+    source = workspace.config.source(name)
     number, previous = next_point(workspace, name)
     staged.write("contents.json", "contents", dumped.contents.model_dump_json().encode())
     manifest = Manifest(

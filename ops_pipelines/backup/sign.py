@@ -95,7 +95,7 @@ def sign(workspace: Workspace, name: str, wanted: Sequence[Candidate]) -> list[S
     for each in wanted:
         if each.refused:
             raise SafetyRefusal(f"{each.id} of {name} is not signed", why=each.refused, safe="nothing was changed")
-    with workspace.locked(name, doing="sign"):
+    with workspace.locks.held(name, doing="sign"):
         above = highest(workspace.catalogue(name))
         verified = workspace.ledger.recent(source=name, kind="verify", limit=10_000)
         return [_signed(workspace, name, each, above, verified) for each in wanted]

@@ -9,6 +9,7 @@ from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import OpsError
 from ops_pipelines.streams import Progress, silent
+from ops_pipelines.sweeping import sweep
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.writer import Staged
 from ops_pipelines.workspace import Workspace
@@ -28,11 +29,11 @@ def take_backup(
     Raises:
         OpsError: nothing was published; what was written is gone or will be swept.
     """
-    source = workspace.source(name)
-    workspace.sweep()
+    source = workspace.config.source(name)
+    sweep(workspace)
     with workspace.ledger.activity("dump", source=name, run_id=run_id) as entry:
         try:
-            with workspace.locked(name, doing="dump"):
+            with workspace.locks.held(name, doing="dump"):
                 manifest = _dump(workspace, name, source, progress, safety=safety)
         except OpsError as error:
             error.what = f"backup of {name} failed: {error.what}"
@@ -51,7 +52,7 @@ def take_backup(
 
 
 def _dump(workspace: Workspace, name: str, source: Source, progress: Progress, *, safety: bool) -> Manifest:
-    engine = workspace.engine(name)
+    engine = workspace.config.engine(name)
     started, watch = workspace.clock.now(), Stopwatch()
     backup_id = new_id(started)
     recipients = source.encrypt.age if source.encrypt is not None else ()

@@ -3,6 +3,7 @@
 Reading files, line numbers and `${VAR}` belong to `load`; rules across fields to `rules` and `cadence`.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -18,9 +19,16 @@ from ops_pipelines.config.sentry import Sentry
 from ops_pipelines.config.sources import AnySource
 from ops_pipelines.config.stores import AnyStore
 from ops_pipelines.config.web import Web
+from ops_pipelines.engines.base import Engine
+from ops_pipelines.engines.source import Source
+from ops_pipelines.errors import OpsError
 from ops_pipelines.settings.common import DaemonHeartbeat, Model, Settings
 from ops_pipelines.settings.secrets import Secret
 from ops_pipelines.settings.values import Name, TimeZone, may_be_off, none_if_off
+
+
+class UnknownSource(OpsError):
+    """No source of that name is configured."""
 
 
 class Config(Model):
@@ -57,6 +65,27 @@ class Config(Model):
     def file(self) -> Path | None:
         """The file it was read from, whatever that holds by now."""
         return self._file
+
+    def source(self, name: str) -> Source:
+        """What is said of a source. Raises UnknownSource."""
+        if name not in self.sources:
+            raise UnknownSource(
+                f"no source is called {name!r}",
+                why=f"ops.yaml has: {', '.join(self.sources)}",
+                next="ops status lists them",
+            )
+        return self.sources[name]
+
+    def engine(self, name: str) -> Engine:
+        """The engine of a source. Raises UnknownSource."""
+        return self.source(name).engine(name)
+
+    def identities(self, name: str) -> Sequence[str]:
+        """The age identities a verifier may use for a source. Raises UnknownSource, SecretMissing."""
+        encrypt = self.source(name).encrypt
+        if encrypt is None or encrypt.identity is None:
+            return ()
+        return (encrypt.identity.reveal(purpose=f"source {name}, encrypt.identity"),)
 
     @property
     def heads(self) -> list[str]:

@@ -20,6 +20,7 @@ from ops_pipelines.lease import Standing
 from ops_pipelines.outages import outages_left
 from ops_pipelines.recovery.leftovers import leftovers
 from ops_pipelines.scratch import scratch_census
+from ops_pipelines.sweeping import sweep as sweep_away
 from ops_pipelines.vault.catalogue import Catalogue
 from ops_pipelines.vault.manifest import NAME
 from ops_pipelines.vault.stores.base import Store
@@ -66,7 +67,7 @@ def sweep(workspace: Workspace, *, dry_run: bool) -> Swept:
             with _reported(done, f"store {store.name}"):
                 done.removed += store.litter()
     else:
-        for each in workspace.sweep():
+        for each in sweep_away(workspace):
             done.left.append((each.what, each.problem)) if each.problem else done.removed.append(each.what)
         for name, store, stray in strays:
             with _reported(done, stray.what):
@@ -85,16 +86,16 @@ def _reported(done: Swept, what: str) -> Iterator[None]:
 
 
 def _forget(workspace: Workspace, name: str, store: Store, stray: Stray) -> None:
-    engine = workspace.engine(name)
+    engine = workspace.config.engine(name)
     assert isinstance(engine, Carrier)
-    with workspace.locked(name, doing="sweep", wait=timedelta(0)):
+    with workspace.locks.held(name, doing="sweep", wait=timedelta(0)):
         engine.forget([stray.facts], store.repository(name))
 
 
 def _scratch(workspace: Workspace) -> tuple[list[str], list[tuple[str, str]]]:
     """What dead runs left below `scratch` and on lent servers; what lies there for another reason."""
     dead, left = [], []
-    for directory, standing in scratch_census(workspace.scratch_root):
+    for directory, standing in scratch_census(workspace.places.scratch):
         if standing == "dead":
             dead.append(str(directory))
             if (lodged := noted(directory)) is not None:
@@ -117,7 +118,7 @@ def _why(standing: Standing) -> str:
 
 def _attempts(workspace: Workspace) -> list[str]:
     """Servers a dead drill stopped, and attempts whose process is dead."""
-    stopped = [f"server stopped by a drill: {path.name}" for path in outages_left(workspace.outages_root)]
+    stopped = [f"server stopped by a drill: {path.name}" for path in outages_left(workspace.places.outages)]
     return stopped + [f"activity {row.id} ({row.kind} of {row.source})" for row in workspace.ledger.orphans()]
 
 
@@ -157,7 +158,7 @@ def _strays_of_all(
         if not isinstance(examiner, Repositories):
             continue
         try:
-            with workspace.locked(name, doing="doctor", wait=timedelta(0)):
+            with workspace.locks.held(name, doing="doctor", wait=timedelta(0)):
                 catalogue = held(name)
                 if catalogue.problems:
                     problems.append((f"snapshots of {name}", f"not judged: {catalogue.problems[0]}"))

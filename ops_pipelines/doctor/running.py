@@ -47,7 +47,7 @@ def questions(shared: Shared, *, sending: bool) -> Iterator[Question]:
 def _ledger(shared: Shared) -> Answer:
     problems = shared.workspace.ledger.problems()
     if problems:
-        where = shared.workspace.config.base / "ledger.sqlite"
+        where = shared.workspace.places.ledger
         return failed(
             f"the database is damaged: {problems}",
             f"mv {where} {where}.damaged   # a new one is made; backups and verdicts are in the stores",

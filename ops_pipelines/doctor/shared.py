@@ -47,7 +47,7 @@ class Shared:
 
     def probe(self, name: str) -> Probe:
         """A source, looked at. Raises OpsError."""
-        return self._once("probe", name, lambda: self.workspace.engine(name).probe())
+        return self._once("probe", name, lambda: self.workspace.config.engine(name).probe())
 
     def held_by(self, name: str) -> list[str]:
         """The sources that a store has restore points of. Raises StoreError."""

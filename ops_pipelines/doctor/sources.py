@@ -28,7 +28,7 @@ _GROWTH = 1.25
 
 def questions(shared: Shared, name: str) -> Iterator[Question]:
     """About one source."""
-    source = shared.workspace.source(name)
+    source = shared.workspace.config.source(name)
     here = kind_of(source.kind).on_disk
     limit = ASKED_FOR + source.limits.connect
     asked = {
@@ -51,14 +51,14 @@ def questions(shared: Shared, name: str) -> Iterator[Question]:
 
 def _reached(shared: Shared, name: str) -> Answer:
     probe = shared.probe(name)
-    kind = shared.workspace.source(name).kind
+    kind = shared.workspace.config.source(name).kind
     version = probe.server_version if kind_of(kind).on_disk else f"{kind} {probe.server_version.split(' (')[0]}"
     size = Measure(f"{name}_size", probe.size_bytes, "B")
     return well(f"{version}, {human_size(probe.size_bytes)}", size)
 
 
 def _programs(shared: Shared, name: str) -> Answer:
-    examiner = shared.workspace.source(name).examiner(name)
+    examiner = shared.workspace.config.source(name).examiner(name)
     try:
         return well(examiner.programs())
     except Inconclusive as error:
@@ -68,7 +68,7 @@ def _programs(shared: Shared, name: str) -> Answer:
 def _isolation(shared: Shared, name: str) -> Answer:
     """Whether what a backup holds can do nothing to this machine while it is proved."""
     try:
-        way = isolation.chosen(shared.workspace.source(name).verify.isolation)
+        way = isolation.chosen(shared.workspace.config.source(name).verify.isolation)
     except Inconclusive as error:
         return failed(f"{error.what}: {error.why}", error.next)
     if weak := isolation.warning(way):
@@ -77,7 +77,7 @@ def _isolation(shared: Shared, name: str) -> Answer:
 
 
 def _rights(shared: Shared, name: str) -> Answer:
-    lacks = shared.workspace.source(name).examiner(name).lacks()
+    lacks = shared.workspace.config.source(name).examiner(name).lacks()
     if not lacks:
         return well("may read everything that is dumped")
     fix = [line for each in lacks for line in each.grant.splitlines()]
@@ -86,7 +86,7 @@ def _rights(shared: Shared, name: str) -> Answer:
 
 
 def _clock(shared: Shared, name: str) -> Answer:
-    there, here = shared.workspace.source(name).examiner(name).clock(), shared.workspace.clock.now()
+    there, here = shared.workspace.config.source(name).examiner(name).clock(), shared.workspace.clock.now()
     return skew(there - here, "the server", name) if there is not None else well("the server does not tell its own")
 
 
@@ -121,7 +121,7 @@ def _existing(path: Path) -> Path:
 def _key(shared: Shared, name: str) -> Answer:
     """Open the newest backup in each store, really."""
     workspace, catalogue = shared.workspace, shared.catalogue(name)
-    encrypt = workspace.source(name).encrypt
+    encrypt = workspace.config.source(name).encrypt
     if encrypt is not None and encrypt.identity is None:
         return attention(
             "no identity here: nothing can be verified or restored on this machine",
@@ -140,7 +140,7 @@ def _key(shared: Shared, name: str) -> Answer:
 
 def _tried_key(shared: Shared, name: str) -> Answer:
     """Without a backup: encrypt something, and open it again."""
-    encrypt, sealed, opened = shared.workspace.source(name).encrypt, io.BytesIO(), io.BytesIO()
+    encrypt, sealed, opened = shared.workspace.config.source(name).encrypt, io.BytesIO(), io.BytesIO()
     if encrypt is None:
         return well("not encrypted")
     codec.encode(io.BytesIO(b"trial"), sealed, encrypt.age)
@@ -200,13 +200,13 @@ def _proved(health: SourceHealth) -> str:
 
 def _fingerprint(shared: Shared, name: str) -> Answer:
     """Less than `full` is a choice, and no trouble; but who reads this should know what it means."""
-    source = shared.workspace.source(name)
+    source = shared.workspace.config.source(name)
     return well(f"{source.fingerprint}: {not_noticed(source)}")
 
 
 def _proofs(shared: Shared, name: str) -> Answer:
     """Backups that are not proved one by one: what that means to the RPO."""
-    source, timezone = shared.workspace.source(name), shared.workspace.config.timezone
+    source, timezone = shared.workspace.config.source(name), shared.workspace.config.timezone
     said = cadence_warning(source, timezone)
     return attention(said, f"ops verify {name}") if "within rpo" not in said else well(said)
 
@@ -214,7 +214,7 @@ def _proofs(shared: Shared, name: str) -> Answer:
 def _three_two_one(shared: Shared, name: str) -> Answer:
     workspace = shared.workspace
     point = shared.catalogue(name).recovery_point
-    found = judge(name, point, workspace.source(name).copies, workspace.stores)
+    found = judge(name, point, workspace.config.source(name).copies, workspace.stores)
     if point is None:
         return attention("nothing is verified yet", f"ops backup {name}")
     if found.holds:

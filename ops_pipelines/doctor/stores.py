@@ -83,7 +83,7 @@ def _room(shared: Shared, name: str) -> Answer:
     if not store.root.exists():
         return well("nothing there yet")
     newest = (shared.catalogue(each).newest for each in shared.sources
-              if name in shared.workspace.source(each).copies)  # fmt: skip
+              if name in shared.workspace.config.source(each).copies)  # fmt: skip
     wanted = sum(point.manifest.size_bytes for point in newest if point is not None)
     free = shutil.disk_usage(store.root).free
     said, measure = f"{human_size(free)} free, a run writes {human_size(wanted)}", Measure(f"{name}_room", free, "B")

@@ -86,7 +86,7 @@ def _tools(drill: Drill, name: str, store: str, manifest: Manifest) -> list[str]
 
 def _program(drill: Drill, name: str, wanted: str) -> tuple[str, Path] | None:
     """A program by one of its names; of databases, first where the source's clients are looked for."""
-    source = drill.clean.source(name)
+    source = drill.clean.config.source(name)
     places = [str(each) for each in source.bin_dirs]
     if (found := kind_of(source.kind).program(wanted)) is not None:
         return wanted, found
@@ -102,7 +102,7 @@ def _program(drill: Drill, name: str, wanted: str) -> tuple[str, Path] | None:
 def _play(drill: Drill, name: str, point: RestorePoint, store: str) -> None:
     started = time.monotonic()
     drill.say(f"{name}: {point.id} from {store} once more, with recover.sh and standard tools only")
-    settings = drill.workspace.source(name)
+    settings = drill.workspace.config.source(name)
     facts: dict[str, object] = {
         "source": name, "kind": settings.kind, "by": "recover.sh", "backup_id": point.id, "store": store,
         "rpo_s": settings.rpo.total_seconds(), "rto_s": settings.rto.total_seconds(), "verified_before": point.verified,
@@ -138,8 +138,8 @@ class _ByScript:
         # What a script writes into a folder is this user's; in the sandbox nobody could read it.
         in_folder = kind_of(manifest.kind).on_disk
         apart = ours(self._drill.workspace.config)
-        engine = machine.engine(name) if in_folder else enclosed(machine, manifest, apart)
-        directory = self._stack.enter_context(scratch_directory(machine.scratch_root, manifest.kind))
+        engine = machine.config.engine(name) if in_folder else enclosed(machine.config, manifest, apart)
+        directory = self._stack.enter_context(scratch_directory(machine.places.scratch, manifest.kind))
         began = time.monotonic()
         target = self._stack.enter_context(engine.scratch(directory, manifest.engine))
         seconds = {"start": round(time.monotonic() - began, 3)}
@@ -178,7 +178,7 @@ class _ByScript:
             why = self._needs_network or "this machine allows no namespace without one"
             self._drill.limits.append(f"recover.sh ran with a network: {why}")
             prefix = []
-        limits = self._drill.workspace.source(self._name).limits
+        limits = self._drill.workspace.config.source(self._name).limits
         argv: list[str | Path] = [*prefix, shutil.which("env") or "env", "-i"]
         # Nothing of ours is inherited; secrets come through a file that the shell reads.
         settings = self._home / "environment.sh"
@@ -212,7 +212,7 @@ class _ByScript:
 
     def _target(self, manifest: Manifest, target: str, directory: Path) -> tuple[str, Sequence[str]]:
         """The script's words for where to restore, and how to log in there."""
-        kind, source = kind_of(manifest.kind), self._drill.clean.source(self._name)
+        kind, source = kind_of(manifest.kind), self._drill.clean.config.source(self._name)
         if (password := source.repository_password) is not None:
             self._secrets["RESTIC_PASSWORD"] = password.reveal(purpose=f"source {self._name}, password")
         if kind.on_disk:

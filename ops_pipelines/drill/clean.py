@@ -19,6 +19,7 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.config.sentry import Sentry
 from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import OpsError
+from ops_pipelines.places import Places
 from ops_pipelines.recovery.kit import seal
 from ops_pipelines.recovery.kit.kit import CONFIG, read_index
 from ops_pipelines.recovery.kit.secrets import (
@@ -108,10 +109,10 @@ class CleanMachine(Workspace):
         """What survived."""
         return dict(self.held)
 
-    @property
-    def scratch_root(self) -> Path:
-        """Where scratch servers live."""
-        return self.scratch
+    @cached_property
+    def places(self) -> Places:
+        """Its own, but for scratch servers."""
+        return Places(self.config.base, lent=self.scratch)
 
     def identities(self, name: str) -> Sequence[str]:
         """Every identity the kit has, whatever source it was for."""
@@ -148,7 +149,7 @@ def clean_machine(workspace: Workspace, directory: Path, kit: Kit, *, every_stor
             next="add a store that is elsewhere, or name what would be left: drills: {stores: [nas]}",
         )
     keys = tuple(kit.keys.values()) if kit.keys else _configured_keys(workspace)
-    return CleanMachine(clean, workspace.clock, keys=keys, held=held, scratch=workspace.scratch_root)
+    return CleanMachine(clean, workspace.clock, keys=keys, held=held, scratch=workspace.places.scratch)
 
 
 def _believed(directory: Path, files: Mapping[str, bytes]) -> Keys:

@@ -103,7 +103,7 @@ class _Recovery:
 
     def result(self) -> SourceResult:
         """What is known now."""
-        settings = self._drill.workspace.source(self._name)
+        settings = self._drill.workspace.config.source(self._name)
         return SourceResult.model_validate(
             {
                 "source": self._name,
@@ -127,10 +127,10 @@ class _Recovery:
             self.facts |= {"backup_id": point.id, "store": store, "verified_before": point.verified}
             self.facts["loss"] = loss or since_newest(drill, point)
         copy = Copy(machine.stores[store], manifest, lambda: machine.identities(self._name))
-        engine = enclosed(machine, manifest, ours(drill.workspace.config))
+        engine = enclosed(machine.config, manifest, ours(drill.workspace.config))
         with self._phase("open"):
             held = fingerprint_of(copy)
-        directory = drill.servers.enter_context(scratch_directory(machine.scratch_root, manifest.kind))
+        directory = drill.servers.enter_context(scratch_directory(machine.places.scratch, manifest.kind))
         with self._phase("start"):
             target = drill.servers.enter_context(engine.scratch(directory, manifest.engine))
         restored = engine.restore(
@@ -154,14 +154,14 @@ class _Recovery:
         with self._phase("assert"):
             self._checks += run_assertions(engine, target, held, restored)
         with self._phase("checks"):
-            for check in self._drill.clean.source(self._name).checks:
+            for check in self._drill.clean.config.source(self._name).checks:
                 self._checks.append(run_check(engine, target, check, as_of=manifest.started_at))
             self._references(manifest, found)
         self.alive = Alive(self._name, engine, target, manifest, found)
 
     def _references(self, manifest: Manifest, found: Contents) -> None:
         """The files that the database restored before names; a pair that was not taken together is told."""
-        source = self._drill.clean.source(self._name)
+        source = self._drill.clean.config.source(self._name)
         if source.database is None or source.database not in self._others:
             return
         database = self._others[source.database]
@@ -247,4 +247,4 @@ def total_rto(drill: Drill, application: str) -> timedelta:
     declared = drill.applications[application]
     if declared.rto is not None:
         return declared.rto
-    return sum((drill.workspace.source(name).rto for name in declared.sources), timedelta())
+    return sum((drill.workspace.config.source(name).rto for name in declared.sources), timedelta())

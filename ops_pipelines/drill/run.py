@@ -28,6 +28,7 @@ from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.recovery.refuse import refuse_shared_server
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent
+from ops_pipelines.sweeping import sweep
 from ops_pipelines.workspace import Workspace
 
 _WAIT = timedelta(seconds=1)
@@ -67,7 +68,7 @@ def run_drill(
         SafetyRefusal: the server that restores would use is one of a source; a real server may not be stopped.
         OpsError: no such application; the report cannot be signed; the ledger cannot be written.
     """
-    workspace.sweep(stores=False)
+    sweep(workspace, stores=False)
     chosen = _chosen(workspace, applications)
     if scenario == "random_restore_point" and seed is None:
         seed = random.SystemRandom().randrange(2**32)
@@ -90,7 +91,7 @@ def run_drill(
     by = started_by or f"{getpass.getuser()} on {socket.gethostname()}"
     holder = f"drill {scenario}, process {os.getpid()}"
     with (
-        lease.exclusive(workspace.config.base / "locks" / "@drill.lock", holder=holder, wait=_WAIT, what="the drill"),
+        lease.exclusive(workspace.places.locks / "@drill.lock", holder=holder, wait=_WAIT, what="the drill"),
         ExitStack() as rows,
     ):
         end_alerts(workspace)
@@ -101,7 +102,7 @@ def run_drill(
             name: rows.enter_context(workspace.ledger.activity("drill", source=name, run_id=run_id, meta=meta))
             for name in affected
         }
-        with scratch_directory(workspace.scratch_root, "drill") as directory:
+        with scratch_directory(workspace.places.scratch, "drill") as directory:
             drill = Drill(
                 id=identifier, scenario=scenario, workspace=workspace,
                 settings=workspace.config.drills or Drills(), applications=chosen, kit=Kit(), directory=directory,

@@ -56,7 +56,7 @@ def build_definitions(
     """
     workspace, after = Workspace(config), after or {}
     for name in after:
-        workspace.source(name)
+        workspace.config.source(name)
     return definitions_of(Installation(workspace, prefixed(key_prefix), owners=owners, tags=tags or {}, after=after))
 
 

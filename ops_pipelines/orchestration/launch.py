@@ -19,6 +19,7 @@ from ops_pipelines.orchestration.dead import end_dead_runs, free_places
 from ops_pipelines.orchestration.installation import Installation, LogWatcher, Watcher
 from ops_pipelines.orchestration.patience import waiting_patiently
 from ops_pipelines.orchestration.set_back import reset_future_ticks
+from ops_pipelines.sweeping import sweep
 from ops_pipelines.watch.health import source_health
 from ops_pipelines.watch.report import renew_report
 from ops_pipelines.workspace import Workspace
@@ -93,7 +94,7 @@ def _clear_away(config: Config, instance: dg.DagsterInstance) -> None:
     """What killed runs left: scratch servers, open rows, runs without a process, places in pools; times to come."""
     workspace = Workspace(config)
     try:
-        workspace.sweep(stores=False)
+        sweep(workspace, stores=False)
         end_dead_runs(instance, workspace.ledger)
     except LedgerError:
         pass  # the run's first step says so, with what to do

@@ -181,7 +181,7 @@ def _moments(workspace: Workspace, begin: datetime, end: datetime) -> list[tuple
 
 
 def _backup(workspace: Workspace, name: str, at: datetime, known: Expected) -> Run:
-    stores = (workspace.local.name, *workspace.source(name).copies)
+    stores = (workspace.local.name, *workspace.config.source(name).copies)
     adds = dict.fromkeys(stores, known.size_bytes) if known.size_bytes is not None else {}
     return Run(at, "backup", name, known.took, adds)
 
@@ -209,7 +209,7 @@ def _deletions(
 
 
 def _outlook(workspace: Workspace, name: str, runs: Sequence[Run], known: Expected, problem: str) -> Outlook:
-    source, point = workspace.source(name), workspace.catalogue(name).recovery_point
+    source, point = workspace.config.source(name), workspace.catalogue(name).recovery_point
     mine = [run.at for run in runs if run.source == name and run.doing == "backup"]
     return Outlook(
         name,

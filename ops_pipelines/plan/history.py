@@ -38,7 +38,7 @@ def expected(workspace: Workspace, name: str) -> Expected:
     """The medians of a source's last backups. A ledger that is gone knows no times."""
     points = [point.manifest for point in workspace.catalogue(name).points if not point.safety][-_REMEMBERED:]
     phases: dict[str, tuple[str, str | None]] = {"dump": ("dump", None), "verify": ("verify", None)}
-    phases |= {f"copy {store}": ("copy", store) for store in workspace.source(name).copies}
+    phases |= {f"copy {store}": ("copy", store) for store in workspace.config.source(name).copies}
     seconds = {}
     for phase, (kind, store) in phases.items():
         if took := _took(workspace, name, kind, store):

@@ -123,7 +123,7 @@ class Future:
 
 
 def _point(workspace: Workspace, name: str, backup_id: str, at: datetime, tie: Tie | None) -> RestorePoint:
-    source = workspace.source(name)
+    source = workspace.config.source(name)
     manifest = Manifest(
         id=backup_id,
         source=name,

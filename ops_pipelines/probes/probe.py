@@ -41,7 +41,8 @@ def probe_all(workspace: Workspace) -> list[Measured]:
     if probes is None:
         return []
     asked = {
-        name: (workspace.source(name).kind, _server(workspace, name, probes)) for name in probed_sources(workspace)
+        name: (workspace.config.source(name).kind, _server(workspace, name, probes))
+        for name in probed_sources(workspace)
     }
     targets = {**asked, **{name: _service(name, probes) for name in probes.services}}
     begun, rounds = workspace.clock.now(), 1 + len(targets) // _SIDE_BY_SIDE
@@ -69,7 +70,7 @@ def _measured(name: str, kind: str, at: datetime, answer: Answer, deadline: floa
 
 
 def _server(workspace: Workspace, name: str, probes: Probes) -> Ask:
-    source = workspace.source(name)
+    source = workspace.config.source(name)
     # Imported here, by one thread: only who has such a server loads its driver.
     address, measure = source.server, kind_of(source.kind).measure()
     assert address is not None and measure is not None, "asked of sources with servers only"

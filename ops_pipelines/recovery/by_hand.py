@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 from ops_pipelines.by_hand import steps
+from ops_pipelines.config.models import UnknownSource
 from ops_pipelines.errors import OpsError
 from ops_pipelines.settings.secrets import SecretRef
 from ops_pipelines.text import shell
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.stores.settings import copied
-from ops_pipelines.workspace import UnknownSource, Workspace
+from ops_pipelines.workspace import Workspace
 
 _REPOSITORY = "export RESTIC_REPOSITORY=…"
 
@@ -55,7 +56,7 @@ def _key(workspace: Workspace, point: RestorePoint) -> tuple[str, list[str]]:
 
 def _identity(workspace: Workspace, source: str) -> SecretRef | None:
     try:
-        encrypt = workspace.source(source).encrypt
+        encrypt = workspace.config.source(source).encrypt
     except UnknownSource:
         encrypt = workspace.config.defaults.encrypt
     return encrypt.identity if encrypt is not None else None

@@ -3,10 +3,11 @@
 from datetime import datetime
 from itertools import takewhile
 
+from ops_pipelines.config.models import UnknownSource
 from ops_pipelines.errors import OpsError, StoreError
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint, read_catalogue
 from ops_pipelines.vault.trust import only_foreign
-from ops_pipelines.workspace import UnknownSource, Workspace
+from ops_pipelines.workspace import Workspace
 
 LATEST = "latest-verified"
 
@@ -128,7 +129,7 @@ def choose_store(point: RestorePoint, store: str | None) -> str:
 def require_source(workspace: Workspace, name: str) -> None:
     """Raise UnknownSource for a name that `ops.yaml` does not have, and say what is left of it in the stores."""
     try:
-        workspace.source(name)
+        workspace.config.source(name)
     except UnknownSource as error:
         points = workspace.catalogue(name).points
         if not points:

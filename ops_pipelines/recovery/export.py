@@ -53,7 +53,7 @@ def export(workspace: Workspace, point: RestorePoint, folder: Path, *, passphras
         NotExported, CorruptCopy, CommandFailed, CommandTimedOut, StoreError.
     """
     manifest = point.manifest
-    engine = workspace.engine(manifest.source)
+    engine = workspace.config.engine(manifest.source)
     if not isinstance(engine, Scripted):
         raise NotExported(
             f"{manifest.source} cannot be exported: a {manifest.kind} backup is no SQL script",
@@ -64,7 +64,7 @@ def export(workspace: Workspace, point: RestorePoint, folder: Path, *, passphras
     taken = point.started_at.astimezone(ZoneInfo(workspace.config.timezone))
     path = folder / f"full-{taken:%Y%m%d-%H%M}.sql.gz{'.enc' if passphrase else ''}"
     with (
-        scratch_directory(workspace.scratch_root, manifest.kind) as work,
+        scratch_directory(workspace.places.scratch, manifest.kind) as work,
         engine.script(copy, manifest.engine, work).open("rb") as script,
         _writing(path) as part,
         part.open("wb") as sink,

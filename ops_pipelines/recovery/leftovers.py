@@ -65,8 +65,8 @@ def noted(workspace: Workspace, name: str, to: str, backup_id: str, purpose: Pur
         SafetyRefusal: from the block; it says so when the target is what an earlier restore left.
         SourceError: whether the target is there cannot be found out.
     """
-    engine = workspace.engine(name)
-    if not _is_plain(workspace, name, to) or not workspace.writable:
+    engine = workspace.config.engine(name)
+    if not _is_plain(workspace, name, to) or not workspace.places.writable:
         yield
         return
     to = lasting(workspace, name, to)
@@ -135,7 +135,7 @@ def _standing(workspace: Workspace) -> list[Leftover]:
     for each in _notes(workspace):
         try:
             with _held(workspace, each.id):
-                if workspace.engine(each.source).exists(each.to):
+                if workspace.config.engine(each.source).exists(each.to):
                     found.append(each)
                 else:
                     _forget(workspace, each.id)
@@ -153,14 +153,14 @@ def remove(workspace: Workspace, left: Leftover) -> None:
         SafetyRefusal: it is a source by now, or holds what the backup does not have.
         OpsError: it cannot be reached.
     """
-    engine = workspace.engine(left.source)
+    engine = workspace.config.engine(left.source)
     assert isinstance(engine, (Swapper, InPlaceRestorer))
     refuse_sources(workspace, left.source, left.to)
     if left.purpose != "former":
         url = engine.locate(left.to)
         found = engine.contents(url, "counts")
         strange = _strange(_held_by(workspace, left), found)
-        folders = kind_of(workspace.source(left.source).kind).step == "snapshot"
+        folders = kind_of(workspace.config.source(left.source).kind).step == "snapshot"
         if folders and (other := _files_below(url) - found.rows) > 0:
             strange.append(f"{other} files elsewhere in it")
         if strange:
@@ -218,7 +218,7 @@ def lasting(workspace: Workspace, name: str, to: str) -> str:
 
 def _is_plain(workspace: Workspace, name: str, to: str) -> bool:
     """Whether a target is a mere name or folder: nothing else is sure to hold no password."""
-    return kind_of(workspace.source(name).kind).step == "snapshot" or not ("://" in to or "=" in to)
+    return kind_of(workspace.config.source(name).kind).step == "snapshot" or not ("://" in to or "=" in to)
 
 
 def _is_there(engine: Target, to: str) -> bool:
@@ -232,7 +232,7 @@ def _is_there(engine: Target, to: str) -> bool:
 
 
 def _directory(workspace: Workspace) -> Path:
-    return workspace.config.base / "targets"
+    return workspace.places.targets
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def look_ahead(workspace: Workspace, copy: Copy, to: str, only: Sequence[str]) -
         CorruptCopy: the copy is damaged, as far as its small parts tell.
     """
     name, manifest = copy.manifest.source, copy.manifest
-    engine = workspace.engine(name)
+    engine = workspace.config.engine(name)
     problems: list[OpsError] = []
     held = _opened(workspace, copy, problems)
     picked: Sequence[str] = ()
@@ -82,7 +82,7 @@ def _target(workspace: Workspace, engine: Target, copy: Copy, to: str, *, whole:
     manifest = copy.manifest
     ready = engine.readiness(to, manifest.engine, sum(part.plain_bytes for part in manifest.parts))
     problems = [*ready.problems, *(ready.of_the_whole if whole else ())]
-    where = _existing(workspace.scratch_root)
+    where = _existing(workspace.places.scratch)
     free = shutil.disk_usage(where).free
     if free < ready.work_bytes:
         problems.append(

@@ -69,10 +69,10 @@ def _named(workspace: Workspace, point: RestorePoint, store: str, references: Re
     """Paths that the database names, from a copy of it in a scratch server."""
     name = point.manifest.source
     manifest = workspace.stores[store].manifest(name, point.id)
-    engine = enclosed(workspace, manifest, ours(workspace.config))
+    engine = enclosed(workspace.config, manifest, ours(workspace.config))
     copy = Copy(workspace.stores[store], manifest, lambda: workspace.identities(name))
     with (
-        scratch_directory(workspace.scratch_root, manifest.kind) as directory,
+        scratch_directory(workspace.places.scratch, manifest.kind) as directory,
         engine.scratch(directory, manifest.engine) as target,
     ):
         engine.restore(copy, manifest.engine, target, work=directory, globals_too=True)

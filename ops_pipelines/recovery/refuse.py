@@ -20,7 +20,7 @@ def refuse_sources(workspace: Workspace, name: str, to: str) -> list[str]:
     Raises:
         SafetyRefusal: the target is a source.
     """
-    engine = workspace.engine(name)
+    engine = workspace.config.engine(name)
     target = engine.place(to)
     for other, place in _places(workspace):
         if target is not None and place is not None and place.is_same_as(target):
@@ -28,7 +28,7 @@ def refuse_sources(workspace: Workspace, name: str, to: str) -> list[str]:
     url, unsure = engine.locate(to), []
     for other in workspace.config.sources:
         try:
-            taken = workspace.engine(other).is_source(url)
+            taken = workspace.config.engine(other).is_source(url)
         except SecretMissing as error:
             unsure.append(f"it was not checked that {shown(to)} is another database than source {other}: {error.what}")
             continue
@@ -53,10 +53,10 @@ def refuse_shared_server(workspace: Workspace, name: str) -> None:
     Raises:
         SafetyRefusal: nothing was connected to.
     """
-    settings = workspace.source(name).verify.server
+    settings = workspace.config.source(name).verify.server
     if settings is None:
         return
-    given = workspace.engine(name).place(settings.url.reveal(purpose=f"source {name}, verify.server.url"))
+    given = workspace.config.engine(name).place(settings.url.reveal(purpose=f"source {name}, verify.server.url"))
     if given is None:
         raise SafetyRefusal(
             f"where the verify.server of {name} lies is not clear from its url",
@@ -64,7 +64,7 @@ def refuse_shared_server(workspace: Workspace, name: str) -> None:
             next="write it with a host and a port",
         )
     for other, place in _places(workspace):
-        if place is None and workspace.source(other).kind == given.kind:
+        if place is None and workspace.config.source(other).kind == given.kind:
             raise SafetyRefusal(
                 f"whether source {other} lives on the verify.server of {name} is not clear from its url",
                 safe="nothing was connected to",
@@ -82,7 +82,7 @@ def refuse_shared_server(workspace: Workspace, name: str) -> None:
 def _places(workspace: Workspace) -> Iterator[tuple[str, Place | None]]:
     for name in workspace.config.sources:
         try:
-            yield name, workspace.engine(name).place()
+            yield name, workspace.config.engine(name).place()
         except SecretMissing:
             continue  # told by whoever asks the servers
         except OpsError:

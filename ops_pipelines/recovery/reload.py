@@ -41,9 +41,9 @@ def beside_target(workspace: Workspace, engine: Prover, copy: Copy) -> Reload:
 
     def reloaded(definitions: Mapping[str, str]) -> Mapping[str, str]:
         manifest = copy.manifest
-        with scratch_directory(workspace.scratch_root, manifest.kind) as directory:
+        with scratch_directory(workspace.places.scratch, manifest.kind) as directory:
             try:
-                apart = enclosed(workspace, manifest, ours(workspace.config))
+                apart = enclosed(workspace.config, manifest, ours(workspace.config))
                 assert isinstance(apart, Reloader)
                 with apart.scratch(directory, manifest.engine) as target:
                     apart.restore_definitions(copy, manifest.engine, target, work=directory)

@@ -57,7 +57,7 @@ def replace_source(
         OpsError: it failed; says in what state the source is.
     """
     name = point.manifest.source
-    engine = workspace.engine(name)
+    engine = workspace.config.engine(name)
     if not isinstance(engine, (Swapper, InPlaceRestorer)):
         raise SafetyRefusal(f"{name} cannot be replaced by a command", next=f"ops restore {name} --print")
     started = time.monotonic()
@@ -83,7 +83,7 @@ def replace_source(
             workspace, "replace", source=name, backup_id=point.id, store=recovered.store, warnings=recovered.warnings
         ) as entry:
             entry.meta = {"safety": safety, "beside": beside}
-            with workspace.locked(name, doing="restore into production"):
+            with workspace.locks.held(name, doing="restore into production"):
                 if isinstance(engine, Swapper):
                     note_former(workspace, name, engine.former(f"_before_{tail}"), point.id)
                     kept = _swapped(engine, name, point.id, beside, f"_before_{tail}")

@@ -22,6 +22,7 @@ from ops_pipelines.recovery.refuse import refuse_sources
 from ops_pipelines.recovery.reload import beside_target
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent
+from ops_pipelines.sweeping import sweep
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.reader import Copy
 from ops_pipelines.vault.verdict import Check
@@ -95,12 +96,12 @@ def restore_to(
         OpsError: the restore failed; the target is incomplete, nothing else was touched.
     """
     name, origin, named = point.manifest.source, choose_store(point, store), shown(to)
-    warnings = [str(each) for each in workspace.sweep(stores=False) if each.lodged and each.problem]
+    warnings = [str(each) for each in sweep(workspace, stores=False) if each.lodged and each.problem]
     started = time.monotonic()
     with recorded(workspace, "restore", source=name, backup_id=point.id, store=origin, warnings=warnings) as entry:
         manifest = workspace.stores[origin].manifest(name, point.id, fresh=True)
         copy = Copy(workspace.stores[origin], manifest, lambda: workspace.identities(name))
-        engine = workspace.engine(name)
+        engine = workspace.config.engine(name)
         warnings += refuse_sources(workspace, name, to)
         ready = look_ahead(workspace, copy, to, only)
         with noted(workspace, name, to, point.id) if note else nullcontext():
@@ -145,7 +146,7 @@ def load_copy(
     progress: Progress,
 ) -> Restored:
     """Load a copy into a target that is there. Raises RestoreFailed, CorruptCopy, Inconclusive."""
-    with scratch_directory(workspace.scratch_root, copy.manifest.kind) as work:
+    with scratch_directory(workspace.places.scratch, copy.manifest.kind) as work:
         return engine.restore(
             copy, copy.manifest.engine, target.url, work=work, globals_too=globals_too, progress=progress, only=only,
             fresh=target.fresh,
@@ -182,7 +183,7 @@ def prove(workspace: Workspace, engine: Prover, copy: Copy, url: str, ready: Rea
         checks += run_assertions(engine, url, ready.held, restored)
     except (SourceError, Inconclusive) as error:
         checks.append(Check(name="assertions", passed=False, detail=f"not all run: {sentence(error)}", attention=True))
-    source = workspace.source(copy.manifest.source)
+    source = workspace.config.source(copy.manifest.source)
     checks += run_checks(engine, url, source, as_of=copy.manifest.started_at)
     return Proof(checks, grade, gaps, changed)
 

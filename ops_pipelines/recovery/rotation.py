@@ -44,7 +44,7 @@ def reprove(
     Raises:
         LedgerError, StoreError: a verdict cannot be kept.
     """
-    settings, now = workspace.source(name).verify, workspace.clock.now()
+    settings, now = workspace.config.source(name).verify, workspace.clock.now()
     left = settings.reprove_daily - _spent_today(workspace, name, now)
     for number, (proved_at, point, store) in enumerate(turns(workspace, name)):
         since = now - proved_at

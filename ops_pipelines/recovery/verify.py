@@ -29,6 +29,7 @@ from ops_pipelines.recovery.reload import in_scratch
 from ops_pipelines.sandbox import isolation
 from ops_pipelines.scratch import Room, scratch_directory
 from ops_pipelines.streams import Progress, silent
+from ops_pipelines.sweeping import sweep
 from ops_pipelines.vault import codec
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.manifest import NAME, Manifest
@@ -64,7 +65,7 @@ def verify(
         SafetyRefusal: `verify.server` is the server of a source.
     """
     refuse_shared_server(workspace, point.manifest.source)
-    workspace.sweep()
+    sweep(workspace)
     name = store or farthest_store(workspace, point)
     source = point.manifest.source
     with workspace.ledger.activity("verify", source=source, backup_id=point.id, store=name, run_id=run_id) as entry:
@@ -72,7 +73,7 @@ def verify(
         verdict = proof.run(next_verdict(workspace, source))
         for keeper in {workspace.local.name: workspace.local, name: workspace.stores[name]}.values():
             keeper.keep_verdict(verdict)
-        write_log(workspace.config.base / "verify", verdict, proof.changed)
+        write_log(workspace.places.verifications, verdict, proof.changed)
         entry.meta = {
             "outcome": verdict.outcome,
             "blames": verdict.blames,
@@ -116,7 +117,7 @@ class _Proof:
             outcome=outcome,
             blames=self._blames if outcome == "bad" else None,
             grade=self._grade,
-            wanted=configured_grade(self._workspace.source(self._point.manifest.source), self._point.manifest),
+            wanted=configured_grade(self._workspace.config.source(self._point.manifest.source), self._point.manifest),
             gaps=self._gaps,
             started_at=started,
             finished_at=started + watch.took(self._workspace.clock.now() - started),
@@ -167,12 +168,12 @@ class _Proof:
         # younger than its id, is asked by whoever opens it.
         manifest = self._store.manifest(source, self._point.id, fresh=True)
         copy = self._copy = Copy(self._store, manifest, lambda: workspace.identities(source))
-        engine = enclosed(workspace, manifest, ours(workspace.config))
-        if weak := isolation.warning(isolation.chosen(workspace.source(source).verify.isolation)):
+        engine = enclosed(workspace.config, manifest, ours(workspace.config))
+        if weak := isolation.warning(isolation.chosen(workspace.config.source(source).verify.isolation)):
             self._checks.append(Check(name="isolation", passed=False, attention=True, detail=weak))
         held = fingerprint_of(copy)
         with (
-            scratch_directory(workspace.scratch_root, manifest.kind) as directory,
+            scratch_directory(workspace.places.scratch, manifest.kind) as directory,
             self._room.watched(directory),
             ExitStack() as server,
         ):
@@ -197,12 +198,12 @@ class _Proof:
                 if manifest.adopted_from is not None:
                     self._checks.append(holds_something(engine.contents(target, "counts", notes=restored.notes)))
             catalogue = workspace.catalogue(source)
-            self._checks += drift(manifest, catalogue, workspace.source(source).verify)
+            self._checks += drift(manifest, catalogue, workspace.config.source(source).verify)
             self._checks += lineage(self._point, catalogue)
             with self._phase("assert"):
                 self._checks += run_assertions(engine, target, held, restored)
             with self._phase("checks"):
-                wanted = workspace.source(source)
+                wanted = workspace.config.source(source)
                 self._checks += run_checks(engine, target, wanted, as_of=manifest.started_at)
             self._check_published(manifest)
             self._check_references(
@@ -241,7 +242,7 @@ class _Proof:
 
     def _check_references(self, manifest: Manifest, found: Contents) -> None:
         """Ask the database what files it names; what is bad already needs no second opinion."""
-        source = self._workspace.source(manifest.source)
+        source = self._workspace.config.source(manifest.source)
         if source.names_files is not None and self._good():
             with self._phase("references"):
                 self._checks.append(

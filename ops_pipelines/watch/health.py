@@ -118,7 +118,7 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
     Args:
         catalogue: what its stores hold, for who has just read it.
     """
-    source, now = workspace.source(name), workspace.clock.now()
+    source, now = workspace.config.source(name), workspace.clock.now()
     catalogue = catalogue or workspace.catalogue(name)
     point, newest = catalogue.recovery_point, catalogue.newest
     age = catalogue.age(point, now) if point is not None else None
@@ -172,7 +172,7 @@ def _holding(
     clock: Situation | None,
 ) -> Iterator[Situation]:
     """Every situation that it is in, the most urgent first: the recovery point, then what is wrong with steps."""
-    source, newest = workspace.source(name), catalogue.newest
+    source, newest = workspace.config.source(name), catalogue.newest
     if newest is None:
         yield _nothing_of_ours(name, catalogue)
         return

@@ -79,7 +79,7 @@ def _step(
 
 def phases_of(workspace: Workspace, name: str, catalogue: Catalogue, now: datetime) -> list[PhaseHealth]:
     """Every step of a source's chain."""
-    source = workspace.source(name)
+    source = workspace.config.source(name)
     try:
         unread: OpsError | None = None
         last: Mapping[str, _Last] | None = _last_attempts(workspace, name, now)

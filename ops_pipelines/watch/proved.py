@@ -56,7 +56,7 @@ def proved(workspace: Workspace, point: RestorePoint | None) -> Proved | None:
     if point is None or point.verdict is None:
         return None
     verdict = point.verdict
-    configured = configured_grade(workspace.source(point.manifest.source), point.manifest)
+    configured = configured_grade(workspace.config.source(point.manifest.source), point.manifest)
     gaps = verdict.short_of(configured)
     return Proved(
         source=point.manifest.source,

@@ -36,7 +36,7 @@ def write_report(workspace: Workspace, found: Sequence[SourceHealth] | None = No
         found: as in `build_report`.
     """
     report = build_report(workspace, found)
-    directory = workspace.config.base / "reports"
+    directory = workspace.places.reports
     dated = directory / f"report-{workspace.clock.now():%Y%m%d-%H%M%S}.md"
     written = [dated, *_latest(workspace)]
     for path in written:
@@ -47,7 +47,7 @@ def write_report(workspace: Workspace, found: Sequence[SourceHealth] | None = No
 def _latest(workspace: Workspace) -> list[Path]:
     """Where the newest report lies: always below `base`, and where `report.path` says."""
     report = workspace.config.report
-    return [workspace.config.base / "reports" / "latest.md", *([report.path] if report.path is not None else [])]
+    return [workspace.places.reports / "latest.md", *([report.path] if report.path is not None else [])]
 
 
 def renew_report(workspace: Workspace, found: Sequence[SourceHealth] | None = None) -> None:

@@ -238,7 +238,7 @@ def _seen(workspace: Workspace, health: SourceHealth, catalogue: Catalogue, at: 
         also=[SituationSeen(cause=each.cause, next=each.next) for each in health.besides],
         rpo_s=health.rpo.total_seconds(),
         warn_after_s=health.warn_after.total_seconds(),
-        rto_s=workspace.source(health.source).rto.total_seconds(),
+        rto_s=workspace.config.source(health.source).rto.total_seconds(),
         recovery_point=health.recovery_point,
         recovery_point_at=health.recovery_point_at,
         restore_points=health.restore_points,

@@ -41,7 +41,7 @@ class ThreeTwoOne:
 
 def three_two_one(workspace: Workspace, name: str) -> ThreeTwoOne:
     """How a source stands to the rule now."""
-    return judge(name, workspace.catalogue(name).recovery_point, workspace.source(name).copies, workspace.stores)
+    return judge(name, workspace.catalogue(name).recovery_point, workspace.config.source(name).copies, workspace.stores)
 
 
 def judge(name: str, point: RestorePoint | None, configured: Sequence[str], stores: Mapping[str, Store]) -> ThreeTwoOne:

@@ -184,7 +184,7 @@ def back_up(workspace: Workspace) -> None:
     """Take, copy and prove one backup of every source."""
     for name in workspace.config.sources:
         manifest = take_backup(workspace, name)
-        for store in workspace.source(name).copies:
+        for store in workspace.config.source(name).copies:
             copy_to(workspace, point_of(workspace, manifest), store)
         verdict = verify(workspace, point_of(workspace, manifest))
         assert verdict.outcome == "verified", verdict.reason

@@ -344,7 +344,7 @@ def test_one_question_that_hangs_and_one_that_breaks_stop_no_other(house: House)
             def broken() -> object:
                 raise RuntimeError(f"no error of ours, with {house.path.joinpath('restic.key').read_text()} in it")
 
-            house.workspace().source("docs").password.reveal(purpose="test")  # type: ignore[union-attr]
+            house.workspace().config.source("docs").password.reveal(purpose="test")  # type: ignore[union-attr]
             asked.append(Question("docs", "broken", broken, timedelta(seconds=3)))  # type: ignore[arg-type]
             asked.append(Question("docs", "last", lambda: well("asked")))
             found = {(each.subject, each.name): each.answer for each in ask_all(asked)}
@@ -383,7 +383,7 @@ def test_leftovers(house: House) -> None:
     house.says("OK", "leftovers", "snapshots")
     shutil.rmtree(base / "restore-points" / "docs" / manifest.id)
     house.says("ATTENTION", "leftovers", "snapshots", "snapshot")
-    with workspace.locked("docs", doing="a run"):
+    with workspace.locks.held("docs", doing="a run"):
         house.says("ATTENTION", "leftovers", "snapshots", "under way")
     sweep(workspace, dry_run=False)
     house.says("OK", "leftovers", "snapshots")

@@ -13,6 +13,7 @@ import psutil
 
 from ops_pipelines.config.drills import Scenario
 from ops_pipelines.ledger.models import RUNNING
+from ops_pipelines.sweeping import sweep
 from tests.drill.conftest import House
 
 OPS = str(Path(sys.executable).with_name("ops"))
@@ -53,7 +54,7 @@ def kill_one(house: House, scenario: Scenario, after_s: float) -> Kill:
         done = Kill(scenario, after_s, ended=process.poll() is not None)
         process.kill()
     done.before = leftovers(house)
-    house.workspace().sweep()
+    sweep(house.workspace())
     deadline = time.monotonic() + 20  # processes that die with their parent take a moment
     while (left := leftovers(house)) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -22,6 +22,7 @@ from ops_pipelines.drill.watch import RULE
 from ops_pipelines.engines.postgres.server import initialise, unprivileged
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.models import Incident
+from ops_pipelines.sweeping import sweep
 from ops_pipelines.watch.alerts.watch import watch_once
 from tests.conftest import PASSWORD, TestServer
 from tests.drill.conftest import House, build
@@ -164,7 +165,7 @@ def test_a_drill_that_is_stopped_or_killed_in_an_outage_leaves_no_server_down(
         assert production.is_up() is (number == signal.SIGINT)
     workspace = house.workspace()
     watch_once(workspace)  # what the alert sensor does twice a minute
-    assert production.is_up() and not list(workspace.outages_root.glob("*/"))
+    assert production.is_up() and not list(workspace.places.outages.glob("*/"))
     assert "died" in str(workspace.ledger.recent(kind="drill")[0].error)
     assert not alarms(house)
 
@@ -181,7 +182,7 @@ def test_a_server_that_does_not_start_again_is_told_until_it_does(
     drilled = run_drill(house.workspace(), "outage")
     assert "does NOT start again" in drilled.report.failure and "no such unit" in drilled.report.failure
     workspace = house.workspace()
-    assert any("crm is down" in each.what for each in workspace.sweep())
+    assert any("crm is down" in each.what for each in sweep(workspace))
     watch_once(workspace)
     assert any("CRITICAL crm: stopped by a drill that died" in text for text in channel.texts), channel.texts
     broken.unlink()

@@ -157,5 +157,5 @@ def test_a_newest_row_that_is_too_old_fails_or_asks_for_a_look(pg18: TestServer,
     assert (verdict.outcome, [each.name for each in verdict.notable]) == ("verified", ["check slow"])
     assert "was 3d 0h old, more than 2d 0h" in check(verdict, "check slow").detail
     fatal = SqlCheck.model_validate({**checks[1], "attention": False})
-    answer = run_check(workspace.engine("crm"), pg18.url(name), fatal, as_of=point.started_at)
+    answer = run_check(workspace.config.engine("crm"), pg18.url(name), fatal, as_of=point.started_at)
     assert (answer.passed, answer.attention) == (False, False)

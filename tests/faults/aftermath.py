@@ -15,6 +15,7 @@ from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.errors import OpsError
 from ops_pipelines.recovery.verify import verify
+from ops_pipelines.sweeping import sweep
 from ops_pipelines.vault.catalogue import Catalogue
 from ops_pipelines.watch.alerts.watch import watch_once
 from tests.faults.house import House
@@ -88,7 +89,7 @@ def aftermath(
     tried = Tried(kind, house.protected.kind, hit)
     try:
         if swept:
-            house.workspace().sweep()
+            sweep(house.workspace())
         tried.leaks += _left(house, allowed)
         _look_at_points(house, before, gone, tried)
         tried.other += more()

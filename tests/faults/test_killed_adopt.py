@@ -6,6 +6,7 @@ import time
 
 from ops_pipelines.engines.postgres import clients
 from ops_pipelines.recovery.verify import verify
+from ops_pipelines.sweeping import sweep
 from tests.faults.conftest import House, Source, wait_until
 
 
@@ -26,7 +27,7 @@ def test_an_adoption_killed_at_any_moment_leaves_nothing_half(house: House, sour
             time.sleep(chance.uniform(0, lasts_s))  # the moment of the kill is the experiment
             killed += worker.poll() is None
             worker.kill()
-        house.workspace().sweep()
+        sweep(house.workspace())
         wait_until(lambda: not house.leftovers())
         for backup_id in house.ids():
             # Killed between the rename and the last words it is a whole one; it is never half of one.

@@ -11,6 +11,7 @@ import pytest
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.errors import OpsError
 from ops_pipelines.recovery.verify import verify
+from ops_pipelines.sweeping import sweep
 from tests.faults.conftest import House, Source, child_named, meanwhile, wait_until
 
 
@@ -32,7 +33,7 @@ def test_a_worker_killed_at_any_moment_leaves_the_catalogue_as_it_was(house: Hou
             # Killed between the rename and the last words it is a whole backup; it is never half of one.
             assert after[: len(before)] == before
             assert len(after) <= len(before) + 1
-        house.workspace().sweep()
+        sweep(house.workspace())
         wait_until(lambda: not house.leftovers())
         if killed == 5:
             break

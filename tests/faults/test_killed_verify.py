@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from ops_pipelines.backup.take import take_backup
+from ops_pipelines.sweeping import sweep
 from tests.faults.conftest import House, wait_until
 
 
@@ -34,7 +35,7 @@ def test_a_verification_killed_in_any_phase_leaves_nothing_after_the_next_start(
         with house.worker("verify") as worker:
             time.sleep(lasts_s * (number + chance.random()) / 6)  # the moment of the kill is the experiment
             worker.kill()
-        house.workspace().sweep()
+        sweep(house.workspace())
         wait_until(lambda: not house.leftovers())
         assert shared_memory() <= before
         assert not list(house.base.glob("**/dump.pgc"))

@@ -93,5 +93,5 @@ def test_a_database_that_holds_something_is_refused_and_an_empty_one_is_not(reac
 def test_a_wrong_target_changes_nothing_of_a_backup(house: House, source: Source) -> None:
     manifest = take_backup(house.workspace(), "crm")
     with pytest.raises(SafetyRefusal):
-        house.workspace().engine("crm").create_target("src", manifest.engine)
+        house.workspace().config.engine("crm").create_target("src", manifest.engine)
     assert house.ids() == [manifest.id]

@@ -34,7 +34,7 @@ def test_a_restore_that_is_stopped_names_its_half_target_and_the_command_that_re
     before, target = standing(house), house.protected.beside("back")
 
     def stop_in_load(_phase: str, _done: int, _total: int | None) -> None:
-        if house.workspace().engine("crm").exists(target):
+        if house.workspace().config.engine("crm").exists(target):
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(Stopped) as caught:
@@ -45,7 +45,7 @@ def test_a_restore_that_is_stopped_names_its_half_target_and_the_command_that_re
     workspace = house.workspace()
     (left,) = leftovers(workspace)
     remove(workspace, left)
-    assert not workspace.engine("crm").exists(target)
+    assert not workspace.config.engine("crm").exists(target)
     aftermath(house, before, kind="SIGINT of a restore that loads", swept=False)
 
 

@@ -98,7 +98,7 @@ def _target_is_noted(house: House) -> list[str]:
     """A target that is there is one that `ops leftovers` knows."""
     workspace = house.workspace()
     known = {each.to for each in (*leftovers(workspace), *restored(workspace))}
-    there = workspace.engine("crm").exists(_target(house))
+    there = workspace.config.engine("crm").exists(_target(house))
     return [f"{_target(house)} is there, and no leftover: {known}"] if there and _target(house) not in known else []
 
 

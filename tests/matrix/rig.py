@@ -10,16 +10,18 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyrage
+from pydantic import PrivateAttr
 
 from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.base import Engine, Restored
 from ops_pipelines.errors import OpsError
 from ops_pipelines.recovery.verify import verify
@@ -65,16 +67,22 @@ class Fresh:
 Scratch = Callable[[Mapping[str, Any]], str]
 
 
-@dataclass(frozen=True)
-class _Tampered(Workspace):
-    """A workspace whose restores are tampered with."""
+class _Tampered(Config):
+    """A configuration whose restores are tampered with."""
 
-    rig: Rig = field(kw_only=True)
-    act: Act = field(kw_only=True)
+    _scratch: Scratch | None = PrivateAttr()
+    _act: Act = PrivateAttr()
 
     def engine(self, name: str) -> Engine:
-        engine: Engine = _Saboteur(super().engine(name), self.rig.scratch, self.act)
+        engine: Engine = _Saboteur(super().engine(name), self._scratch, self._act)
         return engine
+
+
+def tampered(config: Config, rig: Rig, act: Act) -> Config:
+    """The same, where `act` changes what was restored."""
+    made = _Tampered.model_construct(**dict(config))
+    made._scratch, made._act = rig.scratch, act
+    return made
 
 
 class _Saboteur:
@@ -180,7 +188,7 @@ def notable(verdict: Verdict) -> list[Check]:
 
 def _verdict(rig: Rig, path: Path, point: RestorePoint | None, act: Act = lambda target: None) -> Seen:
     assert point is not None
-    verdict = verify(_Tampered(opened(path).config, rig=rig, act=act), point, store="nas")
+    verdict = verify(Workspace(tampered(opened(path).config, rig, act)), point, store="nas")
     told = verdict.failed or notable(verdict)
     return Seen(verdict.outcome, tuple(dict.fromkeys(check.name for check in told)))
 

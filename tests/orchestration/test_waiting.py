@@ -93,7 +93,7 @@ def test_the_place_of_a_dead_run_is_free_at_the_next_start(home: Path) -> None:
     workspace = Workspace(config)
     with dagster_instance(home) as instance:
         dead = someone_else(instance, process=process_of(2**22))
-        scratch = workspace.scratch_root / "sqlite-00000000"
+        scratch = workspace.places.scratch / "sqlite-00000000"
         scratch.mkdir(parents=True)
         day = day_of(config, workspace.clock.now())
         told: list[str] = []
@@ -129,4 +129,4 @@ def test_a_verification_that_somebody_stops_is_not_tried_again(home: Path) -> No
         assert process.wait(timeout=60) == 130
         assert "stopped" in said.read_text()
     assert [row.status for row in workspace.ledger.recent(kind="verify")] == ["failed"]
-    assert not list(workspace.scratch_root.glob("*/"))
+    assert not list(workspace.places.scratch.glob("*/"))

@@ -40,7 +40,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     (directory / "ops.yaml").write_text(json.dumps(document), encoding="utf-8")
     workspace = opened(directory)
-    for at in ticks(workspace.source("crm").every, "Europe/Prague", NOW - timedelta(days=7), NOW):
+    for at in ticks(workspace.config.source("crm").every, "Europe/Prague", NOW - timedelta(days=7), NOW):
         back_up(workspace, "crm", at)
     back_up(workspace, "forge", NOW - timedelta(hours=30))
     return directory

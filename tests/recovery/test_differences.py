@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +9,7 @@ from typer.testing import CliRunner
 
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.cli.main import app
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.base import Engine, Restored
 from ops_pipelines.engines.postgres.connection import Server, session
 from ops_pipelines.recovery.verify import verify
@@ -20,9 +20,8 @@ _LIMIT = timedelta(minutes=1)
 _SOURCE = "select id from orders where state in ('new', 'paid')"
 
 
-@dataclass(frozen=True)
-class _Tampered(Workspace):
-    """A workspace whose restores lose a value of a view."""
+class _Tampered(Config):
+    """A configuration whose restores lose a value of a view."""
 
     def engine(self, name: str) -> Engine:
         engine = super().engine(name)
@@ -52,7 +51,7 @@ def test_a_lost_value_is_shown_as_a_line_of_source_and_restored(
     take_backup(made.workspace, "crm")
     point = made.workspace.catalogue("crm").newest
     assert point is not None
-    verdict = verify(_Tampered(made.workspace.config), point)
+    verdict = verify(Workspace(_Tampered.model_construct(**dict(made.workspace.config))), point)
     assert verdict.reason == (
         "schema: relation public.open_orders is defined differently (line by line: ops verify crm --show)"
     )

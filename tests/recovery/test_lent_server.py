@@ -12,6 +12,7 @@ from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
 from ops_pipelines.errors import SafetyRefusal
 from ops_pipelines.recovery.verify import verify
+from ops_pipelines.sweeping import sweep
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.workspace import Workspace
 from tests.conftest import Made, MakeWorkspace, TestServer, start_server
@@ -96,7 +97,7 @@ def test_what_a_killed_verification_left_is_dropped_by_the_next_start(
     [note] = made.path.glob("base/scratch/*/lodging.json")
     assert "password" not in note.read_text() and str(lent.port) not in note.read_text()
     assert len(verifying(lent)) == 2
-    workspace.sweep()
+    sweep(workspace)
     assert verifying(lent) == ["verify_0123456789abcdef"]
     assert not list(made.path.glob("base/scratch/*/"))
     lent.sql("drop database verify_0123456789abcdef")
@@ -111,7 +112,7 @@ def test_leftovers_are_kept_in_mind_while_the_server_is_away(
     left.mkdir(parents=True)
     (left / "lodging.json").write_text('{"source": "crm", "database": "verify_00000000000000aa"}', encoding="utf-8")
     lent.sql("create database verify_00000000000000aa")
-    assert any(each.problem and each.what.startswith("verify_00000000000000aa") for each in workspace.sweep())
+    assert any(each.problem and each.what.startswith("verify_00000000000000aa") for each in sweep(workspace))
     assert left.is_dir()
-    lend(made, lent.url("postgres")).sweep()
+    sweep(lend(made, lent.url("postgres")))
     assert (verifying(lent), left.exists()) == ([], False)

@@ -207,7 +207,7 @@ def test_a_source_is_refused_under_any_spelling_before_anything_is_connected_to(
 
 
 def test_another_database_or_port_is_not_taken_for_the_source(pg18: TestServer, make_workspace: MakeWorkspace) -> None:
-    engine = make_workspace(pg18.url("crm", host="localhost", port="4")).workspace.engine("crm")
+    engine = make_workspace(pg18.url("crm", host="localhost", port="4")).workspace.config.engine("crm")
     ours = engine.place()
     assert ours is not None
     for host, port, database in (("localhost", "4", "crm2"), ("localhost", "5", "crm"), ("192.0.2.7", "4", "crm")):

@@ -74,7 +74,7 @@ def test_a_part_unpacks_to_no_more_than_its_manifest_says(app: Workspace) -> Non
     verdict = with_part(app, "dump", bytes(64 * MIB), plain_bytes=1000)
     assert verdict.outcome == "bad"
     assert "holds more than its manifest says" in str(verdict.reason)
-    assert left_in(app.scratch_root) == []
+    assert left_in(app.places.scratch) == []
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_part_unpacks_to_no_more_than_its_manifest_says(app: Workspace) -> Non
 def test_a_fingerprint_that_is_too_deep_is_a_bad_one(app: Workspace, bomb: bytes) -> None:
     verdict = with_part(app, "contents", bomb)
     assert (verdict.outcome, verdict.failed[0].name) == ("bad", "contents")
-    assert left_in(app.scratch_root) == []
+    assert left_in(app.places.scratch) == []
 
 
 @pytest.mark.parametrize("deep", ["[" * 200_000, '{"a":' * 100_000])
@@ -105,7 +105,7 @@ def test_a_bomb_that_is_offered_as_a_legacy_backup_is_refused_and_leaves_nothing
     workspace = protect(mariadb.url(mariadb.new_database())).workspace
     (candidate,) = look(workspace, "crm", tmp_path / "full-20260203-0415.sql.gz")
     assert candidate.refused
-    assert left_in(workspace.scratch_root) == []
+    assert left_in(workspace.places.scratch) == []
 
 
 ENDLESS = """
@@ -143,7 +143,7 @@ def test_what_writes_without_an_end_is_ended(
     verdict = verify(workspace, point)
     assert verdict.outcome == "inconclusive"
     assert "it wrote more than" in str(verdict.reason), verdict.reason
-    assert left_in(workspace.scratch_root) == []
+    assert left_in(workspace.places.scratch) == []
 
 
 # Files that are removed while they are open are in no directory.
@@ -200,4 +200,4 @@ def test_a_greedy_program_of_a_check_ends_with_the_proof(
     verdict = verify(workspace, point)
     assert verdict.outcome == outcome, verdict.reason
     assert said in str(verdict.reason)
-    assert left_in(workspace.scratch_root) == []
+    assert left_in(workspace.places.scratch) == []

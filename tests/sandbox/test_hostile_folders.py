@@ -124,7 +124,7 @@ def test_a_snapshot_that_restic_never_makes_writes_nowhere_else(folders: House, 
     verdict = folders.verify()
     assert verdict.outcome in ("bad", "inconclusive"), verdict.reason
     canary.assert_unharmed()
-    assert left_in(workspace.scratch_root) == []
+    assert left_in(workspace.places.scratch) == []
 
     target = folders.path / "into" / "mine"
     target.mkdir(parents=True)
@@ -173,4 +173,4 @@ def test_a_proof_follows_no_link_and_makes_no_device_nor_anything_with_rights(
     assert not kinds & {"b", "c"}
     assert 0 not in owners or os.geteuid() != 0, "no program with root's rights"
     canary.assert_unharmed()
-    assert left_in(workspace.scratch_root) == []
+    assert left_in(workspace.places.scratch) == []

@@ -64,7 +64,7 @@ def test_the_verdict_on_such_a_manifest_says_what_is_wrong_with_it(folders: Hous
     assert verdict.outcome == "bad"
     assert "cannot be one of restic's" in str(verdict.reason)
     canary.assert_unharmed()
-    assert left_in(workspace.scratch_root) == []
+    assert left_in(workspace.places.scratch) == []
 
 
 @pytest.mark.parametrize("value", HOSTILE)

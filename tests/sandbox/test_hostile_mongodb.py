@@ -180,5 +180,5 @@ def proved(mongo: TestServer, make_workspace: MakeWorkspace, canary: Canary, fol
         assert verdict.outcome == "verified" or verdict.reason
         outcome = verdict.outcome
     canary.assert_unharmed()
-    assert left_in(workspace.scratch_root) == []
+    assert left_in(workspace.places.scratch) == []
     return outcome

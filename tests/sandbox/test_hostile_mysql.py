@@ -126,7 +126,7 @@ def test_what_a_server_is_told_to_do_is_done_to_nothing_outside(
     canary.assert_unharmed()
     assert verdict.outcome in ("bad", "inconclusive")
     assert "error 1290 at line" in str(verdict.reason), "what the server refused is told"
-    assert left_in(workspace.scratch_root) == []
+    assert left_in(workspace.places.scratch) == []
 
 
 def test_without_a_sandbox_it_would_be_done(
@@ -149,7 +149,7 @@ def test_no_client_obeys_what_lies_in_data(
     workspace, verdict = proved(server, protect, name, path, verify={"isolation": way})
     canary.assert_unharmed()
     assert verdict.outcome in ("bad", "inconclusive"), verdict.reason
-    assert left_in(workspace.scratch_root) == []
+    assert left_in(workspace.places.scratch) == []
 
 
 def test_a_client_that_was_not_told_would(server: TestServer, canary: Canary, tmp_path: Path) -> None:
@@ -177,4 +177,4 @@ def test_a_dump_that_ends_its_own_server_gets_no_good_verdict(
     workspace, verdict = proved(mariadb, protect, name, path)
     assert verdict.outcome in ("bad", "inconclusive") or "read lock" in statement, verdict.reason
     canary.assert_unharmed()
-    assert left_in(workspace.scratch_root) == []
+    assert left_in(workspace.places.scratch) == []

@@ -85,7 +85,7 @@ def test_in_the_sandbox_it_does_nothing(pg: TestServer, make_workspace: MakeWork
     made, verdict = attacked(pg, make_workspace, canary)
     assert verdict.outcome == "verified", verdict.reason
     canary.assert_unharmed()
-    assert left_in(made.workspace.scratch_root) == []
+    assert left_in(made.workspace.places.scratch) == []
 
 
 def test_without_a_sandbox_it_would(pg: TestServer, make_workspace: MakeWorkspace, canary: Canary) -> None:
@@ -149,4 +149,4 @@ def test_no_client_obeys_what_lies_in_a_script(
         with pytest.raises(OpsError, match="commands for psql"):
             restore_to(workspace, point, f"{name}_beside")
     canary.assert_unharmed()
-    assert left_in(workspace.scratch_root) == []
+    assert left_in(workspace.places.scratch) == []

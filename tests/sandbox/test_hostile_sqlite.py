@@ -63,7 +63,7 @@ def test_an_archive_writes_nowhere_else(databases: House, canary: Canary, name: 
     assert verdict.outcome in ("bad", "inconclusive")
     assert verdict.reason
     canary.assert_unharmed()
-    assert left_in(workspace.scratch_root) == []
+    assert left_in(workspace.places.scratch) == []
 
 
 SCHEMAS = {
@@ -137,7 +137,7 @@ def test_no_database_file_does_anything_outside(databases: House, canary: Canary
     told = " ".join(check.detail for check in verdict.checks)
     assert "database disk image is malformed and 11 more" in told, told
     canary.assert_unharmed()
-    assert left_in(workspace.scratch_root) == []
+    assert left_in(workspace.places.scratch) == []
 
 
 @needs_sandbox
@@ -151,4 +151,4 @@ def test_a_question_to_a_view_without_an_end_ends(databases: House) -> None:
     verdict = verify(workspace, point)
     assert verdict.outcome == "inconclusive"
     assert "timed out" in str(verdict.reason), verdict.reason
-    assert left_in(workspace.scratch_root) == []
+    assert left_in(workspace.places.scratch) == []

@@ -17,6 +17,7 @@ from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.cli.main import app
 from ops_pipelines.errors import CorruptCopy, StoreError
 from ops_pipelines.ledger.models import Activity
+from ops_pipelines.sweeping import sweep
 from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS
 from ops_pipelines.vault.reader import Copy
 from ops_pipelines.vault.stores import directory as directory_module
@@ -178,7 +179,7 @@ def test_a_directory_that_is_a_link_leads_nowhere(house: House, where: str) -> N
     path.symlink_to(elsewhere)
     for words in (("list",), ("status",), ("doctor", "--sweep")):
         typed(*words)
-    house.workspace.sweep()
+    sweep(house.workspace)
     for attempt in (
         lambda: nas.delete("crm", OTHER),
         lambda: nas.keep_verdict(verdict(OTHER, "bad", store="nas")),
@@ -249,7 +250,7 @@ def test_a_lock_that_is_held_is_waited_for_and_told_and_the_activity_ends(house:
     with held(nas.root / ".staging" / ".sweep.lock"):
         assert typed("list")[0] == 0
         assert typed("status")[0] in (0, 1, 2)
-        assert [each for each in house.workspace.sweep() if "nas" in each.what and each.problem]
+        assert [each for each in sweep(house.workspace) if "nas" in each.what and each.problem]
         with pytest.raises(StoreError, match="nas") as caught:
             copy_to(house.workspace, point, "nas")
     assert "holds its lock" in str(caught.value)

@@ -10,6 +10,7 @@ import pytest
 
 from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.errors import StoreError
+from ops_pipelines.sweeping import sweep
 from ops_pipelines.vault.stores.directory import DirectoryStore
 from ops_pipelines.vault.stores.volume import MARK, Volume
 from tests.stores.test_every_store import FIRST, SECOND, nothing, read_all
@@ -78,7 +79,7 @@ def test_an_unmounted_store_is_a_problem_of_the_catalogue_and_of_nothing_else(
     assert [(point.id, list(point.stores)) for point in catalogue.points] == [(FIRST, ["local"])]
     assert "nas" in catalogue.problems[0] and catalogue.troubled == {"nas"}
     assert publish(workspace.local, SECOND).id == SECOND
-    assert any(each.problem for each in workspace.sweep())
+    assert any(each.problem for each in sweep(workspace))
 
 
 def test_another_volume_is_refused_until_the_old_one_is_forgotten_on_purpose(

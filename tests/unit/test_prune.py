@@ -10,10 +10,11 @@ import pytest
 
 from ops_pipelines.backup.prune import SourcePruned, StorePruned, prune
 from ops_pipelines.config.load import load_config
+from ops_pipelines.config.models import UnknownSource
 from ops_pipelines.errors import StoreError
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.stores.directory import DirectoryStore
-from ops_pipelines.workspace import UnknownSource, Workspace
+from ops_pipelines.workspace import Workspace
 from tests.sample import StoppedClock
 from tests.unit.histories import made, publish
 
@@ -221,7 +222,7 @@ def test_what_somebody_is_restoring_stays(workspace: Workspace) -> None:
 
 def test_a_busy_source_is_refused_with_its_holder_and_the_next_one_is_pruned(workspace: Workspace) -> None:
     fill(workspace, [*five(), *five(source="hotel")])
-    with workspace.locked("crm", doing="dump"):
+    with workspace.locks.held("crm", doing="dump"):
         found = prune(workspace, ["crm", "hotel"], apply=True)
     assert "dump, process" in found[0].refused
     assert [len(held(workspace, "local", source)) for source in ("crm", "hotel")] == [5, 2]

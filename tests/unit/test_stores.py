@@ -191,7 +191,7 @@ def test_everything_below_a_fresh_base_is_private(tmp_path: Path, monkeypatch: p
     try:
         workspace = workspace_in(tmp_path, monkeypatch, umask=True)
         publish(workspace.local, FIRST)
-        with workspace.ledger.activity("dump", source="crm"), workspace.locked("crm", doing="dump"):
+        with workspace.ledger.activity("dump", source="crm"), workspace.locks.held("crm", doing="dump"):
             copy_to(workspace, workspace.catalogue("crm").points[0], "nas")
             workspace.local.keep_verdict(verdict(FIRST, "verified"))
             modes = {path: path.stat().st_mode & 0o777 for path in [tmp_path, *tmp_path.rglob("*")][1:]}

@@ -65,13 +65,13 @@ def test_a_backup_that_does_not_begin_or_does_not_end_is_missed(house: Workspace
     check = HeartbeatCheck(outside, "/crm-backup", period=timedelta(days=1), grace=60 * MINUTE)
     with house.ledger.activity("dump", source="crm"):
         wait_for(lambda: len(outside.check_ins()) == len(outside.beats) == 1)
-        begun, limits = outside.items_at[0], house.source("crm").limits
+        begun, limits = outside.items_at[0], house.config.source("crm").limits
         assert sentry.status("crm-backup", begun + limits.lock + limits.total - MINUTE) == "ok"
         assert sentry.status("crm-backup", begun + limits.lock + limits.total + MINUTE) == "timeout"
         assert check.is_up(begun + 59 * MINUTE)
         assert not check.is_up(begun + 61 * MINUTE), "started and not ended within its grace"
     wait_for(lambda: len(outside.check_ins()) == len(outside.beats) == 2)
-    due = next(CronSim(house.source("crm").every, begun))
+    due = next(CronSim(house.config.source("crm").every, begun))
     assert timedelta(hours=11) <= due - begun <= timedelta(hours=12)
     assert sentry.status("crm-backup", due + 29 * MINUTE) == "ok"
     assert sentry.status("crm-backup", due + 31 * MINUTE) == "missed"

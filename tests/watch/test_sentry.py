@@ -29,6 +29,7 @@ from ops_pipelines.outside import errors
 from ops_pipelines.outside.errors import report
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.redact import register
+from ops_pipelines.sweeping import sweep
 from ops_pipelines.web.request_log import RequestLog
 from ops_pipelines.workspace import Workspace, open_workspace
 from tests.conftest import PASSWORD, MakeWorkspace, TestServer
@@ -156,7 +157,7 @@ def test_a_killed_backup_is_an_error_check_in_at_the_next_sweep(unreachable: Wor
     died = subprocess.run([sys.executable, "-c", _DIES, str(path)], check=False, timeout=60)
     assert died.returncode == -9
     assert outside.check_ins() == [("crm-backup", "in_progress")]
-    unreachable.sweep()
+    sweep(unreachable)
     wait_for(lambda: len(outside.check_ins()) == 2 and outside.of("event"))
     began, ended = outside.of("check_in")
     assert (ended["status"], ended["check_in_id"]) == ("error", began["check_in_id"])

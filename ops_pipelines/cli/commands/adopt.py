@@ -48,7 +48,7 @@ def adopt_(
     Example: ops adopt /var/backups/crm --source crm --apply
     """
     workspace = output.open_work(config)
-    workspace.source(source)
+    workspace.config.source(source)
     if foreign:
         return _take_over(workspace, source, backup, apply=apply, as_json=as_json)
     if folder is None:

@@ -155,7 +155,7 @@ def mute(
     """
     workspace = output.open_last_good(config)
     if source:
-        workspace.source(source)
+        workspace.config.source(source)
     now = workspace.clock.now()
     row = AlertLedger(workspace.ledger).mute(
         source=source or None,

@@ -30,7 +30,7 @@ def backup(
     names = _in_order(loaded, sources or list(loaded.sources))
     choices: dict[str, Chosen] = {}
     for name in names:
-        workspace.source(name)
+        workspace.config.source(name)
         keys = chain_selection(loaded, name)
         chosen = keys if verify else keys[: keys.index(PLAIN.verified(name))]
         choices[name] = (chosen, None, {})

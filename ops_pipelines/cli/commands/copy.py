@@ -26,7 +26,7 @@ def copy(
     Example: ops copy crm --to nas
     """
     workspace = output.open_work(config)
-    workspace.source(source)
+    workspace.config.source(source)
     if to not in workspace.stores:
         raise StoreError(f"no store is called {to!r}", why=f"there are: {', '.join(workspace.stores)}")
     with shown(source, quiet=as_json) as progress:

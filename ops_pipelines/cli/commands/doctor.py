@@ -62,7 +62,7 @@ def _examined(given: Path | None, source: str | None, *, sending: bool, shown: b
         # Without a configuration this is the only answer there is.
         return [Found("configuration", "ops.yaml", of_error(error), 0.0)]
     if source is not None:
-        workspace.source(source)
+        workspace.config.source(source)
     questions = all_questions(Shared(workspace, path, source), sending=sending)
     with _progress(questions, shown=shown) as on_answer:
         return ask_all(questions, on_answer=on_answer)

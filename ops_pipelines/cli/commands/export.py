@@ -32,7 +32,7 @@ def export_(
     """
     loaded, _path = output.open_config(config)
     workspace = open_workspace(loaded)
-    workspace.source(source)
+    workspace.config.source(source)
     passphrase = given_passphrase(passphrase_env, passphrase_file)
     written = export(workspace, choose(workspace, source, backup), to, passphrase=passphrase)
     if as_json:

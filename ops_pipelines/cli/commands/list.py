@@ -30,7 +30,7 @@ def list_(
     for name, catalogue in catalogues.items():
         # One that was renamed or taken out of ops.yaml still has its backups.
         if not (catalogue.points or catalogue.strangers):
-            workspace.source(name)
+            workspace.config.source(name)
     problems = [problem for catalogue in catalogues.values() for problem in catalogue.messages]
     if as_json:
         output.print_json({name: _document(catalogue) for name, catalogue in catalogues.items()})

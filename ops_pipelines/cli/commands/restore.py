@@ -235,7 +235,7 @@ def _replaced(
 def _report(
     workspace: Workspace, point: RestorePoint, recovered: Recovered, *, as_json: bool, replaced: Replaced | None = None
 ) -> None:
-    rto = workspace.source(point.manifest.source).rto
+    rto = workspace.config.source(point.manifest.source).rto
     if as_json:
         document = {
             **asdict(recovered),
@@ -277,6 +277,6 @@ def _report(
 def _where(workspace: Workspace, point: RestorePoint, to: str) -> str:
     """How to get at it, without a password."""
     try:
-        return workspace.engine(point.manifest.source).address(to, point.manifest.engine)
+        return workspace.config.engine(point.manifest.source).address(to, point.manifest.engine)
     except OpsError:
         return named(to)

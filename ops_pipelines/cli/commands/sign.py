@@ -36,7 +36,7 @@ def sign_(
     workspace = output.open_work(config)
     names = sources or list(workspace.config.sources)
     for name in names:
-        workspace.source(name)
+        workspace.config.source(name)
     rows: list[list[str]] = []
     documents: list[dict[str, object]] = []
     left = 0

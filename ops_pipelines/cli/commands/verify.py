@@ -45,7 +45,7 @@ def verify(
         return _show(workspace, sources or list(loaded.sources), backup, as_json=as_json)
     choices: dict[str, Chosen] = {}
     for name in sources or list(loaded.sources):
-        workspace.source(name)
+        workspace.config.source(name)
         refuse_shared_server(workspace, name)
         point = choose(workspace, name, backup) if backup else _newest(workspace, name)
         if store and store not in point.stores:
@@ -63,8 +63,8 @@ def _show(workspace: Workspace, sources: Sequence[str], backup: str, *, as_json:
     """The differences that the last verification of each source found, from this machine's own logs."""
     documents, status = [], output.FINE
     for name in sources:
-        workspace.source(name)
-        entry = last_entry(workspace.config.base / "verify", name, backup)
+        workspace.config.source(name)
+        entry = last_entry(workspace.places.verifications, name, backup)
         if entry is None:
             raise StoreError(
                 f"no verification of {backup or name} left a log here",
@@ -88,7 +88,7 @@ def _others(entry: Entry) -> list[str]:
 
 
 def _differences(workspace: Workspace, name: str) -> Mapping[str, object]:
-    entry = last_entry(workspace.config.base / "verify", name)
+    entry = last_entry(workspace.places.verifications, name)
     return {"differences": by_name(entry.differences if entry else {})}
 
 

@@ -22,7 +22,7 @@ SIGNATURE, PUBLIC = f"{SUMS}.minisig", "drill.pub"
 
 def drills_directory(workspace: Workspace) -> Path:
     """Where the reports are."""
-    return workspace.config.base / "drills"
+    return workspace.places.drills
 
 
 def signer_of(workspace: Workspace) -> Signer:

@@ -82,7 +82,7 @@ def _victim(workspace: Workspace, applications: Mapping[str, Application]) -> st
     """The source whose server dies: the first database of the application."""
     ((application, each),) = applications.items()
     for name in each.sources:
-        if workspace.source(name).server is not None:
+        if workspace.config.source(name).server is not None:
             return name
     raise OpsError(
         f"application {application} has no server to stop",
@@ -91,7 +91,7 @@ def _victim(workspace: Workspace, applications: Mapping[str, Application]) -> st
 
 
 def _commands(workspace: Workspace, name: str) -> OutageCommands | None:
-    return workspace.source(name).outage
+    return workspace.config.source(name).outage
 
 
 @contextmanager
@@ -115,14 +115,14 @@ def _sacrificed(drill: Drill, name: str) -> Iterator[_Down]:
 @contextmanager
 def _declared(drill: Drill, name: str, commands: OutageCommands) -> Iterator[_Down]:
     """The real server, stopped by the user's own command; started again at the end of the block at the latest."""
-    source = drill.workspace.source(name)
+    source = drill.workspace.config.source(name)
     limits = source.limits.model_copy(update={"connect": timedelta(seconds=5)})
     probe = source.model_copy(update={"limits": limits}).engine(name)
     probe.probe()
     alarm = alarm_of(drill, name, real=True)
     drill.say(f"{name}: its server answers; it is stopped now: {' '.join(commands.stop)}")
     since, drill.disaster_at = time.monotonic(), drill.workspace.clock.now()
-    with outage(drill.workspace.outages_root, name, commands) as start:
+    with outage(drill.workspace.places.outages, name, commands) as start:
 
         def begin_again() -> None:
             start()
@@ -134,7 +134,7 @@ def _declared(drill: Drill, name: str, commands: OutageCommands) -> Iterator[_Do
 
 def _asking(drill: Drill, victim: Alive) -> Engine:
     """What watches the sacrificial server: the probe that every backup begins with."""
-    source = drill.clean.source(victim.name)
+    source = drill.clean.config.source(victim.name)
     there = SecretRef.model_validate({"literal": victim.target})
     limits = source.limits.model_copy(update={"connect": timedelta(seconds=5)})
     return source.model_copy(update={"url": there, "limits": limits}).engine(victim.name)

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 from urllib.parse import unquote
 
 from pydantic import JsonValue
 
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.base import NOTHING, Contents, Engine, Finding, Level, PartReader, Restored
 from ops_pipelines.engines.offers import Carrier, Reloader
 from ops_pipelines.engines.registry import KINDS
@@ -41,15 +42,7 @@ _ANSWER_BYTES = 64 * 1024 * 1024
 _SECRET = re.compile(r"[\w-]{32}")
 
 
-class Bench(Protocol):
-    """Where engines come from: a workspace, or the clean machine of a drill."""
-
-    def engine(self, name: str) -> Engine: ...
-
-    def source(self, name: str) -> Source: ...
-
-
-def enclosed(bench: Bench, manifest: Manifest, hidden: Sequence[Path] = ()) -> Engine:
+def enclosed(config: Config, manifest: Manifest, hidden: Sequence[Path] = ()) -> Engine:
     """The engine of a restore point's source, to restore it into a scratch server of its own.
 
     Args:
@@ -59,7 +52,7 @@ def enclosed(bench: Bench, manifest: Manifest, hidden: Sequence[Path] = ()) -> E
     Raises:
         Inconclusive: no isolation that is good enough can be had here.
     """
-    engine, source = bench.engine(manifest.source), bench.source(manifest.source)
+    engine, source = config.engine(manifest.source), config.source(manifest.source)
     way = isolation.chosen(source.verify.isolation)
     if way == "none":
         return engine

@@ -83,7 +83,7 @@ def write_runbook(workspace: Workspace, carried: Carried, sealed: Sequence[str],
 
 
 def _chapter(workspace: Workspace, name: str) -> str:
-    source, point = workspace.source(name), workspace.catalogue(name).recovery_point
+    source, point = workspace.config.source(name), workspace.catalogue(name).recovery_point
     lines = [f"## {name} ({source.kind})", ""]
     if point is None:
         lines += ["Nothing of it was verified when this was written.", ""]

@@ -59,7 +59,7 @@ def _filling(store: Store, free: int, each_run: int, sources: int) -> Condition:
 
 def _locks(workspace: Workspace, name: str, catalogue: Catalogue, now: datetime) -> Iterator[Condition]:
     """The newest verified copy stays whatever `keep:` says, and its lock does not. A bucket is asked only when late."""
-    for store in workspace.source(name).copies:
+    for store in workspace.config.source(name).copies:
         settings = workspace.config.stores[store]
         if settings.locked_for is None:
             continue

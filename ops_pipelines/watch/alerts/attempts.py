@@ -67,7 +67,7 @@ class _History:
 def attempts(workspace: Workspace, name: str, now: datetime) -> list[Condition]:
     """What is wrong with the attempts at one source. Raises LedgerError."""
     rows = _dated(AlertLedger(workspace.ledger).attempts(name), now)
-    history = _History(name, workspace.source(name), workspace, now, rows)
+    history = _History(name, workspace.config.source(name), workspace, now, rows)
     proofs = history.of("verify")
     found = [
         *_dump(history),

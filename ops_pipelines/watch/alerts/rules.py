@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.models import RUNNING
 from ops_pipelines.ledger.since import watched_since
+from ops_pipelines.outages import end_outages
 from ops_pipelines.watch.alerts import ahead, attempts, configuration, probed, runs, silence, standing
 from ops_pipelines.watch.alerts.conditions import Condition, Look
 from ops_pipelines.watch.health import SourceHealth, source_health
@@ -33,7 +34,7 @@ RULES: Mapping[str, Mapping[str, str]] = {
 def look_at_attempts(workspace: Workspace) -> Look:
     """What is wrong with what was attempted. Ends what killed processes left open first. Raises LedgerError."""
     now = workspace.clock.now()
-    conditions = [attempts.still_down(each) for each in workspace.end_outages() if each.problem]
+    conditions = [attempts.still_down(each) for each in end_outages(workspace.places.outages) if each.problem]
     workspace.ledger.fail_orphans()
     conditions += [each for name in workspace.config.sources for each in attempts.attempts(workspace, name, now)]
     return Look("attempts", frozenset(RULES["attempts"]), now, conditions)

@@ -153,7 +153,7 @@ def _freshness(workspace: Workspace, unfresh: Mapping[str, Sequence[str]]) -> It
         broken = set(session.scalars(select(Incident.source).where(Incident.open_key.like("rpo/%"))))
     for source, assets in unfresh.items():
         if assets and source not in broken:
-            rpo = human_duration(workspace.source(source).rpo)
+            rpo = human_duration(workspace.config.source(source).rpo)
             yield Condition(
                 "freshness_failed", "warn", source, "health", "stale in Dagster, and fresh in the stores",
                 f"{_listed(assets)} was not materialized within {rpo}: backups come from elsewhere, or Dagster's "

@@ -75,7 +75,7 @@ def standing(workspace: Workspace, health: SourceHealth, now: datetime, since: d
     Args:
         since: when it was first looked at: what it never did may not have been due yet.
     """
-    settings = workspace.source(health.source)
+    settings = workspace.config.source(health.source)
     interval = longest_interval(settings.every, workspace.config.timezone)
     this = _Standing(workspace, health, settings, interval, now, since)
     return [*_clock(this), *_rpo(this), *_proof(this), *_rto(this), *_dump(this), *_phases(this)]

@@ -65,14 +65,14 @@ class House:
     @property
     def engine(self) -> FilesEngine:
         """The engine of the folders."""
-        engine = self.workspace.engine("files")
+        engine = self.workspace.config.engine("files")
         assert isinstance(engine, FilesEngine)
         return engine
 
     @property
     def examiner(self) -> FilesExaminer:
         """Who answers the doctor's questions about the folders."""
-        source = self.workspace.source("files")
+        source = self.workspace.config.source("files")
         assert isinstance(source, FilesSource)
         return FilesExaminer("files", source)
 

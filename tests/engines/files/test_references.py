@@ -109,8 +109,8 @@ def test_a_database_backup_that_is_gone_or_damaged_leaves_it_open(
 
 def test_a_folder_is_no_database_and_a_database_no_folder(make_house: MakeHouse, pg18: TestServer, crm: str) -> None:
     house = tied(make_house, pg18, crm)
-    folders, database = house.workspace.engine("files"), house.workspace.engine("crm")
-    assert isinstance(house.workspace.source("files"), FilesSource)
+    folders, database = house.workspace.config.engine("files"), house.workspace.config.engine("crm")
+    assert isinstance(house.workspace.config.source("files"), FilesSource)
     assert not database.is_source(folders.locate("/tmp/elsewhere"))
     assert not database.is_source(folders.locate(crm))
     assert database.is_source(database.locate(crm))

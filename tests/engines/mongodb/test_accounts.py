@@ -266,7 +266,7 @@ def _held(backups: Backups) -> Any:
 
 
 def _engine(backups: Backups) -> MongoDBEngine:
-    engine = backups.made.workspace.engine("crm")
+    engine = backups.made.workspace.config.engine("crm")
     assert isinstance(engine, MongoDBEngine)
     return engine
 

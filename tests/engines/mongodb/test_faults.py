@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from ops_pipelines.errors import OpsError
+from ops_pipelines.sweeping import sweep
 from ops_pipelines.workspace import open_workspace
 from tests.engines.mongodb.conftest import Backups, Mongo, Protect, TestServer
 from tests.engines.mongodb.unpacked import unpack
@@ -112,7 +113,7 @@ def test_a_killed_verification_leaves_no_server_behind(backups: Backups) -> None
         wait_until(lambda: any("--auth" in _words(each) and base in _words(each) for each in psutil.process_iter()))
         worker.kill()
         worker.wait()
-    backups.made.workspace.sweep()
+    sweep(backups.made.workspace)
     _assert_clean(backups)
 
 

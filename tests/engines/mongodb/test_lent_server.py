@@ -18,6 +18,7 @@ from ops_pipelines.engines.mongodb.server import private_secantus
 from ops_pipelines.errors import SafetyRefusal
 from ops_pipelines.recovery.leftovers import leftovers, remove
 from ops_pipelines.recovery.verify import verify
+from ops_pipelines.sweeping import sweep
 from tests.engines.mongodb.conftest import PASSWORD, Protect, TestServer
 from tests.faults.conftest import wait_until
 from tests.recovery.test_leftovers import kill_restore
@@ -66,7 +67,7 @@ def test_a_lent_server_proves_and_a_killed_proof_or_restore_leaves_nothing_for_l
         wait_until(lambda: len(verifying(lent)) == 2)
         worker.send_signal(signal.SIGKILL)
     assert len(verifying(lent)) == 2
-    workspace.sweep()
+    sweep(workspace)
     assert verifying(lent) == others
 
     to = f"{database.name}_left"

@@ -82,7 +82,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize("target", FOREIGN)
 def test_what_is_of_another_kind_is_not_the_source(mariadb: TestServer, protect: Protect, target: str) -> None:
-    assert not protect(mariadb.url(mariadb.new_database())).workspace.engine("crm").is_source(target)
+    assert not protect(mariadb.url(mariadb.new_database())).workspace.config.engine("crm").is_source(target)
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +221,7 @@ def test_the_source_is_known_by_every_spelling_of_its_server(
 ) -> None:
     server, _certificate = tls
     workspace = protect(by_network(server, tls=Tls()).url(), copies=[]).workspace
-    engine = workspace.engine("crm")
+    engine = workspace.config.engine("crm")
     target = by_network(server, tls=Tls(), host=host)
     assert engine.is_source(target.url())
     assert engine.is_source(replace(server.root, database="crm").url()), "by its socket"

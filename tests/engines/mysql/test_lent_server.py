@@ -15,6 +15,7 @@ from ops_pipelines.engines.mysql.server import private_server
 from ops_pipelines.errors import SafetyRefusal
 from ops_pipelines.recovery.leftovers import leftovers, remove
 from ops_pipelines.recovery.verify import verify
+from ops_pipelines.sweeping import sweep
 from tests.conftest import Made
 from tests.engines.mysql.conftest import CANARY, TestServer, start_server, wait_until
 from tests.recovery.test_leftovers import kill_restore
@@ -65,7 +66,7 @@ def test_a_lent_server_proves_and_a_killed_proof_or_restore_leaves_nothing_for_l
         wait_until(lambda: len(databases(lent, "verify%")) > len(others))
         worker.send_signal(signal.SIGKILL)
     assert databases(lent, "verify%") > others
-    workspace.sweep()
+    sweep(workspace)
     assert databases(lent, "verify%") == others
 
     to = f"{name}_left"
@@ -106,7 +107,7 @@ def test_a_killed_proof_leaves_no_account_behind(
             wait_until(lambda: len(lent.sql("select 1 from mysql.db where db like 'verify%'")) == 2)
             worker.send_signal(signal.SIGKILL)
         assert _accounts(lent) != before
-        workspace.sweep()
+        sweep(workspace)
         assert _accounts(lent) == before
         assert databases(lent, "verify%") == set()
 

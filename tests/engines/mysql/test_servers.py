@@ -18,6 +18,7 @@ from ops_pipelines.engines.mysql.server import private_server
 from ops_pipelines.errors import SourceError
 from ops_pipelines.recovery.restore import restore_to
 from ops_pipelines.recovery.verify import verify
+from ops_pipelines.sweeping import sweep
 from tests.conftest import Made
 from tests.engines.mysql.conftest import TestServer, wait_until
 
@@ -106,8 +107,8 @@ def test_a_killed_verification_leaves_nothing_after_the_next_start(
     worker.kill()
     worker.wait()
     wait_until(lambda: not of_house(made))
-    made.workspace.sweep()
-    assert not [path for path in made.workspace.scratch_root.iterdir() if path.is_dir()]
+    sweep(made.workspace)
+    assert not [path for path in made.workspace.places.scratch.iterdir() if path.is_dir()]
     assert not list(made.path.rglob("*.sql"))
     assert [row.status for row in made.workspace.ledger.recent(kind="verify")] == ["failed"]
     point = made.workspace.catalogue("crm").newest

@@ -270,7 +270,7 @@ def test_the_source_is_known_by_name_and_url_and_nothing_else_is_taken_for_it(
     mariadb: TestServer, big: str, protect: Protect
 ) -> None:
     workspace = protect(mariadb.url(big), copies=[]).workspace
-    engine = workspace.engine("crm")
+    engine = workspace.config.engine("crm")
     assert engine.is_source(big)
     assert engine.is_source(mariadb.url(big))
     assert not engine.is_source(mariadb.url(big).replace(f"/{big}", "/another_one"))

@@ -152,7 +152,7 @@ def test_json_that_came_back_as_another_value_is_found(mysqld: TestServer, prote
     name = mysqld.new_database()
     mysqld.sql("create table t (j json)", "insert into t values ('{\"price\": 1.5}')", database=name)
     made = protect(mysqld.url(name), **mysqld.source())
-    engine = made.workspace.engine("crm")
+    engine = made.workspace.config.engine("crm")
     before = engine.contents(mysqld.url(name), "full").tables
     mysqld.sql("update t set j = '{\"price\": 1.6}'", database=name)
     assert engine.contents(mysqld.url(name), "full").tables != before
@@ -284,7 +284,7 @@ def test_a_server_that_wants_primary_keys_takes_a_restore_or_says_before_it_that
     mysqld.sql(f"set global {rule} = on")
     try:
         assert comes_back(mysqld, made, point, name) == ""
-        ready = made.workspace.engine("crm").readiness(account.at(f"{name}_2").url(), point.manifest.engine, 1)
+        ready = made.workspace.config.engine("crm").readiness(account.at(f"{name}_2").url(), point.manifest.engine, 1)
     finally:
         mysqld.sql(f"set global {rule} = off")
     (problem,) = ready.problems

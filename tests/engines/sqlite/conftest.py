@@ -72,7 +72,7 @@ class House:
 
     def engine(self, workspace: Workspace) -> SQLiteEngine:
         """The engine of the source."""
-        engine = workspace.engine("app")
+        engine = workspace.config.engine("app")
         assert isinstance(engine, SQLiteEngine)
         return engine
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from ops_pipelines.scratch import elsewhere
+from ops_pipelines.sweeping import sweep
 from tests.faults.aftermath import aftermath, back_up, standing
 from tests.faults.conftest import MakeHouse
 from tests.faults.disks.filesystems import remount, small
@@ -117,7 +118,7 @@ def test_a_disk_that_fails(fault: str, place: str, engine: str, make_house: Make
                 said, complaint = process.communicate(timeout=600)
             hit = process.returncode != 0
             told = _told(said + complaint, str(path) if place != "TMPDIR" else "", hit=hit)
-            house.workspace().sweep()
+            sweep(house.workspace())
             _unused(house)
             aftermath(house, before, kind=f"{fault} in {place}", hit=hit, more=partial(list, told))
 
@@ -224,8 +225,8 @@ def test_what_was_killed_while_base_was_read_only_is_swept_when_it_can_be_writte
     dead = elsewhere() / "sqlite-0123abcd"
     dead.mkdir()
     (dead / "decrypted").write_text(CANARY, encoding="utf-8")
-    assert house.workspace().writable
-    assert str(dead) in [each.what for each in house.workspace().sweep()]
+    assert house.workspace().places.writable
+    assert str(dead) in [each.what for each in sweep(house.workspace())]
     assert not dead.exists()
 
 
