@@ -48,7 +48,7 @@ def commands(house: House) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
         (("doctor",), _LOOKS),
         (("doctor", "--sweep"), _WELL),
         (("status",), _LOOKS),
-        (("report",), _WELL),
+        (("report",), _LOOKS),
         (("list",), _LOOKS),
         (("plan",), _LOOKS),
         (("alerts", "run"), _LOOKS),
