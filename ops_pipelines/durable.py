@@ -41,15 +41,15 @@ def flush_file_system(folder: Path) -> None:
         os.close(descriptor)
 
 
-def make_directory(path: Path) -> None:
-    """A directory of ours alone (0700) with what it lies in; nothing happens where it is there. Raises OSError."""
+def make_directory(path: Path, *, mode: int = 0o700) -> None:
+    """A directory, of ours alone unless told otherwise, with what it lies in; nothing where it is. Raises OSError."""
     missing = []
     for each in (path, *path.parents):
         if each.is_dir():
             break
         missing.append(each)
     for each in reversed(missing):
-        each.mkdir(mode=0o700, exist_ok=True)
+        each.mkdir(mode=mode, exist_ok=True)
         with suppress(PermissionError):  # who may make names there need not be allowed to read them
             flush(each.parent)
 

@@ -59,8 +59,8 @@ def write(directory: Path, choice: Choice, *, replace: bool, environ: Mapping[st
         refuse_existing(directory)
     done = Written(directory)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / AGE_KEY.parent).mkdir(mode=0o700, exist_ok=True)
+        durable.make_directory(directory, mode=0o777)
+        durable.make_directory(directory / AGE_KEY.parent)
         identity = _secret(done, AGE_KEY, str(pyrage.x25519.Identity.generate()))
         done.recipient = codec.public_key(identity)
         if choice.folders:
@@ -116,5 +116,6 @@ def _put(done: Written, name: str, content: bytes) -> None:
     if path.exists():
         done.kept.append(name)
         return
-    path.write_bytes(content)
+    # Whole or not at all: the next `ops init` keeps what it finds, and would keep half of a file.
+    durable.write(path, content, mode=0o666)
     done.written.append(name)

@@ -18,7 +18,7 @@ _UNPROMISED = re.compile(
     r"base/(locks|scratch|ledger\.sqlite)|(^|/)\.staging(/|$)|/\.sweep\.lock$|\.lock$|\.known$|\.known\.new$"
     r"|/\.[^/]*$(?<!store)|-tmp-\d+$|\.new$|/locks/[0-9a-f]+$"
 )
-_PLACES = ("base", "nas", "kit", "out")
+_PLACES = ("base", "nas", "kit", "out", "exported", "project")
 """`out` is what is restored into: whole when it is said to be."""
 
 
@@ -138,7 +138,7 @@ def _true_to_the_ledger(tree: Tree, where: str, found: dict[tuple[str, str, str]
         if status != "succeeded":
             continue
         key = (store, source, backup_id)
-        if kind in ("dump", "copy") and key not in gone:
+        if kind in ("dump", "adopt", "copy") and key not in gone:
             assert found.get(key), f"{where}: the ledger has a {kind} of {key}, the disk has not"
         if kind == "prune":
             assert key not in found, f"{where}: the ledger says that {key} is pruned, and it is there"

@@ -8,15 +8,21 @@ flushed before the publishing rename (half a restore point, "names alone"), pare
 and not on the disk), a copy in the place of one rename (half a restore point, "all of it").
 """
 
+from pathlib import Path
+
 import pytest
 
 from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.recovery.verify import verify
+from tests.faults.aftermath import back_up
+from tests.faults.conftest import MakeHouse
 from tests.faults.disks.conftest import House, newest
 from tests.faults.disks.disk import everything, nothing
 from tests.faults.disks.judged import look, points
-from tests.faults.tries import chance, tries
+from tests.faults.disks.recorded import record
+from tests.faults.house import OPS, REPOSITORY
+from tests.faults.tries import chance, long_run, tries
 
 
 @pytest.mark.parametrize("name", ["app", "uploads"])
@@ -89,3 +95,42 @@ def test_signatures_of_what_was_taken_under_ours(used: House) -> None:
 def test_a_restored_database(used: House) -> None:
     disk, _said = used.recorded(used.ops("restore", "app", "--to", str(used.path / "out")), accept=(0, 1))
     look(disk, chance("restore"), drawn=tries(1))
+
+
+@pytest.mark.parametrize("scenario", ["random_restore_point", *(["corruption", "lost_keys"] if long_run() else [])])
+def test_the_report_of_a_drill(used: House, scenario: str) -> None:
+    seed = ("--seed", "1") if scenario == "random_restore_point" else ()
+    disk, _said = used.recorded(used.ops("drill", scenario, "--application", "app", *seed), accept=(0, 1))
+    assert list((used.path / "base" / "drills").glob("*/SHA256SUMS.minisig"))
+    look(disk, chance(f"drill {scenario}"), drawn=tries(1))
+
+
+_DATABASES = ("postgres", "mysql") if long_run() else ("postgres",)
+
+
+@pytest.mark.parametrize("engine", _DATABASES)
+def test_an_exported_file_and_its_sum(make_house: MakeHouse, engine: str, tmp_path: Path) -> None:
+    house = make_house(engine)
+    back_up(house)
+    argv = [OPS, "export", "crm", "--to", str(house.path / "exported"), "--config", str(house.config)]
+    disk, _said = record(house.path, argv, cwd=REPOSITORY, log=tmp_path / "strace")
+    assert len(list((house.path / "exported").iterdir())) == 2
+    look(disk, chance(f"export {engine}"), drawn=tries(1))
+
+
+@pytest.mark.parametrize("engine", _DATABASES)
+def test_a_backup_by_other_means_that_is_taken_in(make_house: MakeHouse, engine: str, tmp_path: Path) -> None:
+    house = make_house(engine)
+    assert house.protected.legacy is not None
+    house.protected.legacy(house.path / "crm-20250101-0410.dump")
+    back_up(house)
+    argv = [OPS, "adopt", str(house.path / "crm-20250101-0410.dump"), "--source", "crm", "--apply", "--other-database"]
+    disk, _said = record(house.path, [*argv, "--config", str(house.config)], cwd=REPOSITORY, log=tmp_path / "strace")
+    assert len(house.ids()) == 2
+    look(disk, chance(f"adopt {engine}"), drawn=tries(1))
+
+
+def test_a_first_configuration(used: House) -> None:
+    argv = [OPS, "init", str(used.path / "project"), "--yes", "--no-database", "--uploads", str(used.path / "uploads")]
+    disk, _said = used.recorded([*argv, "--store", str(used.path / "nas")])
+    look(disk, chance("init"), drawn=tries(1))
