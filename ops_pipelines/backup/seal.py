@@ -38,7 +38,7 @@ def seal(
         safety: it is taken because its source is about to be replaced.
     """
     source = workspace.config.source(name)
-    number, previous = next_point(workspace, name)
+    number, previous = next_point(workspace.ledger, workspace.stores, name, workspace.published(name))
     staged.write("contents.json", "contents", dumped.contents.model_dump_json().encode())
     manifest = Manifest(
         id=staged.directory.name,

@@ -186,7 +186,10 @@ def _unused(store: Store, source: str) -> bool:
 def _targets(workspace: Workspace) -> Answer:
     """They may hold work of somebody: no sweep removes them."""
     now = workspace.clock.now()
-    lines = [f"{each.to} of {each.source}, {human_duration(now - each.at)} old" for each in leftovers(workspace)]
+    lines = [
+        f"{each.to} of {each.source}, {human_duration(now - each.at)} old"
+        for each in leftovers(workspace.config, workspace.places)
+    ]
     return _litter(lines, "none", "ops leftovers")
 
 

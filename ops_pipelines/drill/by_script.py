@@ -58,7 +58,7 @@ def recover_by_script(drill: Drill, points: Mapping[str, RestorePoint] | None = 
             point = (points or {}).get(name) or newest(drill, name)
         except OpsError:
             continue  # told by the other half
-        where = store or farthest_store(drill.clean, point)
+        where = store or farthest_store(drill.clean.stores, point)
         lacking = [each for each in _tools(drill, name, where, point.manifest) if _program(drill, name, each) is None]
         if lacking:
             missing[name] = ", ".join(lacking)

@@ -122,7 +122,7 @@ class _Recovery:
         drill, machine = self._drill, self._drill.clean
         with self._phase("find"):
             point = point or newest(drill, self._name)
-            store = store or farthest_store(machine, point)
+            store = store or farthest_store(machine.stores, point)
             manifest = machine.stores[store].manifest(self._name, point.id, fresh=True)
             self.facts |= {"backup_id": point.id, "store": store, "verified_before": point.verified}
             self.facts["loss"] = loss or since_newest(drill, point)
@@ -232,7 +232,7 @@ def between(drill: Drill, lost: RestorePoint, kept: RestorePoint) -> Loss:
 
 def _fingerprint(drill: Drill, point: RestorePoint) -> Contents:
     machine = drill.clean
-    store = machine.stores[farthest_store(machine, point)]
+    store = machine.stores[farthest_store(machine.stores, point)]
     manifest = store.manifest(point.manifest.source, point.id)
     return fingerprint_of(Copy(store, manifest, lambda: machine.identities(manifest.source)))
 

@@ -87,7 +87,7 @@ def run_drill(
     else:
         affected = list(dict.fromkeys(name for each in chosen.values() for name in each.sources))
     for name in affected:
-        refuse_shared_server(workspace, name)
+        refuse_shared_server(workspace.config, name)
     by = started_by or f"{getpass.getuser()} on {socket.gethostname()}"
     holder = f"drill {scenario}, process {os.getpid()}"
     with (

@@ -1,15 +1,22 @@
 """Which restore point, and which copy of it: what a user means by `--backup`, `--at`, `--from`."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import takewhile
 
-from ops_pipelines.config.models import UnknownSource
+from ops_pipelines.config.models import Config, UnknownSource
 from ops_pipelines.errors import OpsError, StoreError
-from ops_pipelines.vault.catalogue import Catalogue, RestorePoint, read_catalogue
-from ops_pipelines.vault.trust import only_foreign
+from ops_pipelines.vault.catalogue import Catalogue, Catalogues, RestorePoint, read_catalogue
+from ops_pipelines.vault.stores.base import Store
+from ops_pipelines.vault.stores.registry import LOCAL
+from ops_pipelines.vault.trust import Published, only_foreign
 from ops_pipelines.workspace import Workspace
 
 LATEST = "latest-verified"
+
+
+Known = Mapping[str, Published] | None
+"""What the ledger knows of a source's restore points, by id; None when it cannot be asked."""
 
 
 def choose(
@@ -48,7 +55,7 @@ def choose(
         ]
         point = fitting[-1] if fitting else None
     if point is None:
-        raise _nothing(workspace, name, catalogue, backup, at)
+        raise _nothing(workspace.stores, name, catalogue, backup, at)
     return point
 
 
@@ -70,10 +77,12 @@ def _condemned(point: RestorePoint) -> bool:
     return point.verdict is not None and point.verdict.outcome == "bad"
 
 
-def _nothing(workspace: Workspace, name: str, catalogue: Catalogue, backup: str, at: datetime | None) -> StoreError:
+def _nothing(
+    stores: Mapping[str, Store], name: str, catalogue: Catalogue, backup: str, at: datetime | None
+) -> StoreError:
     when = f" taken at {at:%Y-%m-%d %H:%M} UTC or before" if at is not None else ""
     wanted = f"verified restore point{when}" if backup == LATEST else f"restore point {backup}"
-    found = [f"looked in {', '.join(workspace.stores)}", *catalogue.messages]
+    found = [f"looked in {', '.join(stores)}", *catalogue.messages]
     if not catalogue.points and (foreign := only_foreign(catalogue.strangers)):
         found.insert(1, foreign)
     older = [each for each in catalogue.points if not each.safety and (at is None or each.started_at <= at)]
@@ -93,19 +102,17 @@ def _nothing(workspace: Workspace, name: str, catalogue: Catalogue, backup: str,
     return StoreError(f"{name} has no {wanted}", why="; ".join(found), safe="nothing was changed", next=following)
 
 
-def safety_since(workspace: Workspace, point: RestorePoint) -> RestorePoint | None:
+def safety_since(local: Store, point: RestorePoint, known: Known) -> RestorePoint | None:
     """The newest restore point that was taken after this one because the source was about to be replaced."""
-    name, local = point.manifest.source, {workspace.local.name: workspace.local}
-    points = read_catalogue(local, name, workspace.published(name), every_store=False).points
+    points = read_catalogue({local.name: local}, point.manifest.source, known, every_store=False).points
     later = takewhile(lambda each: each.id != point.id, reversed(points))
     return next((each for each in later if each.safety), None)
 
 
-def too_new(workspace: Workspace, point: RestorePoint) -> list[str]:
+def too_new(stores: Mapping[str, Store], point: RestorePoint, known: Known) -> list[str]:
     """What of a later time a newer version wrote beside this one, in words: the newest may be among it."""
-    name = point.manifest.source
-    stores = {each: workspace.stores[each] for each in {workspace.local.name: 0, **dict.fromkeys(point.stores)}}
-    faults = read_catalogue(stores, name, workspace.published(name), every_store=False).faults
+    near = {each: stores[each] for each in {LOCAL: 0, **dict.fromkeys(point.stores)}}
+    faults = read_catalogue(near, point.manifest.source, known, every_store=False).faults
     second = f"{point.started_at:%Y%m%dT%H%M%SZ}"  # ids begin with it
     later = {each.id: each.words for each in faults if each.problem == "newer" and each.id >= second}
     return [words for _, words in sorted(later.items())]
@@ -126,12 +133,12 @@ def choose_store(point: RestorePoint, store: str | None) -> str:
     return store
 
 
-def require_source(workspace: Workspace, name: str) -> None:
+def require_source(config: Config, catalogues: Catalogues, name: str) -> None:
     """Raise UnknownSource for a name that `ops.yaml` does not have, and say what is left of it in the stores."""
     try:
-        workspace.config.source(name)
+        config.source(name)
     except UnknownSource as error:
-        points = workspace.catalogue(name).points
+        points = catalogues(name).points
         if not points:
             raise
         newest = points[-1]

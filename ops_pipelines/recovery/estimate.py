@@ -1,14 +1,14 @@
 """How long will it take? As long as the last ones of the same source and about the same size did, or nobody knows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
 
 from ops_pipelines.errors import OpsError
-from ops_pipelines.vault.catalogue import Catalogue
+from ops_pipelines.ledger.ledger import Ledger
+from ops_pipelines.vault.catalogue import Catalogue, Catalogues
 from ops_pipelines.vault.manifest import Manifest
-from ops_pipelines.workspace import Workspace
 
 _REMEMBERED = 5
 _LIKE = 2.0
@@ -37,12 +37,15 @@ class _Known:
     plain_bytes: int
 
 
-def estimate(workspace: Workspace, manifest: Manifest) -> Estimate | None:
+def estimate(ledger: Callable[[], Ledger], catalogues: Catalogues, manifest: Manifest) -> Estimate | None:
     """What restoring this will take, from this source's own restores, else from its verifications; None when neither
     of one of about its size is known.
+
+    Args:
+        ledger: opens it; one that cannot be opened knows nothing.
     """
-    restores = _like(_restores(workspace, manifest.source), manifest)
-    known = restores or _like(_verifications(workspace.catalogue(manifest.source)), manifest)
+    restores = _like(_restores(ledger, manifest.source), manifest)
+    known = restores or _like(_verifications(catalogues(manifest.source)), manifest)
     if not known:
         return None
     names = dict.fromkeys(name for each in known for name in each.phases)
@@ -71,10 +74,10 @@ def _verifications(catalogue: Catalogue) -> list[_Known]:
     return [each for _, each in sorted(found, key=lambda pair: pair[0])]
 
 
-def _restores(workspace: Workspace, source: str) -> list[_Known]:
+def _restores(ledger: Callable[[], Ledger], source: str) -> list[_Known]:
     """Good restores of everything, oldest first."""
     try:
-        rows = workspace.ledger.recent(source=source, kind="restore", limit=4 * _REMEMBERED)
+        rows = ledger().recent(source=source, kind="restore", limit=4 * _REMEMBERED)
     except OpsError:
         return []
     return [

@@ -11,18 +11,21 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from ops_pipelines import durable, lease
+from ops_pipelines.clock import Clock
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.base import Contents, Target
 from ops_pipelines.engines.folders import folder_of
 from ops_pipelines.engines.offers import InPlaceRestorer, Swapper
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import Busy, OpsError, SafetyRefusal
+from ops_pipelines.places import Places
 from ops_pipelines.recovery.refuse import refuse_sources
 from ops_pipelines.recovery.verify import fingerprint_of
 from ops_pipelines.text import shell
@@ -56,7 +59,9 @@ class Leftover(BaseModel):
 
 
 @contextmanager
-def noted(workspace: Workspace, name: str, to: str, backup_id: str, purpose: Purpose = "restore") -> Iterator[None]:
+def noted(
+    config: Config, clock: Clock, places: Places, name: str, to: str, backup_id: str, purpose: Purpose = "restore"
+) -> Iterator[None]:
     """Note a target around the block that makes and fills it; what a failed or killed block made stays noted.
 
     Args:
@@ -65,80 +70,78 @@ def noted(workspace: Workspace, name: str, to: str, backup_id: str, purpose: Pur
         SafetyRefusal: from the block; it says so when the target is what an earlier restore left.
         SourceError: whether the target is there cannot be found out.
     """
-    engine = workspace.config.engine(name)
-    if not _is_plain(workspace, name, to) or not workspace.places.writable:
+    engine = config.engine(name)
+    if not _is_plain(config, name, to) or not places.writable:
         yield
         return
-    to = lasting(workspace, name, to)
+    to = lasting(config, name, to)
     if engine.exists(to):
         try:
             yield
         except SafetyRefusal as error:
-            for each in _left(workspace, name, to):
+            for each in _left(config, places, name, to):
                 what = "an earlier restore made" if each.purpose == "restored" else "a restore left that did not finish"
                 error.next = f"it is what {what}: ops leftovers {shell(to)} --apply, then again"
             raise
-        for each in _left(workspace, name, to):
-            _finished(workspace, each)  # it was killed before it had brought anything, and this one has filled it
+        for each in _left(config, places, name, to):
+            _finished(places.targets, each)  # it was killed before it had brought anything, and this one has filled it
         return
-    for each in _notes(workspace):
+    for each in _notes(places.targets):
         if (each.source, each.to) == (name, to):
-            _forget(workspace, each.id)  # somebody dropped it by hand
-    left = _made(workspace, name, to, backup_id, purpose)
-    with _held(workspace, left.id):
-        _write(workspace, left)
+            _forget(places.targets, each.id)  # somebody dropped it by hand
+    left = _made(clock.now(), name, to, backup_id, purpose)
+    with _held(places.targets, left.id):
+        _write(places.targets, left)
         try:
             yield
         except BaseException:
             if not _is_there(engine, to):
-                _forget(workspace, left.id)
+                _forget(places.targets, left.id)
             raise
-        _finished(workspace, left)
+        _finished(places.targets, left)
 
 
-def _finished(workspace: Workspace, left: Leftover) -> None:
+def _finished(notes: Path, left: Leftover) -> None:
     """What a replacement made has another name by now; any other target is noted as what it is."""
     if left.purpose == "restore":
-        _write(workspace, left.model_copy(update={"purpose": "restored"}))
+        _write(notes, left.model_copy(update={"purpose": "restored"}))
     elif left.purpose != "restored":
-        _forget(workspace, left.id)
+        _forget(notes, left.id)
 
 
-def _left(workspace: Workspace, name: str, to: str) -> list[Leftover]:
-    return [each for each in _standing(workspace) if (each.source, each.to) == (name, to)]
+def _left(config: Config, places: Places, name: str, to: str) -> list[Leftover]:
+    return [each for each in _standing(config, places) if (each.source, each.to) == (name, to)]
 
 
-def _made(workspace: Workspace, name: str, to: str, backup_id: str, purpose: Purpose) -> Leftover:
-    return Leftover(
-        id=secrets.token_hex(6), source=name, backup_id=backup_id, to=to, purpose=purpose, at=workspace.clock.now()
-    )
+def _made(at: datetime, name: str, to: str, backup_id: str, purpose: Purpose) -> Leftover:
+    return Leftover(id=secrets.token_hex(6), source=name, backup_id=backup_id, to=to, purpose=purpose, at=at)
 
 
-def note_former(workspace: Workspace, name: str, names: Sequence[str], backup_id: str) -> None:
+def note_former(clock: Clock, places: Places, name: str, names: Sequence[str], backup_id: str) -> None:
     """Note what a source will be called when it is replaced, before it is."""
     for each in names:
-        _write(workspace, _made(workspace, name, each, backup_id, "former"))
+        _write(places.targets, _made(clock.now(), name, each, backup_id, "former"))
 
 
-def leftovers(workspace: Workspace) -> list[Leftover]:
+def leftovers(config: Config, places: Places) -> list[Leftover]:
     """What was not finished or was kept, is still there, and no living restore works on; the oldest first."""
-    return [each for each in _standing(workspace) if each.purpose != "restored"]
+    return [each for each in _standing(config, places) if each.purpose != "restored"]
 
 
-def restored(workspace: Workspace) -> list[Leftover]:
+def restored(config: Config, places: Places) -> list[Leftover]:
     """The targets that restores made and filled to their end, as long as they are there; the oldest first."""
-    return [each for each in _standing(workspace) if each.purpose == "restored"]
+    return [each for each in _standing(config, places) if each.purpose == "restored"]
 
 
-def _standing(workspace: Workspace) -> list[Leftover]:
+def _standing(config: Config, places: Places) -> list[Leftover]:
     found = []
-    for each in _notes(workspace):
+    for each in _notes(places.targets):
         try:
-            with _held(workspace, each.id):
-                if workspace.config.engine(each.source).exists(each.to):
+            with _held(places.targets, each.id):
+                if config.engine(each.source).exists(each.to):
                     found.append(each)
                 else:
-                    _forget(workspace, each.id)
+                    _forget(places.targets, each.id)
         except Busy:
             continue
         except OpsError as error:
@@ -155,7 +158,7 @@ def remove(workspace: Workspace, left: Leftover) -> None:
     """
     engine = workspace.config.engine(left.source)
     assert isinstance(engine, (Swapper, InPlaceRestorer))
-    refuse_sources(workspace, left.source, left.to)
+    refuse_sources(workspace.config, left.source, left.to)
     if left.purpose != "former":
         url = engine.locate(left.to)
         found = engine.contents(url, "counts")
@@ -170,7 +173,7 @@ def remove(workspace: Workspace, left: Leftover) -> None:
             )
             raise _not_removed(left, why, f"look at it: {engine.address(left.to)}; drop it by hand if you are sure")
     engine.discard(left.to)
-    _forget(workspace, left.id)
+    _forget(workspace.places.targets, left.id)
 
 
 def _held_by(workspace: Workspace, left: Leftover) -> Contents:
@@ -204,21 +207,21 @@ def _not_removed(left: Leftover, why: str, following: str) -> SafetyRefusal:
     return SafetyRefusal(f"{left.to} was not removed", why=why, safe="nothing was changed", next=following)
 
 
-def lasting(workspace: Workspace, name: str, to: str) -> str:
+def lasting(config: Config, name: str, to: str) -> str:
     """A target as it is noted: a folder by its whole path, so that it is found from any directory.
 
     Args:
         name: the source whose engine makes it; one that is not protected any more changes nothing.
     """
-    source = workspace.config.sources.get(name)
+    source = config.sources.get(name)
     if source is None or not kind_of(source.kind).on_disk or "/" not in to or "://" in to:
         return to
     return str(folder_of(to).resolve())
 
 
-def _is_plain(workspace: Workspace, name: str, to: str) -> bool:
+def _is_plain(config: Config, name: str, to: str) -> bool:
     """Whether a target is a mere name or folder: nothing else is sure to hold no password."""
-    return kind_of(workspace.config.source(name).kind).step == "snapshot" or not ("://" in to or "=" in to)
+    return kind_of(config.source(name).kind).step == "snapshot" or not ("://" in to or "=" in to)
 
 
 def _is_there(engine: Target, to: str) -> bool:
@@ -231,26 +234,22 @@ def _is_there(engine: Target, to: str) -> bool:
 # -- notes ----------------------------------------------------------------------------------------------
 
 
-def _directory(workspace: Workspace) -> Path:
-    return workspace.places.targets
-
-
 @contextmanager
-def _held(workspace: Workspace, left_id: str) -> Iterator[None]:
+def _held(notes: Path, left_id: str) -> Iterator[None]:
     """Raises Busy when its restore lives."""
-    path = _directory(workspace) / f"{left_id}.lock"
+    path = notes / f"{left_id}.lock"
     with lease.exclusive(path, holder=f"process {os.getpid()}", wait=timedelta(0), what=left_id):
         yield
 
 
-def _write(workspace: Workspace, left: Leftover) -> None:
-    path = _directory(workspace) / f"{left.id}.json"
+def _write(notes: Path, left: Leftover) -> None:
+    path = notes / f"{left.id}.json"
     durable.write(path, left.model_dump_json(exclude={"problem"}).encode())
 
 
-def _notes(workspace: Workspace) -> list[Leftover]:
+def _notes(notes: Path) -> list[Leftover]:
     found = []
-    for path in sorted(_directory(workspace).glob("*.json")):
+    for path in sorted(notes.glob("*.json")):
         try:
             found.append(Leftover.model_validate_json(path.read_bytes()))
         except (OSError, ValidationError):
@@ -258,6 +257,6 @@ def _notes(workspace: Workspace) -> list[Leftover]:
     return found
 
 
-def _forget(workspace: Workspace, left_id: str) -> None:
+def _forget(notes: Path, left_id: str) -> None:
     for suffix in (".json", ".lock"):
-        (_directory(workspace) / f"{left_id}{suffix}").unlink(missing_ok=True)
+        (notes / f"{left_id}{suffix}").unlink(missing_ok=True)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops_pipelines.clock import human_size
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.base import Contents, Target
 from ops_pipelines.errors import CorruptCopy, OpsError, SafetyRefusal, StoreError
+from ops_pipelines.places import Places
 from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.recovery.verify import fingerprint_of
 from ops_pipelines.vault import codec
 from ops_pipelines.vault.reader import Copy
-from ops_pipelines.workspace import Workspace
 
 
 class NotReady(OpsError):
@@ -27,7 +28,7 @@ class Ready:
     only: Sequence[str]
 
 
-def look_ahead(workspace: Workspace, copy: Copy, to: str, only: Sequence[str]) -> Ready:
+def look_ahead(config: Config, places: Places, copy: Copy, to: str, only: Sequence[str]) -> Ready:
     """Open the copy's smallest part with the key, and look at the target, the programs and the disks.
 
     Args:
@@ -38,28 +39,28 @@ def look_ahead(workspace: Workspace, copy: Copy, to: str, only: Sequence[str]) -
         CorruptCopy: the copy is damaged, as far as its small parts tell.
     """
     name, manifest = copy.manifest.source, copy.manifest
-    engine = workspace.config.engine(name)
+    engine = config.engine(name)
     problems: list[OpsError] = []
-    held = _opened(workspace, copy, problems)
+    held = _opened(copy, problems)
     picked: Sequence[str] = ()
     if held is not None and only:
         try:
             picked = engine.pick(held, manifest.engine, only)
         except OpsError as error:
             problems.append(error)
-    problems += _target(workspace, engine, copy, to, whole=not only)
+    problems += _target(places, engine, copy, to, whole=not only)
     if problems or held is None:
         raise _all_of(name, problems)
     return Ready(held, picked)
 
 
-def _opened(workspace: Workspace, copy: Copy, problems: list[OpsError]) -> Contents | None:
+def _opened(copy: Copy, problems: list[OpsError]) -> Contents | None:
     """The fingerprint: reading it proves the key, the store and the copy's small parts."""
     source = copy.manifest.source
     try:
         return fingerprint_of(copy)
     except CorruptCopy as error:
-        if error.check != "decrypt" or _have_the_key(workspace, copy):
+        if error.check != "decrypt" or _have_the_key(copy):
             raise
         problems.append(
             OpsError(
@@ -73,16 +74,16 @@ def _opened(workspace: Workspace, copy: Copy, problems: list[OpsError]) -> Conte
     return None
 
 
-def _have_the_key(workspace: Workspace, copy: Copy) -> bool:
-    ours = {codec.public_key(identity) for identity in workspace.identities(copy.manifest.source)}
+def _have_the_key(copy: Copy) -> bool:
+    ours = {codec.public_key(identity) for identity in copy.identities()}
     return bool(ours & set(copy.manifest.recipients)) or "" in ours
 
 
-def _target(workspace: Workspace, engine: Target, copy: Copy, to: str, *, whole: bool) -> list[OpsError]:
+def _target(places: Places, engine: Target, copy: Copy, to: str, *, whole: bool) -> list[OpsError]:
     manifest = copy.manifest
     ready = engine.readiness(to, manifest.engine, sum(part.plain_bytes for part in manifest.parts))
     problems = [*ready.problems, *(ready.of_the_whole if whole else ())]
-    where = _existing(workspace.places.scratch)
+    where = _existing(places.scratch)
     free = shutil.disk_usage(where).free
     if free < ready.work_bytes:
         problems.append(

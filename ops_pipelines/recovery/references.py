@@ -3,18 +3,19 @@
 import json
 from collections.abc import Callable, Sequence
 
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.base import Contents, Prover, RestoreFailed
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.engines.source import References
 from ops_pipelines.errors import Inconclusive, OpsError, SourceError
+from ops_pipelines.places import Places
 from ops_pipelines.recovery.enclosed.engine import enclosed
 from ops_pipelines.recovery.enclosed.ours import ours
 from ops_pipelines.scratch import scratch_directory
-from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.catalogue import Catalogues, RestorePoint
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.reader import Copy
 from ops_pipelines.vault.verdict import Check
-from ops_pipelines.workspace import Workspace
 
 _NAMED = 10
 # One value, since that is what an engine answers; in an order that looks random and is the same each time.
@@ -23,38 +24,10 @@ _SAMPLE = """with named(path) as ({sql}) select {collect}(path) from (
   order by md5(concat('{seed}', path)) limit {count}) as sample"""
 
 
-def check_references(
-    workspace: Workspace,
-    manifest: Manifest,
-    asked: References,
-    restored: Contents,
-    store_of: Callable[[Workspace, RestorePoint], str],
-) -> Check:
-    """Restore the database's restore point that the snapshot belongs to, and look its paths up.
-
-    Args:
-        asked: what the database names.
-        restored: the listing of the restored folders.
-        store_of: chooses the copy of the database to restore.
-    Raises:
-        Inconclusive: there is no such restore point any more, or it cannot be restored or asked.
-    """
-    point = _database(workspace, manifest)
-    try:
-        named = _named(workspace, point, store_of(workspace, point), asked, manifest.id)
-    except (OpsError, RestoreFailed) as error:
-        why = f"{error.what}: {error.why}" if isinstance(error, OpsError) else str(error)
-        raise Inconclusive(
-            f"the files that {point.id} of {point.manifest.source} names are not known",
-            why=why,
-            safe="the folders' restore point is not marked bad",
-        ) from None
-    return judged(named, restored, manifest, asked, point.id)
-
-
-def _database(workspace: Workspace, manifest: Manifest) -> RestorePoint:
+def database_of(manifest: Manifest, catalogues: Catalogues) -> RestorePoint:
+    """The database's restore point that a snapshot of folders belongs to. Raises Inconclusive: it is gone."""
     tie = manifest.tied_to
-    point = workspace.catalogue(tie.source).find(tie.backup_id) if tie is not None else None
+    point = catalogues(tie.source).find(tie.backup_id) if tie is not None else None
     if point is None:
         wanted = f"{tie.backup_id} of {tie.source}" if tie is not None else "a restore point of the database"
         raise Inconclusive(
@@ -65,18 +38,40 @@ def _database(workspace: Workspace, manifest: Manifest) -> RestorePoint:
     return point
 
 
-def _named(workspace: Workspace, point: RestorePoint, store: str, references: References, seed: str) -> Sequence[str]:
-    """Paths that the database names, from a copy of it in a scratch server."""
-    name = point.manifest.source
-    manifest = workspace.stores[store].manifest(name, point.id)
-    engine = enclosed(workspace.config, manifest, ours(workspace.config))
-    copy = Copy(workspace.stores[store], manifest, lambda: workspace.identities(name))
-    with (
-        scratch_directory(workspace.places.scratch, manifest.kind) as directory,
-        engine.scratch(directory, manifest.engine) as target,
-    ):
-        engine.restore(copy, manifest.engine, target, work=directory, globals_too=True)
-        return named_in(engine, target, manifest.kind, references, seed)
+def named_by(
+    config: Config,
+    places: Places,
+    point: RestorePoint,
+    copy_of: Callable[[RestorePoint], Copy],
+    asked: References,
+    seed: str,
+) -> Sequence[str]:
+    """Paths that a database names: its restore point is restored into a scratch server, and asked.
+
+    Args:
+        copy_of: opens the copy of the database to restore.
+        asked: what the database is asked.
+        seed: decides which paths, when there are many.
+    Raises:
+        Inconclusive: it cannot be restored or asked.
+    """
+    try:
+        copy = copy_of(point)
+        manifest = copy.manifest
+        engine = enclosed(config, manifest, ours(config))
+        with (
+            scratch_directory(places.scratch, manifest.kind) as directory,
+            engine.scratch(directory, manifest.engine) as target,
+        ):
+            engine.restore(copy, manifest.engine, target, work=directory, globals_too=True)
+            return named_in(engine, target, manifest.kind, asked, seed)
+    except (OpsError, RestoreFailed) as error:
+        why = f"{error.what}: {error.why}" if isinstance(error, OpsError) else str(error)
+        raise Inconclusive(
+            f"the files that {point.id} of {point.manifest.source} names are not known",
+            why=why,
+            safe="the folders' restore point is not marked bad",
+        ) from None
 
 
 def named_in(engine: Prover, target: str, kind: str, references: References, seed: str) -> list[str]:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.address import shown
 from ops_pipelines.engines.places import Place
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.settings.secrets import SecretMissing
-from ops_pipelines.workspace import Workspace
 
 
-def refuse_sources(workspace: Workspace, name: str, to: str) -> list[str]:
+def refuse_sources(config: Config, name: str, to: str) -> list[str]:
     """Refuse a target that any source lives in; returns what could not be made sure of.
 
     First by how the target is spelled, which connects to nothing. What that does not find, the servers are asked.
@@ -20,15 +20,15 @@ def refuse_sources(workspace: Workspace, name: str, to: str) -> list[str]:
     Raises:
         SafetyRefusal: the target is a source.
     """
-    engine = workspace.config.engine(name)
+    engine = config.engine(name)
     target = engine.place(to)
-    for other, place in _places(workspace):
+    for other, place in _places(config):
         if target is not None and place is not None and place.is_same_as(target):
             raise _refusal(to, other, "its address and name are those of the source; nothing was connected to")
     url, unsure = engine.locate(to), []
-    for other in workspace.config.sources:
+    for other in config.sources:
         try:
-            taken = workspace.config.engine(other).is_source(url)
+            taken = config.engine(other).is_source(url)
         except SecretMissing as error:
             unsure.append(f"it was not checked that {shown(to)} is another database than source {other}: {error.what}")
             continue
@@ -47,24 +47,24 @@ def _refusal(to: str, source: str, why: str) -> SafetyRefusal:
     )
 
 
-def refuse_shared_server(workspace: Workspace, name: str) -> None:
+def refuse_shared_server(config: Config, name: str) -> None:
     """Refuse a source's `verify.server` on which any source lives: a verification restores roles, too.
 
     Raises:
         SafetyRefusal: nothing was connected to.
     """
-    settings = workspace.config.source(name).verify.server
+    settings = config.source(name).verify.server
     if settings is None:
         return
-    given = workspace.config.engine(name).place(settings.url.reveal(purpose=f"source {name}, verify.server.url"))
+    given = config.engine(name).place(settings.url.reveal(purpose=f"source {name}, verify.server.url"))
     if given is None:
         raise SafetyRefusal(
             f"where the verify.server of {name} lies is not clear from its url",
             safe="nothing was connected to",
             next="write it with a host and a port",
         )
-    for other, place in _places(workspace):
-        if place is None and workspace.config.source(other).kind == given.kind:
+    for other, place in _places(config):
+        if place is None and config.source(other).kind == given.kind:
             raise SafetyRefusal(
                 f"whether source {other} lives on the verify.server of {name} is not clear from its url",
                 safe="nothing was connected to",
@@ -79,10 +79,10 @@ def refuse_shared_server(workspace: Workspace, name: str) -> None:
             )
 
 
-def _places(workspace: Workspace) -> Iterator[tuple[str, Place | None]]:
-    for name in workspace.config.sources:
+def _places(config: Config) -> Iterator[tuple[str, Place | None]]:
+    for name in config.sources:
         try:
-            yield name, workspace.config.engine(name).place()
+            yield name, config.engine(name).place()
         except SecretMissing:
             continue  # told by whoever asks the servers
         except OpsError:

@@ -7,15 +7,16 @@ scratch server of its own gets the definitions without any rows.
 
 from collections.abc import Mapping
 
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.base import Prover
 from ops_pipelines.engines.offers import Reloader
 from ops_pipelines.errors import Inconclusive
+from ops_pipelines.places import Places
 from ops_pipelines.recovery.compare import Reload, by_the_letter
 from ops_pipelines.recovery.enclosed.engine import enclosed
 from ops_pipelines.recovery.enclosed.ours import ours
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.vault.reader import Copy
-from ops_pipelines.workspace import Workspace
 
 
 def in_scratch(engine: Prover, target: str) -> Reload:
@@ -30,7 +31,7 @@ def in_scratch(engine: Prover, target: str) -> Reload:
     return lambda definitions: reloader.reloaded(target, definitions)
 
 
-def beside_target(workspace: Workspace, engine: Prover, copy: Copy) -> Reload:
+def beside_target(config: Config, places: Places, engine: Prover, copy: Copy) -> Reload:
     """For a restore into somebody's own server, which is only read.
 
     Returns:
@@ -41,9 +42,9 @@ def beside_target(workspace: Workspace, engine: Prover, copy: Copy) -> Reload:
 
     def reloaded(definitions: Mapping[str, str]) -> Mapping[str, str]:
         manifest = copy.manifest
-        with scratch_directory(workspace.places.scratch, manifest.kind) as directory:
+        with scratch_directory(places.scratch, manifest.kind) as directory:
             try:
-                apart = enclosed(workspace.config, manifest, ours(workspace.config))
+                apart = enclosed(config, manifest, ours(config))
                 assert isinstance(apart, Reloader)
                 with apart.scratch(directory, manifest.engine) as target:
                     apart.restore_definitions(copy, manifest.engine, target, work=directory)

@@ -64,7 +64,7 @@ def replace_source(
     safety = _safety(name, take_safety) if isinstance(engine, Swapper) else ""
     tail = secrets.token_hex(3)
     beside = engine.beside(f"_restore_{tail}")
-    with noted(workspace, name, beside, point.id, "replacement"):
+    with noted(workspace.config, workspace.clock, workspace.places, name, beside, point.id, "replacement"):
         recovered = restore_to(
             workspace, point, beside, store=store, globals_too=globals_too, note=False, progress=progress
         )
@@ -80,12 +80,17 @@ def replace_source(
             recovered.warnings.extend(_proved(workspace, name, safety, progress))
         progress("swap", 0, None)
         with recorded(
-            workspace, "replace", source=name, backup_id=point.id, store=recovered.store, warnings=recovered.warnings
+            lambda: workspace.ledger,
+            "replace",
+            source=name,
+            backup_id=point.id,
+            store=recovered.store,
+            warnings=recovered.warnings,
         ) as entry:
             entry.meta = {"safety": safety, "beside": beside}
             with workspace.locks.held(name, doing="restore into production"):
                 if isinstance(engine, Swapper):
-                    note_former(workspace, name, engine.former(f"_before_{tail}"), point.id)
+                    note_former(workspace.clock, workspace.places, name, engine.former(f"_before_{tail}"), point.id)
                     kept = _swapped(engine, name, point.id, beside, f"_before_{tail}")
                 else:
                     kept = ""
@@ -166,9 +171,9 @@ def _reloaded(
     copy = Copy(store, manifest, lambda: workspace.identities(name))
     try:
         url = engine.empty(manifest.engine)
-        restored = load_copy(workspace, engine, copy, Created(url), (), globals_too=False, progress=progress)
+        restored = load_copy(workspace.places, engine, copy, Created(url), (), globals_too=False, progress=progress)
         held = fingerprint_of(copy)
-        checks = prove(workspace, engine, copy, url, Ready(held, ()), restored).checks
+        checks = prove(workspace.config, workspace.places, engine, copy, url, Ready(held, ()), restored).checks
         wrong = [f"{each.name}: {each.detail}" for each in checks if not each.passed and not each.attention]
     except (OpsError, RestoreFailed) as error:
         wrong = [sentence(error) if isinstance(error, OpsError) else str(error)]

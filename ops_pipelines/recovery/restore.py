@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.address import shown
 from ops_pipelines.engines.base import Created, Engine, Prover, Restored, RestoreFailed
 from ops_pipelines.engines.offers import Flusher
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SourceError, Stopped
+from ops_pipelines.places import Places
 from ops_pipelines.proof import Gap, Grade, in_words
 from ops_pipelines.recovery.assertions import as_checks, run_assertions, run_checks
 from ops_pipelines.recovery.choose import choose_store, sentence
@@ -98,23 +100,25 @@ def restore_to(
     name, origin, named = point.manifest.source, choose_store(point, store), shown(to)
     warnings = [str(each) for each in sweep(workspace, stores=False) if each.lodged and each.problem]
     started = time.monotonic()
-    with recorded(workspace, "restore", source=name, backup_id=point.id, store=origin, warnings=warnings) as entry:
+    with recorded(
+        lambda: workspace.ledger, "restore", source=name, backup_id=point.id, store=origin, warnings=warnings
+    ) as entry:
         manifest = workspace.stores[origin].manifest(name, point.id, fresh=True)
         copy = Copy(workspace.stores[origin], manifest, lambda: workspace.identities(name))
         engine = workspace.config.engine(name)
-        warnings += refuse_sources(workspace, name, to)
-        ready = look_ahead(workspace, copy, to, only)
-        with noted(workspace, name, to, point.id) if note else nullcontext():
+        warnings += refuse_sources(workspace.config, name, to)
+        ready = look_ahead(workspace.config, workspace.places, copy, to, only)
+        with noted(workspace.config, workspace.clock, workspace.places, name, to, point.id) if note else nullcontext():
             created = engine.create_target(to, manifest.engine)
             url = created.url
             with _explained(name, point.id, named):
                 restored = load_copy(
-                    workspace, engine, copy, created, ready.only, globals_too=globals_too, progress=progress
+                    workspace.places, engine, copy, created, ready.only, globals_too=globals_too, progress=progress
                 )
                 if isinstance(engine, Flusher):
                     engine.flush(url)
                 compared = time.monotonic()
-                proof = prove(workspace, engine, copy, url, ready, restored)
+                proof = prove(workspace.config, workspace.places, engine, copy, url, ready, restored)
         phases = {"fetch": round(copy.fetch_s, 3), **restored.seconds, "prove": round(time.monotonic() - compared, 3)}
         seconds = round(time.monotonic() - started, 3)
         recovered = Recovered(
@@ -136,7 +140,7 @@ def restore_to(
 
 
 def load_copy(
-    workspace: Workspace,
+    places: Places,
     engine: Engine,
     copy: Copy,
     target: Created,
@@ -146,7 +150,7 @@ def load_copy(
     progress: Progress,
 ) -> Restored:
     """Load a copy into a target that is there. Raises RestoreFailed, CorruptCopy, Inconclusive."""
-    with scratch_directory(workspace.places.scratch, copy.manifest.kind) as work:
+    with scratch_directory(places.scratch, copy.manifest.kind) as work:
         return engine.restore(
             copy, copy.manifest.engine, target.url, work=work, globals_too=globals_too, progress=progress, only=only,
             fresh=target.fresh,
@@ -163,14 +167,16 @@ class Proof:
     differences: Changed
 
 
-def prove(workspace: Workspace, engine: Prover, copy: Copy, url: str, ready: Ready, restored: Restored) -> Proof:
+def prove(
+    config: Config, places: Places, engine: Prover, copy: Copy, url: str, ready: Ready, restored: Restored
+) -> Proof:
     """The assertions of a verification, on what was restored: compared, asserted, the user's own checks.
 
     Of a selection only the comparison: the other assertions are about the whole.
     """
     found = engine.contents(url, ready.held.level, seed=ready.held.seed, notes=restored.notes)
     held = ready.held if restored.names is None else ready.held.covering(restored.names, found)
-    compared, changed = compare_and_show(held, found, restored.excused, beside_target(workspace, engine, copy))
+    compared, changed = compare_and_show(held, found, restored.excused, beside_target(config, places, engine, copy))
     checks = [*as_checks(restored.findings), *compared]
     grade = reached_grade(held, restored)
     gaps = uncompared(held, found, partly=restored.sampled or bool(ready.only))
@@ -183,7 +189,7 @@ def prove(workspace: Workspace, engine: Prover, copy: Copy, url: str, ready: Rea
         checks += run_assertions(engine, url, ready.held, restored)
     except (SourceError, Inconclusive) as error:
         checks.append(Check(name="assertions", passed=False, detail=f"not all run: {sentence(error)}", attention=True))
-    source = workspace.config.source(copy.manifest.source)
+    source = config.source(copy.manifest.source)
     checks += run_checks(engine, url, source, as_of=copy.manifest.started_at)
     return Proof(checks, grade, gaps, changed)
 

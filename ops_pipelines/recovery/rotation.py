@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 from ops_pipelines.chronology import age, within
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.streams import Progress, silent
-from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.verdict import Verdict
 from ops_pipelines.workspace import Workspace
 
@@ -16,14 +17,14 @@ _EARLY = 0.8
 """A copy whose turn is this close to overdue is proved even when another was proved in this run already."""
 
 
-def turns(workspace: Workspace, name: str) -> list[tuple[datetime, RestorePoint, str]]:
+def turns(catalogue: Catalogue, now: datetime) -> list[tuple[datetime, RestorePoint, str]]:
     """Every retained copy that is not known to be bad, the one proved longest ago first.
 
     Returns:
         When it was last verified (when it was taken, if never), the restore point, and the store.
     """
-    found, now = [], workspace.clock.now()
-    for point in workspace.catalogue(name).points:
+    found = []
+    for point in catalogue.points:
         for store in point.stores:
             proof = point.proof(store)
             if proof is None or proof.outcome != "bad":
@@ -45,8 +46,8 @@ def reprove(
         LedgerError, StoreError: a verdict cannot be kept.
     """
     settings, now = workspace.config.source(name).verify, workspace.clock.now()
-    left = settings.reprove_daily - _spent_today(workspace, name, now)
-    for number, (proved_at, point, store) in enumerate(turns(workspace, name)):
+    left = settings.reprove_daily - _spent_today(workspace.ledger, name, now)
+    for number, (proved_at, point, store) in enumerate(turns(workspace.catalogue(name), now)):
         since = now - proved_at
         due = since > settings.reprove_within * _EARLY if number else since > _DAY
         if not due or left <= timedelta(0):
@@ -56,8 +57,8 @@ def reprove(
         yield verdict
 
 
-def _spent_today(workspace: Workspace, name: str, now: datetime) -> timedelta:
-    rows = workspace.ledger.recent(source=name, kind="verify", since=now - _DAY)
+def _spent_today(ledger: Ledger, name: str, now: datetime) -> timedelta:
+    rows = ledger.recent(source=name, kind="verify", since=now - _DAY)
     return timedelta(
         seconds=sum(row.duration_s or 0 for row in rows if row.meta.get("again") and within(row.started_at, now, _DAY))
     )

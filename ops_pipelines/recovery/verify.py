@@ -23,7 +23,7 @@ from ops_pipelines.recovery.excused import Changed, compare_and_show
 from ops_pipelines.recovery.graded import configured_grade, reached_grade
 from ops_pipelines.recovery.lineage import lineage
 from ops_pipelines.recovery.logbook import write_log
-from ops_pipelines.recovery.references import check_references
+from ops_pipelines.recovery.references import database_of, judged, named_by
 from ops_pipelines.recovery.refuse import refuse_shared_server
 from ops_pipelines.recovery.reload import in_scratch
 from ops_pipelines.sandbox import isolation
@@ -34,14 +34,16 @@ from ops_pipelines.vault import codec
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.manifest import NAME, Manifest
 from ops_pipelines.vault.reader import Copy
+from ops_pipelines.vault.stores.base import Store
+from ops_pipelines.vault.stores.registry import LOCAL
 from ops_pipelines.vault.trust import Untrusted
 from ops_pipelines.vault.verdict import Check, Outcome, Verdict
 from ops_pipelines.workspace import Workspace
 
 
-def farthest_store(workspace: Workspace, point: RestorePoint) -> str:
+def farthest_store(stores: Mapping[str, Store], point: RestorePoint) -> str:
     """The copy that is most worth proving: off-site before elsewhere before local."""
-    return max(point.stores, key=lambda name: (workspace.stores[name].offsite, name != workspace.local.name))
+    return max(point.stores, key=lambda name: (stores[name].offsite, name != LOCAL))
 
 
 def verify(
@@ -64,13 +66,13 @@ def verify(
         LedgerError, StoreError: the verdict cannot be kept.
         SafetyRefusal: `verify.server` is the server of a source.
     """
-    refuse_shared_server(workspace, point.manifest.source)
+    refuse_shared_server(workspace.config, point.manifest.source)
     sweep(workspace)
-    name = store or farthest_store(workspace, point)
+    name = store or farthest_store(workspace.stores, point)
     source = point.manifest.source
     with workspace.ledger.activity("verify", source=source, backup_id=point.id, store=name, run_id=run_id) as entry:
         proof = _Proof(workspace, point, name, progress)
-        verdict = proof.run(next_verdict(workspace, source))
+        verdict = proof.run(next_verdict(workspace.ledger, workspace.stores, source))
         for keeper in {workspace.local.name: workspace.local, name: workspace.stores[name]}.values():
             keeper.keep_verdict(verdict)
         write_log(workspace.places.verifications, verdict, proof.changed)
@@ -245,9 +247,15 @@ class _Proof:
         source = self._workspace.config.source(manifest.source)
         if source.names_files is not None and self._good():
             with self._phase("references"):
-                self._checks.append(
-                    check_references(self._workspace, manifest, source.names_files, found, farthest_store)
-                )
+                point = database_of(manifest, self._workspace.catalogue)
+                config, places = self._workspace.config, self._workspace.places
+                named = named_by(config, places, point, self._farthest_copy, source.names_files, manifest.id)
+                self._checks.append(judged(named, found, manifest, source.names_files, point.id))
+
+    def _farthest_copy(self, point: RestorePoint) -> Copy:
+        name, stores = point.manifest.source, self._workspace.stores
+        store = stores[farthest_store(stores, point)]
+        return Copy(store, store.manifest(name, point.id), lambda: self._workspace.identities(name))
 
     def _have_the_key(self) -> bool:
         source = self._point.manifest.source

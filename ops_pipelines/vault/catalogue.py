@@ -1,6 +1,6 @@
 """The list of restore points and copies, read from the manifests that are ours, which are the truth."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -210,6 +210,10 @@ class Catalogue:
     def find(self, backup_id: str) -> RestorePoint | None:
         """The restore point with this id."""
         return next((point for point in self.points if point.id == backup_id), None)
+
+
+Catalogues = Callable[[str], Catalogue]
+"""Reads what the stores hold of a source, by its name."""
 
 
 def read_catalogue(

@@ -27,7 +27,7 @@ class Copy:
 
     def __init__(self, store: Store, manifest: Manifest, identities: Callable[[], Sequence[str]]) -> None:
         self.store, self.manifest = store, manifest
-        self._identities = identities
+        self.identities = identities
         self._hashed: set[str] = set()
         self.fetch_s = 0.0
         """Seconds spent waiting for the store so far."""
@@ -93,7 +93,7 @@ class Copy:
                 codec.decode(
                     hashed,
                     sink,
-                    self._identities() if part.encryption == "age" else (),
+                    self.identities() if part.encryption == "age" else (),
                     encrypted=part.encryption == "age",
                     compressed=unpack and part.compression == "zstd",
                     plain_bytes=part.plain_bytes if unpack else None,

@@ -14,14 +14,17 @@ def restored(notes: Notes, seconds: int, *, plain_bytes: int) -> None:
 
 def test_what_is_expected_is_what_restores_of_that_size_took_from_begin_to_end(notes: Notes) -> None:
     manifest = notes.backed_up(proved=False).manifest
-    assert estimate(notes.workspace, manifest) is None
+    ledger, catalogues = (lambda: notes.workspace.ledger), notes.workspace.catalogue
+    assert estimate(ledger, catalogues, manifest) is None
     restored(notes, 2, plain_bytes=manifest.plain_bytes // 70)
-    assert estimate(notes.workspace, manifest) is None, "two seconds for next to nothing tell nothing of 70 times that"
+    assert estimate(ledger, catalogues, manifest) is None, (
+        "two seconds for next to nothing tell nothing of 70 times that"
+    )
     notes.proved(manifest.id)
-    by_proof = estimate(notes.workspace, manifest)
+    by_proof = estimate(ledger, catalogues, manifest)
     assert by_proof is not None and by_proof.restores == 0
     for seconds in (5, 9, 6):
         restored(notes, seconds, plain_bytes=manifest.plain_bytes)
-    known = estimate(notes.workspace, manifest)
+    known = estimate(ledger, catalogues, manifest)
     assert known is not None
     assert (known.took, known.restores) == (timedelta(seconds=6), 3)

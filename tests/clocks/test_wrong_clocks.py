@@ -107,7 +107,9 @@ def test_a_proof_from_the_future_does_not_keep_verification_from_being_overdue(n
     notes.proved(point.id)
     notes.clock.at = NOW
     assert next(each.state for each in notes.health().phases if each.phase == "verify") == "UNKNOWN"
-    assert next((each[1].id, each[2]) for each in turns(notes.workspace, "notes")) == (point.id, "nas"), "its turn"
+    assert next(
+        (each[1].id, each[2]) for each in turns(notes.workspace.catalogue("notes"), notes.workspace.clock.now())
+    ) == (point.id, "nas"), "its turn"
 
 
 def test_a_failed_attempt_of_the_future_is_over_with_the_next_good_one(notes: Notes) -> None:

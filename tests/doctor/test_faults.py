@@ -375,7 +375,7 @@ def test_leftovers(house: House) -> None:
     workspace, former = house.workspace(), house.server.new_database()
     point = workspace.catalogue("crm").newest
     assert point is not None
-    note_former(workspace, "crm", [former], point.id)
+    note_former(workspace.clock, workspace.places, "crm", [former], point.id)
     house.says("ATTENTION", "leftovers", "restore targets", former)
     house.server.sql(f"drop database {former}")
     house.says("OK", "leftovers", "restore targets")

@@ -43,7 +43,7 @@ def test_a_restore_that_is_stopped_names_its_half_target_and_the_command_that_re
     assert f"{target} is incomplete" in caught.value.safe or "back on " in caught.value.safe
     assert "ops leftovers --apply" in caught.value.next
     workspace = house.workspace()
-    (left,) = leftovers(workspace)
+    (left,) = leftovers(workspace.config, workspace.places)
     remove(workspace, left)
     assert not workspace.config.engine("crm").exists(target)
     aftermath(house, before, kind="SIGINT of a restore that loads", swept=False)

@@ -90,14 +90,17 @@ def _no_target(house: House) -> None:
 def tidy(house: House) -> None:
     """Remove what restores left, finished or not; each has to be found, and to go."""
     workspace = house.workspace()
-    for each in (*leftovers(workspace), *restored(workspace)):
+    for each in (*leftovers(workspace.config, workspace.places), *restored(workspace.config, workspace.places)):
         remove(workspace, each)
 
 
 def _target_is_noted(house: House) -> list[str]:
     """A target that is there is one that `ops leftovers` knows."""
     workspace = house.workspace()
-    known = {each.to for each in (*leftovers(workspace), *restored(workspace))}
+    known = {
+        each.to
+        for each in (*leftovers(workspace.config, workspace.places), *restored(workspace.config, workspace.places))
+    }
     there = workspace.config.engine("crm").exists(_target(house))
     return [f"{_target(house)} is there, and no leftover: {known}"] if there and _target(house) not in known else []
 

@@ -33,7 +33,7 @@ def kill_restore(made: Made, to: str, begun: Callable[[], bool]) -> None:
     argv = [OPS, "restore", "crm", "--to", to, "--unverified", "--config", str(made.path / "ops.yaml")]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=made.path) as restoring:
         wait_until(begun)
-        assert leftovers(made.workspace) == [], "a restore that lives leaves nothing"
+        assert leftovers(made.workspace.config, made.workspace.places) == [], "a restore that lives leaves nothing"
         restoring.send_signal(signal.SIGKILL)
 
 
@@ -66,7 +66,7 @@ def filled(server: TestServer, name: str) -> bool:
 def test_a_killed_restore_is_listed_and_removed_when_told_to(pg18: TestServer, crm_made: Made) -> None:
     mine = pg18.new_database("mine_restored")
     kill_restore(crm_made, "left", lambda: filled(pg18, "left"))
-    [left] = leftovers(crm_made.workspace)
+    [left] = leftovers(crm_made.workspace.config, crm_made.workspace.places)
     assert (left.source, left.to, left.purpose) == ("crm", "left", "restore")
     for note in (crm_made.path / "base" / "targets").iterdir():
         assert "password" not in note.read_text() and note.stat().st_mode & 0o077 == 0
@@ -77,11 +77,17 @@ def test_a_killed_restore_is_listed_and_removed_when_told_to(pg18: TestServer, c
     status, printed = ops(crm_made, "leftovers", "--apply", "--json")
     document = json.loads(printed)
     assert (status, document["leftovers"][0]["removed"]) == (0, True)
-    assert (there(pg18, "left"), there(pg18, mine), leftovers(crm_made.workspace)) == (False, True, [])
+    assert (
+        there(pg18, "left"),
+        there(pg18, mine),
+        leftovers(crm_made.workspace.config, crm_made.workspace.places),
+    ) == (False, True, [])
     kill_restore(crm_made, "left", lambda: there(pg18, "left"))
     pg18.sql("drop table if exists t", database="left")
     assert restore_to(crm_made.workspace, newest(crm_made.workspace), "left").good
-    assert leftovers(crm_made.workspace) == [], "what was restored to its end is its owner's"
+    assert leftovers(crm_made.workspace.config, crm_made.workspace.places) == [], (
+        "what was restored to its end is its owner's"
+    )
     assert ops(crm_made, "leftovers", "--apply")[0] == 0 and there(pg18, "left"), "it goes by its name alone"
 
 
@@ -103,7 +109,7 @@ def test_what_somebody_works_with_by_now_or_was_there_before_is_left_alone(pg18:
     workspace = crm_made.workspace
     kill_restore(crm_made, "used", lambda: filled(pg18, "used"))
     pg18.sql("create table orders (id int)", database="used")
-    [left] = leftovers(workspace)
+    [left] = leftovers(workspace.config, workspace.places)
     with pytest.raises(SafetyRefusal, match="used was not removed") as caught:
         remove(workspace, left)
     assert "orders" in caught.value.why and "somebody works with it" in caught.value.why
@@ -113,17 +119,17 @@ def test_what_somebody_works_with_by_now_or_was_there_before_is_left_alone(pg18:
         remove(workspace, left)
     assert ops(crm_made, "leftovers", "--apply")[0] == 3 and there(pg18, "used")
     pg18.sql("drop database used")
-    assert leftovers(workspace) == [], "who drops it by hand need not tell us"
+    assert leftovers(workspace.config, workspace.places) == [], "who drops it by hand need not tell us"
     # An empty database that was there before, filled by a restore that was killed.
     pg18.new_database("given")
     kill_restore(crm_made, "given", lambda: filled(pg18, "given"))
-    assert leftovers(workspace) == []
+    assert leftovers(workspace.config, workspace.places) == []
 
 
 def test_what_a_replacement_kept_is_listed_and_only_removed_by_its_name(pg18: TestServer, crm_made: Made) -> None:
     workspace = crm_made.workspace
     kept = replace_source(workspace, newest(workspace), take_safety=None).kept.removeprefix("database ")
-    [left] = leftovers(workspace)
+    [left] = leftovers(workspace.config, workspace.places)
     assert (left.to, left.purpose) == (kept, "former")
     assert ops(crm_made, "leftovers", "--apply")[0] == 1 and there(pg18, kept)
     assert ops(crm_made, "leftovers", "nonsense", "--apply")[0] == 2

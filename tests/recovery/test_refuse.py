@@ -42,5 +42,5 @@ def test_a_restore_into_another_sources_folder_is_refused_and_leaves_nothing_the
         assert caught.value.safe == "nothing was changed"
     assert list(theirs.iterdir()) == []
     with pytest.raises(SafetyRefusal, match="is the source other"):
-        refuse_sources(workspace, "app", str(theirs / "new"))
+        refuse_sources(workspace.config, "app", str(theirs / "new"))
     assert restore_to(workspace, point, str(house.path / "elsewhere"))

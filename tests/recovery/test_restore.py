@@ -200,10 +200,10 @@ def test_a_source_is_refused_under_any_spelling_before_anything_is_connected_to(
         for theirs in spellings(pg18, tmp_path / f"ops{number}"):
             target = pg18.superuser.at(host=theirs, port="4", dbname="crm").url()
             with pytest.raises(SafetyRefusal, match="is the source crm") as caught:
-                refuse_sources(made.workspace, "crm", target)
+                refuse_sources(made.workspace.config, "crm", target)
             assert caught.value.exit_status == 3 and "nothing was connected to" in caught.value.why
         with pytest.raises(SafetyRefusal):
-            refuse_sources(made.workspace, "crm", "crm")
+            refuse_sources(made.workspace.config, "crm", "crm")
 
 
 def test_another_database_or_port_is_not_taken_for_the_source(pg18: TestServer, make_workspace: MakeWorkspace) -> None:
@@ -241,6 +241,8 @@ def test_what_was_taken_for_safety_is_only_gone_back_to_when_it_is_named(rich: M
     assert choose(workspace, "crm", unverified=True).id == first.id
     assert choose(workspace, "crm", at=after, unverified=True).id == first.id
     assert choose(workspace, "crm", safety).id == safety
-    assert (passed := safety_since(workspace, first)) is not None and passed.id == safety
+    assert (
+        passed := safety_since(workspace.local, first, workspace.published("crm"))
+    ) is not None and passed.id == safety
     assert workspace.catalogue("crm").recovery_point is None, "nor does it count for the RPO"
-    assert safety_since(workspace, passed) is None
+    assert safety_since(workspace.local, passed, workspace.published("crm")) is None

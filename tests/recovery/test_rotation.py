@@ -46,7 +46,9 @@ def test_the_copy_that_was_proved_longest_ago_has_its_turn(tmp_path: Path, crm: 
     first, second = workspace.catalogue("crm").points
     clock.at += timedelta(days=2)
     expected = [(first.id, "local"), (first.id, "nas"), (second.id, "local"), (second.id, "nas")]
-    assert [(point.id, store) for _at, point, store in turns(workspace, "crm")] == expected
+    assert [
+        (point.id, store) for _at, point, store in turns(workspace.catalogue("crm"), workspace.clock.now())
+    ] == expected
     for turn in expected:
         assert proved(workspace) == [turn]
     assert proved(workspace) == [], "nothing is proved twice within a day"
@@ -56,7 +58,7 @@ def test_what_is_nearly_overdue_is_proved_at_once(tmp_path: Path, crm: Server) -
     workspace, clock = made(tmp_path, crm, days=2, verify_settings="reprove_within: 10d")
     clock.at += timedelta(days=9)
     assert len(proved(workspace)) == 4
-    oldest = min(at for at, _point, _store in turns(workspace, "crm"))
+    oldest = min(at for at, _point, _store in turns(workspace.catalogue("crm"), workspace.clock.now()))
     assert clock.at - oldest < timedelta(days=10)
 
 

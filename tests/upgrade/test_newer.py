@@ -94,7 +94,9 @@ def test_a_manifest_of_a_newer_version_is_told_and_left_alone(house: Workspace, 
     assert all("left alone" in each for each in pruned.problems)
     assert kept(house) == before
     # Whoever restores hears that there is something newer; status has one advice for it.
-    assert bool(too_new(house, other)) == (newer.id[:16] >= other.id[:16])
+    assert bool(too_new(house.stores, other, house.published(other.manifest.source))) == (
+        newer.id[:16] >= other.id[:16]
+    )
     health = source_health(house, "crm")
     assert INSTALL_NEWER in (health.next, *(each.next for each in health.besides))
     assert "is bad" not in health.cause and "ops copy" not in health.next

@@ -31,9 +31,9 @@ def leftovers_(
     left, 1 something is, 3 a removal was refused. Example: ops leftovers crm_restored --apply
     """
     workspace = output.open_work(config)
-    every = [*leftovers(workspace), *restored(workspace)]
+    every = [*leftovers(workspace.config, workspace.places), *restored(workspace.config, workspace.places)]
     meant = {
-        name: [each for each in every if each.to in (name, lasting(workspace, each.source, name))]
+        name: [each for each in every if each.to in (name, lasting(workspace.config, each.source, name))]
         for name in names or ()
     }
     found = [each for each in every if not names or any(each in those for those in meant.values())]

@@ -84,11 +84,13 @@ def restore(
     """
     to, workspace = _expand_variable(to), output.open_work(config)
     if not printed:
-        require_source(workspace, source)
+        require_source(workspace.config, workspace.catalogue, source)
     moment = _moment(at, workspace.config.timezone) if at else None
     if printed:
         point = _any(workspace, source, backup, moment, store or None)
-        output.write("\n".join(commands(workspace, point, choose_store(point, store or None))) + "\n")
+        output.write(
+            "\n".join(commands(workspace.config, workspace.stores, point, choose_store(point, store or None))) + "\n"
+        )
         return output.FINE
     point = choose(workspace, source, backup, at=moment, unverified=unverified, store=store or None)
     if into_production == bool(to):
@@ -161,9 +163,9 @@ def _announce(workspace: Workspace, point: RestorePoint, store: str, to: str) ->
     told = [f"not compared: {gap}" for gap in (proof.missing if proof is not None else ())]
     for line in dict.fromkeys([*told, *point.manifest.notes]):
         output.say("[yellow]![/] {}", line)
-    for words in too_new(workspace, point)[-1:]:
+    for words in too_new(workspace.stores, point, workspace.published(point.manifest.source))[-1:]:
         output.warn("[yellow]![/] skipped: {}; {}", words, INSTALL_NEWER)
-    if (safety := safety_since(workspace, point)) is not None:
+    if (safety := safety_since(workspace.local, point, workspace.published(point.manifest.source))) is not None:
         output.say(
             "skipped: {}, what {} held before it was replaced {} UTC; --backup {} goes back to that",
             safety.id,
@@ -171,7 +173,7 @@ def _announce(workspace: Workspace, point: RestorePoint, store: str, to: str) ->
             f"{safety.started_at:%Y-%m-%d %H:%M}",
             safety.id,
         )
-    known = estimate(workspace, point.manifest)
+    known = estimate(lambda: workspace.ledger, workspace.catalogue, point.manifest)
     size = human_size(point.manifest.plain_bytes)
     if known is None:
         output.say("{}; the duration is not known yet: nothing of about this size was restored before", size)

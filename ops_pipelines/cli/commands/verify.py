@@ -46,7 +46,7 @@ def verify(
     choices: dict[str, Chosen] = {}
     for name in sources or list(loaded.sources):
         workspace.config.source(name)
-        refuse_shared_server(workspace, name)
+        refuse_shared_server(workspace.config, name)
         point = choose(workspace, name, backup) if backup else _newest(workspace, name)
         if store and store not in point.stores:
             raise StoreError(f"{point.id} is not in {store}", why=f"it is in {', '.join(point.stores)}")

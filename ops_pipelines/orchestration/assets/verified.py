@@ -100,7 +100,7 @@ def _rotation(context: dg.AssetExecutionContext, config: VerifyConfig, chain: Ch
     todays = is_todays(context, workspace.clock.now()) and not config.backup_id
     with chain.installation.step():
         verdicts = list(reprove(workspace, name, progress=progress, run_id=context.run.run_id) if todays else ())
-        longest_ago = next(iter(turns(workspace, name)), None)
+        longest_ago = next(iter(turns(workspace.catalogue(name), workspace.clock.now())), None)
     return dg.AssetCheckResult(
         check_name=names.ROTATION_CHECK,
         passed=all(verdict.outcome == "verified" for verdict in verdicts),

@@ -1,7 +1,7 @@
 """Does a kit still open the newest backup of every source? Proved with the kit's own identities, nothing else."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from ops_pipelines.recovery.kit.secrets import identities_in
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.manifest import SUMS
 from ops_pipelines.vault.reader import Copy
+from ops_pipelines.vault.signing.keys import Keys
+from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.verdict import Check
 from ops_pipelines.workspace import Workspace
 
@@ -59,12 +61,12 @@ def check_kit(
         if newest is None:
             checks.append(Check(name=name, passed=True, detail="no backup yet"))
         else:
-            checks.append(_opens(workspace, newest, keys) if proved else _should_open(index, newest))
+            checks.append(_opens(workspace.stores, newest, keys) if proved else _should_open(index, newest))
     same = hashlib.sha256(config.read_bytes()).hexdigest() == index.config_sha256
     detail = "as when the kit was made" if same else f"changed since {index.made_at:%Y-%m-%d %H:%M} UTC"
     checks.append(Check(name="ops.yaml", passed=same, detail=detail, attention=True))
-    checks.append(_believes(workspace, directory))
-    blind = unopened(workspace, index)
+    checks.append(_believes(workspace.signing, directory))
+    blind = unopened(workspace.config, index)
     if blind:
         detail = f"the next backup of {', '.join(blind)} will not open: no identity of the kit is in encrypt.age"
         checks.append(Check(name="keys", passed=False, detail=detail))
@@ -85,20 +87,20 @@ def _files(directory: Path) -> Check:
     return Check(name="files", passed=not damaged, detail=f"damaged: {', '.join(damaged)}" if damaged else "whole")
 
 
-def _believes(workspace: Workspace, directory: Path) -> Check:
+def _believes(signing: Keys, directory: Path) -> Check:
     """Whether the script in it believes the signatures of today."""
     path = directory / BELIEVED
-    same = path.is_file() and path.read_bytes() == workspace.signing.for_openssl()
+    same = path.is_file() and path.read_bytes() == signing.for_openssl()
     detail = "as when the kit was made" if same else "changed since: rewrite the kit (ops kit --to DIR)"
     return Check(name="signatures", passed=same, detail=detail, attention=True)
 
 
-def _opens(workspace: Workspace, point: RestorePoint, keys: Sequence[str]) -> Check:
+def _opens(stores: Mapping[str, Store], point: RestorePoint, keys: Sequence[str]) -> Check:
     """Decrypt a small part of the newest backup with nothing but the kit's identities."""
     name, why = point.manifest.source, ""
     for store in point.stores:
         try:
-            Copy(workspace.stores[store], point.manifest, lambda: keys).data("contents")
+            Copy(stores[store], point.manifest, lambda: keys).data("contents")
         except CorruptCopy as error:
             why = f"{error.what}: {error.why}"
         except OpsError as error:

@@ -11,6 +11,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ops_pipelines import __version__, durable
+from ops_pipelines.clock import Clock
+from ops_pipelines.config.models import Config
 from ops_pipelines.errors import CorruptCopy, OpsError, SafetyRefusal
 from ops_pipelines.recovery.kit import seal
 from ops_pipelines.recovery.kit.runbook import write_runbook
@@ -105,19 +107,21 @@ def make_kit(workspace: Workspace, config: Path, directory: Path, sealing: Seali
     if second:
         carried.identities[SECOND] = second
     text = config.read_bytes()
-    index = _index(workspace, carried, sealing, text, second)
+    index = _index(workspace.clock, carried, sealing, text, second)
     sealed = seal.pack({**carried.files(), CONFIG: text})
     files = {
         SCRIPT: resources.files("ops_pipelines.recovery.kit").joinpath(SCRIPT).read_bytes(),
         CONFIG: _without_passwords(text, workspace.config),
         "manifest.schema.json": render().encode(),
-        RUNBOOK: write_runbook(workspace, carried, sealing.ways, made_at=index.made_at).encode(),
+        RUNBOOK: write_runbook(
+            workspace.config, workspace.stores, workspace.catalogue, carried, sealing.ways, made_at=index.made_at
+        ).encode(),
         **_sealed(sealed, sealing, kept_key),
         BELIEVED: workspace.signing.for_openssl(),
         INDEX: (index.model_dump_json(indent=1) + "\n").encode(),
     }
     _write(directory, files)
-    return Made(index, [*files, SUMS], _warnings(workspace, index, open_secrets=not sealing.ways))
+    return Made(index, [*files, SUMS], _warnings(workspace.config, index, open_secrets=not sealing.ways))
 
 
 def read_index(directory: Path) -> Index:
@@ -136,10 +140,10 @@ def read_index(directory: Path) -> Index:
         raise CorruptCopy(f"{directory / INDEX} cannot be read", check="kit", why=why) from None
 
 
-def unopened(workspace: Workspace, index: Index) -> list[str]:
+def unopened(config: Config, index: Index) -> list[str]:
     """The sources whose next backup no identity of the kit opens, as far as public keys tell."""
     found = []
-    for name, source in workspace.config.sources.items():
+    for name, source in config.sources.items():
         recipients = source.encrypt.age if source.encrypt is not None else ()
         perhaps = index.ssh_identities and any(each.startswith("ssh-") for each in recipients)
         if recipients and not perhaps and not set(recipients) & set(index.opens_for):
@@ -174,11 +178,11 @@ def _kept(directory: Path, sealing: Sealing) -> tuple[str, str]:
     return key, second
 
 
-def _index(workspace: Workspace, carried: Carried, sealing: Sealing, text: bytes, second: str) -> Index:
+def _index(clock: Clock, carried: Carried, sealing: Sealing, text: bytes, second: str) -> Index:
     identities = list(carried.identities.values())
     return Index(
         product=f"ops_pipelines {__version__}",
-        made_at=workspace.clock.now(),
+        made_at=clock.now(),
         config_sha256=hashlib.sha256(text).hexdigest(),
         sealed=sealing.ways,
         opens_for=public_keys(identities),
@@ -231,12 +235,12 @@ def _write(directory: Path, files: dict[str, bytes]) -> None:
         ) from None
 
 
-def _warnings(workspace: Workspace, index: Index, *, open_secrets: bool) -> list[str]:
+def _warnings(config: Config, index: Index, *, open_secrets: bool) -> list[str]:
     found = [f"not in the kit: {each}" for each in index.missing]
-    if blind := unopened(workspace, index):
+    if blind := unopened(config, index):
         found.append(f"no identity in the kit opens the backups of {', '.join(blind)}: add one to encrypt.age")
     if index.second is not None:
-        for name, source in workspace.config.sources.items():
+        for name, source in config.sources.items():
             if source.encrypt is not None and index.second not in source.encrypt.age:
                 found.append(f"{name} is not encrypted for the second identity yet: add {index.second} to encrypt.age")
     if open_secrets:

@@ -1,19 +1,21 @@
 """The printed runbook of a kit: the exact commands for each source, and what to expect of them."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from ops_pipelines.by_hand import steps
 from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.engines.source import Source
 from ops_pipelines.recovery.kit.secrets import SECOND, VALUES, Carried, restic_variable, store_variable
 from ops_pipelines.recovery.verify import farthest_store
-from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.catalogue import Catalogues, RestorePoint
 from ops_pipelines.vault.manifest import Manifest
+from ops_pipelines.vault.stores.base import Store
+from ops_pipelines.vault.stores.registry import LOCAL
 from ops_pipelines.vault.verdict import Verdict
-from ops_pipelines.workspace import Workspace
 
 _HEAD = """# Recovery runbook
 
@@ -63,9 +65,17 @@ proves it, and `ops kit --check DIR` says whether it still opens the newest back
 """
 
 
-def write_runbook(workspace: Workspace, carried: Carried, sealed: Sequence[str], *, made_at: datetime) -> str:
+def write_runbook(
+    config: Config,
+    stores: Mapping[str, Store],
+    catalogues: Catalogues,
+    carried: Carried,
+    sealed: Sequence[str],
+    *,
+    made_at: datetime,
+) -> str:
     """The whole of `RUNBOOK.md`."""
-    kinds = sorted({source.kind for source in workspace.config.sources.values()})
+    kinds = sorted({source.kind for source in config.sources.values()})
     opening = "\n\n   or\n\n".join(_SEALED[way] for way in sealed) or _OPEN
     head = _HEAD.format(
         made_at=_minutes(made_at),
@@ -77,23 +87,23 @@ def write_runbook(workspace: Workspace, carried: Carried, sealed: Sequence[str],
     if SECOND in carried.identities:
         notes.append(f"`opened/{SECOND}` exists in this kit only: it opens backups when every other key is lost.")
     notes += [f"**Not in this kit:** {each}" for each in carried.missing]
-    order = [name for head_name in workspace.config.heads for name in workspace.config.group_of(head_name)]
-    chapters = [_chapter(workspace, name) for name in order]
+    order = [name for head_name in config.heads for name in config.group_of(head_name)]
+    chapters = [_chapter(config, stores, catalogues, name) for name in order]
     return "\n".join([head, *(f"- {note}" for note in notes), "", *chapters, _KEEPING])
 
 
-def _chapter(workspace: Workspace, name: str) -> str:
-    source, point = workspace.config.source(name), workspace.catalogue(name).recovery_point
+def _chapter(config: Config, stores: Mapping[str, Store], catalogues: Catalogues, name: str) -> str:
+    source, point = config.source(name), catalogues(name).recovery_point
     lines = [f"## {name} ({source.kind})", ""]
     if point is None:
         lines += ["Nothing of it was verified when this was written.", ""]
-        stores = ["local", *source.copies]
+        places = [LOCAL, *source.copies]
     else:
         lines += [*_expectations(source, point), ""]
-        farthest = farthest_store(workspace, point)
-        stores = [farthest, *(each for each in point.stores if each != farthest)]
-    for store in stores:
-        lines += _commands(workspace, name, source, store, point)
+        farthest = farthest_store(stores, point)
+        places = [farthest, *(each for each in point.stores if each != farthest)]
+    for store in places:
+        lines += _commands(config, stores, name, source, store, point)
     if point is not None:
         lines += ["By hand, without the script, in a copy of the restore point's directory:", ""]
         manifest = point.manifest
@@ -125,10 +135,12 @@ def _held(manifest: Manifest) -> str:
     return f"{manifest.contents.rows} rows in {manifest.contents.tables} tables"
 
 
-def _commands(workspace: Workspace, name: str, source: Source, store: str, point: RestorePoint | None) -> Iterator[str]:
-    settings = workspace.config.stores.get(store)
-    where = shlex.quote(settings.shell_address if settings is not None else str(workspace.local.root))
-    yield f"### From {store}" + (" (off-site)" if workspace.stores[store].offsite else "")
+def _commands(
+    config: Config, stores: Mapping[str, Store], name: str, source: Source, store: str, point: RestorePoint | None
+) -> Iterator[str]:
+    settings = config.stores.get(store)
+    where = shlex.quote(settings.shell_address if settings is not None else str(stores[LOCAL].root))
+    yield f"### From {store}" + (" (off-site)" if stores[store].offsite else "")
     yield ""
     if settings is not None and settings.key_variables:
         yield f"    . ./opened/{VALUES}"

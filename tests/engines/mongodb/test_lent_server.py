@@ -72,7 +72,7 @@ def test_a_lent_server_proves_and_a_killed_proof_or_restore_leaves_nothing_for_l
 
     to = f"{database.name}_left"
     kill_restore(made, to, lambda: to in mongo.client.list_database_names())
-    [left] = leftovers(workspace)
+    [left] = leftovers(workspace.config, workspace.places)
     mongo.client[to]["orders"].insert_one({})
     with pytest.raises(SafetyRefusal, match="was not removed"):
         remove(workspace, left)

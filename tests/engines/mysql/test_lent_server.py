@@ -71,7 +71,7 @@ def test_a_lent_server_proves_and_a_killed_proof_or_restore_leaves_nothing_for_l
 
     to = f"{name}_left"
     kill_restore(made, to, lambda: bool(databases(mariadb, to)))
-    [left] = leftovers(workspace)
+    [left] = leftovers(workspace.config, workspace.places)
     mariadb.sql("create table if not exists orders (id int)", database=to)
     with pytest.raises(SafetyRefusal, match="was not removed"):
         remove(workspace, left)

@@ -224,7 +224,7 @@ def test_production_is_replaced_when_nobody_has_it_open(house: House) -> None:
     assert rows(Path(replaced.kept), "select a from t") == [("oops",)]
     with pytest.raises(SafetyRefusal):
         restore_to(workspace, point, str(path.parent))
-    (former,) = (each for each in leftovers(workspace) if each.purpose == "former")
+    (former,) = (each for each in leftovers(workspace.config, workspace.places) if each.purpose == "former")
     assert former.to == replaced.kept
     remove(workspace, former)
     assert [each.name for each in house.data.glob("app.db*")] == ["app.db"]
