@@ -4,7 +4,7 @@ Each restore point by itself: one that cannot be read stops no other. A copy tha
 read to be copied is proved, too, so that its verdict says so to everybody.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -74,7 +74,7 @@ def bring(
     results = [bringing.one(point) for point in _chosen(catalogue, name, store, ids)]
     broken = [each for each in catalogue.damaged_verdicts if each.store == store and (ids is None or each.id in ids)]
     results += [
-        _not_repairable(workspace, name, each)
+        _not_repairable(workspace.stores, name, each)
         for each in catalogue.damage
         if each.store == store and (ids is None or each.id in ids) and catalogue.find(each.id) is None
     ]
@@ -91,8 +91,8 @@ def _chosen(catalogue: Catalogue, name: str, store: str, ids: Collection[str] | 
     return [point for point in catalogue.points if point.id in ids]
 
 
-def _not_repairable(workspace: Workspace, name: str, fault: Fault) -> Brought:
-    where = workspace.stores[fault.store].location(name, fault.id)
+def _not_repairable(stores: Mapping[str, Store], name: str, fault: Fault) -> Brought:
+    where = stores[fault.store].location(name, fault.id)
     error = StoreError(
         f"{fault.id} of {name} in {fault.store} is damaged, and no other store has it",
         why=fault.words,

@@ -15,13 +15,16 @@ from ops_pipelines import text
 from ops_pipelines.backup import legacy
 from ops_pipelines.backup.legacy import Found, NotAdoptable, TimeFrom
 from ops_pipelines.backup.seal import seal
-from ops_pipelines.clock import new_id
+from ops_pipelines.clock import Clock, new_id
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.base import Dumped, Legacy, PartSink
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import OpsError, SafetyRefusal
+from ops_pipelines.places import Places
 from ops_pipelines.repository import Repository
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, Reader, silent
+from ops_pipelines.vault.catalogue import Catalogues
 from ops_pipelines.vault.manifest import Adopted, Manifest
 from ops_pipelines.vault.writer import Staged
 from ops_pipelines.workspace import Workspace
@@ -68,14 +71,23 @@ def look(
     Raises:
         NotAdoptable: the folder is not there.
     """
-    known = {sha256: manifest.id for sha256, manifest in _known(workspace, name).items()}
+    known = {sha256: manifest.id for sha256, manifest in _known(workspace.catalogue, name).items()}
     for found in legacy.backups_in(folder, passphrase, wanted):
         if isinstance(found, NotAdoptable):
             yield Candidate(found.path or folder, refused=_sentence(found))
             continue
         progress(f"read {found.path.name}", 0, found.size_bytes)
         try:
-            yield _examined(workspace, name, found, passphrase, known, other_database=other_database)
+            yield _examined(
+                workspace.config,
+                workspace.clock,
+                workspace.places,
+                name,
+                found,
+                passphrase,
+                known,
+                other_database=other_database,
+            )
         except OpsError as error:
             yield Candidate(found.path, found.size_bytes, refused=_sentence(error))
 
@@ -107,14 +119,14 @@ def adopt(
     )
     with workspace.locks.held(name, doing="adopt"):
         # The same bytes under another name, or another process: `look` held no lock.
-        if (already := _known(workspace, name).get(candidate.sha256)) is not None:
+        if (already := _known(workspace.catalogue, name).get(candidate.sha256)) is not None:
             return already
         with (
             workspace.ledger.activity("adopt", source=name, run_id=run_id) as entry,
             workspace.local.stage(new_id(taken_at)) as directory,
         ):
             staged = Staged(directory, recipients, workspace.local.repository(name))
-            dumped, sha256 = _taken_in(workspace, name, candidate, found, passphrase, staged, taken_at)
+            dumped, sha256 = _taken_in(workspace.config, name, candidate, found, passphrase, staged, taken_at)
             if sha256 != candidate.sha256:
                 again = text.shell("ops", "adopt", str(found.path), "--source", name)
                 raise NotAdoptable(
@@ -160,15 +172,17 @@ def of_day(workspace: Workspace, name: str, start: datetime, end: datetime) -> C
     return max(good, key=lambda each: each.taken_at or start, default=None)
 
 
-def passphrase_of(workspace: Workspace, name: str) -> str | None:
+def passphrase_of(config: Config, name: str) -> str | None:
     """What the source's legacy backups are encrypted with, if they are. Raises SecretMissing."""
-    settings = workspace.config.source(name).legacy
+    settings = config.source(name).legacy
     secret = settings.passphrase if settings is not None else None
     return secret.reveal(purpose=f"source {name}, legacy.passphrase") if secret is not None else None
 
 
 def _examined(
-    workspace: Workspace,
+    config: Config,
+    clock: Clock,
+    places: Places,
     name: str,
     found: Found,
     passphrase: str | None,
@@ -176,7 +190,7 @@ def _examined(
     *,
     other_database: bool,
 ) -> Candidate:
-    kind, zone = workspace.config.source(name).kind, ZoneInfo(workspace.config.timezone)
+    kind, zone = config.source(name).kind, ZoneInfo(config.timezone)
     if found.kind != kind and not (not found.kind and kind_of(kind).step == "snapshot"):
         raise NotAdoptable(
             f"{found.path.name} is a backup of {found.kind or 'folders'}", why=f"the source {name} is of kind {kind}"
@@ -187,27 +201,27 @@ def _examined(
     else:
         with closing(legacy.open_plain(found, passphrase)) as plain:
             guess, _known_from = legacy.taken_at(found.path, None, zone)
-            with scratch_directory(workspace.places.scratch, kind) as work:
+            with scratch_directory(places.scratch, kind) as work:
                 legacy_ = Legacy(found.path.name, guess, stream=plain, other_database=other_database)
-                workspace.config.engine(name).adopt(legacy_, _Nowhere(work))
+                config.engine(name).adopt(legacy_, _Nowhere(work))
             sha256, size_bytes, said = plain.sha256, found.size_bytes, plain.said
         legacy.check_sum(found.path, sha256)
     at, time_from = legacy.taken_at(found.path, said, zone)
-    if at > workspace.clock.now():
+    if at > clock.now():
         raise NotAdoptable(f"{found.path.name} is from the future", why=f"{time_from} says {at:%Y-%m-%d %H:%M} UTC")
     return Candidate(
         found.path, size_bytes, at, time_from, sha256, found, known.get(sha256, ""), other_database=other_database
     )
 
 
-def _known(workspace: Workspace, name: str) -> dict[str, Manifest]:
+def _known(catalogues: Catalogues, name: str) -> dict[str, Manifest]:
     """What was adopted before, by the SHA-256 of the original."""
-    manifests = (point.manifest for point in workspace.catalogue(name).points)
+    manifests = (point.manifest for point in catalogues(name).points)
     return {each.adopted_from.sha256: each for each in manifests if each.adopted_from is not None}
 
 
 def _taken_in(
-    workspace: Workspace,
+    config: Config,
     name: str,
     candidate: Candidate,
     found: Found,
@@ -216,7 +230,7 @@ def _taken_in(
     taken_at: datetime,
 ) -> tuple[Dumped, str]:
     """The finished dump, and the SHA-256 of what it was made of."""
-    engine = workspace.config.engine(name)
+    engine = config.engine(name)
     if found.path.is_dir():
         dumped = engine.adopt(Legacy(found.path.name, taken_at, folder=found.path), sink)
         return dumped, legacy.folder_digest(found.path)[0]

@@ -1,13 +1,15 @@
 """Bring restore points from one store to another. Dumped once, copied many times."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.offers import Carrier, RepositoryDamaged
 from ops_pipelines.errors import CorruptCopy, StoreError
+from ops_pipelines.places import Places
 from ops_pipelines.scratch import scratch_directory
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.vault.catalogue import RestorePoint
@@ -15,6 +17,7 @@ from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.reader import fetch
 from ops_pipelines.vault.stores import incoming, objects
 from ops_pipelines.vault.stores.base import Store
+from ops_pipelines.vault.stores.registry import LOCAL
 from ops_pipelines.workspace import Workspace
 
 Done = Literal["there", "copied", "replaced"]
@@ -78,9 +81,11 @@ def copy_to(
         workspace.locks.copying(manifest.source, store_name),
     ):
         failure: CorruptCopy | None = None
-        for origin in _origins(workspace, point, store_name):
+        for origin in _origins(workspace.stores, point, store_name):
             try:
-                written = _bring(workspace, point, origin, workspace.stores[store_name], replace, progress)
+                written = _bring(
+                    workspace.config, workspace.places, point, origin, workspace.stores[store_name], replace, progress
+                )
             except CorruptCopy as error:
                 damaged.append(origin.name)
                 failure = error
@@ -94,14 +99,14 @@ def copy_to(
         raise _nothing_to_copy(point, store_name, failure, damaged)
 
 
-def _origins(workspace: Workspace, point: RestorePoint, target: str) -> list[Store]:
+def _origins(stores: Mapping[str, Store], point: RestorePoint, target: str) -> list[Store]:
     """The stores whose copy is not known to be damaged, the nearest first: ours, directories, buckets."""
-    sound = [workspace.stores[each] for each in point.stores if each not in (*point.damaged, target)]
-    return sorted(sound, key=lambda each: (each.name != workspace.local.name, each.root is None))
+    sound = [stores[each] for each in point.stores if each not in (*point.damaged, target)]
+    return sorted(sound, key=lambda each: (each.name != LOCAL, each.root is None))
 
 
 def _bring(
-    workspace: Workspace, point: RestorePoint, origin: Store, target: Store, replace: bool, progress: Progress
+    config: Config, places: Places, point: RestorePoint, origin: Store, target: Store, replace: bool, progress: Progress
 ) -> bool:
     """Returns whether it was written."""
     manifest, done = point.manifest, 0
@@ -111,14 +116,14 @@ def _bring(
         done += size_bytes
         progress(f"copy to {target.name}", done, manifest.size_bytes)
 
-    engine = workspace.config.engine(manifest.source)
+    engine = config.engine(manifest.source)
     if isinstance(engine, Carrier):
         # The data first: the restore point exists in the store once its manifest does.
         try:
             _carry(engine, manifest, origin, target, replace, progress)
         except RepositoryDamaged:
             _carry(engine, manifest, origin, target, True, progress)
-    with _files_of(workspace, point, origin) as published:
+    with _files_of(places, point, origin) as published:
         return target.receive(manifest, published, copied, replace=replace)
 
 
@@ -140,12 +145,12 @@ def _carry(engine: Carrier, manifest: Manifest, origin: Store, target: Store, an
 
 
 @contextmanager
-def _files_of(workspace: Workspace, point: RestorePoint, origin: Store) -> Iterator[Path]:
+def _files_of(places: Places, point: RestorePoint, origin: Store) -> Iterator[Path]:
     """A directory with the files of a copy: where they lie, or where they were fetched to. Raises CorruptCopy."""
     if (folder := origin.folder(point.manifest.source, point.id)) is not None:
         yield folder
         return
-    with scratch_directory(workspace.places.scratch, "copy") as directory:
+    with scratch_directory(places.scratch, "copy") as directory:
         fetch(origin, point.manifest, directory)
         yield directory
 

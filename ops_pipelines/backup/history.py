@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from ops_pipelines.workspace import Workspace
+from ops_pipelines.config.models import Config
+from ops_pipelines.vault.catalogue import Catalogues
 
 _DAY = timedelta(days=1)
 
@@ -35,16 +36,15 @@ class PastRun:
     done_again: bool = False
 
 
-def forgettable(workspace: Workspace, runs: Sequence[PastRun], *, older_than: timedelta) -> list[str]:
+def forgettable(config: Config, catalogues: Catalogues, runs: Sequence[PastRun], *, before: datetime) -> list[str]:
     """The ids of those runs that nobody needs any more, in their order.
 
     Args:
         runs: runs that have ended.
-        older_than: how long ago a run must have ended.
+        before: when a run must have ended.
     """
-    horizon = workspace.clock.now() - older_than
-    old = [run for run in runs if run.ended_at < horizon and not run.newest_good]
-    held = {source: _held_days(workspace, source) for source in workspace.config.sources if old}
+    old = [run for run in runs if run.ended_at < before and not run.newest_good]
+    held = {source: _held_days(config, catalogues, source) for source in config.sources if old}
     return [run.id for run in old if not any(_holds(held[source], run) for source in run.sources if source in held)]
 
 
@@ -59,13 +59,13 @@ def _holds(days: frozenset[date] | None, run: PastRun) -> bool:
     )
 
 
-def _held_days(workspace: Workspace, source: str) -> frozenset[date] | None:
+def _held_days(config: Config, catalogues: Catalogues, source: str) -> frozenset[date] | None:
     """The days that a restore point of a source may belong to; nothing when its stores cannot all be read."""
-    catalogue = workspace.catalogue(source)
+    catalogue = catalogues(source)
     # What is missing in every store holds no day.
     if catalogue.problems or any(each.store for each in catalogue.strangers):
         return None
-    zone = ZoneInfo(workspace.config.timezone)
+    zone = ZoneInfo(config.timezone)
     own = {point.started_at.astimezone(zone).date() for point in catalogue.points}
     # A run that was meant for the day before may have dumped after midnight.
     return frozenset(own | {day - _DAY for day in own})

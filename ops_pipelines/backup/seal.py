@@ -9,6 +9,7 @@ from ops_pipelines.clock import Stopwatch
 from ops_pipelines.engines.base import Contents, Dumped
 from ops_pipelines.engines.source import Source
 from ops_pipelines.numbering import next_point
+from ops_pipelines.vault.catalogue import Catalogues
 from ops_pipelines.vault.manifest import Adopted, Manifest, Summary, Tie
 from ops_pipelines.vault.writer import Staged
 from ops_pipelines.workspace import Workspace
@@ -50,7 +51,7 @@ def seal(
         snapshot_at=dumped.snapshot_at,
         # How long somebody else's dump took is not known; how old it is must not pass for that.
         finished_at=started_at + watch.took(workspace.clock.now() - started_at) if watch is not None else started_at,
-        tied_to=_tied_to(workspace, source) if adopted_from is None else None,
+        tied_to=_tied_to(workspace.catalogue, source) if adopted_from is None else None,
         adopted_from=adopted_from,
         data_bytes=dumped.data_bytes,
         installation=workspace.trust.installation_id,
@@ -69,11 +70,11 @@ def seal(
     return manifest
 
 
-def _tied_to(workspace: Workspace, source: Source) -> Tie | None:
+def _tied_to(catalogues: Catalogues, source: Source) -> Tie | None:
     """The newest restore point of the database these files belong to."""
     if source.database is None:
         return None
-    newest = workspace.catalogue(source.database).newest
+    newest = catalogues(source.database).newest
     return Tie(source=source.database, backup_id=newest.id) if newest is not None else None
 
 

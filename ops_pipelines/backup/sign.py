@@ -8,10 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ops_pipelines.errors import CorruptCopy, NewerFormat, OpsError, SafetyRefusal
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import Activity
 from ops_pipelines.ledger.numbers import next_number
 from ops_pipelines.numbering import POINT, VERDICT, highest
+from ops_pipelines.vault.catalogue import Catalogues
 from ops_pipelines.vault.manifest import Manifest, checksums, read_manifest
+from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.trust import Sealed, Stranger
 from ops_pipelines.vault.verdict import Verdict, read_verdict
 from ops_pipelines.workspace import Workspace
@@ -80,9 +83,9 @@ def candidates(workspace: Workspace, name: str) -> list[Candidate]:
     return listed
 
 
-def missing(workspace: Workspace, name: str) -> list[str]:
+def missing(catalogues: Catalogues, name: str) -> list[str]:
     """The ids that were published, that no prune removed, and that no store has."""
-    return [each.id for each in workspace.catalogue(name).strangers if each.standing == "missing"]
+    return [each.id for each in catalogues(name).strangers if each.standing == "missing"]
 
 
 def sign(workspace: Workspace, name: str, wanted: Sequence[Candidate]) -> list[Signed]:
@@ -101,10 +104,10 @@ def sign(workspace: Workspace, name: str, wanted: Sequence[Candidate]) -> list[S
         return [_signed(workspace, name, each, above, verified) for each in wanted]
 
 
-def forget_missing(workspace: Workspace, name: str, ids: Sequence[str]) -> None:
+def forget_missing(ledger: Ledger, name: str, ids: Sequence[str]) -> None:
     """Write down that a human knows why these are gone. Raises LedgerError."""
     for each in ids:
-        with workspace.ledger.activity("sign", source=name, backup_id=each, meta={"gone": True}):
+        with ledger.activity("sign", source=name, backup_id=each, meta={"gone": True}):
             pass
 
 
@@ -138,7 +141,7 @@ def _signed(
                 workspace.stores[store].sign(name, each.id, signature)
             except OpsError as error:
                 problems.append(f"{store}: {error.what}")
-        for verdict in _proved(workspace, name, each, verified):
+        for verdict in _proved(workspace.stores, name, each, verified):
             number_of_it = next_number(ledger, name, VERDICT, above=above[VERDICT])
             numbered = verdict.model_copy(update={"number": number_of_it})
             for store in {workspace.local.name, verdict.store} & set(workspace.stores):
@@ -147,11 +150,11 @@ def _signed(
     return Signed(each.id, number, each.stores, count, problems)
 
 
-def _proved(workspace: Workspace, name: str, each: Candidate, verified: Sequence[Activity]) -> Iterator[Verdict]:
+def _proved(stores: Mapping[str, Store], name: str, each: Candidate, verified: Sequence[Activity]) -> Iterator[Verdict]:
     """The unsigned verdicts on it that a verification in the ledger ended with, oldest first."""
     found: dict[str, Verdict] = {}
     for store in each.stores:
-        for file, sealed in workspace.stores[store].sealed_verdicts(name, each.id):
+        for file, sealed in stores[store].sealed_verdicts(name, each.id):
             try:
                 verdict = read_verdict(sealed.content, where=file)
             except (CorruptCopy, NewerFormat):

@@ -10,6 +10,7 @@ from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import OpsError
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.sweeping import sweep
+from ops_pipelines.vault.catalogue import Catalogues
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.writer import Staged
 from ops_pipelines.workspace import Workspace
@@ -37,7 +38,7 @@ def take_backup(
                 manifest = _dump(workspace, name, source, progress, safety=safety)
         except OpsError as error:
             error.what = f"backup of {name} failed: {error.what}"
-            error.safe = error.safe or _what_is_safe(workspace, name)
+            error.safe = error.safe or _what_is_safe(workspace.catalogue, name)
             error.next = error.next or f"correct the cause, then: ops backup {name}"
             raise
         entry.backup_id, entry.store = manifest.id, workspace.local.name
@@ -66,8 +67,8 @@ def _dump(workspace: Workspace, name: str, source: Source, progress: Progress, *
     return manifest
 
 
-def _what_is_safe(workspace: Workspace, name: str) -> str:
-    point = workspace.catalogue(name).recovery_point
+def _what_is_safe(catalogues: Catalogues, name: str) -> str:
+    point = catalogues(name).recovery_point
     if point is None:
         return f"nothing of {name} has been verified yet"
     return f"the last verified backup of {name} is untouched: {point.id}, taken {_minutes(point.started_at)}"

@@ -67,7 +67,7 @@ def _drill(shared: Shared) -> Answer:
     drills = workspace.config.drills
     allowed = drills.overdue_after if drills is not None else _DRILLS
     again = f"ops drill {workspace.config.scenario}"
-    newest = kept_reports(workspace)
+    newest = kept_reports(workspace.places)
     if not newest:
         return attention("no recovery was ever rehearsed", again)
     last = read_report(newest[0])

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from ops_pipelines.clock import human_duration
+from ops_pipelines.clock import Clock, human_duration
+from ops_pipelines.config.models import Config
 from ops_pipelines.doctor.question import Answer, Question, attention, well
 from ops_pipelines.doctor.shared import Shared
 from ops_pipelines.engines.examiner import Repositories, Stray
@@ -17,7 +18,10 @@ from ops_pipelines.engines.offers import Carrier
 from ops_pipelines.engines.verify_databases import noted
 from ops_pipelines.errors import Busy, OpsError
 from ops_pipelines.lease import Standing
+from ops_pipelines.ledger.ledger import Ledger
+from ops_pipelines.locks import Locks
 from ops_pipelines.outages import outages_left
+from ops_pipelines.places import Places
 from ops_pipelines.recovery.leftovers import leftovers
 from ops_pipelines.scratch import scratch_census
 from ops_pipelines.sweeping import sweep as sweep_away
@@ -37,12 +41,20 @@ _RESTIC = timedelta(minutes=2)
 
 def questions(shared: Shared) -> Iterator[Question]:
     """About what killed runs left."""
-    yield Question(SUBJECT, "scratch servers", lambda: _litter(_scratch(shared.workspace)[0], "none", _SWEEP))
+    yield Question(SUBJECT, "scratch servers", lambda: _litter(_scratch(shared.workspace.places)[0], "none", _SWEEP))
     yield Question(SUBJECT, "unfinished copies", lambda: _unfinished(shared))
     yield Question(SUBJECT, "half restore points", lambda: _half_restore_points(shared))
     yield Question(SUBJECT, "snapshots", lambda: _snapshots(shared), _RESTIC)
-    yield Question(SUBJECT, "open attempts", lambda: _litter(_attempts(shared.workspace), "none", _SWEEP))
-    yield Question(SUBJECT, "restore targets", lambda: _targets(shared.workspace))
+    yield Question(
+        SUBJECT,
+        "open attempts",
+        lambda: _litter(_attempts(shared.workspace.places, shared.workspace.ledger), "none", _SWEEP),
+    )
+    yield Question(
+        SUBJECT,
+        "restore targets",
+        lambda: _targets(shared.workspace.config, shared.workspace.clock, shared.workspace.places),
+    )
 
 
 @dataclass
@@ -60,9 +72,13 @@ def sweep(workspace: Workspace, *, dry_run: bool) -> Swept:
         dry_run: only say what it would be.
     """
     done = Swept()
-    strays = list(_strays_of_all(workspace, workspace.stores, workspace.catalogue, done.left))
+    strays = list(_strays_of_all(workspace.config, workspace.locks, workspace.stores, workspace.catalogue, done.left))
     if dry_run:
-        done.removed += [*_scratch(workspace)[0], *_attempts(workspace), *(stray.what for _, _, stray in strays)]
+        done.removed += [
+            *_scratch(workspace.places)[0],
+            *_attempts(workspace.places, workspace.ledger),
+            *(stray.what for _, _, stray in strays),
+        ]
         for store in workspace.stores.values():
             with _reported(done, f"store {store.name}"):
                 done.removed += store.litter()
@@ -71,9 +87,9 @@ def sweep(workspace: Workspace, *, dry_run: bool) -> Swept:
             done.left.append((each.what, each.problem)) if each.problem else done.removed.append(each.what)
         for name, store, stray in strays:
             with _reported(done, stray.what):
-                _forget(workspace, name, store, stray)
+                _forget(workspace.config, workspace.locks, name, store, stray)
                 done.removed.append(stray.what)
-    done.left += _left_alone(workspace)
+    done.left += _left_alone(workspace.places, workspace.stores)
     return done
 
 
@@ -85,17 +101,17 @@ def _reported(done: Swept, what: str) -> Iterator[None]:
         done.left.append((what, f"{error.what}: {error.why}" if error.why else error.what))
 
 
-def _forget(workspace: Workspace, name: str, store: Store, stray: Stray) -> None:
-    engine = workspace.config.engine(name)
+def _forget(config: Config, locks: Locks, name: str, store: Store, stray: Stray) -> None:
+    engine = config.engine(name)
     assert isinstance(engine, Carrier)
-    with workspace.locks.held(name, doing="sweep", wait=timedelta(0)):
+    with locks.held(name, doing="sweep", wait=timedelta(0)):
         engine.forget([stray.facts], store.repository(name))
 
 
-def _scratch(workspace: Workspace) -> tuple[list[str], list[tuple[str, str]]]:
+def _scratch(places: Places) -> tuple[list[str], list[tuple[str, str]]]:
     """What dead runs left below `scratch` and on lent servers; what lies there for another reason."""
     dead, left = [], []
-    for directory, standing in scratch_census(workspace.places.scratch):
+    for directory, standing in scratch_census(places.scratch):
         if standing == "dead":
             dead.append(str(directory))
             if (lodged := noted(directory)) is not None:
@@ -105,9 +121,9 @@ def _scratch(workspace: Workspace) -> tuple[list[str], list[tuple[str, str]]]:
     return dead, left
 
 
-def _left_alone(workspace: Workspace) -> list[tuple[str, str]]:
-    left = _scratch(workspace)[1]
-    for store in workspace.stores.values():
+def _left_alone(places: Places, stores: Mapping[str, Store]) -> list[tuple[str, str]]:
+    left = _scratch(places)[1]
+    for store in stores.values():
         left += [(str(path), _why(standing)) for path, standing in store.staged() if standing != "dead"]
     return left
 
@@ -116,10 +132,10 @@ def _why(standing: Standing) -> str:
     return _UNDER_WAY if standing == "alive" else _FOREIGN
 
 
-def _attempts(workspace: Workspace) -> list[str]:
+def _attempts(places: Places, ledger: Ledger) -> list[str]:
     """Servers a dead drill stopped, and attempts whose process is dead."""
-    stopped = [f"server stopped by a drill: {path.name}" for path in outages_left(workspace.places.outages)]
-    return stopped + [f"activity {row.id} ({row.kind} of {row.source})" for row in workspace.ledger.orphans()]
+    stopped = [f"server stopped by a drill: {path.name}" for path in outages_left(places.outages)]
+    return stopped + [f"activity {row.id} ({row.kind} of {row.source})" for row in ledger.orphans()]
 
 
 def _unfinished(shared: Shared) -> Answer:
@@ -139,7 +155,10 @@ def _half_restore_points(shared: Shared) -> Answer:
 def _snapshots(shared: Shared) -> Answer:
     problems: list[tuple[str, str]] = []
     found = [
-        stray.what for _, _, stray in _strays_of_all(shared.workspace, shared.answering(), shared.catalogue, problems)
+        stray.what
+        for _, _, stray in _strays_of_all(
+            shared.workspace.config, shared.workspace.locks, shared.answering(), shared.catalogue, problems
+        )
     ]
     if problems and not found:
         return attention("; ".join(f"{what}: {why}" for what, why in problems), "ops doctor")
@@ -147,18 +166,19 @@ def _snapshots(shared: Shared) -> Answer:
 
 
 def _strays_of_all(
-    workspace: Workspace,
+    config: Config,
+    locks: Locks,
     stores: Mapping[str, Store],
     held: Callable[[str], Catalogue],
     problems: list[tuple[str, str]],
 ) -> Iterator[tuple[str, Store, Stray]]:
     """Data in repositories that no restore point names; of sources that nobody works on at this moment."""
-    for name, source in workspace.config.sources.items():
+    for name, source in config.sources.items():
         examiner = source.examiner(name)
         if not isinstance(examiner, Repositories):
             continue
         try:
-            with workspace.locks.held(name, doing="doctor", wait=timedelta(0)):
+            with locks.held(name, doing="doctor", wait=timedelta(0)):
                 catalogue = held(name)
                 if catalogue.problems:
                     problems.append((f"snapshots of {name}", f"not judged: {catalogue.problems[0]}"))
@@ -183,13 +203,10 @@ def _unused(store: Store, source: str) -> bool:
     return store.root is not None and not (store.root / ".restic" / source).is_dir()
 
 
-def _targets(workspace: Workspace) -> Answer:
+def _targets(config: Config, clock: Clock, places: Places) -> Answer:
     """They may hold work of somebody: no sweep removes them."""
-    now = workspace.clock.now()
-    lines = [
-        f"{each.to} of {each.source}, {human_duration(now - each.at)} old"
-        for each in leftovers(workspace.config, workspace.places)
-    ]
+    now = clock.now()
+    lines = [f"{each.to} of {each.source}, {human_duration(now - each.at)} old" for each in leftovers(config, places)]
     return _litter(lines, "none", "ops leftovers")
 
 

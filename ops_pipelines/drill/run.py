@@ -15,6 +15,7 @@ from pathlib import Path
 from ops_pipelines import __version__, lease
 from ops_pipelines.clock import new_id
 from ops_pipelines.config.drills import Application, Drills, Scenario
+from ops_pipelines.config.models import Config
 from ops_pipelines.drill.clean import Kit, open_kit, surviving_stores
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.measure import compared_with_past, missed_targets
@@ -69,20 +70,20 @@ def run_drill(
         OpsError: no such application; the report cannot be signed; the ledger cannot be written.
     """
     sweep(workspace, stores=False)
-    chosen = _chosen(workspace, applications)
+    chosen = _chosen(workspace.config, applications)
     if scenario == "random_restore_point" and seed is None:
         seed = random.SystemRandom().randrange(2**32)
     if scenario == "random_restore_point" and seed is not None:
         from ops_pipelines.drill.scenarios.random_restore_point import choose  # noqa: PLC0415
 
-        name, _point, _store = choose(workspace, chosen, seed)
+        name, _point, _store = choose(workspace.catalogue, chosen, seed)
         affected = [name]
     elif scenario == "outage":
         from ops_pipelines.drill.scenarios.outage import refuse_undeclared  # noqa: PLC0415
 
         first = next(iter(chosen))
         chosen = {first: chosen[first]}
-        refuse_undeclared(workspace, chosen)
+        refuse_undeclared(workspace.config, chosen)
         affected = list(chosen[first].sources)
     else:
         affected = list(dict.fromkeys(name for each in chosen.values() for name in each.sources))
@@ -115,8 +116,8 @@ def run_drill(
     return drilled
 
 
-def _chosen(workspace: Workspace, names: Sequence[str]) -> dict[str, Application]:
-    known = workspace.config.applications
+def _chosen(config: Config, names: Sequence[str]) -> dict[str, Application]:
+    known = config.applications
     for name in names:
         if name not in known:
             raise OpsError(f"no application is called {name!r}", why=f"there are: {', '.join(known)}")
@@ -148,7 +149,7 @@ def _play(drill: Drill) -> str:
 def _hand_in(drill: Drill, failure: str, *, by: str, run_id: str | None) -> Drilled:
     """Measure, write, sign and copy the report."""
     workspace = drill.workspace
-    signer = signer_of(workspace)
+    signer = signer_of(workspace.places)
     report = Report(
         id=drill.id,
         scenario=drill.scenario,
@@ -175,7 +176,7 @@ def _hand_in(drill: Drill, failure: str, *, by: str, run_id: str | None) -> Dril
         signed_by=signer.public,
     )
     try:
-        directory, files = keep_report(workspace, report, drill.evidence, signer, drill.directory)
+        directory, files = keep_report(workspace.places, report, drill.evidence, signer, drill.directory)
     except OSError as error:
         raise OpsError(
             "the drill's report cannot be written",

@@ -12,11 +12,13 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ops_pipelines.chronology import within
-from ops_pipelines.clock import moment_of
+from ops_pipelines.clock import Clock, moment_of
+from ops_pipelines.config.models import Config
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.engines.base import Dumper
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.alerts import AlertLedger
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import DELIVERED
 from ops_pipelines.outside.errors import report_and_wait
 from ops_pipelines.probes.probe import probe_all, probed_sources
@@ -63,14 +65,21 @@ class DrillAlarm:
     def raised(self) -> str:
         """Raise it once, deliver what waits, and look who took it."""
         if not self._raised:
-            self._raised = _settle(self._drill.workspace, [self._condition])
+            self._raised = _settle(
+                self._drill.workspace.config,
+                self._drill.workspace.clock,
+                self._drill.workspace.ledger,
+                [self._condition],
+            )
         deliver(self._drill.workspace, within=_WITHIN)
         return _taken(self._drill, self._condition.key, "opened")
 
     def over(self) -> bool:
         """End it once, deliver what waits, and look whether somebody took it."""
         if not self._ended:
-            self._ended = _settle(self._drill.workspace, [])
+            self._ended = _settle(
+                self._drill.workspace.config, self._drill.workspace.clock, self._drill.workspace.ledger, []
+            )
         deliver(self._drill.workspace, within=_WITHIN)
         return bool(_taken(self._drill, self._condition.key, "resolved"))
 
@@ -102,7 +111,7 @@ class MonitoringAlarm:
         if not self._alone:
             return
         workspace = self._drill.workspace
-        probe_all(workspace)
+        probe_all(workspace.config, workspace.clock, workspace.ledger)
         settle(workspace.config, AlertLedger(workspace.ledger), look_at_probes(workspace))
         deliver(workspace, within=_WITHIN)
 
@@ -113,7 +122,7 @@ def alarm_of(drill: Drill, source: str, *, real: bool) -> Alarm:
     Args:
         real: it is the source's own server, not a sacrificial one.
     """
-    if real and source in probed_sources(drill.workspace):
+    if real and source in probed_sources(drill.workspace.config):
         return MonitoringAlarm(drill, source)
     if real:
         drill.limits.append(f"only drills watch the server of {source}: `probes:` is not in ops.yaml")
@@ -198,11 +207,11 @@ def _taken(drill: Drill, key: str, event: str) -> str:
 def end_alerts(workspace: Workspace) -> None:
     """End every incident of a drill that was killed. Raises LedgerError."""
     if any(row.rule == RULE for row in AlertLedger(workspace.ledger).open_incidents()):
-        _settle(workspace, [])
+        _settle(workspace.config, workspace.clock, workspace.ledger, [])
         deliver(workspace, within=_WITHIN)
 
 
-def _settle(workspace: Workspace, conditions: list[Condition]) -> bool:
+def _settle(config: Config, clock: Clock, ledger: Ledger, conditions: list[Condition]) -> bool:
     """Whether it was settled: the alert sensor may just have looked at newer facts, and then it is tried again."""
-    look = Look(_PART, frozenset({RULE}), workspace.clock.now(), conditions)
-    return settle(workspace.config, AlertLedger(workspace.ledger), look) is not None
+    look = Look(_PART, frozenset({RULE}), clock.now(), conditions)
+    return settle(config, AlertLedger(ledger), look) is not None

@@ -74,7 +74,8 @@ def purge_runs(instance: dg.DagsterInstance, installation: Installation, *, olde
         cursor = page[-1].dagster_run.run_id
         ours = [record for record in page if installation.owns(record.dagster_run)]
         facts += [_facts(instance, installation, record, later) for record in ours]
-    doomed = forgettable(installation.workspace, facts, older_than=older_than)
+    workspace = installation.workspace
+    doomed = forgettable(workspace.config, workspace.catalogue, facts, before=workspace.clock.now() - older_than)
     for run_id in doomed:
         instance.compute_log_manager.delete_logs(prefix=[run_id])
         instance.delete_run(run_id)

@@ -46,7 +46,9 @@ def build_probes(installation: Installation) -> tuple[list[dg.AssetSpec], list[d
     )
     def probe_watch() -> dg.SensorResult:
         with installation.sensing("probe_watch"):
-            found = probe_all(installation.workspace)
+            found = probe_all(
+                installation.workspace.config, installation.workspace.clock, installation.workspace.ledger
+            )
         said = ", ".join(f"{each.target} {'up' if each.is_up else 'DOWN'}" for each in found)
         return dg.SensorResult(
             asset_events=[_observation(called, each) for each in found], skip_reason=dg.SkipReason(said)

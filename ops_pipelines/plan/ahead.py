@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from ops_pipelines.backup.prune import SourcePruned
+from ops_pipelines.backup.retention import SourcePruned
 from ops_pipelines.config.cadence import quiet_moment, ticks
+from ops_pipelines.config.models import Config
+from ops_pipelines.engines.source import Source
 from ops_pipelines.plan.history import Expected, expected
 from ops_pipelines.plan.imagined import Future
 from ops_pipelines.recovery.graded import not_noticed
+from ops_pipelines.vault.catalogue import Catalogue
+from ops_pipelines.vault.stores.base import Store
+from ops_pipelines.vault.stores.registry import LOCAL
 from ops_pipelines.workspace import Workspace
 
 Doing = Literal["backup", "verify", "retention", "drill"]
@@ -131,13 +136,20 @@ def look_ahead(workspace: Workspace, days: int) -> Plan:
     """
     begin = workspace.clock.now()
     end, config = begin + timedelta(days=days), workspace.config
-    known = {name: expected(workspace, name) for name in config.sources}
-    future, runs, deletions = Future(workspace), list[Run](), list[Deletion]()
+    known = {
+        name: expected(name, config.source(name), workspace.catalogue(name), lambda: workspace.ledger)
+        for name in config.sources
+    }
+    future, runs, deletions = (
+        Future(config, lambda: workspace.ledger, workspace.stores, workspace.catalogue),
+        list[Run](),
+        list[Deletion](),
+    )
     first: list[SourcePruned] = []
-    for at, doing, head in _moments(workspace, begin, end):
+    for at, doing, head in _moments(workspace.config, begin, end):
         if doing == "backup":
             future.take(head, at)
-            runs += [_backup(workspace, member, at, known[member]) for member in config.group_of(head)]
+            runs += [_backup(member, config.source(member), at, known[member]) for member in config.group_of(head)]
             continue
         if doing == "verify":
             runs.append(Run(at, doing, head))
@@ -154,15 +166,17 @@ def look_ahead(workspace: Workspace, days: int) -> Plan:
         end,
         runs,
         deletions,
-        [_outlook(workspace, name, runs, known[name], problems.get(name, "")) for name in config.sources],
-        [_room(workspace, store, runs, deletions, restores) for store in workspace.stores],
+        [
+            _outlook(name, config.source(name), workspace.catalogue(name), runs, known[name], problems.get(name, ""))
+            for name in config.sources
+        ],
+        [_room(store, runs, deletions, restores) for store in workspace.stores.values()],
         _days(runs, deletions, ZoneInfo(config.timezone)),
     )
 
 
-def _moments(workspace: Workspace, begin: datetime, end: datetime) -> list[tuple[datetime, Doing, str]]:
+def _moments(config: Config, begin: datetime, end: datetime) -> list[tuple[datetime, Doing, str]]:
     """What is started when; of one minute, backups first."""
-    config = workspace.config
 
     def of(cron: str) -> list[datetime]:
         return ticks(cron, config.timezone, begin, end) if cron else []
@@ -180,8 +194,8 @@ def _moments(workspace: Workspace, begin: datetime, end: datetime) -> list[tuple
     return sorted(found, key=lambda each: each[0])
 
 
-def _backup(workspace: Workspace, name: str, at: datetime, known: Expected) -> Run:
-    stores = (workspace.local.name, *workspace.config.source(name).copies)
+def _backup(name: str, source: Source, at: datetime, known: Expected) -> Run:
+    stores = (LOCAL, *source.copies)
     adds = dict.fromkeys(stores, known.size_bytes) if known.size_bytes is not None else {}
     return Run(at, "backup", name, known.took, adds)
 
@@ -208,8 +222,10 @@ def _deletions(
                 )
 
 
-def _outlook(workspace: Workspace, name: str, runs: Sequence[Run], known: Expected, problem: str) -> Outlook:
-    source, point = workspace.config.source(name), workspace.catalogue(name).recovery_point
+def _outlook(
+    name: str, source: Source, catalogue: Catalogue, runs: Sequence[Run], known: Expected, problem: str
+) -> Outlook:
+    point = catalogue.recovery_point
     mine = [run.at for run in runs if run.source == name and run.doing == "backup"]
     return Outlook(
         name,
@@ -223,23 +239,20 @@ def _outlook(workspace: Workspace, name: str, runs: Sequence[Run], known: Expect
     )
 
 
-def _room(
-    workspace: Workspace, store: str, runs: Sequence[Run], deletions: Sequence[Deletion], largest_restore: int
-) -> Room:
-    adds = [(run.at, (run.adds_bytes or {}).get(store, 0)) for run in runs]
-    frees = [(each.at, each.size_bytes) for each in deletions if each.store == store]
+def _room(store: Store, runs: Sequence[Run], deletions: Sequence[Deletion], largest_restore: int) -> Room:
+    adds = [(run.at, (run.adds_bytes or {}).get(store.name, 0)) for run in runs]
+    frees = [(each.at, each.size_bytes) for each in deletions if each.store == store.name]
     grown = most = 0
     for _at, change in sorted([*adds, *((at, -size) for at, size in frees)]):
         grown += change
         most = max(most, grown)
-    place = workspace.stores[store]
     return Room(
-        store,
+        store.name,
         sum(size for _at, size in adds),
         sum(size for _at, size in frees),
         most,
-        _free(place.root) if place.root is not None else None,
-        most + (largest_restore if store == workspace.local.name else 0),
+        _free(store.root) if store.root is not None else None,
+        most + (largest_restore if store.name == LOCAL else 0),
     )
 
 

@@ -1,13 +1,15 @@
 """What a backup of a source will take: medians of the last ones, by the ledger and the manifests."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
 
+from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import OpsError
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import SUCCEEDED
-from ops_pipelines.workspace import Workspace
+from ops_pipelines.vault.catalogue import Catalogue
 
 _REMEMBERED = 10
 _LOOKED_AT = 100
@@ -34,14 +36,18 @@ class Expected:
         return timedelta(seconds=sum(self.seconds.values())) if self.seconds else None
 
 
-def expected(workspace: Workspace, name: str) -> Expected:
-    """The medians of a source's last backups. A ledger that is gone knows no times."""
-    points = [point.manifest for point in workspace.catalogue(name).points if not point.safety][-_REMEMBERED:]
+def expected(name: str, source: Source, catalogue: Catalogue, ledger: Callable[[], Ledger]) -> Expected:
+    """The medians of a source's last backups.
+
+    Args:
+        ledger: opens it; one that is gone knows no times.
+    """
+    points = [point.manifest for point in catalogue.points if not point.safety][-_REMEMBERED:]
     phases: dict[str, tuple[str, str | None]] = {"dump": ("dump", None), "verify": ("verify", None)}
-    phases |= {f"copy {store}": ("copy", store) for store in workspace.config.source(name).copies}
+    phases |= {f"copy {store}": ("copy", store) for store in source.copies}
     seconds = {}
     for phase, (kind, store) in phases.items():
-        if took := _took(workspace, name, kind, store):
+        if took := _took(ledger, name, kind, store):
             seconds[phase] = round(median(took), 3)
     return Expected(
         seconds,
@@ -50,9 +56,9 @@ def expected(workspace: Workspace, name: str) -> Expected:
     )
 
 
-def _took(workspace: Workspace, name: str, kind: str, store: str | None) -> Sequence[float]:
+def _took(ledger: Callable[[], Ledger], name: str, kind: str, store: str | None) -> Sequence[float]:
     try:
-        rows = workspace.ledger.recent(source=name, kind=kind, limit=_LOOKED_AT)
+        rows = ledger().recent(source=name, kind=kind, limit=_LOOKED_AT)
     except OpsError:
         return ()
     ended = (row for row in rows if row.status == SUCCEEDED and row.duration_s is not None)

@@ -6,15 +6,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from datetime import datetime
 
+from ops_pipelines.clock import Clock
+from ops_pipelines.config.models import Config
 from ops_pipelines.config.probes import Probes
 from ops_pipelines.engines import certificates
 from ops_pipelines.engines.figures import Figures
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import OpsError, SourceError
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.probes import http, redis
 from ops_pipelines.probes.measured import Measured, keep
 from ops_pipelines.redact import parts_of
-from ops_pipelines.workspace import Workspace
 
 Ask = Callable[[], tuple[float, Figures]]
 Answer = Future[tuple[float, Figures]]
@@ -22,14 +24,14 @@ _SIDE_BY_SIDE = 16
 _HANGING = 3  # several questions are asked of a server, each within its time
 
 
-def probed_sources(workspace: Workspace) -> list[str]:
+def probed_sources(config: Config) -> list[str]:
     """The sources whose servers are asked."""
-    probes = workspace.config.probes
+    probes = config.probes
     asked = probes is not None and probes.sources
-    return [name for name, each in workspace.config.sources.items() if asked and each.server is not None]
+    return [name for name, each in config.sources.items() if asked and each.server is not None]
 
 
-def probe_all(workspace: Workspace) -> list[Measured]:
+def probe_all(config: Config, clock: Clock, ledger: Ledger) -> list[Measured]:
     """Ask every target, and keep what was found.
 
     Returns:
@@ -37,15 +39,12 @@ def probe_all(workspace: Workspace) -> list[Measured]:
     Raises:
         LedgerError: nothing can be kept.
     """
-    probes = workspace.config.probes
+    probes = config.probes
     if probes is None:
         return []
-    asked = {
-        name: (workspace.config.source(name).kind, _server(workspace, name, probes))
-        for name in probed_sources(workspace)
-    }
+    asked = {name: (config.source(name).kind, _server(config, name, probes)) for name in probed_sources(config)}
     targets = {**asked, **{name: _service(name, probes) for name in probes.services}}
-    begun, rounds = workspace.clock.now(), 1 + len(targets) // _SIDE_BY_SIDE
+    begun, rounds = clock.now(), 1 + len(targets) // _SIDE_BY_SIDE
     deadline = time.monotonic() + _HANGING * probes.timeout.total_seconds() * rounds
     # Who hangs in spite of its own limits keeps a thread, and nobody else waiting.
     threads = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="probe")
@@ -54,7 +53,7 @@ def probe_all(workspace: Workspace) -> list[Measured]:
         found = [_measured(name, kind, begun, answers[name], deadline) for name, (kind, _ask) in targets.items()]
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
-    with workspace.ledger.session() as session:
+    with ledger.session() as session:
         keep(session, found)
     return found
 
@@ -69,8 +68,8 @@ def _measured(name: str, kind: str, at: datetime, answer: Answer, deadline: floa
     return Measured(target=name, kind=kind, at=at, latency_s=latency_s, figures=figures)
 
 
-def _server(workspace: Workspace, name: str, probes: Probes) -> Ask:
-    source = workspace.config.source(name)
+def _server(config: Config, name: str, probes: Probes) -> Ask:
+    source = config.source(name)
     # Imported here, by one thread: only who has such a server loads its driver.
     address, measure = source.server, kind_of(source.kind).measure()
     assert address is not None and measure is not None, "asked of sources with servers only"

@@ -280,7 +280,7 @@ def drilled(house: House, failure: str = "") -> None:
         failure=failure,
     )  # fmt: skip
     staging = house.path / "base" / "staging-of-the-test"
-    keep_report(workspace, report, {}, signer_of(workspace), staging)
+    keep_report(workspace.places, report, {}, signer_of(workspace.places), staging)
     shutil.rmtree(staging)
 
 

@@ -161,7 +161,7 @@ def test_lost_keys_recovers_with_the_second_identity_only(house: House) -> None:
 
 def test_a_random_restore_point_is_chosen_again_by_its_seed(house: House) -> None:
     workspace = house.workspace()
-    chosen = {seed: choose(workspace, workspace.config.applications, seed) for seed in range(20)}
+    chosen = {seed: choose(workspace.catalogue, workspace.config.applications, seed) for seed in range(20)}
     assert len({(name, point.id, store) for name, point, store in chosen.values()}) > 4
     name, point, store = chosen[7]
     drilled = run_drill(workspace, "random_restore_point", seed=7)

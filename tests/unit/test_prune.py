@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from ops_pipelines.backup.prune import SourcePruned, StorePruned, prune
+from ops_pipelines.backup.prune import prune
+from ops_pipelines.backup.retention import SourcePruned, StorePruned
 from ops_pipelines.config.load import load_config
 from ops_pipelines.config.models import UnknownSource
 from ops_pipelines.errors import StoreError

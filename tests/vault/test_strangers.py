@@ -108,7 +108,7 @@ def test_what_is_in_no_store_and_was_not_pruned_is_missing_until_somebody_accept
     assert standings(house.catalogue("crm")) == []
     shutil.rmtree(house.local.directory("crm", FIRST))
     assert standings(house.catalogue("crm")) == [("missing", FIRST, "")]
-    forget_missing(house, "crm", [FIRST])
+    forget_missing(house.ledger, "crm", [FIRST])
     assert standings(house.catalogue("crm")) == []
 
 

@@ -54,7 +54,7 @@ def house(tmp_path: Path, url: str, kind: str = "postgres", **probes: Any) -> Wo
 
 def asked(workspace: Workspace) -> dict[str, Measured]:
     """One round, as it is kept."""
-    probe_all(workspace)
+    probe_all(workspace.config, workspace.clock, workspace.ledger)
     with workspace.ledger.session() as session:
         return {each.target: each for each in kept(session)}
 
@@ -209,7 +209,7 @@ def test_a_server_that_is_down_is_told_and_counted_and_so_is_its_return(
 ) -> None:
     config = make_house({"slack": hook.url}).config
     workspace = Workspace(config.model_copy(update={"probes": Probes()}), clock)
-    probe_all(workspace)
+    probe_all(workspace.config, workspace.clock, workspace.ledger)
     watch_once(workspace)
     assert "[OPS] CRITICAL crm: postgres does not answer" in hook.texts
     page = exposition(workspace)
@@ -219,7 +219,7 @@ def test_a_server_that_is_down_is_told_and_counted_and_so_is_its_return(
     watch_once(workspace)
     assert not any("OK crm: postgres" in text for text in hook.texts), "what is old proves nothing"
     (tmp_path / "source.secret").write_text(pg18.url("postgres"), encoding="utf-8")
-    probe_all(workspace)
+    probe_all(workspace.config, workspace.clock, workspace.ledger)
     watch_once(workspace)
     assert any("OK crm: postgres does not answer: recovered" in text for text in hook.texts)
     assert at(exposition(workspace), "ops_probe_up", target="crm", kind="postgres") == 1

@@ -53,7 +53,7 @@ def adopt_(
         return _take_over(workspace, source, backup, apply=apply, as_json=as_json)
     if folder is None:
         raise OpsError("no folder is named", next=f"ops adopt DIR --source {source}; or --foreign instead of DIR")
-    passphrase = _given(passphrase_env, passphrase_file) or passphrase_of(workspace, source)
+    passphrase = _given(passphrase_env, passphrase_file) or passphrase_of(workspace.config, source)
     with shown(source, quiet=as_json) as progress:
         candidates = look(
             workspace,

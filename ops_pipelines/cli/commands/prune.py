@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ops_pipelines.backup.prune import SourcePruned, StorePruned, prune
+from ops_pipelines.backup.prune import prune
+from ops_pipelines.backup.retention import SourcePruned, StorePruned
 from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
 from ops_pipelines.clock import human_size

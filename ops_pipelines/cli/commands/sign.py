@@ -70,9 +70,9 @@ def _why_not(each: Candidate, *, unknown: bool) -> str:
 
 
 def _missing(workspace: Workspace, name: str, rows: list[list[str]], *, accept: bool) -> int:
-    ids = missing(workspace, name)
+    ids = missing(workspace.catalogue, name)
     if accept:
-        forget_missing(workspace, name, ids)
+        forget_missing(workspace.ledger, name, ids)
     for each in ids:
         decision = "accepted as gone" if accept else "in no store, and no prune removed it: --gone accepts it"
         rows.append([name, each, "–", "–", "–", "–", "–", decision])

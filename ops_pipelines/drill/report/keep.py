@@ -9,25 +9,25 @@ from ops_pipelines.clock import moment_of
 from ops_pipelines.drill.record import Evidence, Report
 from ops_pipelines.drill.report.pages import html, markdown
 from ops_pipelines.errors import CorruptCopy, OpsError
+from ops_pipelines.places import Places
 from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.redact import redact
 from ops_pipelines.vault.manifest import SUMS
 from ops_pipelines.vault.signing.minisign import Signer, open_signer
 from ops_pipelines.vault.stores.base import Store
-from ops_pipelines.workspace import Workspace
 
 JSON, KEY = "report.json", "signing.key"
 SIGNATURE, PUBLIC = f"{SUMS}.minisig", "drill.pub"
 
 
-def drills_directory(workspace: Workspace) -> Path:
+def drills_directory(places: Places) -> Path:
     """Where the reports are."""
-    return workspace.places.drills
+    return places.drills
 
 
-def signer_of(workspace: Workspace) -> Signer:
+def signer_of(places: Places) -> Signer:
     """Who signs here. Raises OpsError."""
-    path = drills_directory(workspace) / KEY
+    path = drills_directory(places) / KEY
     return open_signer(path, lost=f"move it away, and the next drill makes a new one: mv {path} {path}.old")
 
 
@@ -40,7 +40,7 @@ def described(evidence: Mapping[str, tuple[bytes, str]]) -> list[Evidence]:
 
 
 def keep_report(
-    workspace: Workspace, report: Report, evidence: Mapping[str, tuple[bytes, str]], signer: Signer, staging: Path
+    places: Places, report: Report, evidence: Mapping[str, tuple[bytes, str]], signer: Signer, staging: Path
 ) -> tuple[Path, dict[str, bytes]]:
     """Write and sign everything; returns the directory and its files by name. Raises OSError.
 
@@ -60,7 +60,7 @@ def keep_report(
     written = staging / report.id
     for name, data in files.items():
         durable.write(written / name, data)
-    final = drills_directory(workspace) / report.id
+    final = drills_directory(places) / report.id
     durable.make_directory(final.parent)
     written.rename(final)
     durable.flush(final.parent)
@@ -88,9 +88,9 @@ def read_report(directory: Path) -> Report:
         raise CorruptCopy(f"{directory / JSON} cannot be read", check="report", why=str(error)) from None
 
 
-def kept_reports(workspace: Workspace) -> list[Path]:
+def kept_reports(places: Places) -> list[Path]:
     """The directories of the kept reports, newest first."""
-    directory = drills_directory(workspace)
+    directory = drills_directory(places)
     if not directory.is_dir():
         return []
     found = [path for path in directory.iterdir() if (path / JSON).is_file()]

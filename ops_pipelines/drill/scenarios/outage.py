@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ops_pipelines.config.drills import Application
+from ops_pipelines.config.models import Config
 from ops_pipelines.drill.applications import recover_application
 from ops_pipelines.drill.by_script import recover_by_script
 from ops_pipelines.drill.clean import clean_machine
@@ -24,7 +25,6 @@ from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.outages import outage
 from ops_pipelines.settings.outage import OutageCommands
 from ops_pipelines.settings.secrets import SecretRef
-from ops_pipelines.workspace import Workspace
 
 _EVERY_S = 0.5
 
@@ -44,10 +44,10 @@ class _Down:
         return round(time.monotonic() - self.since, 2)
 
 
-def refuse_undeclared(workspace: Workspace, applications: Mapping[str, Application]) -> None:
+def refuse_undeclared(config: Config, applications: Mapping[str, Application]) -> None:
     """Refuse to stop a real server that may not be down. Raises SafetyRefusal, OpsError."""
-    name = _victim(workspace, applications)
-    commands = _commands(workspace, name)
+    name = _victim(config, applications)
+    commands = _commands(config, name)
     if commands is not None and not commands.allow_outage:
         raise SafetyRefusal(
             f"the server of {name} is not stopped: allow_outage is not true",
@@ -61,8 +61,8 @@ def play(drill: Drill) -> None:
     """Stop a server, wait for every alarm, recover, and wait for the resolved alert. Raises OpsError."""
     drill.machine = clean_machine(drill.workspace, drill.directory, drill.kit)
     (application,) = drill.applications
-    name = _victim(drill.workspace, drill.applications)
-    commands = _commands(drill.workspace, name)
+    name = _victim(drill.workspace.config, drill.applications)
+    commands = _commands(drill.workspace.config, name)
     with _declared(drill, name, commands) if commands is not None else _sacrificed(drill, name) as down:
         try:
             drill.outage = _detected(drill, name, down)
@@ -78,11 +78,11 @@ def play(drill: Drill) -> None:
     _judge(drill, drill.outage)
 
 
-def _victim(workspace: Workspace, applications: Mapping[str, Application]) -> str:
+def _victim(config: Config, applications: Mapping[str, Application]) -> str:
     """The source whose server dies: the first database of the application."""
     ((application, each),) = applications.items()
     for name in each.sources:
-        if workspace.config.source(name).server is not None:
+        if config.source(name).server is not None:
             return name
     raise OpsError(
         f"application {application} has no server to stop",
@@ -90,8 +90,8 @@ def _victim(workspace: Workspace, applications: Mapping[str, Application]) -> st
     )
 
 
-def _commands(workspace: Workspace, name: str) -> OutageCommands | None:
-    return workspace.config.source(name).outage
+def _commands(config: Config, name: str) -> OutageCommands | None:
+    return config.source(name).outage
 
 
 @contextmanager

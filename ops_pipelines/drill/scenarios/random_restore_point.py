@@ -9,11 +9,10 @@ from ops_pipelines.drill.by_script import recover_by_script
 from ops_pipelines.drill.clean import clean_machine
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.errors import StoreError
-from ops_pipelines.vault.catalogue import RestorePoint
-from ops_pipelines.workspace import Workspace
+from ops_pipelines.vault.catalogue import Catalogues, RestorePoint
 
 
-def choose(workspace: Workspace, applications: Mapping[str, Application], seed: int) -> tuple[str, RestorePoint, str]:
+def choose(catalogues: Catalogues, applications: Mapping[str, Application], seed: int) -> tuple[str, RestorePoint, str]:
     """A source, one of its restore points, and the store of one copy: every copy is as likely as any other.
 
     Raises:
@@ -21,10 +20,7 @@ def choose(workspace: Workspace, applications: Mapping[str, Application], seed: 
     """
     names = sorted({name for each in applications.values() for name in each.sources})
     copies: Sequence[tuple[str, RestorePoint, str]] = [
-        (name, point, store)
-        for name in names
-        for point in workspace.catalogue(name).points
-        for store in sorted(point.stores)
+        (name, point, store) for name in names for point in catalogues(name).points for store in sorted(point.stores)
     ]
     if not copies:
         raise StoreError(f"no store holds a restore point of {', '.join(names)}", next="ops backup")
@@ -34,7 +30,7 @@ def choose(workspace: Workspace, applications: Mapping[str, Application], seed: 
 def play(drill: Drill) -> None:
     """Recover the one copy that the seed chooses."""
     assert drill.seed is not None, "the drill was given one"
-    name, point, store = choose(drill.workspace, drill.applications, drill.seed)
+    name, point, store = choose(drill.workspace.catalogue, drill.applications, drill.seed)
     drill.applications = {name: Application(sources=(name,))}
     drill.machine = clean_machine(drill.workspace, drill.directory, drill.kit, every_store=True)
     drill.say(f"seed {drill.seed} chooses {point.id} of {name} in {store}")

@@ -59,7 +59,9 @@ def _adopt(context: dg.AssetExecutionContext, workspace: Workspace, chain: Chain
         return points[-1].manifest
     legacy = of_day(workspace, name, window.start, window.end)
     if legacy is not None:
-        return adopt(workspace, name, legacy, passphrase=passphrase_of(workspace, name), run_id=context.run.run_id)
+        return adopt(
+            workspace, name, legacy, passphrase=passphrase_of(workspace.config, name), run_id=context.run.run_id
+        )
     folder = workspace.config.source(name).legacy
     searched = f" (nor a legacy backup in {folder.folder})" if folder is not None else ""
     raise dg.Failure(

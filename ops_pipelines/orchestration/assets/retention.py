@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from ops_pipelines.backup.prune import SourcePruned, prune
+from ops_pipelines.backup.prune import prune
+from ops_pipelines.backup.retention import SourcePruned
 from ops_pipelines.clock import human_size
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import newest_proofs
