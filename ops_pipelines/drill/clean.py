@@ -148,7 +148,7 @@ def clean_machine(workspace: Workspace, directory: Path, kit: Kit, *, every_stor
             safe="nothing was started",
             next="add a store that is elsewhere, or name what would be left: drills: {stores: [nas]}",
         )
-    keys = tuple(kit.keys.values()) if kit.keys else _configured_keys(workspace)
+    keys = tuple(kit.keys.values()) if kit.keys else _configured_keys(live)
     return CleanMachine(clean, workspace.clock, keys=keys, held=held, scratch=workspace.places.scratch)
 
 
@@ -194,6 +194,6 @@ def _detached(name: str, source: Source, live: Config, kit: Kit) -> Source:
     return source.detached(SecretRef.model_validate({"literal": known}))
 
 
-def _configured_keys(workspace: Workspace) -> tuple[str, ...]:
-    found = [key for name in workspace.config.sources for key in workspace.identities(name)]
+def _configured_keys(config: Config) -> tuple[str, ...]:
+    found = [key for name in config.sources for key in config.identities(name)]
     return tuple(dict.fromkeys(found))

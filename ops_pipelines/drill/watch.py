@@ -8,6 +8,7 @@ the time; only where none runs does the drill ask in its place, and says so.
 import json
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -55,7 +56,7 @@ class DrillAlarm:
     """An alert that the drill raises and ends itself."""
 
     def __init__(self, drill: Drill, source: str) -> None:
-        self._drill = drill
+        self._drill, self._alerts = drill, _Alerts.of(drill.workspace)
         self._condition = Condition(
             RULE, "error", source, "health", "DRILL: the server is down",
             "this is a drill: its server was stopped on purpose", "nothing; a resolved alert follows", store=drill.id,
@@ -65,22 +66,15 @@ class DrillAlarm:
     def raised(self) -> str:
         """Raise it once, deliver what waits, and look who took it."""
         if not self._raised:
-            self._raised = _settle(
-                self._drill.workspace.config,
-                self._drill.workspace.clock,
-                self._drill.workspace.ledger,
-                [self._condition],
-            )
-        deliver(self._drill.workspace, within=_WITHIN)
+            self._raised = self._alerts.settle([self._condition])
+        self._alerts.deliver()
         return _taken(self._drill, self._condition.key, "opened")
 
     def over(self) -> bool:
         """End it once, deliver what waits, and look whether somebody took it."""
         if not self._ended:
-            self._ended = _settle(
-                self._drill.workspace.config, self._drill.workspace.clock, self._drill.workspace.ledger, []
-            )
-        deliver(self._drill.workspace, within=_WITHIN)
+            self._ended = self._alerts.settle([])
+        self._alerts.deliver()
         return bool(_taken(self._drill, self._condition.key, "resolved"))
 
 
@@ -113,7 +107,7 @@ class MonitoringAlarm:
         workspace = self._drill.workspace
         probe_all(workspace.config, workspace.clock, workspace.ledger)
         settle(workspace.config, AlertLedger(workspace.ledger), look_at_probes(workspace))
-        deliver(workspace, within=_WITHIN)
+        _Alerts.of(workspace).deliver()
 
 
 def alarm_of(drill: Drill, source: str, *, real: bool) -> Alarm:
@@ -207,11 +201,27 @@ def _taken(drill: Drill, key: str, event: str) -> str:
 def end_alerts(workspace: Workspace) -> None:
     """End every incident of a drill that was killed. Raises LedgerError."""
     if any(row.rule == RULE for row in AlertLedger(workspace.ledger).open_incidents()):
-        _settle(workspace.config, workspace.clock, workspace.ledger, [])
-        deliver(workspace, within=_WITHIN)
+        alerts = _Alerts.of(workspace)
+        alerts.settle([])
+        alerts.deliver()
 
 
-def _settle(config: Config, clock: Clock, ledger: Ledger, conditions: list[Condition]) -> bool:
-    """Whether it was settled: the alert sensor may just have looked at newer facts, and then it is tried again."""
-    look = Look(_PART, frozenset({RULE}), clock.now(), conditions)
-    return settle(config, AlertLedger(ledger), look) is not None
+@dataclass(frozen=True)
+class _Alerts:
+    """How a drill raises and ends alerts of its own."""
+
+    config: Config
+    clock: Clock
+    ledger: Ledger
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> "_Alerts":
+        return cls(workspace.config, workspace.clock, workspace.ledger)
+
+    def settle(self, conditions: list[Condition]) -> bool:
+        """Whether it was settled: the alert sensor may just have looked at newer facts, and then it is tried again."""
+        look = Look(_PART, frozenset({RULE}), self.clock.now(), conditions)
+        return settle(self.config, AlertLedger(self.ledger), look) is not None
+
+    def deliver(self) -> None:
+        deliver(self.config.alerts, self.clock, self.ledger, within=_WITHIN)

@@ -9,13 +9,16 @@ from datetime import timezone
 
 import dagster as dg
 
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import SUCCEEDED
 from ops_pipelines.orchestration.dagster_internals import RUN_KEY_TAG
+from ops_pipelines.vault.catalogue import Catalogues
 from ops_pipelines.vault.manifest import Manifest
-from ops_pipelines.workspace import Workspace
 
 
-def dumped_by_twin(context: dg.AssetExecutionContext, workspace: Workspace, source: str) -> Manifest | None:
+def dumped_by_twin(
+    context: dg.AssetExecutionContext, ledger: Ledger, catalogues: Catalogues, source: str
+) -> Manifest | None:
     """The restore point that another run of the same tick has taken of a source; None when there is none.
 
     A run that is tried again is no other run. Raises LedgerError.
@@ -30,9 +33,9 @@ def dumped_by_twin(context: dg.AssetExecutionContext, workspace: Workspace, sour
     created = min(each.create_timestamp for each in twins)
     since = created if created.tzinfo is not None else created.replace(tzinfo=timezone.utc)
     ids = {each.dagster_run.run_id for each in twins}
-    for row in workspace.ledger.recent(source=source, kind="dump", since=since):
+    for row in ledger.recent(source=source, kind="dump", since=since):
         if row.run_id in ids and row.status == SUCCEEDED and row.backup_id:
-            point = workspace.catalogue(source).find(row.backup_id)
+            point = catalogues(source).find(row.backup_id)
             if point is not None:
                 return point.manifest
     return None

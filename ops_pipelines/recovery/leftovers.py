@@ -162,7 +162,12 @@ def remove(workspace: Workspace, left: Leftover) -> None:
     if left.purpose != "former":
         url = engine.locate(left.to)
         found = engine.contents(url, "counts")
-        strange = _strange(_held_by(workspace, left), found)
+        point = workspace.catalogue(left.source).find(left.backup_id)
+        copy = None
+        if point is not None:
+            store = workspace.stores[point.stores[0]]
+            copy = Copy(store, point.manifest, lambda: workspace.identities(left.source))
+        strange = _strange(_held_by(left, copy), found)
         folders = kind_of(workspace.config.source(left.source).kind).step == "snapshot"
         if folders and (other := _files_below(url) - found.rows) > 0:
             strange.append(f"{other} files elsewhere in it")
@@ -176,12 +181,8 @@ def remove(workspace: Workspace, left: Leftover) -> None:
     _forget(workspace.places.targets, left.id)
 
 
-def _held_by(workspace: Workspace, left: Leftover) -> Contents:
-    point = workspace.catalogue(left.source).find(left.backup_id)
-    held = None
-    if point is not None:
-        store = workspace.stores[point.stores[0]]
-        held = fingerprint_of(Copy(store, point.manifest, lambda: workspace.identities(left.source)))
+def _held_by(left: Leftover, copy: Copy | None) -> Contents:
+    held = fingerprint_of(copy) if copy is not None else None
     if held is None or held.level == "off":
         why = f"{left.backup_id} is gone, or says nothing of its contents: whether it holds more is unknown"
         raise _not_removed(left, why, "drop it by hand if you are sure")

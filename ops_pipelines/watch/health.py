@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.clock import human_duration
 from ops_pipelines.engines.source import Source
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.settings.values import Duration
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
+from ops_pipelines.vault.stores.registry import LOCAL
 from ops_pipelines.vault.trust import foreign_points, only_foreign, summary
 from ops_pipelines.watch import situations
 from ops_pipelines.watch.phases import PhaseHealth, bad_newest, phases_of
@@ -119,13 +121,17 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
         catalogue: what its stores hold, for who has just read it.
     """
     source, now = workspace.config.source(name), workspace.clock.now()
+
+    def ledger() -> Ledger:
+        return workspace.ledger
+
     catalogue = catalogue or workspace.catalogue(name)
     point, newest = catalogue.recovery_point, catalogue.newest
     age = catalogue.age(point, now) if point is not None else None
-    phases = phases_of(workspace, name, catalogue, now)
-    proof = proved(workspace, point)
+    phases = phases_of(workspace.config, name, catalogue, ledger, now)
+    proof = proved(source, point)
     clock = _wrong_clock(source, name, catalogue, now)
-    holding = _distinct(_holding(workspace, name, catalogue, age, phases, proof, clock))
+    holding = _distinct(_holding(name, source, catalogue, age, phases, proof, clock))
     first = holding[0] if holding else None
     return SourceHealth(
         source=name,
@@ -148,9 +154,9 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
         verified=sum(each.verified for each in catalogue.points),
         size_bytes=newest.manifest.size_bytes if newest else None,
         restore_s=_restore_seconds(point),
-        copies=[_copy(store, catalogue, now) for store in (workspace.local.name, *source.copies)],
+        copies=[_copy(store, catalogue, now) for store in (LOCAL, *source.copies)],
         phases=phases,
-        trends=trends_of(workspace, name, catalogue, now),
+        trends=trends_of(name, catalogue, ledger, now),
         problems=catalogue.messages,
         foreign=foreign_points(catalogue.strangers),
         clock=clock,
@@ -163,8 +169,8 @@ def all_health(workspace: Workspace) -> list[SourceHealth]:
 
 
 def _holding(
-    workspace: Workspace,
     name: str,
+    source: Source,
     catalogue: Catalogue,
     age: timedelta | None,
     phases: Sequence[PhaseHealth],
@@ -172,7 +178,7 @@ def _holding(
     clock: Situation | None,
 ) -> Iterator[Situation]:
     """Every situation that it is in, the most urgent first: the recovery point, then what is wrong with steps."""
-    source, newest = workspace.config.source(name), catalogue.newest
+    newest = catalogue.newest
     if newest is None:
         yield _nothing_of_ours(name, catalogue)
         return

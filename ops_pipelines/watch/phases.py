@@ -4,7 +4,7 @@ What the stores say comes first; the ledger adds attempts that failed and left n
 cannot be read, what only it knows is UNKNOWN, and the rest is told all the same.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -13,18 +13,20 @@ from pydantic import BaseModel, ConfigDict
 from ops_pipelines.chronology import believed
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.drills import DefaultDrills, Drills, Scenario
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import OpsError
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import CANCELLED, FAILED, RUNNING, Activity
 from ops_pipelines.proof import VERIFIED
 from ops_pipelines.settings.values import Duration
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.faults import UNREAD
+from ops_pipelines.vault.stores.registry import LOCAL
 from ops_pipelines.vault.verdict import Verdict
 from ops_pipelines.watch import situations
 from ops_pipelines.watch.situations import Situation, State
-from ops_pipelines.workspace import Workspace
 
 Phase = Literal["dump", "snapshot", "copy", "verify", "retention", "drill"]
 _ATTEMPTS = ("dump", "copy", "verify", "prune", "drill")
@@ -77,26 +79,31 @@ def _step(
     )  # fmt: skip
 
 
-def phases_of(workspace: Workspace, name: str, catalogue: Catalogue, now: datetime) -> list[PhaseHealth]:
-    """Every step of a source's chain."""
-    source = workspace.config.source(name)
+def phases_of(
+    config: Config, name: str, catalogue: Catalogue, ledger: Callable[[], Ledger], now: datetime
+) -> list[PhaseHealth]:
+    """Every step of a source's chain.
+
+    Args:
+        ledger: opens it; what only it knows is unknown when it cannot be asked.
+    """
+    source = config.source(name)
     try:
         unread: OpsError | None = None
-        last: Mapping[str, _Last] | None = _last_attempts(workspace, name, now)
+        last: Mapping[str, _Last] | None = _last_attempts(ledger(), name, now)
     except OpsError as error:
         last, unread = None, error
     found = [_dump(name, source, catalogue, last, now)]
-    local = workspace.local.name
     wrong = {each.store for each in (*catalogue.damage, *catalogue.damaged_verdicts, *catalogue.faults)}
-    stores = [*source.copies, *([local] if local in wrong and catalogue.points else [])]
+    stores = [*source.copies, *([LOCAL] if LOCAL in wrong and catalogue.points else [])]
     found += [_copy(name, source, store, catalogue, now) for store in stores]
     found.append(_verify(name, source, catalogue, now))
     if source.keep is not None:
         found.append(_retention(name, last, unread))
-    drills = workspace.config.drilled
+    drills = config.drilled
     # Of those that nobody asked for, nobody is told before the first was played.
     if drills is not None and not (isinstance(drills, DefaultDrills) and last is not None and "drill" not in last):
-        found.append(_drill(name, drills, workspace.config.scenario, last, unread))
+        found.append(_drill(name, drills, config.scenario, last, unread))
     return found
 
 
@@ -107,10 +114,10 @@ class _Last(NamedTuple):
     age: timedelta | None
 
 
-def _last_attempts(workspace: Workspace, name: str, now: datetime) -> dict[str, _Last]:
+def _last_attempts(ledger: Ledger, name: str, now: datetime) -> dict[str, _Last]:
     last: dict[str, _Last] = {}
     for kind in _ATTEMPTS:
-        ended = [row for row in workspace.ledger.recent(source=name, kind=kind, limit=5) if _has_ended(row)]
+        ended = [row for row in ledger.recent(source=name, kind=kind, limit=5) if _has_ended(row)]
         if ended:
             at = believed([row.started_at for row in reversed(ended)], now)[-1]
             last[kind] = _Last(ended[0], max(now - at, timedelta(0)) if at is not None else None)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
+from ops_pipelines.engines.source import Source
 from ops_pipelines.proof import Gap, Grade
 from ops_pipelines.recovery.graded import configured_grade
 from ops_pipelines.vault.catalogue import RestorePoint
-from ops_pipelines.workspace import Workspace
 
 _NAMED = 3
 _BACK_UP = "ops backup"
@@ -47,7 +47,7 @@ class Proved(BaseModel):
         return again if any(gap.cure for gap in self.gaps) else f"ops list {self.source}"
 
 
-def proved(workspace: Workspace, point: RestorePoint | None) -> Proved | None:
+def proved(source: Source, point: RestorePoint | None) -> Proved | None:
     """How much the proof of a restore point says; None where there is none.
 
     Args:
@@ -56,7 +56,7 @@ def proved(workspace: Workspace, point: RestorePoint | None) -> Proved | None:
     if point is None or point.verdict is None:
         return None
     verdict = point.verdict
-    configured = configured_grade(workspace.config.source(point.manifest.source), point.manifest)
+    configured = configured_grade(source, point.manifest)
     gaps = verdict.short_of(configured)
     return Proved(
         source=point.manifest.source,

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from ops_pipelines import durable, logs, text
 from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.config.models import Config
 from ops_pipelines.errors import OpsError
+from ops_pipelines.places import Places
 from ops_pipelines.redact import redact
-from ops_pipelines.vault.catalogue import RestorePoint
+from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.watch.health import SourceHealth, all_health
 from ops_pipelines.watch.snapshots import look
 from ops_pipelines.workspace import Workspace
@@ -25,7 +27,7 @@ def build_report(workspace: Workspace, found: Sequence[SourceHealth] | None = No
     now = workspace.clock.now()
     lines = [f"# Backup report, {now:%Y-%m-%d %H:%M} UTC", "", _headline(found), "", *_overview(found)]
     for health in found:
-        lines += ["", f"## {health.source}", "", *_details(workspace, health)]
+        lines += ["", f"## {health.source}", "", *_details(workspace.catalogue(health.source), health)]
     return "\n".join(lines) + "\n"
 
 
@@ -38,16 +40,16 @@ def write_report(workspace: Workspace, found: Sequence[SourceHealth] | None = No
     report = build_report(workspace, found)
     directory = workspace.places.reports
     dated = directory / f"report-{workspace.clock.now():%Y%m%d-%H%M%S}.md"
-    written = [dated, *_latest(workspace)]
+    written = [dated, *_latest(workspace.config, workspace.places)]
     for path in written:
         _write(path, report)
     return written
 
 
-def _latest(workspace: Workspace) -> list[Path]:
+def _latest(config: Config, places: Places) -> list[Path]:
     """Where the newest report lies: always below `base`, and where `report.path` says."""
-    report = workspace.config.report
-    return [workspace.places.reports / "latest.md", *([report.path] if report.path is not None else [])]
+    report = config.report
+    return [places.reports / "latest.md", *([report.path] if report.path is not None else [])]
 
 
 def renew_report(workspace: Workspace, found: Sequence[SourceHealth] | None = None) -> None:
@@ -60,7 +62,7 @@ def renew_report(workspace: Workspace, found: Sequence[SourceHealth] | None = No
     """
     try:
         report = build_report(workspace, found if found is not None else look(workspace))
-        for path in _latest(workspace):
+        for path in _latest(workspace.config, workspace.places):
             _write(path, report)
     except (OpsError, OSError) as error:
         logs.event("report_not_written", level="error", error=str(error))
@@ -106,7 +108,7 @@ def _overview(found: Sequence[SourceHealth]) -> list[str]:
     return rows
 
 
-def _details(workspace: Workspace, health: SourceHealth) -> list[str]:
+def _details(catalogue: Catalogue, health: SourceHealth) -> list[str]:
     lines = [f"{health.state}: {text.markdown(health.cause)}."]
     if health.safe:
         lines.append(f"Safe: {text.markdown(health.safe)}.")
@@ -119,7 +121,7 @@ def _details(workspace: Workspace, health: SourceHealth) -> list[str]:
         for copy in health.copies
     )
     lines += ["", f"Newest copy by store: {copies}.", ""]
-    points = list(workspace.catalogue(health.source).points)[-_SHOWN:]
+    points = list(catalogue.points)[-_SHOWN:]
     if points:
         lines += ["| restore point | rows | size | stores | verdict |", "|---|---|---|---|---|"]
         lines += [_row(point) for point in reversed(points)]

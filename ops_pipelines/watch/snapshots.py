@@ -17,11 +17,13 @@ from sqlalchemy.orm import Session
 
 from ops_pipelines.chronology import believed, within
 from ops_pipelines.clock import human_duration
+from ops_pipelines.engines.source import Source
 from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.ledger.models import Health
 from ops_pipelines.redact import redact_within
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.faults import UNREAD
+from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.verdict import Check
 from ops_pipelines.watch.health import HOLDS, SourceHealth, source_health
 from ops_pipelines.watch.phases import Phase
@@ -183,10 +185,11 @@ def look(workspace: Workspace, *, watching: bool = False) -> list[SourceHealth]:
         watching: the caller looks all the time: its silence is a trouble.
     """
     found, rows = [], []
-    for name in workspace.config.sources:
+    for name, source in workspace.config.sources.items():
         catalogue, at = workspace.catalogue(name), workspace.clock.now()
         health = source_health(workspace, name, catalogue)
-        document = json.dumps(redact_within(_seen(workspace, health, catalogue, at).model_dump(mode="json")))
+        seen = _seen(source, workspace.stores, health, catalogue, at)
+        document = json.dumps(redact_within(seen.model_dump(mode="json")))
         rows.append(Health(source=name, at=at, watched_at=at if watching else None, document=document))
         found.append(health)
     # Health is told although it cannot be kept; who reads what was kept sees how old it is.
@@ -225,7 +228,9 @@ def _keep(session: Session, rows: Sequence[Health]) -> None:
         session.merge(row)
 
 
-def _seen(workspace: Workspace, health: SourceHealth, catalogue: Catalogue, at: datetime) -> SeenWhole:
+def _seen(
+    source: Source, stores: Mapping[str, Store], health: SourceHealth, catalogue: Catalogue, at: datetime
+) -> SeenWhole:
     found = (verdict for point in catalogue.points for verdict in point.verdicts if verdict.outcome == "verified")
     good = sorted(found, key=lambda verdict: verdict.number)
     return SeenWhole(
@@ -238,7 +243,7 @@ def _seen(workspace: Workspace, health: SourceHealth, catalogue: Catalogue, at: 
         also=[SituationSeen(cause=each.cause, next=each.next) for each in health.besides],
         rpo_s=health.rpo.total_seconds(),
         warn_after_s=health.warn_after.total_seconds(),
-        rto_s=workspace.config.source(health.source).rto.total_seconds(),
+        rto_s=source.rto.total_seconds(),
         recovery_point=health.recovery_point,
         recovery_point_at=health.recovery_point_at,
         restore_points=health.restore_points,
@@ -248,7 +253,7 @@ def _seen(workspace: Workspace, health: SourceHealth, catalogue: Catalogue, at: 
         proof=health.proof,
         newest=_dump(catalogue.newest),
         verdict=_verdict(catalogue),
-        stores=[_copies(workspace, copy.store, catalogue, at) for copy in health.copies],
+        stores=[_copies(stores[copy.store], catalogue, at) for copy in health.copies],
         phases=[
             PhaseSeen(
                 phase=each.phase,
@@ -299,16 +304,15 @@ def _verdict(catalogue: Catalogue) -> VerdictWhole | None:
     )
 
 
-def _copies(workspace: Workspace, store: str, catalogue: Catalogue, at: datetime) -> CopiesSeen:
-    held = [point for point in catalogue.points if store in point.stores]
-    opened = workspace.stores[store]
+def _copies(store: Store, catalogue: Catalogue, at: datetime) -> CopiesSeen:
+    held = [point for point in catalogue.points if store.name in point.stores]
     return CopiesSeen(
-        store=store,
-        medium=opened.medium,
-        offsite=opened.offsite,
-        readable=not any(each.store == store and each.problem in UNREAD for each in catalogue.faults),
+        store=store.name,
+        medium=store.medium,
+        offsite=store.offsite,
+        readable=not any(each.store == store.name and each.problem in UNREAD for each in catalogue.faults),
         copies=len(held),
-        damaged=sum(each.store == store for each in catalogue.damage),
+        damaged=sum(each.store == store.name for each in catalogue.damage),
         size_bytes=sum(point.manifest.size_bytes for point in held),
         newest_at=catalogue.moments(at)[held[-1].id] if held else None,
     )

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.stores.base import Store
-from ops_pipelines.workspace import Workspace
 
 COPIES, MEDIA = 3, 2
 LIVE_MEDIUM = "disk"
@@ -37,11 +36,6 @@ class ThreeTwoOne:
     def holds(self) -> bool:
         """Whether all three parts hold."""
         return not self.missing
-
-
-def three_two_one(workspace: Workspace, name: str) -> ThreeTwoOne:
-    """How a source stands to the rule now."""
-    return judge(name, workspace.catalogue(name).recovery_point, workspace.config.source(name).copies, workspace.stores)
 
 
 def judge(name: str, point: RestorePoint | None, configured: Sequence[str], stores: Mapping[str, Store]) -> ThreeTwoOne:

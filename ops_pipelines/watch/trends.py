@@ -1,6 +1,6 @@
 """How things develop: success rates of the last week, what restores took, how fast a source grows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger import tallies
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
-from ops_pipelines.workspace import Workspace
 
 TARGET = 0.99
 """The share of attempts that should succeed."""
@@ -36,10 +36,10 @@ class Trends(BaseModel):
     growth_bytes_per_day: int | None = None
 
 
-def trends_of(workspace: Workspace, name: str, catalogue: Catalogue, now: datetime) -> Trends:
+def trends_of(name: str, catalogue: Catalogue, ledger: Callable[[], Ledger], now: datetime) -> Trends:
     """How a source develops; what only the ledger knows is left out when it cannot be read."""
     try:
-        with workspace.ledger.session() as session:
+        with ledger().session() as session:
             counted = tallies.last_days(session, now, days=_RATE_DAYS, source=name)
     except OpsError:
         counted = []

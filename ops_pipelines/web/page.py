@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ops_pipelines import __version__, text
 from ops_pipelines.chronology import in_words
 from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.config.models import Config
 from ops_pipelines.ledger.models import Incident
 from ops_pipelines.proof import VERIFIED
 from ops_pipelines.redact import redact
@@ -56,7 +57,7 @@ def status_page(workspace: Workspace) -> str:
         found = snapshots(session, config.sources, SeenWhole)
         incidents = session.query(Incident).filter(Incident.open_key.is_not(None)).order_by(Incident.opened_at).all()
         session.expunge_all()
-    lines = sorted((_line(workspace, each, now) for each in found), key=lambda line: _URGENCY[line.state])
+    lines = sorted((_line(workspace.config, each, now) for each in found), key=lambda line: _URGENCY[line.state])
     looked = [each.at for each in found if each.at is not None]
     return (
         _environment(now)
@@ -76,8 +77,7 @@ def status_page(workspace: Workspace) -> str:
     )
 
 
-def _line(workspace: Workspace, snapshot: Snapshot[SeenWhole], now: datetime) -> _Line:
-    config = workspace.config
+def _line(config: Config, snapshot: Snapshot[SeenWhole], now: datetime) -> _Line:
     source, ui = config.sources[snapshot.source], config.alerts.dagster_url
     state, cause, advice = snapshot.judged(now, config.web.stale_after)
     link = f"{ui.rstrip('/')}/locations/ops_pipelines/asset-groups/{snapshot.source}/lineage" if ui else None

@@ -31,11 +31,13 @@ def test_a_run_that_was_cancelled_warns_for_a_day_and_blocks_no_retention(notes:
 
 def test_a_run_that_died_early_names_the_true_last_good_point(notes: Notes) -> None:
     run = EndedRun(about="notes", run_id="r1", status="FAILURE", at=notes.clock.at, cause="killed")
-    unseen = with_good(notes.workspace, look_at_runs(notes.workspace, Facts(runs=[run])))
+    unseen = with_good(notes.workspace.config, notes.workspace.ledger, look_at_runs(notes.workspace, Facts(runs=[run])))
     assert unseen.conditions[0].good is not None and "not known yet" in unseen.conditions[0].good.words
     point = notes.backed_up()
     look(notes.workspace)
-    (found,) = with_good(notes.workspace, look_at_runs(notes.workspace, Facts(runs=[run]))).conditions
+    (found,) = with_good(
+        notes.workspace.config, notes.workspace.ledger, look_at_runs(notes.workspace, Facts(runs=[run]))
+    ).conditions
     assert found.good is not None
     assert (found.good.id, found.good.at, found.good.words) == (point.id, point.started_at, "verified")
 

@@ -50,7 +50,9 @@ def house(built: House, tmp_path: Path, channel: Webhook) -> House:
 
 def drill_phase(house: House, name: str) -> PhaseHealth:
     workspace = house.workspace()
-    phases = phases_of(workspace, name, workspace.catalogue(name), workspace.clock.now())
+    phases = phases_of(
+        workspace.config, name, workspace.catalogue(name), lambda: workspace.ledger, workspace.clock.now()
+    )
     return next(each for each in phases if each.phase == "drill")
 
 

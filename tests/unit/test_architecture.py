@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import ops_pipelines
@@ -142,3 +143,63 @@ def test_only_orchestration_imports_dagster() -> None:
 def test_commands_that_do_not_run_dagster_do_not_import_it() -> None:
     program = "import sys; import ops_pipelines.cli.main; sys.exit('dagster' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+FACES = {"cli", "web", "orchestration", "components", "definitions"}
+GREAT_VERBS = {
+    "sweeping": {"sweep"},
+    "backup/take": {"take_backup", "_dump"},
+    "backup/seal": {"seal"},
+    "backup/adopt": {"adopt", "look", "of_day"},
+    "backup/copies": {"copy_to"},
+    "backup/prune": {"prune", "_applied", "_retention"},
+    "backup/sign": {"candidates", "sign", "_signed"},
+    "recovery/choose": {"choose", "_catalogue"},
+    "recovery/verify": {"verify", "_Proof.__init__"},
+    "recovery/rotation": {"reprove"},
+    "recovery/restore": {"restore_to"},
+    "recovery/replace": {"replace_source", "_proved", "_reloaded"},
+    "recovery/export": {"export"},
+    "recovery/leftovers": {"remove"},
+    "recovery/kit/kit": {"make_kit"},
+    "recovery/kit/check": {"check_kit"},
+    "recovery/kit/secrets": {"gather"},
+    "healing": {"bring", "_Bringing.__init__"},
+    "plan/ahead": {"look_ahead"},
+    "watch/health": {"source_health", "all_health"},
+    "watch/snapshots": {"look"},
+    "watch/report": {"build_report", "write_report", "renew_report"},
+    "watch/metrics": {"exposition"},
+    "watch/alerts/watch": {"watch", "watch_once"},
+    # What looks for one kind of trouble: `watch` calls all of them alike.
+    "watch/alerts/rules": {"look_at_attempts", "look_at_probes", "look_at_standing", "look_at_drill"},
+    "watch/alerts/configuration": {"look_at_configuration"},
+    "watch/alerts/silence": {"look_at_daemon"},
+    "watch/alerts/runs": {"look_at_runs"},
+    "drill/run": {"run_drill"},
+    "drill/clean": {"clean_machine"},
+    "drill/watch": {"end_alerts", "_Alerts.of"},
+    "doctor/shared": {"Shared.__init__"},
+    "doctor/litter": {"sweep"},
+}
+
+
+def functions(node: ast.AST, inside: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef):
+            yield inside + child.name, child
+        within = f"{inside}{child.name}." if isinstance(child, (ast.FunctionDef, ast.ClassDef)) else inside
+        yield from functions(child, within)
+
+
+def test_only_the_great_verbs_are_given_the_whole_workspace() -> None:
+    """A function takes what it uses: a configuration, a clock, a store. Who adds one here needs nearly all of them."""
+    found: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        if room_of(path) not in FACES:
+            module = path.relative_to(PACKAGE).with_suffix("").as_posix()
+            for name, function in functions(ast.parse(path.read_text("utf-8"))):
+                taken = (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
+                if any(each.annotation and "Workspace" in ast.unparse(each.annotation) for each in taken):
+                    found.setdefault(module, set()).add(name)
+    assert found == GREAT_VERBS

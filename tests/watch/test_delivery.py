@@ -12,8 +12,9 @@ import pytest
 from ops_pipelines.clock import SystemClock
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.redact import register
+from ops_pipelines.watch.alerts import delivery
 from ops_pipelines.watch.alerts.conditions import Condition, Look
-from ops_pipelines.watch.alerts.delivery import Delivered, deliver
+from ops_pipelines.watch.alerts.delivery import Delivered
 from ops_pipelines.watch.alerts.incidents import settle
 from ops_pipelines.workspace import Workspace
 from tests.sample import StoppedClock, files_holding
@@ -22,6 +23,10 @@ from tests.watch.receivers import SECRET_PATH, Answer, Mailbox, Webhook
 
 LONG = timedelta(minutes=5)
 SUBJECT = "[OPS] FAIL s0: dump failed"
+
+
+def deliver(house: Workspace, *, within: timedelta) -> Delivered:
+    return delivery.deliver(house.config.alerts, house.clock, house.ledger, within=within)
 
 
 def mail_url(post: Mailbox) -> str:

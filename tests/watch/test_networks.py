@@ -7,13 +7,12 @@ import pytest
 from ops_pipelines.outside import heartbeats
 from ops_pipelines.settings.secrets import SecretRef
 from ops_pipelines.watch.alerts.channels import base
-from ops_pipelines.watch.alerts.delivery import deliver
 from tests.faults.tries import chance, tries
 from tests.servers.between import TROUBLES, Trouble, between
 from tests.watch.conftest import MakeHouse
 from tests.watch.outside import listener, wait_for
 from tests.watch.receivers import Mailbox, Webhook
-from tests.watch.test_delivery import SUBJECT, failed, found, mail_url
+from tests.watch.test_delivery import SUBJECT, deliver, failed, found, mail_url
 
 _ANSWER = {"slack": 120, "mail": 250}
 """About as many bytes as each says in one delivery."""

@@ -232,8 +232,8 @@ def test_a_store_that_cannot_be_read_is_told(house: Workspace) -> None:
 def test_a_disk_without_room_for_the_next_runs_is_told(house: Workspace) -> None:
     protected(house)
     health = source_health(house, "crm")
-    assert disks(house, [health]) == []
+    assert disks(house.stores, [health]) == []
     huge = health.model_copy(update={"size_bytes": 10**17})
-    found = {each.store: each for each in disks(house, [huge])}
+    found = {each.store: each for each in disks(house.stores, [huge])}
     assert {store: each.severity for store, each in found.items()} == {"local": "error", "nas": "error"}
     assert "free on" in found["nas"].cause

@@ -7,7 +7,7 @@ import typer
 
 from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
-from ops_pipelines.clock import human_size
+from ops_pipelines.clock import Clock, human_size
 from ops_pipelines.errors import StoreError
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.trust import foreign_points
@@ -35,7 +35,7 @@ def list_(
     if as_json:
         output.print_json({name: _document(catalogue) for name, catalogue in catalogues.items()})
     else:
-        rows = [row for catalogue in catalogues.values() for row in _rows(workspace, catalogue)]
+        rows = [row for catalogue in catalogues.values() for row in _rows(workspace.clock, catalogue)]
         output.print_table(["source", "restore point", "age", "rows", "size", "stores", "verdict"], rows)
         for name, catalogue in catalogues.items():
             if foreign := foreign_points(catalogue.strangers):
@@ -55,8 +55,8 @@ def _former(workspace: Workspace) -> list[str]:
         return []
 
 
-def _rows(workspace: Workspace, catalogue: Catalogue) -> list[list[str]]:
-    now = workspace.clock.now()
+def _rows(clock: Clock, catalogue: Catalogue) -> list[list[str]]:
+    now = clock.now()
     return [
         [
             point.manifest.source,

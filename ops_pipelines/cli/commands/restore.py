@@ -15,6 +15,7 @@ from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
 from ops_pipelines.cli.progress import shown
 from ops_pipelines.clock import UTC, human_duration, human_size
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.address import shown as named
 from ops_pipelines.errors import INSTALL_NEWER, OpsError, SafetyRefusal, StoreError
 from ops_pipelines.recovery.by_hand import commands
@@ -112,9 +113,9 @@ def restore(
         recovered = restore_to(
             workspace, point, to, store=store or None, only=only or (), globals_too=roles, progress=progress
         )
-    _report(workspace, point, recovered, as_json=as_json)
+    _report(workspace.config, point, recovered, as_json=as_json)
     if not as_json:
-        output.say("next: look at it, {}", _where(workspace, point, to))
+        output.say("next: look at it, {}", _where(workspace.config, point, to))
     return output.FINE if recovered.good else output.BROKEN
 
 
@@ -219,7 +220,7 @@ def _replaced(
         replaced = replace_source(
             workspace, point, store=store or None, globals_too=roles, take_safety=take, progress=progress
         )
-    _report(workspace, point, replaced.recovered, as_json=as_json, replaced=replaced)
+    _report(workspace.config, point, replaced.recovered, as_json=as_json, replaced=replaced)
     if not as_json:
         output.say("{} is now in its state of {} UTC", source, f"{point.started_at:%Y-%m-%d %H:%M:%S}")
         if replaced.kept:
@@ -235,9 +236,9 @@ def _replaced(
 
 
 def _report(
-    workspace: Workspace, point: RestorePoint, recovered: Recovered, *, as_json: bool, replaced: Replaced | None = None
+    config: Config, point: RestorePoint, recovered: Recovered, *, as_json: bool, replaced: Replaced | None = None
 ) -> None:
-    rto = workspace.config.source(point.manifest.source).rto
+    rto = config.source(point.manifest.source).rto
     if as_json:
         document = {
             **asdict(recovered),
@@ -276,9 +277,9 @@ def _report(
     output.say("{}: {} from {} in {}, {}", word, what, recovered.store, human_duration(took), held)
 
 
-def _where(workspace: Workspace, point: RestorePoint, to: str) -> str:
+def _where(config: Config, point: RestorePoint, to: str) -> str:
     """How to get at it, without a password."""
     try:
-        return workspace.config.engine(point.manifest.source).address(to, point.manifest.engine)
+        return config.engine(point.manifest.source).address(to, point.manifest.engine)
     except OpsError:
         return named(to)

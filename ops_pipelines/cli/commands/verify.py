@@ -9,14 +9,16 @@ import typer
 from ops_pipelines import text
 from ops_pipelines.cli import output
 from ops_pipelines.cli.through_dagster import Chosen, run_sources
+from ops_pipelines.config.models import Config
 from ops_pipelines.errors import StoreError
+from ops_pipelines.places import Places
 from ops_pipelines.recovery.choose import choose
 from ops_pipelines.recovery.differences import as_lines, by_name
 from ops_pipelines.recovery.logbook import Entry, last_entry
 from ops_pipelines.recovery.refuse import refuse_shared_server
 from ops_pipelines.redact import redact
-from ops_pipelines.vault.catalogue import RestorePoint
-from ops_pipelines.workspace import Workspace, open_workspace
+from ops_pipelines.vault.catalogue import Catalogues, RestorePoint
+from ops_pipelines.workspace import open_workspace
 
 
 @output.explained
@@ -42,12 +44,12 @@ def verify(
     loaded, found = output.open_config(config)
     workspace = open_workspace(loaded)
     if show:
-        return _show(workspace, sources or list(loaded.sources), backup, as_json=as_json)
+        return _show(workspace.config, workspace.places, sources or list(loaded.sources), backup, as_json=as_json)
     choices: dict[str, Chosen] = {}
     for name in sources or list(loaded.sources):
         workspace.config.source(name)
         refuse_shared_server(workspace.config, name)
-        point = choose(workspace, name, backup) if backup else _newest(workspace, name)
+        point = choose(workspace, name, backup) if backup else _newest(workspace.catalogue, name)
         if store and store not in point.stores:
             raise StoreError(f"{point.id} is not in {store}", why=f"it is in {', '.join(point.stores)}")
         op = f"{name}__verified"
@@ -55,20 +57,20 @@ def verify(
         # One that is dated in the future belongs to no day that there is yet.
         day = day_of(loaded, min(point.started_at, workspace.clock.now()))
         choices[name] = ([PLAIN.verified(name), PLAIN.report], day, run_config)
-    more = partial(_differences, workspace)
+    more = partial(_differences, workspace.places)
     return run_sources(loaded, found, choices, as_json=as_json, verbose=verbose, more=more)
 
 
-def _show(workspace: Workspace, sources: Sequence[str], backup: str, *, as_json: bool) -> int:
+def _show(config: Config, places: Places, sources: Sequence[str], backup: str, *, as_json: bool) -> int:
     """The differences that the last verification of each source found, from this machine's own logs."""
     documents, status = [], output.FINE
     for name in sources:
-        workspace.config.source(name)
-        entry = last_entry(workspace.places.verifications, name, backup)
+        config.source(name)
+        entry = last_entry(places.verifications, name, backup)
         if entry is None:
             raise StoreError(
                 f"no verification of {backup or name} left a log here",
-                why=f"{workspace.config.base / 'verify' / name} has none",
+                why=f"{config.base / 'verify' / name} has none",
                 next=f"ops verify {name}",
             )
         status = output.BROKEN if entry.outcome == "bad" else status
@@ -87,13 +89,13 @@ def _others(entry: Entry) -> list[str]:
     return [f"{check.name}: {check.detail}" for check in entry.failed]
 
 
-def _differences(workspace: Workspace, name: str) -> Mapping[str, object]:
-    entry = last_entry(workspace.places.verifications, name)
+def _differences(places: Places, name: str) -> Mapping[str, object]:
+    entry = last_entry(places.verifications, name)
     return {"differences": by_name(entry.differences if entry else {})}
 
 
-def _newest(workspace: Workspace, name: str) -> RestorePoint:
-    newest = workspace.catalogue(name).newest
+def _newest(catalogues: Catalogues, name: str) -> RestorePoint:
+    newest = catalogues(name).newest
     if newest is None:
         raise StoreError(f"{name} has no restore point yet", next=f"ops backup {name}")
     return newest

@@ -39,7 +39,7 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
         with chain.installation.step():
             if not is_todays(context, workspace.clock.now()):
                 manifest, adopted = _adopt(context, workspace, chain), True
-            elif (twins := dumped_by_twin(context, workspace, chain.name)) is not None:
+            elif (twins := dumped_by_twin(context, workspace.ledger, workspace.catalogue, chain.name)) is not None:
                 manifest, adopted = twins, True
             else:
                 progress, run_id = watcher.watch(context), context.run.run_id

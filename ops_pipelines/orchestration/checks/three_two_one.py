@@ -5,7 +5,7 @@ import dagster as dg
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.describe import bullets
 from ops_pipelines.orchestration.installation import Installation
-from ops_pipelines.watch.three_two_one import three_two_one
+from ops_pipelines.watch.three_two_one import judge
 
 
 def build_three_two_one_check(installation: Installation, source: str) -> dg.AssetChecksDefinition:
@@ -21,7 +21,9 @@ def build_three_two_one_check(installation: Installation, source: str) -> dg.Ass
     )
     def check() -> dg.AssetCheckResult:
         with installation.sensing(names.THREE_TWO_ONE_CHECK):
-            found = three_two_one(installation.workspace, source)
+            workspace = installation.workspace
+            point = workspace.catalogue(source).recovery_point
+            found = judge(source, point, workspace.config.source(source).copies, workspace.stores)
         return dg.AssetCheckResult(
             passed=found.holds,
             severity=dg.AssetCheckSeverity.WARN,

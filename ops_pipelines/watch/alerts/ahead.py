@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from statistics import median
 
 from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.config.models import Config
 from ops_pipelines.errors import OpsError
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.watch.alerts.conditions import Condition
 from ops_pipelines.watch.health import SourceHealth
 from ops_pipelines.watch.trends import daily, growth_by_day
-from ops_pipelines.workspace import Workspace
 
 RULES: Mapping[str, str] = {
     "disk_filling": "a store's disk will be full before the next three runs are done, going by the last ones",
@@ -25,10 +25,10 @@ _LOCK_AHEAD = timedelta(days=7)
 _USUAL_DAYS, _TIMES_USUAL, _LEAST_SHARE, _LEAST_BYTES = 3, 5, 0.1, 16 * 2**20
 
 
-def disks(workspace: Workspace, found: Sequence[SourceHealth]) -> list[Condition]:
+def disks(stores: Mapping[str, Store], found: Sequence[SourceHealth]) -> list[Condition]:
     """Stores in directories that will be full before the next runs are done, if these are as large as the last."""
     conditions = []
-    for store in workspace.stores.values():
+    for store in stores.values():
         here = [each for each in found if store.name in {copy.store for copy in each.copies}]
         each_run = sum(health.size_bytes or 0 for health in here)
         if store.root is not None and store.root.is_dir() and each_run:
@@ -39,9 +39,11 @@ def disks(workspace: Workspace, found: Sequence[SourceHealth]) -> list[Condition
     return conditions
 
 
-def ahead(workspace: Workspace, name: str, catalogue: Catalogue, now: datetime) -> list[Condition]:
+def ahead(
+    config: Config, stores: Mapping[str, Store], name: str, catalogue: Catalogue, now: datetime
+) -> list[Condition]:
     """What will go wrong with one source."""
-    return [*_locks(workspace, name, catalogue, now), *_growth(name, catalogue.points)]
+    return [*_locks(config, stores, name, catalogue, now), *_growth(name, catalogue.points)]
 
 
 def _filling(store: Store, free: int, each_run: int, sources: int) -> Condition:
@@ -57,10 +59,12 @@ def _filling(store: Store, free: int, each_run: int, sources: int) -> Condition:
     )
 
 
-def _locks(workspace: Workspace, name: str, catalogue: Catalogue, now: datetime) -> Iterator[Condition]:
+def _locks(
+    config: Config, stores: Mapping[str, Store], name: str, catalogue: Catalogue, now: datetime
+) -> Iterator[Condition]:
     """The newest verified copy stays whatever `keep:` says, and its lock does not. A bucket is asked only when late."""
-    for store in workspace.config.source(name).copies:
-        settings = workspace.config.stores[store]
+    for store in config.source(name).copies:
+        settings = config.stores[store]
         if settings.locked_for is None:
             continue
         sound = [each for each in catalogue.points if each.verified and store in {*each.stores} - {*each.damaged}]
@@ -68,7 +72,7 @@ def _locks(workspace: Workspace, name: str, catalogue: Catalogue, now: datetime)
         if not sound or now - sound[-1].started_at < settings.locked_for - warned:
             continue
         try:
-            until = workspace.stores[store].locked_until(name, sound[-1].id)
+            until = stores[store].locked_until(name, sound[-1].id)
         except OpsError:
             continue  # a bucket that cannot be read is told as that
         if until is None or until - now < warned:

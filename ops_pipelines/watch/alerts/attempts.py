@@ -12,14 +12,16 @@ from itertools import takewhile
 from ops_pipelines.chronology import age, believed
 from ops_pipelines.clock import human_duration, moment_of
 from ops_pipelines.config.cadence import longest_interval
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.engines.source import Source
 from ops_pipelines.ledger.alerts import AlertLedger, Attempt
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import CANCELLED, FAILED, REFUSED
 from ops_pipelines.outages import Ended
+from ops_pipelines.vault.stores.registry import LOCAL
 from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint
 from ops_pipelines.watch.situations import sentences
-from ops_pipelines.workspace import Workspace
 
 RULES: Mapping[str, str] = {
     "dump_failed": "the last dump failed; critical from the second in a row",
@@ -47,7 +49,7 @@ class _History:
 
     name: str
     source: Source
-    workspace: Workspace
+    timezone: str
     now: datetime
     rows: Sequence[Attempt]
 
@@ -61,13 +63,13 @@ class _History:
 
     @property
     def stores(self) -> Sequence[str]:
-        return (self.workspace.local.name, *self.source.copies)
+        return (LOCAL, *self.source.copies)
 
 
-def attempts(workspace: Workspace, name: str, now: datetime) -> list[Condition]:
+def attempts(config: Config, ledger: Ledger, name: str, now: datetime) -> list[Condition]:
     """What is wrong with the attempts at one source. Raises LedgerError."""
-    rows = _dated(AlertLedger(workspace.ledger).attempts(name), now)
-    history = _History(name, workspace.config.source(name), workspace, now, rows)
+    rows = _dated(AlertLedger(ledger).attempts(name), now)
+    history = _History(name, config.source(name), config.timezone, now, rows)
     proofs = history.of("verify")
     found = [
         *_dump(history),
@@ -114,7 +116,7 @@ def _copies(history: _History) -> Iterator[Condition]:
 
 def _proofs(history: _History, rows: Sequence[Attempt]) -> Iterator[Condition]:
     """A broken verifier marks no backup bad: it is told of when it stays broken."""
-    patience = longest_interval(history.source.every, history.workspace.config.timezone)
+    patience = longest_interval(history.source.every, history.timezone)
     for store in history.stores:
         here = [row for row in rows if row.store == store]
         # Of bytes that are bad in one store `copy_damaged` tells, with what heals them.

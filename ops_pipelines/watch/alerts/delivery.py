@@ -16,15 +16,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from ops_pipelines.clock import Clock
 from ops_pipelines.config.alerts import Alerts
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.alerts import AlertLedger
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import Outgoing
 from ops_pipelines.redact import redact
 from ops_pipelines.watch.alerts.channels.base import Channel, NotDelivered
 from ops_pipelines.watch.alerts.channels.registry import open_channel
 from ops_pipelines.watch.alerts.message import Message, digest
-from ops_pipelines.workspace import Workspace
 
 _PAUSES_S = (0.5, 1.0)
 _PATIENCE_S = 5.0
@@ -44,7 +45,7 @@ class Delivered:
     failed: list[tuple[str, str]] = field(default_factory=list)
 
 
-def deliver(workspace: Workspace, *, within: timedelta) -> Delivered:
+def deliver(settings: Alerts, clock: Clock, ledger: Ledger, *, within: timedelta) -> Delivered:
     """Send what is due.
 
     Args:
@@ -52,7 +53,7 @@ def deliver(workspace: Workspace, *, within: timedelta) -> Delivered:
     Raises:
         LedgerError: what was sent cannot be recorded; it will be sent again.
     """
-    return _Round(workspace, time.monotonic() + within.total_seconds()).run()
+    return _Round(settings, clock, ledger, time.monotonic() + within.total_seconds()).run()
 
 
 def send(channel: Channel, message: Message, *, sleep: Callable[[float], None] = time.sleep) -> str:
@@ -84,10 +85,9 @@ def send_at_once(settings: Alerts, message: Message) -> str | None:
 class _Round:
     """One round through the outbox: the channels it has opened, and those that turned out to be dead."""
 
-    def __init__(self, workspace: Workspace, deadline: float) -> None:
-        self._settings: Alerts = workspace.config.alerts
-        self._clock, self._deadline = workspace.clock, deadline
-        self._alerts = AlertLedger(workspace.ledger)
+    def __init__(self, settings: Alerts, clock: Clock, ledger: Ledger, deadline: float) -> None:
+        self._settings, self._clock, self._deadline = settings, clock, deadline
+        self._alerts = AlertLedger(ledger)
         self._channels: dict[str, Channel] = {}
         self._dead: dict[str, NotDelivered] = {}
         self._done = Delivered()

@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ops_pipelines.config.models import Config
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint, Look
 from ops_pipelines.watch.snapshots import Seen, snapshots
-from ops_pipelines.workspace import Workspace
 
 _UNSEEN = GoodPoint("", None, "not known yet: the stores were never looked at")
 
 
-def with_good(workspace: Workspace, look: Look) -> Look:
+def with_good(config: Config, ledger: Ledger, look: Look) -> Look:
     """The same, where each condition about a source names its last good restore point. Raises LedgerError."""
-    names = {each.source for each in look.conditions if each.good is None} & set(workspace.config.sources)
+    names = {each.source for each in look.conditions if each.good is None} & set(config.sources)
     if not names:
         return look
-    with workspace.ledger.session() as session:
+    with ledger.session() as session:
         seen = {each.source: each.seen for each in snapshots(session, sorted(names), Seen)}
     return replace(look, conditions=_filled(look.conditions, {name: _good(seen[name]) for name in names}))
 

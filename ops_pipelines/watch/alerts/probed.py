@@ -9,11 +9,12 @@ from datetime import datetime, time, timezone
 from ops_pipelines.chronology import within
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.alerts import Severity
+from ops_pipelines.config.models import Config
 from ops_pipelines.config.probes import Probes
 from ops_pipelines.engines.registry import KINDS
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.probes.measured import Measured, kept
 from ops_pipelines.watch.alerts.conditions import Condition
-from ops_pipelines.workspace import Workspace
 
 RULES: Mapping[str, str] = {
     "server_down": "the server of a source, or a service, does not answer as it should",
@@ -31,15 +32,15 @@ _LOOK: Mapping[str, str] = {
 }
 
 
-def probed(workspace: Workspace, now: datetime) -> tuple[list[Condition], frozenset[str]]:
+def probed(config: Config, ledger: Ledger, now: datetime) -> tuple[list[Condition], frozenset[str]]:
     """What is wrong with servers and services, and of which nothing is known now. Raises LedgerError."""
-    probes = workspace.config.probes
+    probes = config.probes
     if probes is None:
         return [], frozenset()
-    with workspace.ledger.session() as session:
+    with ledger.session() as session:
         found = list(kept(session))
-    fresh = [each for each in found if within(each.at, now, workspace.config.web.stale_after)]
-    unknown = frozenset((*workspace.config.sources, *probes.services)) - {each.target for each in fresh}
+    fresh = [each for each in found if within(each.at, now, config.web.stale_after)]
+    unknown = frozenset((*config.sources, *probes.services)) - {each.target for each in fresh}
     return [
         *(condition for each in fresh for condition in _judged(each, probes, now)),
         *_declared(probes, now),

@@ -36,14 +36,18 @@ def look_at_attempts(workspace: Workspace) -> Look:
     now = workspace.clock.now()
     conditions = [attempts.still_down(each) for each in end_outages(workspace.places.outages) if each.problem]
     workspace.ledger.fail_orphans()
-    conditions += [each for name in workspace.config.sources for each in attempts.attempts(workspace, name, now)]
+    conditions += [
+        each
+        for name in workspace.config.sources
+        for each in attempts.attempts(workspace.config, workspace.ledger, name, now)
+    ]
     return Look("attempts", frozenset(RULES["attempts"]), now, conditions)
 
 
 def look_at_probes(workspace: Workspace) -> Look:
     """What is wrong with the servers and services that were asked. Raises LedgerError."""
     now = workspace.clock.now()
-    conditions, unknown = probed.probed(workspace, now)
+    conditions, unknown = probed.probed(workspace.config, workspace.ledger, now)
     return Look("probes", frozenset(RULES["probes"]), now, conditions, unknown)
 
 
@@ -65,9 +69,9 @@ def look_at_standing(workspace: Workspace) -> Look:
             unknown.add(name)
             conditions.append(standing.unjudged(name, f"{error.what}: {error.why}" if error.why else error.what))
         else:
-            conditions += standing.standing(workspace, found[-1], now, since[name])
-            conditions += ahead.ahead(workspace, name, catalogue, now)
-    conditions += ahead.disks(workspace, found)
+            conditions += standing.standing(workspace.config, workspace.ledger, found[-1], now, since[name])
+            conditions += ahead.ahead(workspace.config, workspace.stores, name, catalogue, now)
+    conditions += ahead.disks(workspace.stores, found)
     return Look("standing", frozenset(RULES["standing"]), now, conditions, frozenset(unknown))
 
 

@@ -14,6 +14,8 @@ from sqlalchemy import select
 
 from ops_pipelines.chronology import just
 from ops_pipelines.clock import human_duration
+from ops_pipelines.config.models import Config
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import FAILED, Activity, Incident
 from ops_pipelines.watch.alerts.conditions import Condition, Look
 from ops_pipelines.workspace import Workspace
@@ -80,26 +82,26 @@ def look_at_runs(workspace: Workspace, facts: Facts) -> Look:
     """What is wrong on Dagster's side. Raises LedgerError."""
     now = workspace.clock.now()
     conditions = [
-        *_runs(workspace, facts.runs, now),
-        *_checks(workspace, facts.checks),
+        *_runs(workspace.config, workspace.ledger, facts.runs, now),
+        *_checks(workspace.config, facts.checks),
         *_backfills(facts.backfills, now),
-        *_freshness(workspace, facts.unfresh),
+        *_freshness(workspace.config, workspace.ledger, facts.unfresh),
     ]
     return Look("runs", frozenset(RULES), now, conditions)
 
 
-def _runs(workspace: Workspace, runs: Sequence[EndedRun], now: datetime) -> Iterator[Condition]:
+def _runs(config: Config, ledger: Ledger, runs: Sequence[EndedRun], now: datetime) -> Iterator[Condition]:
     """A condition for each source, and one for all runs that are about none."""
-    with workspace.ledger.session() as session:
+    with ledger.session() as session:
         recorded = select(Activity.run_id).where(
             Activity.run_id.in_([each.run_id for each in runs]), Activity.status == FAILED
         )
         told = set(session.scalars(recorded))
     silent = [each for each in runs if each.run_id not in told and not _over(each, now)]
     for run in silent:
-        if run.about in workspace.config.sources:
+        if run.about in config.sources:
             yield _ended(run, run.about, f"run {_HOW[run.status]}", f"ops backup {run.about}")
-    if others := [each for each in silent if each.about not in workspace.config.sources]:
+    if others := [each for each in silent if each.about not in config.sources]:
         worst = min(others, key=lambda each: each.status != "FAILURE")
         title = f"{_listed([each.about for each in others])}: {_HOW[worst.status]}"
         yield _ended(worst, "", title, "look at the run in Dagster's web UI, and launch it again")
@@ -121,7 +123,7 @@ def _ended(run: EndedRun, source: str, title: str, advice: str) -> Condition:
     )  # fmt: skip
 
 
-def _checks(workspace: Workspace, checks: Sequence[FailedCheck]) -> Iterator[Condition]:
+def _checks(config: Config, checks: Sequence[FailedCheck]) -> Iterator[Condition]:
     for source in dict.fromkeys(each.source for each in checks):
         ours = [each for each in checks if each.source == source]
         worst = min(ours, key=lambda each: each.blames != "error")
@@ -129,7 +131,7 @@ def _checks(workspace: Workspace, checks: Sequence[FailedCheck]) -> Iterator[Con
         title = (
             f"{'a check fails' if len(ours) == 1 else f'{len(ours)} checks fail'}: {_listed([e.name for e in ours])}"
         )
-        advice = f"ops status --steps; ops list {source}" if source in workspace.config.sources else "ops status"
+        advice = f"ops status --steps; ops list {source}" if source in config.sources else "ops status"
         yield Condition(
             "check_failed", worst.blames, source, "check", title, cause, advice, run_id=worst.run_id or None
         )
@@ -147,13 +149,13 @@ def _backfills(backfills: Sequence[EndedBackfill], now: datetime) -> Iterator[Co
         )  # fmt: skip
 
 
-def _freshness(workspace: Workspace, unfresh: Mapping[str, Sequence[str]]) -> Iterator[Condition]:
+def _freshness(config: Config, ledger: Ledger, unfresh: Mapping[str, Sequence[str]]) -> Iterator[Condition]:
     """Our own rule counts from the stores, which are the truth: where it speaks, this one has nothing to add."""
-    with workspace.ledger.session() as session:
+    with ledger.session() as session:
         broken = set(session.scalars(select(Incident.source).where(Incident.open_key.like("rpo/%"))))
     for source, assets in unfresh.items():
         if assets and source not in broken:
-            rpo = human_duration(workspace.config.source(source).rpo)
+            rpo = human_duration(config.source(source).rpo)
             yield Condition(
                 "freshness_failed", "warn", source, "health", "stale in Dagster, and fresh in the stores",
                 f"{_listed(assets)} was not materialized within {rpo}: backups come from elsewhere, or Dagster's "

@@ -14,13 +14,14 @@ from ops_pipelines.chronology import age
 from ops_pipelines.clock import human_duration
 from ops_pipelines.config.alerts import Severity
 from ops_pipelines.config.cadence import longest_interval, next_tick
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.registry import kind_of
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.settings.common import Settings
 from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint
 from ops_pipelines.watch.health import SourceHealth
 from ops_pipelines.watch.phases import PhaseHealth
 from ops_pipelines.watch.situations import Situation
-from ops_pipelines.workspace import Workspace
 
 RULES: Mapping[str, str] = {
     "rpo": "the newest verified backup is older than `warn_after` (warn) or `rpo` (critical), or there is none (error)",
@@ -43,7 +44,8 @@ _MISSING = timedelta(hours=24)
 class _Standing:
     """One source, judged."""
 
-    workspace: Workspace
+    config: Config
+    ledger: Ledger
     health: SourceHealth
     settings: Settings
     interval: timedelta
@@ -58,26 +60,26 @@ class _Standing:
         """Whether something with this cron line should have run and ended since the source is watched."""
         if age(self.since, self.now) is None:
             return True  # a clock was set back since: nobody knows, so nothing is kept quiet
-        return self.now - next_tick(cron, self.workspace.config.timezone, self.since) > self.settings.rto
+        return self.now - next_tick(cron, self.config.timezone, self.since) > self.settings.rto
 
     def drill_to_come(self, found: Situation) -> bool:
         """Whether the first drill was not due yet."""
-        drills = self.workspace.config.drilled
+        drills = self.config.drilled
         return found.kind == "never_drilled" and drills is not None and not self.was_due(drills.every)
 
     def dumping(self) -> bool:
-        return any(row.kind == "dump" for row in self.workspace.ledger.running(self.health.source))
+        return any(row.kind == "dump" for row in self.ledger.running(self.health.source))
 
 
-def standing(workspace: Workspace, health: SourceHealth, now: datetime, since: datetime) -> list[Condition]:
+def standing(config: Config, ledger: Ledger, health: SourceHealth, now: datetime, since: datetime) -> list[Condition]:
     """What is wrong with how one source stands.
 
     Args:
         since: when it was first looked at: what it never did may not have been due yet.
     """
-    settings = workspace.config.source(health.source)
-    interval = longest_interval(settings.every, workspace.config.timezone)
-    this = _Standing(workspace, health, settings, interval, now, since)
+    settings = config.source(health.source)
+    interval = longest_interval(settings.every, config.timezone)
+    this = _Standing(config, ledger, health, settings, interval, now, since)
     return [*_clock(this), *_rpo(this), *_proof(this), *_rto(this), *_dump(this), *_phases(this)]
 
 

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from ops_pipelines.chronology import just
+from ops_pipelines.clock import Clock
+from ops_pipelines.config.models import Config
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.watch.alerts.conditions import Condition, Look
@@ -71,20 +73,22 @@ def watch(workspace: Workspace, parts: Mapping[str, LookAt], *, within: timedelt
     try:
         alerts = AlertLedger(workspace.ledger)
         for part, look in parts.items():
-            done.settled[part] = settle(workspace.config, alerts, with_good(workspace, look(workspace)))
+            done.settled[part] = settle(
+                workspace.config, alerts, with_good(workspace.config, workspace.ledger, look(workspace))
+            )
             left = timedelta(seconds=max(0.0, deadline - time.monotonic()))
-            done.delivered.append(deliver(workspace, within=left))
+            done.delivered.append(deliver(workspace.config.alerts, workspace.clock, workspace.ledger, within=left))
         done.open_incidents, done.depth = len(alerts.open_incidents()), alerts.depth()
     except LedgerError as error:
-        _send_without_ledger(workspace, error)
+        _send_without_ledger(workspace.config, workspace.clock, error)
         raise
     return done
 
 
-def _send_without_ledger(workspace: Workspace, error: LedgerError) -> None:
+def _send_without_ledger(config: Config, clock: Clock, error: LedgerError) -> None:
     """Without a ledger there are no incidents and no outbox, but somebody must know: once per process and period."""
-    settings, now = workspace.config.alerts, workspace.clock.now()
-    last = _sent_without_ledger.get(workspace.config.base)
+    settings, now = config.alerts, clock.now()
+    last = _sent_without_ledger.get(config.base)
     if last is not None and just(last, now, settings.repeat_after):
         return
     condition = Condition(
@@ -95,4 +99,4 @@ def _send_without_ledger(workspace: Workspace, error: LedgerError) -> None:
         condition, incident="none", event="opened", since=now, at=now, dagster_url=settings.dagster_url
     )
     if send_at_once(settings, message) is not None:
-        _sent_without_ledger[workspace.config.base] = now
+        _sent_without_ledger[config.base] = now
