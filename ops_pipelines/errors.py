@@ -4,6 +4,8 @@ An error says what failed, why, what is still safe and what to type next. Errors
 to one room (a broken YAML line, a corrupt part) subclass these where they are raised.
 """
 
+from typing import NamedTuple
+
 from ops_pipelines.redact import redact
 
 INSTALL_NEWER = "install that version again, it is the one that worked here; ops --version shows this one"
@@ -31,6 +33,22 @@ class Explanation:
             "safe": self.safe,
             "next": self.next,
         }
+
+
+class Recalled(NamedTuple):
+    """What is known of an explanation that was recorded as it is shown: the cause in one line, and two sentences."""
+
+    cause: str
+    safe: str
+    next: str
+
+
+def recall(recorded: str | None) -> Recalled:
+    """An explanation as it was recorded; what `Explanation.__str__` writes is read back here and nowhere else."""
+    what, *lines = (recorded or "no reason was recorded").splitlines()
+    labelled = {label: said for label, _, said in (line.strip().partition(": ") for line in lines)}
+    cause = f"{what}: {labelled['why']}" if "why" in labelled else what
+    return Recalled(cause, labelled.get("safe", ""), labelled.get("next", ""))
 
 
 class OpsError(Explanation, Exception):

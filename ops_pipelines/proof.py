@@ -29,6 +29,10 @@ _LEAVES_OUT: dict[Grade, str] = {
 }
 
 
+BACK_UP = "ops backup"
+"""The cure that is nothing but another backup; with the name of a source behind it, or without."""
+
+
 class Gap(BaseModel):
     """Something that a proof says nothing about.
 
@@ -43,6 +47,11 @@ class Gap(BaseModel):
     what: str
     why: str
     cure: str = ""
+
+    @property
+    def by_another_backup(self) -> bool:
+        """Whether nothing has to be changed: the next backup closes it."""
+        return self.cure.startswith(BACK_UP)
 
     def __str__(self) -> str:
         return f"{self.what}: {self.why}" + (f" (to close this gap: {self.cure})" if self.cure else "")

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+NO_REPOSITORY = "export RESTIC_REPOSITORY=…"
+"""How a command by hand begins where somebody has to fill in the address."""
+
 
 @dataclass(frozen=True)
 class Repository:

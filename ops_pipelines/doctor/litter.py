@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 
 from ops_pipelines.clock import Clock, human_duration
 from ops_pipelines.config.models import Config
@@ -32,11 +33,15 @@ from ops_pipelines.workspace import Workspace
 
 SUBJECT = "leftovers"
 _SWEEP = "ops doctor --sweep --dry-run; then without --dry-run"
-_UNDER_WAY, _FOREIGN = "its run is under way", "we did not make it"
-RIGHTLY_LEFT = frozenset({_UNDER_WAY, _FOREIGN})
-"""Reasons to leave something that are no trouble."""
 _NAMED = 3
 _RESTIC = timedelta(minutes=2)
+
+
+class Rightly(StrEnum):
+    """Reasons to leave something that are no trouble."""
+
+    UNDER_WAY = "its run is under way"
+    FOREIGN = "we did not make it"
 
 
 def questions(shared: Shared) -> Iterator[Question]:
@@ -62,7 +67,7 @@ class Swept:
     """What a sweep removed, or would remove, and what it left, with the reason."""
 
     removed: list[str] = field(default_factory=list)
-    left: list[tuple[str, str]] = field(default_factory=list)
+    left: list[tuple[str, str | Rightly]] = field(default_factory=list)
 
 
 def sweep(workspace: Workspace, *, dry_run: bool) -> Swept:
@@ -110,7 +115,8 @@ def _forget(config: Config, locks: Locks, name: str, store: Store, stray: Stray)
 
 def _scratch(places: Places) -> tuple[list[str], list[tuple[str, str]]]:
     """What dead runs left below `scratch` and on lent servers; what lies there for another reason."""
-    dead, left = [], []
+    dead: list[str] = []
+    left: list[tuple[str, str]] = []
     for directory, standing in scratch_census(places.scratch):
         if standing == "dead":
             dead.append(str(directory))
@@ -128,8 +134,8 @@ def _left_alone(places: Places, stores: Mapping[str, Store]) -> list[tuple[str, 
     return left
 
 
-def _why(standing: Standing) -> str:
-    return _UNDER_WAY if standing == "alive" else _FOREIGN
+def _why(standing: Standing) -> Rightly:
+    return Rightly.UNDER_WAY if standing == "alive" else Rightly.FOREIGN
 
 
 def _attempts(places: Places, ledger: Ledger) -> list[str]:
@@ -193,7 +199,7 @@ def _strays_of_all(
                         for each in examiner.strays(store.repository(name), published):
                             yield name, store, each
         except Busy:
-            problems.append((f"snapshots of {name}", _UNDER_WAY))
+            problems.append((f"snapshots of {name}", Rightly.UNDER_WAY))
         except OpsError as error:
             problems.append((f"snapshots of {name}", f"{error.what}: {error.why}"))
 

@@ -98,7 +98,7 @@ class Swapper(Protocol):
         Returns:
             Where the former source is now, for a human.
         Raises:
-            OpsError: it was not done, and the source is as it was, unless the error says otherwise.
+            OpsError: it was not done, and the source is as it was.
         """
         ...
 

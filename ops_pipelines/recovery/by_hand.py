@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping
 from ops_pipelines.by_hand import steps
 from ops_pipelines.config.models import Config, UnknownSource
 from ops_pipelines.errors import OpsError
+from ops_pipelines.repository import NO_REPOSITORY
 from ops_pipelines.settings.secrets import SecretRef
 from ops_pipelines.text import shell
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.stores.settings import copied
-
-_REPOSITORY = "export RESTIC_REPOSITORY=…"
 
 
 def commands(config: Config, stores: Mapping[str, Store], point: RestorePoint, store: str) -> Iterator[str]:
@@ -29,11 +28,11 @@ def commands(config: Config, stores: Mapping[str, Store], point: RestorePoint, s
     yield from _fetched(config, stores, manifest.source, point.id, store)
     key, notes = _key(config, point)
     yield from notes
-    for command in steps(manifest.kind, manifest.engine, manifest.parts):
-        if command.startswith(_REPOSITORY):
+    for command in steps(manifest.kind, manifest.engine, manifest.parts, key=key):
+        if command.startswith(NO_REPOSITORY):
             yield f"{_repository(stores, manifest.source, store)}   # RESTIC_PASSWORD is asked for"
         else:
-            yield command.replace("age -d -i KEY ", f"age -d -i {key} ")
+            yield command
 
 
 def _fetched(config: Config, stores: Mapping[str, Store], source: str, backup_id: str, store: str) -> Iterator[str]:
@@ -66,5 +65,5 @@ def _repository(stores: Mapping[str, Store], source: str, store: str) -> str:
     try:
         address = stores[store].repository(source).address
     except OpsError:
-        return _REPOSITORY
+        return NO_REPOSITORY
     return f"export RESTIC_REPOSITORY={shell(address)}"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ops_pipelines.engines.base import DIGESTED, EXISTS, Contents
-from ops_pipelines.proof import Gap
+from ops_pipelines.proof import BACK_UP, Gap
 from ops_pipelines.vault.verdict import Check
 
 _NAMED = 5
@@ -54,7 +54,7 @@ def uncompared(held: Contents, restored: Contents, *, partly: bool = False) -> l
     found = [*held.gaps, *(gap for gap in restored.gaps if gap not in held.gaps)]
     if held.dialect != restored.dialect:
         why = f"recorded as {held.dialect or 'an older dialect'!r}, described here as {restored.dialect!r}"
-        found.append(Gap(what="definitions", why=why, cure="ops backup"))
+        found.append(Gap(what="definitions", why=why, cure=BACK_UP))
     elif exist := [
         name
         for name, text in held.objects.items()

@@ -149,9 +149,7 @@ def _swapped(engine: Swapper, name: str, backup_id: str, beside: str, suffix: st
         raise OpsError(
             f"{name} was not replaced, the swap failed",
             why=sentence(error),
-            safe=error.safe
-            if "untouched" in error.safe or "is now" in error.safe
-            else f"{name} is unchanged; {backup_id} is restored and verified in {beside}",
+            safe=f"{name} is unchanged; {backup_id} is restored and verified in {beside}",
             next=error.next or f"correct the cause and run this again, or use {beside} as it is",
         ) from None
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from ops_pipelines.errors import CorruptCopy
-from ops_pipelines.proof import Gap, Grade, in_words, weaker
+from ops_pipelines.proof import BACK_UP, Gap, Grade, in_words, weaker
 from ops_pipelines.vault.version import refuse_newer
 
 VERSION = 1
@@ -112,7 +112,7 @@ class Verdict(BaseModel):
         if not weaker(self.grade, wanted) or (self.grade == "restored" and self.gaps):
             return list(self.gaps)
         what, why = _TOO_WEAK[self.grade]
-        return [Gap(what=what, why=why, cure=f"ops backup {self.source}"), *self.gaps]
+        return [Gap(what=what, why=why, cure=f"{BACK_UP} {self.source}"), *self.gaps]
 
     @property
     def reason(self) -> str:

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.engines.source import Source
-from ops_pipelines.proof import Gap, Grade
+from ops_pipelines.proof import BACK_UP, Gap, Grade
 from ops_pipelines.recovery.graded import configured_grade
 from ops_pipelines.vault.catalogue import RestorePoint
 
 _NAMED = 3
-_BACK_UP = "ops backup"
 
 
 class Proved(BaseModel):
@@ -39,9 +38,9 @@ class Proved(BaseModel):
     @property
     def next(self) -> str:
         """What closes the gaps, each cure once, and then a backup that profits from it; else where to read of them."""
-        cures = list(dict.fromkeys(gap.cure for gap in self.gaps if gap.cure and not gap.cure.startswith(_BACK_UP)))
+        cures = list(dict.fromkeys(gap.cure for gap in self.gaps if gap.cure and not gap.by_another_backup))
         more = [f"{len(cures) - _NAMED} more, see ops status --json"] if len(cures) > _NAMED else []
-        again = f"{_BACK_UP} {self.source}"
+        again = f"{BACK_UP} {self.source}"
         if cures:
             return f"{'; '.join([*cures[:_NAMED], *more])}; then: {again}"
         return again if any(gap.cure for gap in self.gaps) else f"ops list {self.source}"

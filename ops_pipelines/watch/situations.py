@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.clock import human_duration
-from ops_pipelines.errors import INSTALL_NEWER, OpsError
+from ops_pipelines.errors import INSTALL_NEWER, OpsError, recall
 from ops_pipelines.proof import Gap
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.faults import Fault
@@ -195,17 +195,9 @@ def attempt_failed(
         next: the command to type when the error names none.
         what: which attempt; empty where the error says so itself.
     """
-    cause, safe, advice = sentences(recorded)
+    cause, safe, advice = recall(recorded)
     told = {"what": what, "why": cause} if what else {"what": cause}
     return Situation(kind="attempt_failed", source=source, state=state, safe=safe, next=advice or next, **told)
-
-
-def sentences(recorded: str | None) -> tuple[str, str, str]:
-    """Of an error as it was recorded: the cause in one line, what is safe, and the next command."""
-    what, *lines = (recorded or "no reason was recorded").splitlines()
-    labelled = {label: said for label, _, said in (line.strip().partition(": ") for line in lines)}
-    cause = f"{what}: {labelled['why']}" if "why" in labelled else what
-    return cause, labelled.get("safe", ""), labelled.get("next", "")
 
 
 def store_unreadable(source: str, fault: Fault) -> Situation:
@@ -280,7 +272,7 @@ def never_drilled(source: str, next: str) -> Situation:
 
 def drill_failed(source: str, recorded: str | None, next: str) -> Situation:
     """The last rehearsal failed."""
-    cause, safe, _advice = sentences(recorded)
+    cause, safe, _advice = recall(recorded)
     return Situation(
         kind="drill_failed", source=source, state="FAIL", what="the last drill failed", why=cause, safe=safe, next=next
     )

@@ -11,7 +11,7 @@ from ops_pipelines.cli import output
 from ops_pipelines.config.errors import ConfigError
 from ops_pipelines.config.load import find_config, load_config
 from ops_pipelines.doctor.ask import ask_all, of_error
-from ops_pipelines.doctor.litter import RIGHTLY_LEFT, Swept, sweep
+from ops_pipelines.doctor.litter import Rightly, Swept, sweep
 from ops_pipelines.doctor.question import EXIT_STATUS, Found, Measure, Question, State, worst
 from ops_pipelines.doctor.questions import all_questions
 from ops_pipelines.doctor.shared import Shared
@@ -148,7 +148,7 @@ def _sweep(workspace: Workspace, *, dry_run: bool, as_json: bool) -> int:
         output.print_json({"version": VERSION, "dry_run": dry_run, "removed": done.removed, "left": left})
     else:
         _report_swept(done, dry_run=dry_run)
-    return output.FINE if all(why in RIGHTLY_LEFT for _, why in done.left) else output.ATTENTION
+    return output.FINE if all(isinstance(why, Rightly) for _, why in done.left) else output.ATTENTION
 
 
 def _report_swept(done: Swept, *, dry_run: bool) -> None:

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from ops_pipelines.engines.base import Contents
 from ops_pipelines.engines.files.settings import FilesSource
 from ops_pipelines.engines.kind import Kind
+from ops_pipelines.repository import NO_REPOSITORY
 from ops_pipelines.text import shell
 
 
@@ -28,7 +29,7 @@ class FilesKind(Kind):
         """See `Kind.by_hand`; with RESTIC_PASSWORD in the environment."""
         tag, snapshot = shell(str(facts["tag"])), shell(str(facts["snapshot"])[:8])
         return [
-            "export RESTIC_REPOSITORY=…   # of this store; RESTIC_PASSWORD is asked for",
+            f"{NO_REPOSITORY}   # of this store; RESTIC_PASSWORD is asked for",
             f"restic snapshots --tag {tag}   # {snapshot} in local",
             f"restic restore latest --tag {tag} --target restored",
         ]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ops_pipelines.engines.mysql import database, rights
 from ops_pipelines.engines.mysql.clients import MARIADB
 from ops_pipelines.engines.mysql.connection import Session
-from ops_pipelines.proof import Gap
+from ops_pipelines.proof import BACK_UP, Gap
 
 _AGES = """
 select 'table', table_name, cast(create_time as char) from information_schema.tables where table_schema = database()
@@ -77,7 +77,7 @@ def unknown(then: Look, now: Look, account: str) -> Iterator[Gap]:
             yield Gap(
                 what="views that were replaced and put back during the dump",
                 why="views were made or dropped on the server meanwhile, and it does not record which",
-                cure="ops backup",
+                cure=BACK_UP,
             )
     elif ran & set(_RENAMES) and then.ids is None:
         yield Gap(

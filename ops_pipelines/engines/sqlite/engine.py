@@ -250,17 +250,12 @@ class SQLiteEngine:
             pid, path = next(iter(using.items()))
             raise SafetyRefusal(
                 f"{path} is in use by process {pid}",
-                safe=f"{self._name} is untouched",
                 next="stop what uses it, then run this again",
             )
         try:
             kept = swap.put(restored, suffix)
         except OSError as error:
-            raise SourceError(
-                "the databases could not be swapped",
-                why=error.strerror or str(error),
-                safe=f"{self._name} is untouched",
-            ) from None
+            raise SourceError("the databases could not be swapped", why=error.strerror or str(error)) from None
         self.discard(beside)
         return ", ".join(map(str, kept))
 

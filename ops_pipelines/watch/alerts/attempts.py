@@ -15,13 +15,13 @@ from ops_pipelines.config.cadence import longest_interval
 from ops_pipelines.config.models import Config
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.engines.source import Source
+from ops_pipelines.errors import recall
 from ops_pipelines.ledger.alerts import AlertLedger, Attempt
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import CANCELLED, FAILED, REFUSED
 from ops_pipelines.outages import Ended
 from ops_pipelines.vault.stores.registry import LOCAL
 from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint
-from ops_pipelines.watch.situations import sentences
 
 RULES: Mapping[str, str] = {
     "dump_failed": "the last dump failed; critical from the second in a row",
@@ -238,7 +238,7 @@ def _outcome(row: Attempt) -> str:
 
 def _cause_and_advice(row: Attempt) -> tuple[str, str]:
     """The cause of a failure and the next command, from the sentences that were recorded."""
-    cause, _safe, advice = sentences(row.error)
+    cause, _safe, advice = recall(row.error)
     return cause, advice
 
 
