@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from ops_pipelines.backup.marker import write_marker
 from ops_pipelines.backup.seal import seal
 from ops_pipelines.clock import Stopwatch, new_id
+from ops_pipelines.compat.marker import write_marker
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import OpsError

@@ -9,8 +9,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from ops_pipelines.compat.variables import with_old_names
 from ops_pipelines.config import document
-from ops_pipelines.config.environment import with_old_names
 from ops_pipelines.config.errors import ConfigError, Mistake, NoConfig
 from ops_pipelines.config.models import Config
 from ops_pipelines.config.rules import broken_rules
@@ -62,7 +62,11 @@ def config_of(text: str, path: Path, environ: Mapping[str, str]) -> Config:
     mistakes = list(parsed.mistakes)
     config = None
     if parsed.values is not None:
-        values = _prepared(with_old_names(parsed.values, environ, mistakes))
+
+        def refuse(variable: str, expected: str, example: str) -> None:
+            mistakes.append(Mistake(1, variable, expected, example))
+
+        values = _prepared(with_old_names(parsed.values, environ, refuse))
         try:
             config = Config.model_validate(values)
         except ValidationError as error:

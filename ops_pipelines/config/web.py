@@ -1,16 +1,14 @@
-"""`ops serve`: who may read it, and the names under which old dashboards and runbooks know the metrics."""
+"""`ops serve`: who may read it, and how often."""
 
 from datetime import timedelta
 from ipaddress import ip_network
 
 from pydantic import Field, field_validator
 
+from ops_pipelines.compat.metrics import LegacyMetrics
 from ops_pipelines.settings.common import Model
 from ops_pipelines.settings.secrets import Secret
-from ops_pipelines.settings.values import Name, Span
-
-PATHS = ("/", "/metrics", "/health")
-"""What is served anyway."""
+from ops_pipelines.settings.values import Span
 
 
 class BasicAuth(Model):
@@ -26,21 +24,6 @@ class RateLimits(Model):
     writes: int = Field(10, ge=1, description="calls that are no GET")
     reads: int = Field(120, ge=1, description="pages; `/metrics` is not counted")
     failed_logins: int = Field(10, ge=1, description="wrong tokens and passwords, wherever they were tried")
-
-
-class LegacyMetrics(Model):
-    """The same metrics under another path and prefix."""
-
-    path: str = Field(pattern=r"^(/[A-Za-z0-9_.-]+)+$", examples=["/crm/ops/metrics"])
-    prefix: str = Field(pattern=r"^[a-z][a-z0-9_]*_$", examples=["crm_ops_"])
-    source: Name | None = Field(None, description="only this source, without the label `source`; all by default")
-
-    @field_validator("path")
-    @classmethod
-    def _is_free(cls, value: str) -> str:
-        if value in PATHS or value.startswith("/health/"):
-            raise ValueError(f"{value} is taken; another path, such as /crm/ops/metrics")
-        return value
 
 
 class Web(Model):

@@ -20,6 +20,7 @@ FLOORS = (
     {"sandbox"},
     {"settings"},
     {"engines", "vault", "ledger"},
+    {"compat"},
     {"config"},
     {"scratch", "outages", "outside", "known", "by_hand", "starting"},
     {"places"},

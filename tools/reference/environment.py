@@ -2,7 +2,7 @@
 
 import inspect
 
-from ops_pipelines.config import environment
+from ops_pipelines.compat import variables
 from tools.reference.markdown import code, page, table
 
 _READ = {
@@ -24,7 +24,7 @@ _SET = {
 
 def environment_page() -> str:
     """Every variable."""
-    told = inspect.getdoc(environment) or ""
+    told = inspect.getdoc(variables) or ""
     overrides = told[told.index("* ") :]
     return page(
         "Environment variables",

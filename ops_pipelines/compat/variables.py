@@ -12,18 +12,20 @@
 * `OPS_LOG_FILE` and `OPS_LOG_FORMAT` override `logging.file` and `logging.format`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ops_pipelines.config.errors import Mistake
 from ops_pipelines.engines.registry import KINDS
 
+Refuse = Callable[[str, str, str], None]
+"""Is told of a variable that cannot be applied: its name, what is expected of it, and a line that is right."""
 
-def with_old_names(values: Any, environ: Mapping[str, str], mistakes: list[Mistake]) -> Any:
+
+def with_old_names(values: Any, environ: Mapping[str, str], refuse: Refuse) -> Any:
     """The values of a file with the overrides applied.
 
     Args:
-        mistakes: what cannot be applied is added to it.
+        refuse: is told what cannot be applied.
     """
     if not isinstance(values, dict):
         return values
@@ -35,8 +37,8 @@ def with_old_names(values: Any, environ: Mapping[str, str], mistakes: list[Mista
             values = _with_daily(values, int(days))
         else:
             expected = f"the environment variable must be a whole number of days above 0, not {days!r}"
-            mistakes.append(Mistake(1, "RETENTION_DAYS", expected, "export RETENTION_DAYS=14"))
-    values = _with_thresholds(values, environ, mistakes)
+            refuse("RETENTION_DAYS", expected, "export RETENTION_DAYS=14")
+    values = _with_thresholds(values, environ, refuse)
     if folder := environ.get("BACKUP_DIR"):
         values = _with_legacy(values, folder)
     if environ.get("ALERT_SLACK_WEBHOOK"):
@@ -70,7 +72,7 @@ _THRESHOLDS = (
 )
 
 
-def _with_thresholds(values: dict[str, Any], environ: Mapping[str, str], mistakes: list[Mistake]) -> dict[str, Any]:
+def _with_thresholds(values: dict[str, Any], environ: Mapping[str, str], refuse: Refuse) -> dict[str, Any]:
     sources = values.get("sources")
     if not isinstance(sources, dict):
         return values
@@ -79,7 +81,7 @@ def _with_thresholds(values: dict[str, Any], environ: Mapping[str, str], mistake
             continue
         if not (number.isascii() and number.isdigit() and int(number) > 0):
             expected = f"the environment variable must be a whole number above 0, not {number!r}"
-            mistakes.append(Mistake(1, variable, expected, f"export {variable}=1440"))
+            refuse(variable, expected, f"export {variable}=1440")
             continue
         sources = {
             name: _with(source, key, f"{number}{unit}")
