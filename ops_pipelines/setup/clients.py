@@ -62,8 +62,8 @@ def databases(every: Sequence[Login]) -> Iterator[Database]:
     for each in every:
         if each.names_a_database:
             found = database_of(each.url(each.database), origin=each.origin)
-            if found is not None:
-                yield found
+            assert found is not None, "it has a name"
+            yield found
 
 
 def completed(database: Database, every: Sequence[Login]) -> Database:

@@ -126,8 +126,7 @@ def _database(kind: str, name: str, service: dict[str, Any], directory: Path, fi
     host = "127.0.0.1" if port else name
     url = url_of(kind, host=host, port=port, user=login.user, password=login.password, database=login.database)
     found = database_of(url, origin=origin, name=login.database)
-    if found is None:
-        return Missing(f"the database in {origin}", "its environment cannot be read")
+    assert found is not None, "it has a name"
     if port:
         return found
     why = f"the service publishes no port: add ports: ['127.0.0.1:{inside}:{inside}'] to it, or run ops beside it"

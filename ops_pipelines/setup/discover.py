@@ -63,8 +63,8 @@ def everything(directory: Path, environ: Mapping[str, str], *, but: str = "") ->
     named = [composed.from_here(each) for each in chain(*every)]
     named = [clients.completed(each, home) for each in _without_guesses([*named, *clients.databases(home)])]
     seen = {(each.kind, each.key[1]) for each in named}
-    listed = [each for login in home if not login.names_a_database and (login.kind, _here(login.host)) not in seen
-              for each in servers.every_database(login) if login.host != "*"]  # fmt: skip
+    listed = [each for login in home if not login.names_a_database and login.host != "*"
+              and (login.kind, _here(login.host)) not in seen for each in servers.every_database(login)]  # fmt: skip
     missing = [each.missing for each in projects if each.missing is not None]
     return Found(
         asked([*named, *(each for each in listed if isinstance(each, Database))]),

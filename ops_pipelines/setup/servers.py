@@ -17,8 +17,8 @@ def every_database(login: Login) -> Iterator[Database | Missing]:
         return
     for name in names:
         found = database_of(login.url(name), origin=login.origin)
-        if found is not None:
-            yield found
+        assert found is not None, "it has a name"
+        yield found
 
 
 def _names(login: Login) -> Sequence[str]:

@@ -41,7 +41,7 @@ def named_by(values: Mapping[str, str], where: str, *, directory: Path, lasting:
         host, port, user, password, database = (_first(values, names) for names in parts)
         if (host or clues.sockets) and (database or (clues.database_of_user and host and user)):
             url = url_of(kind, host=host, port=port, user=user, password=password, database=database or user)
-            yield from _of_parts(url, f"{parts[0][0]} and the like ({where})", assumed=not host)
+            yield _of_parts(url, f"{parts[0][0]} and the like ({where})", assumed=not host)
     yield from _of_db_words(values, where, directory)
 
 
@@ -58,7 +58,7 @@ def _of_db_words(values: Mapping[str, str], where: str, directory: Path) -> Iter
     origin = f"DB_NAME and the like ({where})"
     if kind in CLUES and database:
         url = url_of(kind, host=host, port=port, user=user, password=password, database=database)
-        yield from _of_parts(url, origin, assumed=not host)
+        yield _of_parts(url, origin, assumed=not host)
     elif kind is not None and database:
         yield sqlite_at(directory / database, origin=origin)
 
@@ -91,9 +91,10 @@ def read_dotenv(path: Path) -> dict[str, str]:
     return {key: value for key, value in dotenv_values(stream=StringIO(text_of(path))).items() if value}
 
 
-def _of_parts(url: str, origin: str, *, assumed: bool) -> Iterator[Database]:
-    if (found := database_of(url, origin=origin)) is not None:
-        yield replace(found, assumed=assumed)
+def _of_parts(url: str, origin: str, *, assumed: bool) -> Database:
+    found = database_of(url, origin=origin)
+    assert found is not None, "it has a name"
+    return replace(found, assumed=assumed)
 
 
 def _first(values: Mapping[str, str], names: Sequence[str]) -> str:
