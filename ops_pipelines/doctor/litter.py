@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import StrEnum
 
 from ops_pipelines.clock import Clock, human_duration
 from ops_pipelines.config.models import Config
@@ -37,11 +36,11 @@ _NAMED = 3
 _RESTIC = timedelta(minutes=2)
 
 
-class Rightly(StrEnum):
-    """Reasons to leave something that are no trouble."""
+class Rightly(str):
+    """A reason to leave something that is no trouble."""
 
-    UNDER_WAY = "its run is under way"
-    FOREIGN = "we did not make it"
+
+_UNDER_WAY, _FOREIGN = Rightly("its run is under way"), Rightly("we did not make it")
 
 
 def questions(shared: Shared) -> Iterator[Question]:
@@ -135,7 +134,7 @@ def _left_alone(places: Places, stores: Mapping[str, Store]) -> list[tuple[str, 
 
 
 def _why(standing: Standing) -> Rightly:
-    return Rightly.UNDER_WAY if standing == "alive" else Rightly.FOREIGN
+    return _UNDER_WAY if standing == "alive" else _FOREIGN
 
 
 def _attempts(places: Places, ledger: Ledger) -> list[str]:
@@ -199,7 +198,7 @@ def _strays_of_all(
                         for each in examiner.strays(store.repository(name), published):
                             yield name, store, each
         except Busy:
-            problems.append((f"snapshots of {name}", Rightly.UNDER_WAY))
+            problems.append((f"snapshots of {name}", _UNDER_WAY))
         except OpsError as error:
             problems.append((f"snapshots of {name}", f"{error.what}: {error.why}"))
 

@@ -37,6 +37,7 @@ from ops_pipelines.engines.base import (
 )
 from ops_pipelines.engines.files import carry, listing, restic, restore
 from ops_pipelines.engines.files.digests import Memory
+from ops_pipelines.engines.files.legacy import unpacked
 from ops_pipelines.engines.files.listing import Entry, Root, written
 from ops_pipelines.engines.files.restic import Restic, ResticFailed
 from ops_pipelines.engines.files.restore import Restoration
@@ -45,11 +46,9 @@ from ops_pipelines.engines.files.snapshot import Snapshot
 from ops_pipelines.engines.folders import inside
 from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SafetyRefusal, SourceError, StoreError
 from ops_pipelines.repository import Repository
-from ops_pipelines.sandbox import account
-from ops_pipelines.streams import Progress, Reader, silent
+from ops_pipelines.streams import Progress, silent
 from ops_pipelines.text import shell
 
-_CHUNK = 1024 * 1024
 _ROOM_PER_FILE = 4096
 
 
@@ -321,7 +320,7 @@ class FilesEngine:
     def adopt(self, legacy: Legacy, sink: PartSink) -> Dumped:
         """Take a folder of files, or a tar of one, as a snapshot of its time; see `Engine.adopt`."""
         work = sink.plain_directory()
-        folder = legacy.folder if legacy.folder is not None else self._unpack(legacy, work)
+        folder = legacy.folder if legacy.folder is not None else unpacked(legacy, work, self._limits)
         roots, memory = [Root(str(folder.resolve()), "/")], Memory(Repository(""))
         before = listing.walk(roots)
         if not _files_by_root(before, roots)["/"]:
@@ -340,25 +339,6 @@ class FilesEngine:
             warnings=warnings,
             data_bytes=snapshot.summary.size_bytes,
         )
-
-    def _unpack(self, legacy: Legacy, work: Path) -> Path:
-        if legacy.stream is None:
-            raise SourceError(f"{legacy.name} is neither a folder nor a tar")
-        packed, folder = work / "legacy.tar", work / "legacy"
-        _save(legacy.stream, packed)
-        folder.mkdir(mode=0o700)
-        try:
-            tar = [*account.without("mknod"), "tar", "--extract", f"--file={packed}", f"--directory={folder}"]
-            process.run(tar, limits=self._limits)
-        except process.CommandFailed as error:
-            raise SourceError(
-                f"{legacy.name} is no whole tar, or holds what is not unpacked: devices, what lies outside of it",
-                why=error.why,
-                safe="it was not adopted",
-                next="if it is meant: unpack it by hand, and adopt the folder",
-            ) from None
-        packed.unlink()
-        return folder
 
     def carry(
         self,
@@ -408,9 +388,3 @@ def _fingerprint_in(parts: PartReader) -> Contents:
         return Contents.model_validate_json(parts.data("contents"))
     except ValidationError as error:
         raise CorruptCopy("the fingerprint cannot be read", check="contents", why=str(error)) from None
-
-
-def _save(stream: Reader, path: Path) -> None:
-    with path.open("xb") as sink:
-        while chunk := stream.read(_CHUNK):
-            sink.write(chunk)

@@ -4,12 +4,10 @@ One part: `dump.tar`, mongodump's directory layout (`layout`).
 """
 
 import re
-import tarfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +15,8 @@ from pydantic import JsonValue
 from pymongo.database import Database
 
 from ops_pipelines import process
-from ops_pipelines.clock import UTC
 from ops_pipelines.engines import verify_databases
 from ops_pipelines.engines.address import can_be, is_address
-from ops_pipelines.engines.adopted import refuse_other
 from ops_pipelines.engines.base import (
     NOTHING,
     Contents,
@@ -36,7 +32,7 @@ from ops_pipelines.engines.base import (
     Restored,
     RestoreFailed,
 )
-from ops_pipelines.engines.mongodb import archive, assertions, contents, dumper, folder, server, settled, tools
+from ops_pipelines.engines.mongodb import assertions, by_tools, contents, dumper, server, settled, tools
 from ops_pipelines.engines.mongodb.accounts import Accounts
 from ops_pipelines.engines.mongodb.accounts_loader import drop_accounts, load_accounts
 from ops_pipelines.engines.mongodb.connection import (
@@ -49,16 +45,16 @@ from ops_pipelines.engines.mongodb.connection import (
     same_database,
 )
 from ops_pipelines.engines.mongodb.documents import TornDocument
-from ops_pipelines.engines.mongodb.layout import PART, ROOT, read_layout
+from ops_pipelines.engines.mongodb.layout import read_layout
+from ops_pipelines.engines.mongodb.legacy import adopt
 from ops_pipelines.engines.mongodb.loader import load
-from ops_pipelines.engines.mongodb.namespaces import DATA, describe, dropped, names_of
+from ops_pipelines.engines.mongodb.namespaces import describe, names_of
 from ops_pipelines.engines.mongodb.scan import Deadline
 from ops_pipelines.engines.mongodb.settings import MongoDBSource
 from ops_pipelines.engines.places import Place
 from ops_pipelines.engines.reserved import refusal
 from ops_pipelines.engines.selection import pick_names
 from ops_pipelines.errors import Inconclusive, OpsError, SafetyRefusal, SourceError
-from ops_pipelines.process import CommandFailed, CommandTimedOut
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.text import shell
 
@@ -93,45 +89,10 @@ class MongoDBEngine:
     def dump(self, sink: PartSink, *, progress: Progress = silent) -> Dumped:
         """Dump and fingerprint the source; see `Engine.dump`."""
         if self._source.tool == "mongodump":
-            dumped = self._dump_with_mongodump(sink)
+            dumped = by_tools.dump(self.server(), self._source, sink, self._limits)
         else:
             dumped = dumper.dump(self.server(), self._source, sink, progress)
         return replace(dumped, identity=identity(self.server()).named())
-
-    def _dump_with_mongodump(self, sink: PartSink) -> Dumped:
-        program, source = tools.require("mongodump", self._source.bin_dirs), self.server()
-        with connected(source) as database:
-            expected = settled.existing(database)
-            facts = dumper.describe_server(database)
-            accounts, warnings = dumper.accounts_wanted(database, self._source)
-        snapshot_at = datetime.now(UTC)
-        out = sink.plain_directory() / ROOT
-        tools.mongodump(program, source, out, jobs=self._source.jobs, limits=self._limits)
-        if not (out / source.database).is_dir():
-            raise self._incomplete(f"no directory of {source.database}")
-        for stem, documents in (accounts.files() if accounts is not None else {}).items():
-            (out / source.database / f"{stem}{DATA}").write_bytes(documents)
-        packed = folder.pack(out, source.database, sink, level=self._source.fingerprint)
-        if lost := sorted({each.name for each in expected} - packed.names):
-            raise self._incomplete(f"nothing of {', '.join(lost[:5])}")
-        with connected(source) as database:
-            found = settled.settled(database, expected)
-        if found.left_out:
-            # It wrote definitions before documents: what it read may be what one of them refuses.
-            raise dropped(next(iter(found.left_out)))
-        warnings += [f"made while the dump ran: {each.name}" for each in found.new if each.name not in packed.names]
-        facts |= {"database": source.database, "tool": "mongodump", "accounts": packed.accounts, "snapshot": None}
-        warning = "the dump is not of one instant: mongodump reads each collection when its turn comes"
-        return Dumped(snapshot_at, packed.contents, facts, warnings=[warning, *warnings, *packed.warnings])
-
-    @staticmethod
-    def _incomplete(why: str) -> SourceError:
-        return SourceError(
-            "the dump is incomplete",
-            why=f"mongodump wrote {why}, although it reported success",
-            safe="it was discarded; earlier backups are untouched",
-            next="check the server's log and the disk, then: ops backup",
-        )
 
     @contextmanager
     def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
@@ -309,7 +270,9 @@ class MongoDBEngine:
                     seconds=seconds,
                 )
             else:
-                self._load_with_mongorestore(program, saved, where, name, seconds)
+                began = time.monotonic()
+                by_tools.load(program, saved, where, name, jobs=self._source.jobs, limits=self._limits)
+                seconds["load"] = round(time.monotonic() - began, 3)
             if layout.accounts is not None:
                 warnings += self._restore_accounts(
                     database, layout.accounts.moved(name, where.database), where, globals_too
@@ -327,27 +290,6 @@ class MongoDBEngine:
         if not globals_too:
             return ["users and roles are in the backup and were not restored: --globals restores them"]
         return load_accounts(database, accounts, disposable=server.is_scratch(where))
-
-    def _load_with_mongorestore(
-        self, program: Path, saved: Path, where: Server, name: str, seconds: dict[str, float]
-    ) -> None:
-        began = time.monotonic()
-        with tarfile.open(saved, "r:") as packed:
-            for member in packed:
-                if not member.isfile() or not member.name.startswith(f"{ROOT}/") or ".." in member.name.split("/"):
-                    raise RestoreFailed(f"{PART} holds an unexpected entry {member.name!r}")
-            packed.extractall(saved.parent)
-        try:
-            tools.mongorestore(
-                program, where, saved.parent / ROOT, database=name, jobs=self._source.jobs, limits=self._limits
-            )
-        except CommandTimedOut as error:
-            raise Inconclusive(error.what, why=error.why, safe="the backup is not marked bad") from None
-        except CommandFailed as error:
-            if (error.status or 0) < 0 or _NOT_THE_BACKUP.search(error.why):
-                raise Inconclusive(error.what, why=error.why, safe="the backup is not marked bad") from None
-            raise RestoreFailed(f"mongorestore refused the backup: {error.why or error.what}") from None
-        seconds["load"] = round(time.monotonic() - began, 3)
 
     def contents(
         self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
@@ -372,41 +314,7 @@ class MongoDBEngine:
 
     def adopt(self, legacy: Legacy, sink: PartSink) -> Dumped:
         """A dump made by mongodump before us, a folder or an archive; see `Engine.adopt`."""
-        warnings, version = [], ""
-        if legacy.folder is None:
-            assert legacy.stream is not None
-            where = sink.plain_directory() / "archive"
-            where.mkdir(mode=0o700)
-            try:
-                unpacked = archive.unpack(legacy.stream, where)
-            except TornDocument as error:
-                raise SourceError(
-                    f"{legacy.name} is not a whole mongodump archive", why=f"{error.what}: {error.why}",
-                    safe="it was not adopted",
-                ) from None  # fmt: skip
-            warnings, version = unpacked.warnings, unpacked.server_version
-        else:
-            where = legacy.folder
-        packed = folder.pack(where, self.server().database, sink, level=self._source.fingerprint)
-        refuse_other(legacy, packed.database, source=self._name, database=self.server().database)
-        facts: dict[str, JsonValue] = {
-            "server": "MongoDB",
-            "server_version": version or packed.server_version,
-            "format": "mongodump directory",
-            "database": packed.database,
-            "tool": "mongodump",
-            "accounts": packed.accounts,
-            "snapshot": None,
-        }
-        unsure = "whether it is of one instant is not known"
-        return Dumped(legacy.taken_at, packed.contents, facts, warnings=[unsure, *warnings, *packed.warnings])
-
-
-_NOT_THE_BACKUP = re.compile(
-    "server selection|connection refused|no space|disk space|input/output error|read-only file system|quota exceeded"
-    "|not authorized|authentication|could not connect",
-    re.IGNORECASE,
-)
+        return adopt(legacy, sink, source=self._name, database=self.server().database, level=self._source.fingerprint)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 Parts of a restore point: `dump.sql`, and `accounts.sql` where it is asked for.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -14,7 +13,6 @@ from pydantic import JsonValue
 from ops_pipelines import process
 from ops_pipelines.engines import verify_databases
 from ops_pipelines.engines.address import can_be, is_address
-from ops_pipelines.engines.adopted import refuse_other
 from ops_pipelines.engines.base import (
     NOTHING,
     Contents,
@@ -30,7 +28,6 @@ from ops_pipelines.engines.base import (
     Restored,
 )
 from ops_pipelines.engines.mysql import (
-    archive,
     assertions,
     clients,
     contents,
@@ -40,7 +37,7 @@ from ops_pipelines.engines.mysql import (
     reload,
     rights,
 )
-from ops_pipelines.engines.mysql.clients import MARIADB, MYSQL, Program, Series
+from ops_pipelines.engines.mysql.clients import Program, Series
 from ops_pipelines.engines.mysql.connection import (
     Server,
     Session,
@@ -50,6 +47,7 @@ from ops_pipelines.engines.mysql.connection import (
 )
 from ops_pipelines.engines.mysql.dump import Dump, Seen
 from ops_pipelines.engines.mysql.kind import client_name
+from ops_pipelines.engines.mysql.legacy import adopt
 from ops_pipelines.engines.mysql.restore import key_rules, load, load_definitions, may_set
 from ops_pipelines.engines.mysql.server import scratch_server
 from ops_pipelines.engines.mysql.settings import MySQLSource
@@ -62,8 +60,6 @@ from ops_pipelines.text import shell
 
 _NAME_LENGTH = 64
 _RESERVED = ("mysql", "information_schema", "performance_schema", "sys", "ndbinfo")
-_SERVER_IN_DUMP = re.compile(rb"^-- Server version\s+(\S+)", re.MULTILINE)
-_HOME_IN_DUMP = re.compile(rb"^-- Host: .*?Database: (.*?)\s*$", re.MULTILINE)
 
 
 class MySQLEngine:
@@ -360,41 +356,7 @@ class MySQLEngine:
 
     def adopt(self, legacy: Legacy, sink: PartSink) -> Dumped:
         """A dump made by mysqldump or mariadb-dump before us; see `Engine.adopt`."""
-        if legacy.stream is None:
-            raise SourceError(f"{legacy.name} is a folder, not a dump of mysqldump or mariadb-dump")
-        watched = archive.Watched(legacy.stream, progress=silent, expected_bytes=0)
-        sink.stream("dump.sql", "dump", watched)
-        version, home = _SERVER_IN_DUMP.search(watched.head), _HOME_IN_DUMP.search(watched.head)
-        if version is None or home is None:
-            raise SourceError(
-                f"{legacy.name} is no dump of mysqldump or mariadb-dump",
-                why="it does not begin like one (-- Server version)",
-            )
-        archive.check(watched, ())
-        if len(watched.databases) > 1 or not (home[1] or watched.databases):
-            found = ", ".join(sorted(name.decode(errors="replace") for name in watched.databases))
-            raise SourceError(
-                f"{legacy.name} holds several databases: {found or 'none named'}",
-                why="a restore point is one database",
-                next="dump each database by itself: mariadb-dump … DATABASE",
-            )
-        name = next(iter(watched.databases), home[1]).decode(errors="replace").replace("``", "`")
-        ours = self.server().database
-        if name.lower() != ours.lower():  # a server may fold names
-            refuse_other(legacy, name, source=self._name, database=ours)
-        server_version = version[1].decode(errors="replace")
-        product = MARIADB if MARIADB.encode() in watched.head[:4096] else MYSQL
-        facts: dict[str, JsonValue] = {
-            "product": product,
-            "server_version": server_version,
-            "database": name,
-            "client_product": product,
-            "client_version": server_version,
-            "adopted_from": legacy.name,
-            "sets_gtids": b"GTID_PURGED" in watched.head,
-        }
-        held = contents.off(product, clients.series_of(server_version))
-        return Dumped(snapshot_at=legacy.taken_at, contents=held, facts=facts)
+        return adopt(legacy, sink, source=self._name, database=self.server().database)
 
 
 def _demanded_keys(opened: Session, facts: Mapping[str, JsonValue]) -> list[OpsError]:
