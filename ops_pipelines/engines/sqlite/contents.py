@@ -2,13 +2,13 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 
 from ops_pipelines.engines import definition, migrations
 from ops_pipelines.engines.base import Contents, Level, TableFacts
-from ops_pipelines.engines.sqlite.databases import is_lack, lack, opened, raise_if_server_trouble
+from ops_pipelines.engines.sqlite.databases import opened, raise_if_server_trouble, unread
 from ops_pipelines.proof import Gap
 
 DIALECT = "sqlite 2"
@@ -73,7 +73,9 @@ def _one(name: str, path: Path, level: Level) -> Contents:
             return _described(name, database, level)
     except (sqlite3.Error, MemoryError) as error:
         raise_if_server_trouble(error, path)
-        return Contents(level=level, objects={f"damaged database in {name}": str(error)})
+        # A source's dump refuses what SQLite calls damaged; whatever else it cannot read is no proof of anything.
+        nothing = Gap(what=f"everything in {name}", why=str(error))
+        return Contents(level=level, objects={f"damaged database in {name}": str(error)}, gaps=(nothing,))
 
 
 def _described(name: str, database: sqlite3.Connection, level: Level) -> Contents:
@@ -88,9 +90,7 @@ def _described(name: str, database: sqlite3.Connection, level: Level) -> Content
             try:
                 tables[f"{each} in {name}"] = _rows(database, each, level)
             except sqlite3.OperationalError as error:
-                if not is_lack(error):
-                    raise
-                gaps.append(Gap(what=f"rows of {each} in {name}", why=lack(error)))
+                gaps.append(Gap(what=f"rows of {each} in {name}", why=unread(error, Path(name))))
     if f"sqlite_sequence in {name}" in tables:
         rows = database.execute("select name, seq from sqlite_sequence where seq is not null")
         counters = {f"{each} in {name}": int(seq) for each, seq in rows}
@@ -103,24 +103,22 @@ def _described(name: str, database: sqlite3.Connection, level: Level) -> Content
 def _rows(database: sqlite3.Connection, table: str, level: Level) -> TableFacts:
     if level == "counts":
         return TableFacts(rows=database.execute(f"select count(*) from {_quoted(table)}").fetchone()[0])
+    try:
+        return _digested(database.execute(f"select * from {_quoted(table)}"))
+    except sqlite3.OperationalError:
+        # Of a column that is computed while it is read, the function is not here, or it fails for some row.
+        stored = [
+            _quoted(row[1]) for row in database.execute(f"pragma table_xinfo({_quoted(table)})") if row[6] != _COMPUTED
+        ]
+        return _digested(database.execute(f"select {', '.join(stored)} from {_quoted(table)}"))
+
+
+def _digested(read: Iterable[tuple[object, ...]]) -> TableFacts:
     rows = total = 0
-    for row in _read(database, table):
+    for row in read:
         rows += 1
         total += int.from_bytes(hashlib.blake2b(repr(row).encode(), digest_size=16).digest(), "big")
     return TableFacts(rows=rows, digest=f"{total % _MODULUS:032x}")
-
-
-def _read(database: sqlite3.Connection, table: str) -> Iterator[tuple[object, ...]]:
-    """The rows of a table; without columns that are computed while they are read by a function that we do not have."""
-    try:
-        yield from database.execute(f"select * from {_quoted(table)}")
-    except sqlite3.OperationalError as error:
-        if not is_lack(error):
-            raise
-        kept = [
-            _quoted(row[1]) for row in database.execute(f"pragma table_xinfo({_quoted(table)})") if row[6] != _COMPUTED
-        ]
-        yield from database.execute(f"select {', '.join(kept)} from {_quoted(table)}")
 
 
 def _head(database: sqlite3.Connection, query: str) -> str | None:

@@ -3,7 +3,6 @@
 import os
 import re
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -43,10 +42,13 @@ def find(paths: Sequence[Path], *, source: str) -> list[Path]:
             if not real.is_dir() and not is_database(real):
                 raise SourceError(f"{path} of source {source} is no SQLite database", why="it does not begin like one")
         except OSError as error:
+            refused = str(error.filename or path)
             raise SourceError(
-                f"{error.filename or path} of source {source} cannot be read",
+                f"{refused} of source {source} cannot be read",
                 why=error.strerror or str(error),
-                next=f"is it where paths: says, and may this user read it? ls -la {shell(str(path))}",
+                next=f"setfacl -m u:{os.geteuid()}:rX {shell(refused)}"
+                if isinstance(error, PermissionError)
+                else f"is it where paths: says? ls -la {shell(str(path))}",
             ) from None
         found.update(inside)
     if not found:
@@ -81,20 +83,10 @@ def copy(origin: Path, to: Path, *, stall: timedelta) -> None:
         sqlite3.Error: it cannot be read.
     """
     os.close(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    last = time.monotonic()
-    left = -1
-
-    def still_moving(_status: int, remaining: int, _total: int) -> None:
-        nonlocal last, left
-        if remaining != left:
-            left, last = remaining, time.monotonic()
-        elif time.monotonic() - last > stall.total_seconds():
-            raise sqlite3.OperationalError("database is locked: a writer keeps everybody out")
-
     with closing(_reader(origin, timeout_s=stall.total_seconds())) as source, closing(sqlite3.connect(to)) as target:
         source.execute("begin")
         source.execute("select count(*) from sqlite_master").fetchone()
-        source.backup(target, pages=_PAGES, progress=still_moving)
+        source.backup(target, pages=_PAGES)
 
 
 @dataclass(frozen=True)
@@ -118,8 +110,7 @@ def check(path: Path) -> Checked:
             try:
                 return Checked(_said(database, "1"), unchecked)
             except sqlite3.OperationalError as error:
-                if not is_lack(error):
-                    raise
+                lack(error)
             # The application's own functions and collations are not here: each table by itself, then.
             tables = [str(row[0]) for row in database.execute("select name from sqlite_master where type = 'table'")]
             for table in tables:
@@ -128,8 +119,6 @@ def check(path: Path) -> Checked:
                     if damage := _said(database, f"'{quoted}'"):
                         return Checked(damage, unchecked)
                 except sqlite3.OperationalError as error:
-                    if not is_lack(error):
-                        raise
                     unchecked[table] = lack(error)
     except (sqlite3.Error, MemoryError) as error:
         raise_if_server_trouble(error, path)
@@ -153,14 +142,17 @@ def raise_if_server_trouble(error: sqlite3.Error | MemoryError, path: Path) -> N
         ) from None
 
 
-def is_lack(error: sqlite3.OperationalError) -> bool:
-    """Whether a statement failed for what an application brings along, and not for damage."""
-    return _LACK.search(str(error)) is not None
-
-
 def lack(error: sqlite3.OperationalError) -> str:
-    """The same for a human."""
+    """What an application brings along and is not here, for which a statement failed. Raises any other error again."""
+    if _LACK.search(str(error)) is None:
+        raise error
     return f"{error}: the application brings it along, SQLite here does not have it"
+
+
+def unread(error: sqlite3.OperationalError, path: Path) -> str:
+    """Why rows could not be read that SQLite does not call damaged. Raises Inconclusive for what the machine lacks."""
+    raise_if_server_trouble(error, path)
+    return lack(error) if _LACK.search(str(error)) else str(error)
 
 
 def opened(path: Path) -> sqlite3.Connection:
