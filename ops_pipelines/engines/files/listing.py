@@ -121,10 +121,11 @@ def digest(entry: Entry) -> str | None:
         descriptor = os.open(entry.at, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
+    seen = os.fstat(descriptor)
+    if (seen.st_dev, seen.st_ino) != entry.inode:
+        os.close(descriptor)  # it may be a folder by now, which opens as no file
+        return None
     with os.fdopen(descriptor, "rb", buffering=0) as opened:
-        seen = os.fstat(descriptor)
-        if (seen.st_dev, seen.st_ino) != entry.inode:
-            return None
         try:
             while chunk := opened.read(_CHUNK):
                 sha256.update(chunk)

@@ -50,6 +50,7 @@ _SAID: Sequence[tuple[Kind, str]] = (
     ("damaged", r"does not match|contains errors"),
 )
 _INCOMPLETE = 3
+NOT_SAID = -1
 # Since 0.17, except for 3, which older ones know too. 2 is a crash of restic itself, 130 an interrupt.
 # Where in its program an error arose; what it was stands above.
 _STACK = re.compile(r"\t|(github\.com|golang\.org|runtime|main|os|io|sync)[./][\w./()*-]+$")
@@ -80,7 +81,8 @@ class Summary:
     """What `restic backup` said at its end.
 
     Attributes:
-        unread: the paths it could not read, with the error number (errno) of each.
+        unread: the paths it could not read, with the error number (errno) of each; `NOT_SAID` for one that it did not
+            name, 0 where it gave no number.
     """
 
     snapshot: str
@@ -216,7 +218,7 @@ class Restic:
             raise failure("backup", done.stderr, done.status)
         unread = tuple(_unread(done.stderr))
         if done.status == _INCOMPLETE and not unread:
-            unread = (("(restic did not say which)", 0),)
+            unread = (("(restic did not say which)", NOT_SAID),)
         return Summary(
             snapshot=self._full_id(str(summary["snapshot_id"])),
             files=int(summary["total_files_processed"]),
