@@ -193,7 +193,10 @@ class _EnclosedEngine:
 
     def _listening(self, connection: socket.socket) -> socket.socket:
         """The socket inside on which a repository is asked for."""
-        _sign, files, _flags, _address = socket.recv_fds(connection, 1, 1)
+        try:
+            _sign, files, _flags, _address = socket.recv_fds(connection, 1, 1)
+        except OSError:  # it ended before it had read what it is about
+            files = []
         if not files:
             raise self._lost(wire.SandboxFailed("the process in the sandbox ended"))
         return socket.socket(fileno=files[0])
