@@ -1,15 +1,18 @@
-"""Importing this counts what runs in the sandbox of a proof, under `make coverage`; the package knows nothing of it.
+"""Importing this counts, under `make coverage`, what runs in the sandbox of a proof; the package knows nothing of it.
 
 The process in there writes to one directory and nowhere else: it leaves its figures there, and they are fetched from it
-before it is removed.
+before it is removed. Commands that tests start with an environment of its own are counted as well.
 """
 
 import os
 import select
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from coverage.config import CoverageConfig
 
@@ -44,4 +47,16 @@ def _fetched(starting: AbstractContextManager[Running], directory: Path, kept: P
         shutil.move(file, kept.with_name(file.name.replace("measured", kept.name, 1)))
 
 
+class _Measured(subprocess.Popen):  # type: ignore[type-arg]
+    """A process that, when it is one of our own programs, knows that it is measured."""
+
+    def __init__(self, args: Any, *more: Any, env: Mapping[str, str] | None = None, **options: Any) -> None:
+        program = args if isinstance(args, (str, os.PathLike)) else args[0]
+        ours = Path(os.fsdecode(program)).parent == Path(sys.executable).parent
+        super().__init__(
+            args, *more, env={**env, _CONFIG: _MEASURED_HERE} if ours and env is not None else env, **options
+        )
+
+
 _EnclosedEngine._run = _measured  # type: ignore[method-assign]
+subprocess.Popen = _Measured  # type: ignore[misc]
