@@ -22,8 +22,10 @@ from ops_pipelines.config.load import load_config
 from ops_pipelines.engines.postgres.connection import Server
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.workspace import Workspace
+from tests.conftest import TestServer, start_server
+from tests.end_to_end.clean import PASSPHRASE, STANDARD, CleanMachine
 from tests.engines.mysql.conftest import mariadb  # noqa: F401 - a fixture
-from tests.sample import crm_server, write_config
+from tests.sample import MAJOR, crm_server, write_config
 
 PROJECT = Path(__file__).parents[2]
 OPS = str(Path(sys.executable).with_name("ops"))
@@ -145,3 +147,42 @@ def _up(running: Dagster) -> bool:
         return bool(running.ask("{ version }"))
     except OSError:
         return False
+
+
+@pytest.fixture(scope="session")
+def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServer]:
+    """The server that is recovered into."""
+    with start_server(MAJOR, tmp_path_factory.mktemp("new_server")) as server:
+        yield server
+
+
+@pytest.fixture
+def clean(tmp_path_factory: pytest.TempPathFactory, new_server: TestServer) -> Iterator[CleanMachine]:
+    """A clean machine; its databases are dropped afterwards."""
+    folder = tmp_path_factory.mktemp("clean")
+    (folder / "bin").mkdir()
+    (folder / "tmp").mkdir()
+    for name in STANDARD:
+        found = shutil.which(name)
+        assert found is not None, name
+        (folder / "bin" / name).symlink_to(found)
+    for name in ("psql", "pg_restore", "createdb"):
+        (folder / "bin" / name).symlink_to(new_server.programs.path(name))
+    machine = CleanMachine(folder, new_server)
+    yield machine
+    for name in machine.databases():
+        new_server.sql(f'drop database "{name}"')
+
+
+@pytest.fixture
+def backed_up(shell: Shell) -> Shell:
+    """A verified backup, local and on the NAS."""
+    back_up(shell)
+    (shell.folder / "passphrase").write_text(PASSPHRASE + "\n", encoding="utf-8")
+    return shell
+
+
+def make_kit(shell: Shell, *words: str, expect: int = 0) -> Path:
+    """The kit, in the folder `kit`."""
+    shell.ops("kit", "--to", "kit", "--passphrase-file", "passphrase", *words, expect=expect)
+    return shell.folder / "kit"
