@@ -25,6 +25,7 @@ from ops_pipelines.orchestration.names import prefixed
 from ops_pipelines.orchestration.outside import build_heartbeat_sensor
 from ops_pipelines.orchestration.patience import in_one_process
 from ops_pipelines.orchestration.probes import build_probes
+from ops_pipelines.orchestration.restore_job import build_restore_job
 from ops_pipelines.orchestration.schedules import build_schedules
 from ops_pipelines.orchestration.sensors.alerts import build_alert_sensor
 from ops_pipelines.orchestration.sensors.rpo import build_rpo_sensor
@@ -92,7 +93,7 @@ def _defined(installation: Installation) -> dg.Definitions:
         asset_checks=[
             build(installation, name) for name in sources for build in (build_rpo_check, build_three_two_one_check)
         ],
-        jobs=[job, history, *(each.job for each in daily), *drill.jobs],
+        jobs=[job, build_restore_job(installation), history, *(each.job for each in daily), *drill.jobs],
         schedules=[
             *build_schedules(installation, job),
             *(each.schedule for each in daily),

@@ -14,6 +14,10 @@ from ops_pipelines.errors import OpsError
 from ops_pipelines.text import shell
 
 
+class NoInstance(OpsError):
+    """There is no `dagster.yaml` anywhere near."""
+
+
 @contextmanager
 def dagster_instance(near: Path) -> Iterator[dg.DagsterInstance]:
     """The instance of `$DAGSTER_HOME`, or of the `dagster.yaml` nearest to the working directory or `near`.
@@ -23,7 +27,8 @@ def dagster_instance(near: Path) -> Iterator[dg.DagsterInstance]:
     Args:
         near: the directory of `ops.yaml`.
     Raises:
-        OpsError: there is none, or its storage cannot be used.
+        NoInstance: there is none.
+        OpsError: its storage cannot be used.
     """
     home = _home(near)
     before = Path.cwd()
@@ -71,7 +76,7 @@ def _home(near: Path) -> Path:
         for directory in (start, *start.parents):
             if (directory / "dagster.yaml").is_file():
                 return directory
-    raise OpsError(
+    raise NoInstance(
         "no dagster.yaml was found",
         why=f"looked in {Path.cwd()} and {near}, and above both",
         safe="nothing was started",

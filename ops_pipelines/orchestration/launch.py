@@ -9,7 +9,6 @@ import dagster as dg
 
 from ops_pipelines.clock import UTC
 from ops_pipelines.config.models import Config
-from ops_pipelines.ledger.holder import anywhere
 from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.build import definitions_of
@@ -18,6 +17,7 @@ from ops_pipelines.orchestration.dagster_internals import JobFailureData, RunFai
 from ops_pipelines.orchestration.dead import end_dead_runs, free_places
 from ops_pipelines.orchestration.installation import Installation, LogWatcher, Watcher
 from ops_pipelines.orchestration.patience import waiting_patiently
+from ops_pipelines.orchestration.recorded import belonging_to, by_command
 from ops_pipelines.orchestration.set_back import reset_future_ticks
 from ops_pipelines.sweeping import sweep
 from ops_pipelines.watch.health import source_health
@@ -71,13 +71,13 @@ def run_assets(
     job = definitions_of(installation).resolve_job_def(names.PLAIN.backup_job)
     for other in _before_us(instance, job.get_subset(asset_selection=set(selection))):
         tell(f"waiting for {other} to end")
-    with waiting_patiently():
+    with waiting_patiently(), belonging_to(instance, names.PLAIN.backup_job):
         result = job.execute_in_process(
             instance=instance,
             partition_key=day,
             asset_selection=list(selection),
             run_config=dict(run_config or {}),
-            tags={names.SOURCE_TAG: source, names.PROCESS_TAG: anywhere(), "ops/launched_by": "cli"},
+            tags=by_command(source),
             raise_on_error=False,
         )
     _publish_current_state(config, instance, source)

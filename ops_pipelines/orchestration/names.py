@@ -13,6 +13,8 @@ from ops_pipelines.errors import OpsError
 SOURCE_TAG = "ops/source"
 PROCESS_TAG = "ops/process"
 """The process of a run that no code server watches: who typed `ops backup`."""
+RECORDED_TAG = "ops/recorded"
+"""Of a run that stands for what a command has done without Dagster, which the ledger knows, too."""
 PRIORITY_TAG = "dagster/priority"
 LIVE = "10"
 """The priority of what a schedule starts; what is started by hand has 0, and so have backfills."""
@@ -116,9 +118,19 @@ class Names:
         return self.name("prune")
 
     @property
+    def restore_job(self) -> str:
+        """The job that restores beside what is protected."""
+        return self.name("restore")
+
+    @property
     def jobs(self) -> frozenset[str]:
         """All of them."""
-        return frozenset({self.backup_job, self.drill_job, self.history_job, self.report_job, self.retention_job})
+        return frozenset(
+            {
+                self.backup_job, self.drill_job, self.history_job, self.report_job, self.restore_job,
+                self.retention_job,
+            }
+        )  # fmt: skip
 
     def pool(self, source: str) -> str:
         """The pool that keeps dumps of one source from overlapping: the next run waits in Dagster's queue.

@@ -14,7 +14,8 @@ from tests.end_to_end.conftest import Dagster, Shell, crm, dagster, shell  # noq
 from tests.sample import write_config
 from tests.watch.receivers import Webhook
 
-_LAUNCH = """mutation ($config: RunConfigData!) { launchRun(executionParams: {runConfigData: $config, selector: {
+_LAUNCH = """mutation ($config: RunConfigData!, $keys: [AssetKeyInput!]) { launchRun(executionParams: {
+  runConfigData: $config, selector: { assetSelection: $keys,
   repositoryName: "__repository__", repositoryLocationName: "ops_pipelines", jobName: "dr_drill"}})
   { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 _RUN = '{ runOrError(runId: "%s") { ... on Run { status tags { key value } } } }'
@@ -27,10 +28,19 @@ _SCHEDULE = """{ scheduleOrError(scheduleSelector: {repositoryName: "__repositor
   repositoryLocationName: "ops_pipelines"}) { ... on Schedule { cronSchedule scheduleState { status } } } }"""
 
 
-def play(dagster: Dagster, **config: Any) -> tuple[str, str, dict[str, str]]:  # noqa: F811
-    """Launch a drill and wait for its end; returns the run, its status and its tags."""
+def play(
+    dagster: Dagster,  # noqa: F811
+    source: str | None = None,
+    **config: Any,
+) -> tuple[str, str, dict[str, str]]:
+    """Launch a drill and wait for its end; returns the run, its status and its tags.
+
+    Args:
+        source: the only one whose asset is selected.
+    """
     given = {"ops": {"dr_drill_step": {"config": config}}}
-    launched = dagster.ask(_LAUNCH, config=given)["launchRun"]
+    keys = [{"path": [source, "drill"]}] if source else None
+    launched = dagster.ask(_LAUNCH, config=given, keys=keys)["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
     run_id = launched["run"]["runId"]
 
@@ -58,7 +68,7 @@ def test_a_drill_launched_in_the_ui_is_a_run_with_its_report_and_a_failed_one_is
     running: Dagster = request.getfixturevalue("dagster")  # it loads the configuration that is there now
     schedule = running.ask(_SCHEDULE)["scheduleOrError"]
     assert schedule == {"cronSchedule": "0 4 * * 0", "scheduleState": {"status": "RUNNING"}}
-    run_id, status, tags = play(running, scenario="total_loss", applications=["crm"])
+    run_id, status, tags = play(running, "crm", scenario="total_loss")
     assert (status, tags["dagster/priority"]) == ("SUCCESS", "-1")
     drill = running.ask(_DRILL)["assetNodeOrError"]
     assert drill["pools"] == ["dr_drill"]

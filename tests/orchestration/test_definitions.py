@@ -40,15 +40,14 @@ def test_every_asset_is_grouped_tagged_owned_and_described(config: Config) -> No
     graph = build_definitions(config).resolve_asset_graph()
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
-        assert node.group_name in ("crm", "reports")
+        assert node.group_name in ("crm", "reports", "drills")
         assert node.description and node.owners and node.kinds
         if node.group_name == "crm":
             assert node.tags[names.SOURCE_TAG] == "crm"
-            pools = {
-                names.PLAIN.dump("crm", "postgres"): {"source_crm"},
-                names.PLAIN.drill("crm"): {names.PLAIN.drill_pool},
-            }
+            pools = {names.PLAIN.dump("crm", "postgres"): {"source_crm"}}
             assert node.pools == pools.get(key, set()), "proofs hold up no dump"
+            assert key != names.PLAIN.drill("crm"), "to materialize all of a source is a backup"
+    assert graph.get(names.PLAIN.drill("crm")).pools == {names.PLAIN.drill_pool}
 
 
 def test_one_schedule_for_each_distinct_cron_running_by_default(tmp_path: Path, crm: Server) -> None:

@@ -1,14 +1,21 @@
 """`ops copy`: fill a store with the restore points it lacks, and replace copies that are damaged."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ops_pipelines.cli import output
+from ops_pipelines.cli.in_dagster import shown_in_dagster
 from ops_pipelines.cli.progress import shown
+from ops_pipelines.config.load import find_config
 from ops_pipelines.errors import StoreError
 from ops_pipelines.healing import Brought, bring
+from ops_pipelines.workspace import Workspace
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 
 @output.explained
@@ -29,13 +36,22 @@ def copy(
     workspace.config.source(source)
     if to not in workspace.stores:
         raise StoreError(f"no store is called {to!r}", why=f"there are: {', '.join(workspace.stores)}")
-    with shown(source, quiet=as_json) as progress:
-        brought = bring(workspace, source, to, {backup} if backup else None, progress=progress)
+    with shown_in_dagster(workspace, find_config(config), "backup", source) as done:
+        with shown(source, quiet=as_json) as progress:
+            brought = bring(workspace, source, to, {backup} if backup else None, progress=progress)
+        done.failure = "; ".join(f"{each.id} is not in {to}" for each in brought if not each.ok)
+        done.results = partial(_results, workspace, source, to, brought)
     if as_json:
         output.print_json(_document(source, to, brought))
     else:
         _report(source, to, brought)
     return _status(brought)
+
+
+def _results(workspace: Workspace, source: str, to: str, brought: Sequence[Brought]) -> "list[dg.AssetMaterialization]":
+    from ops_pipelines.orchestration.results import copied  # noqa: PLC0415
+
+    return copied(workspace, source, to, brought)
 
 
 def _status(brought: Sequence[Brought]) -> int:

@@ -1,16 +1,21 @@
 """`ops drill`: play a disaster and recover from it."""
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ops_pipelines.cli import output
+from ops_pipelines.cli.in_dagster import shown_in_dagster
 from ops_pipelines.config.drills import SCENARIOS
 from ops_pipelines.drill.report.pages import headline
 from ops_pipelines.drill.run import Drilled, run_drill
 from ops_pipelines.errors import OpsError
 from ops_pipelines.watch.report import renew_report
 from ops_pipelines.workspace import open_workspace
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 
 @output.explained
@@ -30,20 +35,23 @@ def drill(
     """
     if scenario not in SCENARIOS:
         raise OpsError(f"there is no scenario {scenario!r}", next=f"ops drill {' | '.join(SCENARIOS)}")
-    loaded, _path = output.open_config(config)
+    loaded, path = output.open_config(config)
 
     def report(step: str, _done: int, total: int | None) -> None:
         if total is None and not as_json:
             output.say("  {}", step)
 
     workspace = open_workspace(loaded)
-    drilled = run_drill(
-        workspace,
-        scenario,
-        applications=tuple(application or ()),
-        seed=seed,
-        progress=report,
-    )
+    with shown_in_dagster(workspace, path, "dr_drill") as done:
+        drilled = run_drill(
+            workspace,
+            scenario,
+            applications=tuple(application or ()),
+            seed=seed,
+            progress=report,
+        )
+        done.failure = "" if drilled.report.passed else headline(drilled.report)
+        done.results = partial(_results, drilled)
     renew_report(workspace)
     if as_json:
         document = {"ok": drilled.report.passed, "directory": str(drilled.directory),
@@ -54,6 +62,12 @@ def drill(
     if not drilled.report.passed:
         return output.BROKEN
     return output.ATTENTION if drilled.report.missed or drilled.not_copied else output.FINE
+
+
+def _results(done: Drilled) -> "list[dg.AssetMaterialization]":
+    from ops_pipelines.orchestration.results import drilled  # noqa: PLC0415
+
+    return drilled(done)
 
 
 def _rows(rows: int | None) -> str:

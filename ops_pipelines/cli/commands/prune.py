@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,10 +11,16 @@ from ops_pipelines.backup.prune import prune
 from ops_pipelines.backup.retention import SourcePruned, StorePruned
 from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
+from ops_pipelines.cli.in_dagster import shown_in_dagster
 from ops_pipelines.clock import human_size
+from ops_pipelines.config.load import find_config
 from ops_pipelines.errors import SafetyRefusal, Stopped
 from ops_pipelines.vault.retention import Decision
 from ops_pipelines.watch.report import renew_report
+from ops_pipelines.workspace import Workspace
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 
 @output.explained
@@ -30,9 +37,9 @@ def prune_(
     refused or could not be deleted, 3 nothing was deleted because every source was refused. Example: ops prune crm
     """
     workspace = output.open_work(config)
-    now = workspace.clock.now()
+    now, wanted = workspace.clock.now(), sources or list(workspace.config.sources)
     try:
-        found = prune(workspace, sources or list(workspace.config.sources), store=store or None, apply=apply)
+        found = _applied(workspace, wanted, store, config) if apply else _rehearsed(workspace, wanted, store)
     except KeyboardInterrupt:
         raise Stopped(
             "stopped; what was deleted until then is gone" if apply else "stopped; nothing was deleted",
@@ -56,6 +63,23 @@ def prune_(
             output.warn("[yellow]![/] {}", problem)
     _report_end(found, apply)
     return status
+
+
+def _rehearsed(workspace: Workspace, sources: Sequence[str], store: str) -> list[SourcePruned]:
+    return prune(workspace, sources, store=store or None, apply=False)
+
+
+def _applied(workspace: Workspace, sources: Sequence[str], store: str, config: Path | None) -> list[SourcePruned]:
+    def results() -> "list[dg.AssetMaterialization]":
+        from ops_pipelines.orchestration.results import pruned  # noqa: PLC0415
+
+        return pruned(found)
+
+    only = sources[0] if len(sources) == 1 else ""
+    with shown_in_dagster(workspace, find_config(config), "prune", only) as done:
+        found = prune(workspace, sources, store=store or None, apply=True)
+        done.results = results
+    return found
 
 
 def _status(found: Sequence[SourcePruned], apply: bool) -> int:

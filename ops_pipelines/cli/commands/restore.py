@@ -13,8 +13,10 @@ import typer
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
+from ops_pipelines.cli.in_dagster import shown_in_dagster
 from ops_pipelines.cli.progress import shown
 from ops_pipelines.clock import UTC, human_duration, human_size
+from ops_pipelines.config.load import find_config
 from ops_pipelines.config.models import Config
 from ops_pipelines.engines.address import shown as named
 from ops_pipelines.errors import INSTALL_NEWER, OpsError, SafetyRefusal, StoreError
@@ -108,11 +110,16 @@ def restore(
         _announce(workspace, point, choose_store(point, store or None), named(to) or f"the place of {source} itself")
     if into_production:
         _confirm(source, yes_replace)
-        return _replaced(workspace, point, store, roles, without_safety, as_json=as_json)
-    with shown(source, quiet=as_json) as progress:
-        recovered = restore_to(
-            workspace, point, to, store=store or None, only=only or (), globals_too=roles, progress=progress
-        )
+        with shown_in_dagster(workspace, find_config(config), "restore", source) as done:
+            done.asked = {"source": source, "to": f"the place of {source} itself", "backup": point.id, "store": store}
+            return _replaced(workspace, point, store, roles, without_safety, as_json=as_json)
+    with shown_in_dagster(workspace, find_config(config), "restore", source) as done:
+        done.asked = {"source": source, "to": named(to), "backup": point.id, "store": store, "only": only or []}
+        with shown(source, quiet=as_json) as progress:
+            recovered = restore_to(
+                workspace, point, to, store=store or None, only=only or (), globals_too=roles, progress=progress
+            )
+        done.failure = "" if recovered.good else f"{recovered.target} is not as {source} was"
     _report(workspace.config, point, recovered, as_json=as_json)
     if not as_json:
         output.say("next: look at it, {}", _where(workspace.config, point, to))

@@ -15,7 +15,6 @@ from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.describe import Metadata, bullets
 from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.redact import redact
-from ops_pipelines.workspace import Workspace
 
 DRILL_OP = "dr_drill_step"
 
@@ -36,7 +35,8 @@ def build_drill_asset(installation: Installation) -> list[dg.AssetsDefinition]:
     specs = [
         dg.AssetSpec(
             called.drill(name),
-            group_name=called.name(name),
+            # Not beside the source's other assets, where "Materialize all" means a backup.
+            group_name=called.name("drills"),
             tags={**installation.tags, names.SOURCE_TAG: name},
             owners=[*installation.owners],
             kinds={"drill"},
@@ -48,11 +48,20 @@ def build_drill_asset(installation: Installation) -> list[dg.AssetsDefinition]:
         for name in ours.sources
     ]
 
-    @dg.multi_asset(name=called.name(DRILL_OP), specs=specs, pool=called.drill_pool, op_tags={names.PRIORITY_TAG: "-1"})
+    @dg.multi_asset(
+        name=called.name(DRILL_OP),
+        specs=specs,
+        can_subset=True,
+        pool=called.drill_pool,
+        op_tags={names.PRIORITY_TAG: "-1"},
+    )
     def drill(context: dg.AssetExecutionContext, config: DrillConfig) -> Iterator[dg.MaterializeResult[None]]:
         with installation.step():
-            drilled = _run(context, config, installation.workspace, ours.scenario)
-        yield from _events(drilled, called)
+            drilled = _run(context, config, installation)
+        wanted = context.selected_asset_keys
+        for key, metadata in drill_metadata(drilled, called):
+            if key in wanted:
+                yield dg.MaterializeResult(asset_key=key, metadata=metadata)
         if not drilled.report.passed:
             problems = bullets(drilled.report.problems)
             raise dg.Failure(
@@ -64,8 +73,8 @@ def build_drill_asset(installation: Installation) -> list[dg.AssetsDefinition]:
     return [drill]
 
 
-def _run(context: dg.AssetExecutionContext, config: DrillConfig, workspace: Workspace, scheduled: str) -> Drilled:
-    scenario = config.scenario or scheduled
+def _run(context: dg.AssetExecutionContext, config: DrillConfig, installation: Installation) -> Drilled:
+    scenario = config.scenario or installation.config.scenario
     known = [each for each in SCENARIOS if each == scenario]
     if not known:
         raise OpsError(f"there is no scenario {scenario!r}", next=f"one of {', '.join(SCENARIOS)}")
@@ -78,9 +87,9 @@ def _run(context: dg.AssetExecutionContext, config: DrillConfig, workspace: Work
             context.log.info(text.line(redact(step)))
 
     return run_drill(
-        workspace,
+        installation.workspace,
         known[0],
-        applications=config.applications,
+        applications=config.applications or _of_selected(context, installation),
         seed=config.seed if config.seed >= 0 else None,
         started_by=by,
         run_id=context.run.run_id,
@@ -88,13 +97,18 @@ def _run(context: dg.AssetExecutionContext, config: DrillConfig, workspace: Work
     )
 
 
-def _events(drilled: Drilled, called: names.Names) -> Iterator[dg.MaterializeResult[None]]:
-    """A materialization of every source that came back."""
+def _of_selected(context: dg.AssetExecutionContext, installation: Installation) -> list[str]:
+    """The applications of the sources that were selected: an application is recovered as a whole."""
+    ours, called = installation.config, installation.names
+    selected = {name for name in ours.sources if called.drill(name) in context.selected_asset_keys}
+    return [name for name, each in ours.applications.items() if selected & {*each.sources}]
+
+
+def drill_metadata(drilled: Drilled, called: names.Names) -> Iterator[tuple[dg.AssetKey, Metadata]]:
+    """The asset of every source that came back, and how."""
     for group in drilled.report.groups:
         for each in group.sources if group.passed else ():
-            yield dg.MaterializeResult(
-                asset_key=called.drill(each.source), metadata=_metadata(drilled, drilled.report, each)
-            )
+            yield called.drill(each.source), _metadata(drilled, drilled.report, each)
 
 
 def _metadata(drilled: Drilled, report: Report, result: SourceResult) -> Metadata:

@@ -51,7 +51,7 @@ def build_retention_asset(installation: Installation) -> dg.AssetsDefinition:
         sources = list(workspace.config.sources)
         with installation.step():
             pruned = prune(workspace, sources, apply=not config.dry_run, run_id=context.run.run_id)
-        return dg.MaterializeResult(metadata=_metadata(pruned), check_results=[_check(pruned)])
+        return dg.MaterializeResult(metadata=retention_metadata(pruned), check_results=[_check(pruned)])
 
     return retention
 
@@ -68,7 +68,8 @@ def _check(pruned: Sequence[SourcePruned]) -> dg.AssetCheckResult:
     )
 
 
-def _metadata(pruned: Sequence[SourcePruned]) -> Metadata:
+def retention_metadata(pruned: Sequence[SourcePruned]) -> Metadata:
+    """What was kept and deleted, and why."""
     stores = [store for source in pruned for store in source.stores]
     freed = sum(store.freed_bytes for store in stores)
     without = [source.source for source in pruned if source.keep is None]

@@ -157,8 +157,9 @@ def _about(run: dg.DagsterRun, installation: Installation) -> dict[str, frozense
 
 
 def _reported_elsewhere(run: dg.DagsterRun) -> bool:
-    """Runs that Dagster will try again, and those of backfills, which are told as a whole."""
-    return run.tags.get("dagster/will_retry") == "true" or "dagster/backfill" in run.tags
+    """Runs that Dagster will try again, those of backfills, which are told as a whole, and what the ledger tells."""
+    again = run.tags.get("dagster/will_retry") == "true"
+    return again or "dagster/backfill" in run.tags or names.RECORDED_TAG in run.tags
 
 
 def _cause(instance: dg.DagsterInstance, run_id: str) -> str:
