@@ -24,6 +24,9 @@ mutation ($keys: [AssetKeyInput!]!, $days: [String!]!) {
 """
 _RUNS = "{ runsOrError(limit: 5) { ... on Runs { results { runId status } } } }"
 _DAYS = '{ assetNodeOrError(assetKey: {path: ["crm", "dump"]}) { ... on AssetNode { partitionKeys } } }'
+_SEEN = """{ assetNodeOrError(assetKey: {path: ["crm", "verified"]}) { ... on AssetNode {
+  assetObservations(limit: 1) { partition metadataEntries { label
+    ... on MarkdownMetadataEntry { mdStr } ... on TextMetadataEntry { text } } } } } }"""
 _CHECK = """{ assetCheckExecutions(assetKey: {path: ["crm", "verified"]}, checkName: "rpo", limit: 1) {
   evaluation { success metadataEntries { label ... on TextMetadataEntry { text } } } } }"""
 
@@ -79,6 +82,10 @@ def test_the_graph_is_green_after_a_run_and_red_after_a_flipped_byte(
     flip_byte(part)
     assert materialize(dagster, "verified") == "FAILURE"
     assert rpo_says(dagster, "is bad: checksum: dump.pgc.zst.age")
+    (seen,) = dagster.ask(_SEEN)["assetNodeOrError"]["assetObservations"]
+    said = {each["label"]: each.get("mdStr") or each.get("text") for each in seen["metadataEntries"]}
+    assert "checksum: dump.pgc.zst.age" in said["failed"] and "ops copy crm --to nas" in said["failed"]
+    assert (said["store"], seen["partition"]) == ("nas", dagster.ask(_DAYS)["assetNodeOrError"]["partitionKeys"][-1])
     page.reload()
     expect(page.get_by_text("4 / 4 Passed")).to_have_count(0, timeout=30_000)
     expect(page.get_by_text(re.compile("[0-3] / 4 Passed"))).to_be_visible(timeout=30_000)

@@ -1,5 +1,7 @@
 """What assets share: those of one source group, tags, partitions; those of all, what they wait for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -9,6 +11,7 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.engines.source import Source
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.installation import Installation
+from ops_pipelines.text import markdown_block
 
 
 class Options(TypedDict):
@@ -58,6 +61,28 @@ class Chain:
             "partitions_def": self.installation.calendar,
             "backfill_policy": dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         }
+
+    @contextmanager
+    def step(self, context: dg.AssetExecutionContext) -> Iterator[None]:
+        """The work of a step of this source; what goes wrong is the newest that its asset's page shows."""
+        try:
+            with self.installation.step():
+                yield
+        except dg.Failure as failure:
+            show_failure(context, failure)
+            raise
+
+
+def show_failure(context: dg.AssetExecutionContext, failure: dg.Failure) -> None:
+    """Put a failure on the asset's page: Dagster itself keeps what it says in the log of the run alone."""
+    context.log_event(
+        dg.AssetObservation(
+            context.asset_key,
+            description="failed",
+            partition=context.partition_key,
+            metadata={"failed": dg.MetadataValue.md(markdown_block(failure.description or "")), **failure.metadata},
+        )
+    )
 
 
 def newest_proofs(installation: Installation) -> list[dg.AssetDep]:

@@ -36,7 +36,7 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
         **chain.options,
     )
     def dump(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        with chain.installation.step():
+        with chain.step(context):
             if not is_todays(context, workspace.clock.now()):
                 manifest, adopted = _adopt(context, workspace, chain), True
             elif (twins := dumped_by_twin(context, workspace.ledger, workspace.catalogue, chain.name)) is not None:

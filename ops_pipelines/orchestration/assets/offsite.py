@@ -30,7 +30,7 @@ def build_offsite(chain: Chain, store: str) -> dg.AssetsDefinition:
         **chain.options,
     )
     def offsite(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        with chain.installation.step():
+        with chain.step(context):
             points = points_of_day(context, chain, workspace.catalogue(chain.name))
             if not points:
                 raise StoreError(

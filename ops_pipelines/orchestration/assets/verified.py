@@ -5,7 +5,7 @@ import dagster as dg
 from ops_pipelines.clock import human_duration
 from ops_pipelines.errors import StoreError
 from ops_pipelines.orchestration import names
-from ops_pipelines.orchestration.assets.common import Chain
+from ops_pipelines.orchestration.assets.common import Chain, show_failure
 from ops_pipelines.orchestration.days import is_todays, points_of_day
 from ops_pipelines.orchestration.describe import bullets, proof_metadata, verdict_metadata
 from ops_pipelines.recovery.rotation import reprove, turns
@@ -46,7 +46,7 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
         **chain.options,
     )
     def verified(context: dg.AssetExecutionContext, config: VerifyConfig) -> dg.MaterializeResult:  # type: ignore[type-arg]  # dagster takes no parameter beside check_specs
-        with chain.installation.step():
+        with chain.step(context):
             point = _chosen(context, config, chain)
             verdict = verify(
                 workspace, point, store=config.store or None, progress=watcher.watch(context), run_id=context.run.run_id
@@ -72,6 +72,7 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
             pause = settings.retry_after * 2**context.retry_number
             watcher.watch(context)(f"inconclusive, once more in {human_duration(pause)}: {verdict.reason}", 0, None)
             raise dg.RetryRequested(max_retries=settings.retries, seconds_to_wait=pause.total_seconds()) from failure
+        show_failure(context, failure)
         raise failure
 
     return verified
