@@ -12,6 +12,7 @@ from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.errors import StoreError
 from ops_pipelines.sweeping import sweep
 from ops_pipelines.vault.stores.directory import DirectoryStore
+from ops_pipelines.vault.stores.disk_errors import refused
 from ops_pipelines.vault.stores.volume import MARK, Volume
 from tests.stores.test_every_store import FIRST, SECOND, nothing, read_all
 from tests.unit.test_stores import IN_NAMESPACE, can_mount, workspace_in
@@ -158,6 +159,6 @@ def test_a_mounted_volume_is_used_and_missed_when_it_is_unmounted(tmp_path: Path
 
 def test_a_file_system_without_locks_is_named(tmp_path: Path, local: DirectoryStore) -> None:
     nas = nas_in(tmp_path)
-    error = nas._error("written", OSError(95, "Operation not supported", str(nas.root)))
+    error = refused(nas.name, nas.root, "written", OSError(95, "Operation not supported", str(nas.root)))
     assert "no locks" in error.why
     assert "NFS" in error.next

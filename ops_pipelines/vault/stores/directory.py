@@ -5,7 +5,6 @@ Layout: `<root>/<source>/<id>/` holds the parts, `SHA256SUMS`, `manifest.json` a
 A restore point appears by one rename of a directory whose every byte has been flushed.
 """
 
-import errno
 import os
 import re
 import secrets
@@ -17,13 +16,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ops_pipelines import durable, lease, stopping
-from ops_pipelines.errors import Busy, CorruptCopy, StoreError
+from ops_pipelines.errors import Busy, CorruptCopy
 from ops_pipelines.repository import Repository
-from ops_pipelines.text import shell
 from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, checksums
 from ops_pipelines.vault.stores import incoming, plain
 from ops_pipelines.vault.stores.base import Copied, Trial
 from ops_pipelines.vault.stores.checked import Checked
+from ops_pipelines.vault.stores.disk_errors import refused
 from ops_pipelines.vault.stores.objects import DirectoryObjects
 from ops_pipelines.vault.stores.volume import Volume
 from ops_pipelines.vault.trust import SUFFIX, Sealed, Trust
@@ -79,7 +78,7 @@ class DirectoryStore(Checked):
                 next="wait for it to finish (ops list), then run this again",
             ) from None
         except OSError as error:
-            raise self._error("written", error) from None
+            raise refused(self.name, self.root, "written", error) from None
 
     def publish(self, staged: Path, manifest: Manifest) -> Path:
         """Flush a staged restore point and give it its final name, in one step."""
@@ -383,35 +382,7 @@ class DirectoryStore(Checked):
                 self._volume.prove(for_writing=writing)
             yield
         except OSError as error:
-            raise self._error(verb, error) from None
-
-    def _error(self, verb: str, error: OSError) -> StoreError:
-        unlockable, what = error.errno in (errno.ENOLCK, errno.EOPNOTSUPP), f"store {self.name} ({self.root})"
-        if error.errno == errno.EPERM:
-            return StoreError(
-                f"{what} cannot be {verb}",
-                why=f"{error.strerror}: {error.filename}; it may be append-only or immutable",
-                safe="published restore points are untouched",
-                next=f"look at its rights: lsattr -R {shell(str(self.root))}; where its own host deletes what is old, "
-                "give the store a keep of its own that keeps more",
-            )
-        if isinstance(error, plain.NotPlain):
-            return StoreError(
-                f"{what} cannot be {verb}",
-                why=f"{error.filename}: {error.why}",
-                safe="nothing of it was read, followed or changed",
-                next=f"check who put it there: ls -la {shell(str(Path(error.filename).parent))}",
-            )
-        return StoreError(
-            f"{what} cannot be {verb}",
-            why=f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
-            + ("; this file system has no locks (flock)" if unlockable else ""),
-            safe="unfinished work was discarded; published restore points are untouched",
-            next="mount NFS as version 4, or version 3 with lockd running; where one machine alone writes, "
-            "-o local_lock=flock will do"
-            if unlockable
-            else f"check the disk: df -h {shell(str(self.root))}; ls -ld {shell(str(self.root))}",
-        )
+            raise refused(self.name, self.root, verb, error) from None
 
 
 def _strange(error: plain.NotPlain, *, check: str) -> CorruptCopy:

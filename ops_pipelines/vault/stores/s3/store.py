@@ -17,7 +17,7 @@ from urllib.parse import quote
 from botocore.exceptions import ClientError
 
 from ops_pipelines import lease
-from ops_pipelines.errors import CorruptCopy, SafetyRefusal, StoreError
+from ops_pipelines.errors import CorruptCopy, StoreError
 from ops_pipelines.repository import Repository
 from ops_pipelines.vault.manifest import NAME, SIGNATURE, SUMS, Manifest, Part, checksums
 from ops_pipelines.vault.stores import incoming, plain
@@ -203,7 +203,7 @@ class S3Store(Checked):
         """Remove a restore point with every version of it; see `Store.delete`."""
         prefix, manifest = self._key(source, backup_id, ""), self._key(source, backup_id, NAME)
         if (until := self.locked_until(source, backup_id)) is not None:
-            raise self._still_locked(source, backup_id, until)
+            raise versions.still_locked(self.name, source, backup_id, until)
         with self.connection.errors("changed"):
             found = list(versions.versions(self.connection, prefix))
             verdicts = versions.versions(self.connection, self._key(".verdicts", source, backup_id, ""))
@@ -344,15 +344,6 @@ class S3Store(Checked):
         if self._lockable is None:
             self._lockable = versions.lockable(self.connection)
         return self._lockable
-
-    def _still_locked(self, source: str, backup_id: str, until: datetime) -> SafetyRefusal:
-        when = "under legal hold" if until == versions.FOR_EVER else f"locked until {until:%Y-%m-%d %H:%M} UTC"
-        return SafetyRefusal(
-            f"{backup_id} of {source} in store {self.name} is {when}",
-            why="the bucket's object lock keeps it; nobody can delete it before",
-            safe="nothing was deleted",
-            next="prune again after that date",
-        )
 
     def _listed(self, source: str, *, anew: bool = False) -> Listing:
         """The manifests, sums and verdicts of a source. A catalogue asks once, then for each restore point."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from ops_pipelines.errors import SafetyRefusal
 from ops_pipelines.vault.stores.s3.client import GONE, Connection, code_of
 
 _NEVER_SET = frozenset({"ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration", "NotImplemented"})
@@ -73,3 +74,14 @@ def locked_until(connection: Connection, version: Version) -> datetime | None:
         return FOR_EVER
     until: datetime | None = head.get("ObjectLockRetainUntilDate")
     return until
+
+
+def still_locked(store: str, source: str, backup_id: str, until: datetime) -> SafetyRefusal:
+    """The refusal to delete what object lock keeps."""
+    when = "under legal hold" if until == FOR_EVER else f"locked until {until:%Y-%m-%d %H:%M} UTC"
+    return SafetyRefusal(
+        f"{backup_id} of {source} in store {store} is {when}",
+        why="the bucket's object lock keeps it; nobody can delete it before",
+        safe="nothing was deleted",
+        next="prune again after that date",
+    )
