@@ -9,6 +9,7 @@ from typing import Any
 import pyrage
 import pytest
 
+from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
 from ops_pipelines.config.models import UnknownSource
@@ -23,6 +24,7 @@ from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.workspace import Workspace
 from tests.engines.sqlite.conftest import House
+from tests.sample import flip_byte
 
 TWO = "create table t (a); insert into t values (1), (2)"
 
@@ -69,8 +71,9 @@ def test_what_can_be_restored_is_told_where_what_was_wanted_is_not_there(tmp_pat
     with pytest.raises(StoreError, match="has no restore point nonsense") as unknown:
         choose(workspace, "app", "nonsense")
     assert "the oldest there is was taken" in unknown.value.why
-    with pytest.raises(StoreError, match=r"taken at .* UTC or before"):
+    with pytest.raises(StoreError, match=r"taken at .* UTC or before") as before:
         choose(workspace, "app", at=first.started_at - timedelta(days=1))
+    assert "unverified ones exist" not in before.value.why
     with pytest.raises(StoreError, match="no store is called 'moon'"):
         choose(workspace, "app", store="moon")
     assert choose(workspace, "app", first.id, store="nas").id == first.id
@@ -85,6 +88,20 @@ def test_what_can_be_restored_is_told_where_what_was_wanted_is_not_there(tmp_pat
         require_source(others.config, others.catalogue, "never")
     printed = list(by_hand.commands(others.config, others.stores, newest(workspace), "local"))
     assert "# never verified" in printed and any("# KEY: a file with the identity" in each for each in printed) is False
+
+
+def test_a_backup_that_was_found_bad_is_not_restored_unasked_and_a_damaged_copy_not_fetched(tmp_path: Path) -> None:
+    house = house_in(tmp_path)
+    workspace = house.configure()
+    take_backup(workspace, "app")
+    copy_to(workspace, newest(workspace), "nas")
+    (dump,) = (tmp_path / "base" / "restore-points").rglob("dump.tar*")
+    flip_byte(dump)
+    assert verify(workspace, newest(workspace), store="local").outcome == "bad"
+    assert choose_store(newest(workspace), None) == "nas"
+    with pytest.raises(StoreError, match="app has no verified restore point"):
+        choose(workspace, "app", unverified=True)
+    assert choose(workspace, "app", newest(workspace).id).id == newest(workspace).id, "by its id it is meant"
 
 
 def test_the_printed_commands_say_where_the_key_is(tmp_path: Path) -> None:
@@ -162,6 +179,11 @@ def test_what_a_failed_restore_left_is_kept_where_nobody_can_tell_what_it_holds(
             raise Inconclusive("killed")
 
     fail(made=False)
+    assert restore_to(workspace, newest(workspace), str(tmp_path / "whole")).good
+    (whole,) = leftovers.restored(workspace.config, workspace.places)
+    assert whole.to == str(tmp_path / "whole")
+    leftovers.remove(workspace, whole)
+    assert not (tmp_path / "whole").exists()
     assert leftovers.leftovers(workspace.config, workspace.places) == []
     fail(made=True)
     fail(made=False)  # what was there before stays noted

@@ -40,7 +40,7 @@ ROOMS = {
             "tests/unit/test_stores.py", "tests/unit/test_codec.py", "tests/unit/test_retention.py",
             "tests/unit/test_prune.py", "tests/unit/test_verdicts_together.py", "tests/unit/test_verdict_words.py",
             "tests/unit/test_openssl.py", "tests/unit/test_frames.py", "tests/drill/test_sign.py", "tests/vault",
-            "tests/upgrade/test_newer.py", "tests/recovery/test_blame.py",
+            "tests/upgrade/test_newer.py", "tests/recovery/test_blame.py", "tests/unit/test_refusals_in_words.py",
         ],
     ),
     "recovery": Room(
@@ -49,7 +49,7 @@ ROOMS = {
             "tests/recovery/test_refuse.py", "tests/recovery/test_every_part.py", "tests/recovery/test_blame.py",
             "tests/recovery/test_lineage.py", "tests/recovery/test_differences.py", "tests/unit/test_comparison.py",
             "tests/unit/test_proof.py", "tests/unit/test_drift.py", "tests/sandbox/test_measured.py",
-            "tests/engines/sqlite",
+            "tests/recovery/test_small_houses.py", "tests/recovery/test_kits_in_trouble.py", "tests/engines/sqlite",
         ],
     ),
 }  # fmt: skip

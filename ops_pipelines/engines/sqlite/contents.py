@@ -9,9 +9,11 @@ from pathlib import Path
 from ops_pipelines.engines import definition, migrations
 from ops_pipelines.engines.base import Contents, Level, TableFacts
 from ops_pipelines.engines.sqlite.databases import opened, raise_if_server_trouble, unread
-from ops_pipelines.proof import Gap
+from ops_pipelines.proof import BACK_UP, Gap
 
 DIALECT = "sqlite 2"
+DAMAGED = "damaged database in "
+"""What an object begins with that stands for a database of which nothing could be read."""
 _MODULUS = 1 << 128
 _COMPUTED = 2  # of table_xinfo's `hidden`: a generated column that is not stored
 _SETTINGS = ("application_id", "user_version", "encoding", "page_size", "auto_vacuum")
@@ -29,6 +31,17 @@ def take(databases: Mapping[str, Path], level: Level) -> Contents:
         Inconclusive: this machine has no memory for it, or its disk fails.
     """
     return merged([_one(name, path, level) for name, path in sorted(databases.items())], level)
+
+
+def beside_unread(found: Contents, unread: Mapping[str, str]) -> Contents:
+    """The same, with databases that were not looked at, since the source's fingerprint could not read them either.
+
+    Args:
+        unread: the objects that stand for them there.
+    """
+    why = "nothing of it could be read when it was backed up"
+    gaps = [Gap(what=f"everything in {key.removeprefix(DAMAGED)}", why=why, cure=BACK_UP) for key in unread]
+    return found.model_copy(update={"objects": {**found.objects, **unread}, "gaps": (*found.gaps, *gaps)})
 
 
 def merged(found: Iterable[Contents], level: Level) -> Contents:
@@ -75,7 +88,7 @@ def _one(name: str, path: Path, level: Level) -> Contents:
         raise_if_server_trouble(error, path)
         # A source's dump refuses what SQLite calls damaged; whatever else it cannot read is no proof of anything.
         nothing = Gap(what=f"everything in {name}", why=str(error))
-        return Contents(level=level, objects={f"damaged database in {name}": str(error)}, gaps=(nothing,))
+        return Contents(level=level, objects={f"{DAMAGED}{name}": str(error)}, gaps=(nothing,))
 
 
 def _described(name: str, database: sqlite3.Connection, level: Level) -> Contents:

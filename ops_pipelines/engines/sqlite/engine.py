@@ -179,13 +179,20 @@ class SQLiteEngine:
         finally:
             saved.unlink(missing_ok=True)
         seconds = {"decrypt": round(decrypted - began, 3), "load": round(time.monotonic() - decrypted, 3)}
-        return Restored(seconds, names=_keys_of(parts, only) if only else None)
+        held = _fingerprint_in(parts)
+        notes: dict[str, JsonValue] = {
+            "unread": {key: text for key, text in held.objects.items() if key.startswith(contents.DAMAGED)}
+        }
+        return Restored(seconds, names=_keys_of(held, only) if only else None, notes=notes)
 
     def contents(
         self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
     ) -> Contents:
         """The fingerprint of the databases in a folder that was restored into. There are no samples of them."""
-        return contents.take(_in_folder(target), contents.level_of(level))
+        noted = notes.get("unread", {})
+        unread = {key: str(text) for key, text in noted.items()} if isinstance(noted, dict) else {}
+        found = {name: path for name, path in _in_folder(target).items() if f"{contents.DAMAGED}{name}" not in unread}
+        return contents.beside_unread(contents.take(found, contents.level_of(level)), unread)
 
     def assertions(self, target: str, held: Contents, *, notes: Mapping[str, JsonValue] = NOTHING) -> Iterator[Finding]:
         """Every page, index and reference is whole; see `Engine.assertions`."""
@@ -360,12 +367,15 @@ def _orphans(path: Path) -> str:
     return ", ".join(f"{tables.count(each)} in {each}" for each in dict.fromkeys(tables))
 
 
-def _keys_of(parts: PartReader, only: Sequence[str]) -> set[str]:
-    """What the fingerprint has of these databases."""
+def _fingerprint_in(parts: PartReader) -> Contents:
     try:
-        held = Contents.model_validate_json(parts.data("contents"))
+        return Contents.model_validate_json(parts.data("contents"))
     except ValidationError as error:
         raise CorruptCopy("the fingerprint cannot be read", check="contents", why=str(error)) from None
+
+
+def _keys_of(held: Contents, only: Sequence[str]) -> set[str]:
+    """What the fingerprint has of these databases."""
     keys = {*held.objects, *held.tables, *held.counters}
     return {key for key in keys if contents.database_of(key) in only}
 

@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from ops_pipelines.backup.take import take_backup
+from ops_pipelines.engines.base import Contents, Level
 from ops_pipelines.engines.folders import url_of
+from ops_pipelines.engines.sqlite import contents
 from ops_pipelines.engines.sqlite.engine import SQLiteEngine
 from ops_pipelines.engines.sqlite.settings import SQLiteSource
 from ops_pipelines.errors import Inconclusive, OpsError, SafetyRefusal, SourceError
 from ops_pipelines.recovery.compare import compare
 from ops_pipelines.recovery.restore import restore_to
-from ops_pipelines.recovery.verify import fingerprint_of
+from ops_pipelines.recovery.verify import fingerprint_of, verify
 from ops_pipelines.vault.reader import Copy
 from tests.engines.sqlite.conftest import House
 
@@ -41,6 +43,29 @@ def test_a_column_that_fails_for_a_row_costs_the_proof_no_other_column(house: Ho
         opened.commit()
     found = house.engine(workspace).contents(url_of(tmp_path / "restored"), held.level)
     assert [each.name for each in compare(held, found) if not each.passed] == ["content"]
+
+
+def test_a_backup_of_which_nothing_was_read_is_not_called_bad_by_who_reads_more(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = house.database("app.db", f"{FAILING} {FINE}")
+    house.database("other.db", FINE)
+    workspace, real = house.configure(), contents._one
+
+    def as_before(name: str, at: Path, level: Level) -> Contents:
+        """What was noted when one row could void a database."""
+        if name != str(path):
+            return real(name, at, level)
+        return Contents(level=level, objects={f"{contents.DAMAGED}{name}": "malformed JSON"})
+
+    with monkeypatch.context() as before:
+        before.setattr(contents, "_one", as_before)
+        take_backup(workspace, "app")
+    point = workspace.catalogue("app").newest
+    assert point is not None
+    for verdict in (verify(workspace, point), verify(workspace, point)):
+        assert (verdict.outcome, [gap.what for gap in verdict.gaps]) == ("verified", [f"everything in {path}"])
+    assert restore_to(workspace, point, str(tmp_path / "restored")).good
 
 
 def test_rows_that_only_the_application_can_read_are_a_gap(house: House) -> None:
