@@ -56,7 +56,7 @@ CHANGES = (
     Change(
         "only the source's own server is asked whether a target is a source",
         "ops_pipelines/recovery/refuse.py",
-        "    for other in workspace.config.sources:\n        try:\n            taken",
+        "    for other in config.sources:\n        try:\n            taken",
         "    for other in [name]:\n        try:\n            taken",
         [
             "tests/recovery/test_refuse.py::test_a_restore_into_another_sources_folder_is_refused_and_leaves_nothing_there"
