@@ -61,12 +61,15 @@ field: newer-servers field-applications ## other people's databases, 1,000 rando
 	OPS_FIELD_SCHEMAS=1000 OPS_FIELD_MIGRATIONS=200 $(PYTEST) --numprocesses $(WORKERS) --timeout 7200 tests/field
 	OPS_FIELD_MUTATIONS=6 OPS_WRITE_MUTATIONS=1 $(PYTEST) --timeout 7200 tests/oracle/test_mutations.py
 
+# What every run plays a part of, and the long run all of.
+SHORTENED := tests/matrix/test_mysqld.py tests/oracle/test_named_changes.py tests/end_to_end/test_demo.py tests/end_to_end/test_canaries.py
+
 faults: newer-servers ## kills, power cuts, full disks, dead networks: make faults N=25 [SEED=7] [ONLY=killed], N tries a kind and engine
 	@test -n "$(N)" || { echo "say how many tries each: make faults N=25"; exit 1; }
 	@mkdir -p var/faults && rm -f var/faults/tally.*
 	@echo "seed $${OPS_FAULTS_SEED:-$(or $(SEED),1)}"
 	OPS_FAULTS=$(N) OPS_FAULTS_SEED=$${OPS_FAULTS_SEED:-$(or $(SEED),1)} OPS_FAULTS_TALLY=$(CURDIR)/var/faults/tally.jsonl \
-	  $(PYTEST) --numprocesses $(WORKERS) --dist loadfile --timeout 7200 tests/faults $(if $(ONLY),-k "$(ONLY)"); \
+	  $(PYTEST) --numprocesses $(WORKERS) --dist loadfile --timeout 7200 tests/faults $(SHORTENED) $(if $(ONLY),-k "$(ONLY)"); \
 	  ended=$$?; $(BIN)/python -m tests.faults.tally var/faults/tally.jsonl && exit $$ended
 
 field-applications: var/field/.venv ## what those installers are, in var/field and from Debian

@@ -8,6 +8,7 @@ from ops_pipelines.engines.postgres import clients
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.sweeping import sweep
 from tests.faults.conftest import House, Source, wait_until
+from tests.faults.tries import tries
 
 
 def test_an_adoption_killed_at_any_moment_leaves_nothing_half(house: House, source: Source) -> None:
@@ -22,7 +23,7 @@ def test_an_adoption_killed_at_any_moment_leaves_nothing_half(house: House, sour
     (whole,) = house.ids()
     house.workspace().local.delete("crm", whole)
     chance, killed = random.Random(1), 0
-    for _ in range(20):
+    for _ in range(10 * tries(2)):
         with house.worker("adopt") as worker:
             time.sleep(chance.uniform(0, lasts_s))  # the moment of the kill is the experiment
             killed += worker.poll() is None
@@ -32,9 +33,9 @@ def test_an_adoption_killed_at_any_moment_leaves_nothing_half(house: House, sour
         for backup_id in house.ids():
             # Killed between the rename and the last words it is a whole one; it is never half of one.
             house.workspace().local.delete("crm", backup_id)
-        if killed == 4:
+        if killed == tries(2):
             break
-    assert killed == 4
+    assert killed == tries(2)
     with house.worker("adopt") as worker:
         assert worker.wait() == 0
     (once,) = house.ids()

@@ -7,6 +7,7 @@ from pathlib import Path
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.sweeping import sweep
 from tests.faults.conftest import House, wait_until
+from tests.faults.tries import tries
 
 
 def shared_memory() -> set[str]:
@@ -31,9 +32,11 @@ def test_a_verification_killed_in_any_phase_leaves_nothing_after_the_next_start(
         assert worker.wait() == 0
     lasts_s = time.monotonic() - began
     assert shared_memory() <= before
-    for number in range(5):
+    for number in range(tries(3)):
         with house.worker("verify") as worker:
-            time.sleep(lasts_s * (number + chance.random()) / 6)  # the moment of the kill is the experiment
+            time.sleep(
+                lasts_s * (number + chance.random()) / (tries(3) + 1)
+            )  # the moment of the kill is the experiment
             worker.kill()
         sweep(house.workspace())
         wait_until(lambda: not house.leftovers())

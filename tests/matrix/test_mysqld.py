@@ -2,11 +2,12 @@
 
 import pytest
 
+from tests.faults.tries import long_run
 from tests.matrix.case import Case
 from tests.matrix.every import played
 from tests.matrix.rig import Rig, observe
 
 
-@pytest.mark.parametrize("case", played("mysqld"), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", played("mysqld")[:: 1 if long_run() else 3], ids=lambda case: case.name)
 def test_a_corruption_ends_as_the_matrix_says(mysqld_rig: Rig, case: Case) -> None:
     assert observe(mysqld_rig, case) == case.expected
