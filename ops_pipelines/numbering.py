@@ -7,21 +7,19 @@ from ops_pipelines.ledger.numbers import last_number, next_number
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint, read_catalogue
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.stores.registry import LOCAL
-from ops_pipelines.vault.trust import Published
+from ops_pipelines.vault.trust import Known
 
 POINT, VERDICT = "point", "verdict"
 
 
-def next_point(
-    ledger: Ledger, stores: Mapping[str, Store], name: str, known: Mapping[str, Published] | None
-) -> tuple[int, str | None]:
+def next_point(ledger: Ledger, stores: Mapping[str, Store], name: str, known: Known) -> tuple[int, str | None]:
     """The number of the next restore point of a source, and the digest of the one before it.
 
     Call it under the source's lock. A number that a signed restore point has is never given again, even when the ledger
     was lost or is older than what lies in the stores.
 
     Args:
-        known: what the ledger knows of the source's restore points, by id; None when it cannot be asked.
+        known: of the source.
     Raises:
         LedgerError: the number cannot be given.
     """

@@ -9,14 +9,10 @@ from ops_pipelines.errors import OpsError, StoreError
 from ops_pipelines.vault.catalogue import Catalogue, Catalogues, RestorePoint, read_catalogue
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.stores.registry import LOCAL
-from ops_pipelines.vault.trust import Published, only_foreign
+from ops_pipelines.vault.trust import Known, only_foreign
 from ops_pipelines.workspace import Workspace
 
 LATEST = "latest-verified"
-
-
-Known = Mapping[str, Published] | None
-"""What the ledger knows of a source's restore points, by id; None when it cannot be asked."""
 
 
 def choose(

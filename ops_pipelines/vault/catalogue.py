@@ -12,6 +12,7 @@ from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.trust import (
     ALARMING,
     Found,
+    Known,
     Published,
     Sealed,
     Stranger,
@@ -219,7 +220,7 @@ Catalogues = Callable[[str], Catalogue]
 def read_catalogue(
     stores: Mapping[str, Store],
     source: str,
-    published: Mapping[str, Published] | None = None,
+    published: Known = None,
     *,
     every_store: bool = True,
 ) -> Catalogue:

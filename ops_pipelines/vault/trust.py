@@ -85,6 +85,10 @@ class Published:
         return bool(self.stores)
 
 
+Known = Mapping[str, Published] | None
+"""What the ledger knows of a source's restore points, by id; None when it cannot be asked."""
+
+
 @dataclass(frozen=True)
 class Found:
     """A copy whose signature is ours.
