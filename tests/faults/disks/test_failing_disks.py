@@ -89,6 +89,8 @@ _DAILY = [
     ("read-only", "base", "sqlite"),
     # Their servers meet the end of the disk while they load.
     *(("full", "scratch", engine) for engine in _SERVERS),
+    ("no inodes", "scratch", "postgres"),
+    ("read-only", "scratch", "mysql"),
     ("full", "store", "files"),
 ]
 _ALL = [(fault, place, engine) for fault in FAULTS for place in PLACES for engine in _ENGINES]
@@ -186,12 +188,12 @@ ERRORS = {
 
 
 @pytest.mark.timeout(24 * 3600)
-@pytest.mark.parametrize("engine", _ENGINES if long_run() else ["sqlite"])
+@pytest.mark.parametrize("engine", _ENGINES if long_run() else ["sqlite", "postgres"])
 def test_a_system_call_that_fails(engine: str, make_house: MakeHouse) -> None:
     moments = chance(f"system call {engine}")
     house = make_house(engine)
     back_up(house)
-    for _ in range(tries(3)):
+    for _ in range(tries(1 if engine in _SERVERS else 3)):
         call = moments.choice(sorted(ERRORS))
         inject = f"inject={call}:error={ERRORS[call]}:when={moments.randrange(1, 40)}"
         house.protected.change()
