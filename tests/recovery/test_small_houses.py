@@ -13,7 +13,7 @@ from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
 from ops_pipelines.config.models import UnknownSource
-from ops_pipelines.errors import Inconclusive, OpsError, SafetyRefusal, StoreError
+from ops_pipelines.errors import CorruptCopy, Inconclusive, OpsError, SafetyRefusal, StoreError
 from ops_pipelines.recovery import by_hand, leftovers
 from ops_pipelines.recovery.choose import choose, choose_store, require_source
 from ops_pipelines.recovery.export import NotExported, export
@@ -142,6 +142,17 @@ def test_everything_that_stands_in_the_way_is_told_at_once(tmp_path: Path) -> No
         restore_to(Workspace(load_config(house.path / "ops.yaml", environ={})), point, str(tmp_path / "to"))
 
 
+def test_a_damaged_fingerprint_is_not_taken_for_a_wrong_key(tmp_path: Path) -> None:
+    workspace = house_in(tmp_path).configure()
+    take_backup(workspace, "app")
+    (part,) = (tmp_path / "base" / "restore-points").rglob("contents.json*")
+    flip_byte(part)
+    (tmp_path / "age.key").write_text(str(pyrage.x25519.Identity.generate()), encoding="utf-8")
+    with pytest.raises(CorruptCopy, match="contents") as damaged:
+        restore_to(workspace, newest(workspace), str(tmp_path / "to"))
+    assert damaged.value.check != "decrypt" and not (tmp_path / "to").exists()
+
+
 def test_what_is_no_script_is_not_exported(tmp_path: Path) -> None:
     workspace = house_in(tmp_path).configure()
     take_backup(workspace, "app")
@@ -219,3 +230,7 @@ def test_a_proof_leaves_a_page_that_can_be_read_again(tmp_path: Path) -> None:
     (pages / "app" / "verify-0.json").write_text("{", encoding="utf-8")
     kept = last_entry(pages, "app", verdict.backup_id)
     assert kept is not None and kept.differences and last_entry(pages, "app", "another") is None
+    later = verdict.model_copy(update={"started_at": verdict.started_at + timedelta(hours=1)})
+    write_log(pages, later, {})
+    newest_entry = last_entry(pages, "app")
+    assert newest_entry is not None and newest_entry.started_at == later.started_at

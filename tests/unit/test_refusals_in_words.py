@@ -1,5 +1,6 @@
 """What is refused before anything is connected to: mistakes in `ops.yaml` and in addresses, each in its own words."""
 
+from base64 import b64decode, b64encode
 from datetime import timedelta
 from pathlib import Path
 
@@ -213,6 +214,7 @@ def test_what_is_no_key_and_no_signature_is_refused(tmp_path: Path) -> None:
         (b"other",): "no signature of minisign",
         (first, b"!", trusted, over_all, last): "not written as base64",
         (first, over_all, trusted, over_all, last): "over BLAKE2b",
+        (first, b64encode(b"Ed" + b64decode(over_data)[2:]), trusted, over_all, last): "over BLAKE2b",
         (first, over_data, b"trusted comment: \xff", over_all, last): "its comment is no text",
     }.items():
         with pytest.raises(BadSignature, match=why):
