@@ -63,6 +63,7 @@ def export(workspace: Workspace, point: RestorePoint, folder: Path, *, passphras
     copy = Copy(workspace.stores[choose_store(point, None)], manifest, lambda: workspace.identities(manifest.source))
     taken = point.started_at.astimezone(ZoneInfo(workspace.config.timezone))
     path = folder / f"full-{taken:%Y%m%d-%H%M}.sql.gz{'.enc' if passphrase else ''}"
+    sums = path.with_name(f"{path.name}.sha256")
     with (
         scratch_directory(workspace.places.scratch, manifest.kind) as work,
         engine.script(copy, manifest.engine, work).open("rb") as script,
@@ -71,10 +72,17 @@ def export(workspace: Workspace, point: RestorePoint, folder: Path, *, passphras
     ):
         hashed = Meter(sink=sink)
         _pack(script, cast(BinaryIO, hashed), passphrase)
-    with _writing(path.with_name(f"{path.name}.sha256")) as part:
+        _forget(sums)
+    with _writing(sums) as part:
         part.write_text(f"{hashed.sha256}  {path.name}\n", encoding="utf-8")
-    durable.flush(folder)
     return Exported(point.id, path, hashed.sha256, hashed.size_bytes)
+
+
+def _forget(sums: Path) -> None:
+    """The sum of an older file never stands beside the new one: a file without a sum is better than a wrong sum."""
+    if sums.exists():
+        sums.unlink()
+        durable.flush(sums.parent)
 
 
 def _pack(script: BinaryIO, sink: BinaryIO, passphrase: str) -> None:
@@ -94,6 +102,7 @@ def _writing(path: Path) -> Iterator[Path]:
         yield part
         durable.flush(part)
         part.rename(path)
+        durable.flush(path.parent)
     except OSError as error:
         raise NotExported(
             f"{path} cannot be written", why=error.strerror or str(error), safe="no backup was touched"
