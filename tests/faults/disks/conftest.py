@@ -77,7 +77,7 @@ class House:
 
     def does(self, verb: str, name: str = "app") -> list[str]:
         """The command line of a verb of `worker`."""
-        return [sys.executable, "-m", "tests.faults.disks.worker", str(self.config), verb, name]
+        return [sys.executable, "-m", "tests.faults.worker", verb, str(self.config), name]
 
     def ops(self, *words: str) -> list[str]:
         """The command line of `ops`."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ops_pipelines.vault.catalogue import Catalogue
 from tests.faults.aftermath import aftermath, back_up, standing
 from tests.faults.disks.filesystems import Machine, machine
 from tests.faults.house import House, build
@@ -74,10 +75,14 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
 
 def _lost(house: House, told: list[str]) -> list[str]:
     """What somebody was told of, and is not there."""
-    if not told:
-        return []
-    point = house.workspace().catalogue("crm").find(told[0])
-    if point is None:
-        return [f"{told[0]} was said to be taken, and is lost"]
-    unproved = len(told) > 1 and told[1].startswith("verified") and not point.verified
-    return [f"the verdict on {told[0]} is lost"] if unproved else []
+    done = {what: backup_id for _said, what, backup_id, *_why in map(str.split, told)}
+    catalogue = house.workspace().catalogue("crm")
+    lost = [each for each in done.values() if catalogue.find(each) is None]
+    if lost:
+        return [f"{each} was said to be there, and is lost" for each in lost]
+    unproved = [each for what, each in done.items() if what == "verified" and each not in _verified(catalogue)]
+    return [f"the verdict on {each} is lost" for each in unproved]
+
+
+def _verified(catalogue: Catalogue) -> set[str]:
+    return {point.id for point in catalogue.points if point.verified}
