@@ -1,5 +1,6 @@
 """Tell time, and name restore points after it. Every age in the product comes through a `Clock`."""
 
+import re
 import secrets
 import time
 from datetime import datetime, timedelta, timezone
@@ -48,6 +49,17 @@ def new_id(at: datetime, *, tail_bytes: int = 2) -> str:
 def moment_of(identifier: str) -> datetime:
     """The time an id was made at, to the second. Raises ValueError for what `new_id` did not make."""
     return datetime.strptime(identifier[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+
+
+def read_moment(text: str) -> datetime:
+    """A time as programs and people write it, to the second: `2026-11-21T02:00:00.123456789Z`, `2026-11-21 02:00`.
+
+    Python 3.10 reads no `Z`, and none reads nanoseconds.
+
+    Returns:
+        In the zone that stands there; without one where there is none. Raises ValueError.
+    """
+    return datetime.fromisoformat(re.sub(r"\.\d+", "", text.strip()).replace("Z", "+00:00"))
 
 
 def human_duration(duration: timedelta) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ops_pipelines.chronology import within
-from ops_pipelines.clock import Clock, moment_of
+from ops_pipelines.clock import Clock, moment_of, read_moment
 from ops_pipelines.config.models import Config
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.engines.base import Dumper
@@ -180,8 +180,7 @@ def _firing(url: str, source: str, *, since: datetime) -> str:
         for each in alerts:
             labels = each["labels"]
             about = labels["alertname"] in _OURS and source in (labels.get("source"), labels.get("target"))
-            # Nanoseconds: more digits than datetime reads.
-            began = datetime.fromisoformat(f"{each['activeAt'][:19]}+00:00")
+            began = read_moment(each["activeAt"])
             if each["state"] == "firing" and about and began >= since.replace(microsecond=0):
                 return str(labels["alertname"])
     except (OSError, ValueError, KeyError, TypeError):

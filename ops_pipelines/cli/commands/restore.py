@@ -15,7 +15,7 @@ from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
 from ops_pipelines.cli.in_dagster import shown_in_dagster
 from ops_pipelines.cli.progress import shown
-from ops_pipelines.clock import UTC, human_duration, human_size
+from ops_pipelines.clock import UTC, human_duration, human_size, read_moment
 from ops_pipelines.config.load import find_config
 from ops_pipelines.config.models import Config
 from ops_pipelines.engines.address import shown as named
@@ -143,7 +143,7 @@ def _any(workspace: Workspace, source: str, backup: str, at: datetime | None, st
 
 def _moment(text: str, zone: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+        moment = read_moment(text)
     except ValueError:
         raise OpsError(
             f"--at {text!r} is not a time", next="write it like '2026-11-20 14:00' or 2026-11-20T14:00+01:00"

@@ -1,12 +1,12 @@
 """What this user may read of the folders, and what lies in restic's repositories that nobody published."""
 
 import os
-import re
 from collections.abc import Sequence, Set
 from datetime import datetime
 from pathlib import Path
 
 from ops_pipelines import process
+from ops_pipelines.clock import read_moment
 from ops_pipelines.engines import folders
 from ops_pipelines.engines.examiner import Lack, Stray
 from ops_pipelines.engines.files import listing, restic
@@ -67,7 +67,7 @@ class FilesExaminer:
         for each in found:
             ours = {tag for tag in each.get("tags") or () if restic.OWN_TAG.fullmatch(tag)}
             if ours and not ours & published:
-                made = datetime.fromisoformat(re.sub(r"\.\d+", "", str(each["time"])).replace("Z", "+00:00"))
+                made = read_moment(str(each["time"]))
                 what = f"snapshot {str(each['id'])[:8]} in {repository.address}"
                 strays.append(Stray(what, made, {"tag": ours.pop()}))
         return strays

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from ops_pipelines import durable, lease
+from ops_pipelines.clock import read_moment
 from ops_pipelines.errors import OpsError
 from ops_pipelines.vault.signing.minisign import PublicKey, Signer, open_signer
 
@@ -203,7 +204,7 @@ def _installation(path: Path) -> Installation | None:
     former = [str(each) for each in document.get("former", ())]
     if not all(_ID.fullmatch(each) for each in (document["id"], *former)):
         raise ValueError(f"{path}: an id is no 32 hexadecimal digits")
-    created = datetime.fromisoformat(document["created"])
+    created = read_moment(document["created"])
     return Installation(document["id"], str(document["name"]), created, former)
 
 
