@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 PORT ?= 3000
+PAGE_PORT ?= 8700
 # Tests wait for servers more than they compute; a file's tests stay together, because they share servers.
 WORKERS ?= 3
 BIN := .venv/bin
@@ -21,7 +22,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) chromium libatomic1 minisign patchelf strace x
 # php-cgi keeps Apache away, which php would bring.
 FIELD_PACKAGES := mediawiki roundcube-core php-cli php-cgi php-mysql php-pgsql php-xml php-mbstring php-intl
 
-.PHONY: help demo demo-backup up test coverage field faults field-applications mutants newer-servers newest-dagster versions lint docs reference install install-demo install-dev lock \
+.PHONY: help demo demo-backup up test coverage field faults field-applications mutants newer-servers newest-dagster versions lint docs reference dist install install-demo install-dev lock \
         schemas clean
 
 help: ## this list
@@ -41,10 +42,9 @@ demo-backup: install-demo
 	@echo "demo: dump, copy, restore, compare, report (a Dagster run)"
 	@OPS_CONFIG=$(CURDIR)/var/demo/ops.yaml $(BIN)/ops backup
 
-up: install ## Dagster's web UI, daemon and schedules on this ops.yaml, on 127.0.0.1:$(PORT)
+up: install ## ops up: Dagster's web UI, daemon and schedules on this ops.yaml, on 127.0.0.1:$(PORT), and the status page
 	@if [ "$(OPS_CONFIG)" = "$(CURDIR)/var/demo/ops.yaml" ]; then $(BIN)/python -m demo.servers start; fi
-	@$(BIN)/ops check
-	exec $(BIN)/dagster dev --host 127.0.0.1 --port $(PORT) --workspace workspace.yaml
+	exec $(BIN)/ops up --port $(PORT) --page-port $(PAGE_PORT)
 
 test: newer-servers field-applications ## everything installed, every test
 	@# On a busy machine a test may wait in vain for a server. What failed beside others must hold alone; both are shown.
@@ -116,6 +116,9 @@ docs: install-dev ## the documents as a site, in var/site
 reference: install ## write the reference pages anew, from the code that they describe
 	$(BIN)/python -m tools.reference
 
+dist: install ## the wheel and the source archive in dist/, the same bytes wherever a commit is built; looked through
+	@$(BIN)/python -m tools.dist
+
 install: .venv/.runtime ## .venv with the locked dependencies
 
 install-demo: .venv/.demo ## the same with the demo's servers, Debian packages in their newest version
@@ -158,5 +161,5 @@ schemas: install ## write the committed JSON Schemas anew
 
 clean: ## remove every trace: the demo's server and data, .venv, caches
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m demo.servers stop || true; fi
-	rm -rf .venv var *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv var dist build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

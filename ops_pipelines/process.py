@@ -189,7 +189,8 @@ class Running:
             os.killpg(self.pid, number)
 
     def _drain_stderr(self) -> None:
-        assert self._process.stderr is not None
+        if self._process.stderr is None:
+            return  # it goes where the standard output goes
         with self._process.stderr as pipe:
             while chunk := os.read(pipe.fileno(), 8192):
                 self._stderr += chunk
@@ -206,14 +207,18 @@ def running(
     stdout: int | IO[bytes] = subprocess.PIPE,
     cwd: Path | None = None,
     stop: signal.Signals = signal.SIGTERM,
+    death: signal.Signals = signal.SIGKILL,
     stderr_bytes: int = _STDERR_KEPT,
+    merged: bool = False,
     files: Sequence[int] = (),
 ) -> Iterator[Running]:
     """Start `argv`; whatever happens in the block, nothing of it is left running afterwards.
 
     Args:
         stop: the signal that asks it to end; SIGKILL follows after the grace.
+        death: the signal that it gets when we are killed; one that has parts of its own has to end them.
         stderr_bytes: how much of the end of its standard error is kept.
+        merged: its standard error goes where its standard output goes, and nothing of it is kept.
         files: open files that it gets, by their numbers.
 
     The thread that enters the block must stay in it: the parent-death signal follows the thread.
@@ -226,10 +231,10 @@ def running(
     environment |= {"LC_ALL": "C.UTF-8", **(env or {})}
     try:
         process = subprocess.Popen(
-            [*_dies_with_us(), *words],
+            [*_dies_with_us(death), *words],
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=stdout,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             env=environment,
             cwd=cwd,
             start_new_session=True,
@@ -290,7 +295,7 @@ def _waiting_bytes(descriptor: int) -> int:
 
 
 @cache
-def _dies_with_us() -> tuple[str, ...]:
+def _dies_with_us(number: signal.Signals = signal.SIGKILL) -> tuple[str, ...]:
     """`setpriv` (util-linux) execs the program with a parent-death signal set, without a fork hook."""
     setpriv = shutil.which("setpriv")
-    return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
+    return (setpriv, "--pdeathsig", number.name.removeprefix("SIG"), "--") if setpriv else ()

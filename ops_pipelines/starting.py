@@ -1,28 +1,18 @@
-"""How Dagster is started here: the command that a person can type, on a server or in a project's folder."""
+"""How Dagster is started here, for the hints that say so: the command that a person can type."""
 
 from pathlib import Path
 
 from ops_pipelines import text
-from ops_pipelines.config.load import find_config
+from ops_pipelines.config.load import DEFAULT_NAME, find_config
 
 _UNIT = Path("/etc/systemd/system/ops-daemon.service")
 
 
 def start_command(*, unit: Path = _UNIT) -> str:
     """The command that starts Dagster, or starts it again, for the configuration that is in use."""
-    folder = find_config().parent
-    go = "" if folder == Path.cwd() else f"cd {text.shell(str(folder))} && "
     if unit.exists():
         return "systemctl restart ops-daemon"
-    if "\nup:" in _text(folder / "Makefile"):
-        return f"{go}make up"
-    if (folder / "workspace.yaml").is_file():
-        return f"{go}dagster dev -w workspace.yaml"
-    return f"{go}dagster dev -m ops_pipelines.definitions"
-
-
-def _text(path: Path) -> str:
-    try:
-        return f"\n{path.read_text(encoding='utf-8')}"
-    except (OSError, UnicodeDecodeError):
-        return ""
+    found = find_config()
+    if found == Path.cwd() / DEFAULT_NAME:
+        return "ops up"
+    return f"ops up --config {text.shell(str(found))}"

@@ -28,6 +28,7 @@ from ops_pipelines.cli.commands.schema import schema
 from ops_pipelines.cli.commands.serve import serve
 from ops_pipelines.cli.commands.sign import sign_
 from ops_pipelines.cli.commands.status import status
+from ops_pipelines.cli.commands.up import up
 from ops_pipelines.cli.commands.verify import verify
 from ops_pipelines.errors import Stopped
 
@@ -60,6 +61,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "drill": drill,
     "doctor": doctor,
     "serve": serve,
+    "up": up,
 }
 for name, command in _COMMANDS.items():
     app.command(name)(command)

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ops_pipelines import home
 from ops_pipelines.cli import output
 from ops_pipelines.cli.progress import shown
 from ops_pipelines.clock import SystemClock, human_size
@@ -44,6 +45,8 @@ def run_sources(
     from ops_pipelines.orchestration.launch import run_assets  # noqa: PLC0415
     from ops_pipelines.orchestration.partitions import day_of  # noqa: PLC0415
 
+    if home.find_home(found.parent) is None and home.make(found.parent / home.INSTANCE):
+        output.warn("wrote {}: where Dagster keeps its history", found.parent / home.INSTANCE)
     documents, status = [], output.FINE
     with dagster_instance(found.parent) as instance:
         for name, (selection, day, run_config) in choices.items():

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ops_pipelines import lease
 from ops_pipelines.errors import OpsError
+from ops_pipelines.home import find_home
 from ops_pipelines.text import shell
 
 
@@ -70,15 +71,11 @@ def _opened(home: Path) -> dg.DagsterInstance:
 
 
 def _home(near: Path) -> Path:
-    if named := os.environ.get("DAGSTER_HOME"):
-        return Path(named)
-    for start in (Path.cwd(), near):
-        for directory in (start, *start.parents):
-            if (directory / "dagster.yaml").is_file():
-                return directory
+    if (found := find_home(near)) is not None:
+        return found
     raise NoInstance(
         "no dagster.yaml was found",
         why=f"looked in {Path.cwd()} and {near}, and above both",
         safe="nothing was started",
-        next="run this in the project's folder, or export DAGSTER_HOME",
+        next="ops up writes one beside ops.yaml; or export DAGSTER_HOME",
     )

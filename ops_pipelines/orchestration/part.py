@@ -12,7 +12,6 @@ first has ended, and then takes its place: on one machine; of two machines each 
 """
 
 import atexit
-import fcntl
 import importlib
 import logging
 import os
@@ -21,6 +20,7 @@ import threading
 import time
 from pathlib import Path
 
+from ops_pipelines.home import hold
 from ops_pipelines.repeats import Repeats
 
 _EVERY_S = 5.0
@@ -69,20 +69,11 @@ def _count(repeats: Repeats) -> None:
 
 
 def wait_until_alone(home: Path) -> None:
-    """Wait until no other daemon of this machine works on the instance of a folder; until we end, none will.
-
-    The kernel lock is on `dagster.yaml` itself: nothing is written, and it is free when its holder has died.
-    """
-    settings = home / "dagster.yaml"
-    if not settings.is_file():
-        return  # Dagster says so
-    held = os.open(settings, os.O_RDONLY | os.O_CLOEXEC)  # until the process ends
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    """Wait until no other daemon of this machine works on the instance of a folder; until we end, none will."""
+    if not hold(home, wait=False):
         said = "another daemon works on the instance in %s; this one takes its place when it has ended"
         logging.getLogger(_DAGSTERS[0]).warning(said, home)
-        fcntl.flock(held, fcntl.LOCK_EX)
+        hold(home, wait=True)
 
 
 def main() -> None:

@@ -5,19 +5,17 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
 import pyrage
 
-from ops_pipelines import durable
+from ops_pipelines import durable, home
 from ops_pipelines.config.load import DEFAULT_NAME, load_config
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.setup.document import AGE_KEY, RESTIC_PASSWORD, Choice, text, url_file
 from ops_pipelines.vault import codec
 
-_TEMPLATES = ("dagster.yaml", "workspace.yaml")
 _IGNORED = ".gitignore"
 
 
@@ -69,9 +67,8 @@ def write(directory: Path, choice: Choice, *, replace: bool, environ: Mapping[st
             if not each.variable and not kind_of(each.kind).on_disk:
                 _secret(done, url_file(each.name), each.url, replace=True)
         _put_config(done, text(choice, done.recipient, directory), environ)
-        templates = resources.files("ops_pipelines.setup").joinpath("templates")
-        for name in _TEMPLATES:
-            _put(done, name, templates.joinpath(name).read_bytes())
+        for name in (home.INSTANCE, home.WORKSPACE):
+            _put(done, name, home.template(name))
         _put(done, _IGNORED, f"{AGE_KEY.parent}/\nvar/\n.env\n".encode())
     except OSError as error:
         raise OpsError(

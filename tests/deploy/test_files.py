@@ -41,7 +41,7 @@ def test_the_instances_differ_in_where_output_goes_alone() -> None:
     for place in ("storage", "local_artifact_storage", "compute_logs"):
         small.pop(place)
         local.pop(place, None)
-    assert local == small, "deployed, it behaves as it does in `make up`"
+    assert local == small, "deployed, it behaves as it does in `ops up`"
 
 
 @pytest.mark.parametrize(("part", "name"), UNITS.items())

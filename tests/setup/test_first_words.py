@@ -47,15 +47,20 @@ def test_without_an_ops_yaml_every_command_says_ops_init(tmp_path: Path, monkeyp
         assert "ops init" in said and "mistake" not in said
 
 
-def test_dagster_is_started_by_a_command_that_works_here(folder: Path) -> None:
+def test_dagster_is_started_by_a_command_that_works_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = folder / "no.service"
-    assert starting.start_command(unit=nowhere) == "dagster dev -m ops_pipelines.definitions"
-    (folder / "workspace.yaml").touch()
-    assert starting.start_command(unit=nowhere) == "dagster dev -w workspace.yaml"
-    (folder / "Makefile").write_text("up:\n\tdagster dev\n", encoding="utf-8")
-    assert starting.start_command(unit=nowhere) == "make up"
+    assert starting.start_command(unit=nowhere) == "ops up"
+    monkeypatch.setenv("OPS_CONFIG", str(folder / "its own.yaml"))
+    assert starting.start_command(unit=nowhere) == f"ops up --config '{folder}/its own.yaml'"
     nowhere.touch()
     assert starting.start_command(unit=nowhere) == "systemctl restart ops-daemon"
+
+
+def test_a_backup_without_a_dagster_yaml_makes_one_and_says_so(folder: Path) -> None:
+    said = typed("backup", "--no-verify")
+    assert f"wrote {folder / 'dagster.yaml'}" in said
+    assert (folder / "var/dagster").is_dir()
+    assert "wrote" not in typed("backup", "--no-verify")
 
 
 def test_the_report_is_written_where_it_is_wanted_and_printed(folder: Path) -> None:
