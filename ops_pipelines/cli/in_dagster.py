@@ -11,9 +11,9 @@ from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
-    import dagster as dg
+    from ops_pipelines.orchestration.recorded import Result
 
-Results = Callable[[], "list[dg.AssetMaterialization]"]
+Results = Callable[[], "list[Result]"]
 """The assets that were made or renewed; asked at the end, because Dagster takes a second and a half to import."""
 
 

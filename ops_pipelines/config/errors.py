@@ -46,8 +46,8 @@ class ConfigError(OpsError):
         return {**super().as_dict(), "file": str(self.path), "mistakes": listed}
 
 
-def _in(folder: Path) -> str:
-    return "" if folder == Path.cwd() else f" {shell(str(folder))}"
+def _init_in(folder: Path) -> str:
+    return "ops init" if folder == Path.cwd() else f"ops init {shell(str(folder))}"
 
 
 class NoConfig(ConfigError):
@@ -60,5 +60,5 @@ class NoConfig(ConfigError):
             f"there is no {path}",
             why="it says what is protected; ops looks for it here and in the folders above, unless OPS_CONFIG names it",
             safe="nothing was run; existing backups are untouched",
-            next=f"write one: ops init{_in(path.parent)}; or run this in its folder, or name it: --config FILE",
+            next=f"write one: {_init_in(path.parent)}; or run this in its folder, or name it: --config FILE",
         )

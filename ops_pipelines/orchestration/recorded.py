@@ -25,6 +25,8 @@ from ops_pipelines.orchestration.dagster_internals import (
 )
 from ops_pipelines.redact import redact
 
+Result = dg.AssetMaterialization
+"""What was found of one asset that was made or renewed."""
 LOCATION = "ops_pipelines"
 """The code location in `workspace.yaml`."""
 

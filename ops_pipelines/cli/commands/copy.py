@@ -15,7 +15,7 @@ from ops_pipelines.healing import Brought, bring
 from ops_pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
-    import dagster as dg
+    from ops_pipelines.orchestration.recorded import Result
 
 
 @output.explained
@@ -48,7 +48,7 @@ def copy(
     return _status(brought)
 
 
-def _results(workspace: Workspace, source: str, to: str, brought: Sequence[Brought]) -> "list[dg.AssetMaterialization]":
+def _results(workspace: Workspace, source: str, to: str, brought: Sequence[Brought]) -> "list[Result]":
     from ops_pipelines.orchestration.results import copied  # noqa: PLC0415
 
     return copied(workspace, source, to, brought)

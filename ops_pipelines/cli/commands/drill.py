@@ -15,7 +15,7 @@ from ops_pipelines.watch.report import renew_report
 from ops_pipelines.workspace import open_workspace
 
 if TYPE_CHECKING:
-    import dagster as dg
+    from ops_pipelines.orchestration.recorded import Result
 
 
 @output.explained
@@ -64,7 +64,7 @@ def drill(
     return output.ATTENTION if drilled.report.missed or drilled.not_copied else output.FINE
 
 
-def _results(done: Drilled) -> "list[dg.AssetMaterialization]":
+def _results(done: Drilled) -> "list[Result]":
     from ops_pipelines.orchestration.results import drilled  # noqa: PLC0415
 
     return drilled(done)

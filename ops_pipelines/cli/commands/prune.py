@@ -20,7 +20,7 @@ from ops_pipelines.watch.report import renew_report
 from ops_pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
-    import dagster as dg
+    from ops_pipelines.orchestration.recorded import Result
 
 
 @output.explained
@@ -70,7 +70,7 @@ def _rehearsed(workspace: Workspace, sources: Sequence[str], store: str) -> list
 
 
 def _applied(workspace: Workspace, sources: Sequence[str], store: str, config: Path | None) -> list[SourcePruned]:
-    def results() -> "list[dg.AssetMaterialization]":
+    def results() -> "list[Result]":
         from ops_pipelines.orchestration.results import pruned  # noqa: PLC0415
 
         return pruned(found)
