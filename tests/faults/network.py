@@ -19,7 +19,7 @@ from tests.faults.house import House
 from tests.servers.between import Between, between
 
 SHORT = {"connect": "2s", "stall": "2s", "total": "6s", "lock": "2s"}
-_ENDS_WITHIN_S = 90.0
+ENDS_WITHIN_S = 90.0
 """Far more than the limits above and the grace of a program that has to be killed: who takes longer waits for ever."""
 
 
@@ -71,12 +71,12 @@ def ended(act: Callable[[], object], release: Callable[[], object] = lambda: Non
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(_ENDS_WITHIN_S)
+    thread.join(ENDS_WITHIN_S)
     hung = thread.is_alive()
     if hung:
         release()
         thread.join()
-    assert not hung, f"it waited for more than {_ENDS_WITHIN_S} s, whatever the limits"
+    assert not hung, f"it waited for more than {ENDS_WITHIN_S} s, whatever the limits"
     if came and not isinstance(came[0], OpsError):
         raise came[0]
     return came[0] if came and isinstance(came[0], OpsError) else None
