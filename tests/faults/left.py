@@ -37,6 +37,7 @@ def left_in(
     """
     base = workspace.config.base
     found = [f"directory {each}" for name in ("scratch", "outages") for each in (base / name).glob("*/")]
+    found += [f"note {each}" for each in (base / "scratch").glob("*.lent")]
     found += [f"unfinished {each}" for each in path.glob("**/.staging/*/")]
     found += [f"unfinished {each}" for each in base.glob("drills/*/") if not (each / "SHA256SUMS.minisig").is_file()]
     # A killed code server of Dagster's cannot take away its socket, and holds nothing any more.

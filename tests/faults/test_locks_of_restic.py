@@ -143,6 +143,32 @@ def test_the_lock_of_a_process_that_died_here_is_in_nobodys_way(verb: str, make_
     aftermath(house, before, kind="lock of a dead restic", swept=False, gone=before.copies.keys())
 
 
+def test_the_lock_of_a_proof_that_was_killed_is_in_nobodys_way(make_house: MakeHouse) -> None:
+    """In its sandbox the machine has another name, and restic cannot tell that the process is dead."""
+    house, repository = locked_house(make_house, "prune")
+    before = stood(house)
+    with house.worker("verify") as proof:
+        wait_until(lambda: _stopped_with_a_lock(proof, repository))
+    assert locks(repository), "it left its lock behind"
+    house.write(lock="1s")
+    assert does(house, "verify") == "", "until then the failed proof holds every deletion"
+    assert not locks(repository)
+    assert does(house, "prune") == ""
+    aftermath(house, before, kind="lock of a killed proof", gone=before.copies.keys())
+
+
+def _stopped_with_a_lock(proof: "subprocess.Popen[str]", repository: Path) -> bool:
+    """Who lends the repository stands still: what reads it cannot take its lock away."""
+    assert proof.poll() is None, "it ended before it had a lock"
+    if not locks(repository):
+        return False
+    proof.send_signal(signal.SIGSTOP)
+    if not locks(repository):
+        proof.send_signal(signal.SIGCONT)
+        return False
+    return True
+
+
 @pytest.mark.parametrize("verb", VERBS if long_run() else _SOME[:1])
 def test_the_lock_of_another_machine_stays_and_what_to_type_is_told(verb: str, make_house: MakeHouse) -> None:
     house, repository = locked_house(make_house, verb)

@@ -2,7 +2,7 @@
 
 import http.client
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -25,9 +25,9 @@ def repository(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def asked(repository: Path) -> Iterator[http.client.HTTPConnection]:
+def asked(repository: Path, note: Callable[[str], None] = lambda _lock: None) -> Iterator[http.client.HTTPConnection]:
     """Somebody who asks, as long as the proof lasts."""
-    with socket.create_server(("127.0.0.1", 0)) as listener, lent(listener, DirectoryObjects(repository)):
+    with socket.create_server(("127.0.0.1", 0)) as listener, lent(listener, DirectoryObjects(repository), note):
         yield http.client.HTTPConnection("127.0.0.1", listener.getsockname()[1], timeout=10)
 
 
@@ -54,6 +54,17 @@ def test_its_own_locks_go_by_its_word_or_with_it(repository: Path) -> None:
         assert status(asking, "DELETE", f"/locks/{OURS}") == 200
         assert sorted(path.name for path in (repository / "locks").iterdir()) == sorted([THEIRS, other])
     assert [path.name for path in (repository / "locks").iterdir()] == [THEIRS]
+
+
+def test_a_lock_is_noted_before_it_is_there(repository: Path) -> None:
+    def note(lock: str) -> None:
+        assert not (repository / "locks" / lock).exists()
+        noted.append(lock)
+
+    noted: list[str] = []
+    with asked(repository, note) as asking:
+        assert status(asking, "POST", f"/locks/{OURS}", b"ours") == 200
+    assert noted == [OURS]
 
 
 @pytest.mark.parametrize("kind", ["data", "index", "keys", "snapshots"])

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from pydantic import JsonValue
 
+from ops_pipelines import lent
 from ops_pipelines.config.models import Config
 from ops_pipelines.engines.base import NOTHING, Contents, Engine, Finding, Level, PartReader, Restored
 from ops_pipelines.engines.offers import Carrier, Reloader
@@ -21,8 +22,7 @@ from ops_pipelines.engines.registry import KINDS
 from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import Inconclusive, OpsError
 from ops_pipelines.process import Limits, Running, running
-from ops_pipelines.recovery.enclosed import outside, parts, values, wire
-from ops_pipelines.recovery.enclosed.repository import lent
+from ops_pipelines.recovery.enclosed import outside, parts, repository, values, wire
 from ops_pipelines.recovery.enclosed.setup import Setup, address_of, bounds_for, without_secrets
 from ops_pipelines.recovery.enclosed.watch import watched
 from ops_pipelines.redact import register
@@ -68,6 +68,7 @@ class _EnclosedEngine:
     ) -> None:
         self._engine, self._source, self._manifest, self._way = engine, source, manifest, way
         self._hidden = hidden
+        self._directory = Path()
         self._connection: socket.socket | None = None
         self._process: Running | None = None
         self._listener: socket.socket | None = None
@@ -80,6 +81,7 @@ class _EnclosedEngine:
     @contextmanager
     def scratch(self, directory: Path, facts: Mapping[str, JsonValue]) -> Iterator[str]:
         """A disposable server inside a sandbox; see `Engine.scratch`."""
+        self._directory = directory
         with ExitStack() as stack:
             self._connection = stack.enter_context(self._started(directory, facts, stack))
             url = str(self._ask("scratch"))
@@ -117,16 +119,20 @@ class _EnclosedEngine:
         if self._listener is None:
             yield
             return
-        objects, repository = store.objects(self._manifest.source), store.repository(self._manifest.source)
+        source, whole = self._manifest.source, store.repository(self._manifest.source)
+        objects = store.objects(source)
         if any(objects.names("locks")) and isinstance(self._engine, Carrier):
-            self._engine.unlock(repository)  # who is dead on this machine cannot be known inside
-        with lent(self._listener, objects):
+            self._engine.unlock(whole)  # who is dead on this machine cannot be known inside
+        with (
+            lent.noted(self._directory, store=store.name, source=source) as note,
+            repository.lent(self._listener, objects, note),
+        ):
             try:
                 yield
             except OpsError as error:
                 inside = address_of(self._listener)
                 error.what, error.why, error.next = (
-                    each.replace(inside, repository.address) for each in (error.what, error.why, error.next)
+                    each.replace(inside, whole.address) for each in (error.what, error.why, error.next)
                 )
                 raise
 

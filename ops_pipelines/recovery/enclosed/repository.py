@@ -8,7 +8,7 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,12 +26,15 @@ _LOCK_BYTES = 64 * 1024
 
 
 @contextmanager
-def lent(listener: socket.socket, objects: Objects) -> Iterator[None]:
+def lent(listener: socket.socket, objects: Objects, note: Callable[[str], None]) -> Iterator[None]:
     """Answer restic on a listening socket for the length of the block.
 
     Locks that it left, because it was stopped, are removed at the end: nobody else could tell that it is dead.
+
+    Args:
+        note: told of each lock before it is made, for who comes after us when we are killed.
     """
-    server = _Server(listener, objects)
+    server = _Server(listener, objects, note)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     try:
@@ -48,10 +51,10 @@ def lent(listener: socket.socket, objects: Objects) -> Iterator[None]:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, listener: socket.socket, objects: Objects) -> None:
+    def __init__(self, listener: socket.socket, objects: Objects, note: Callable[[str], None]) -> None:
         super().__init__(("", 0), _Request, bind_and_activate=False)
         self.socket.close()
-        self.socket, self.objects, self.locks = listener, objects, set[str]()
+        self.socket, self.objects, self.note, self.locks = listener, objects, note, set[str]()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that ends in the middle is restic's business, which is stopped at any moment."""
@@ -135,6 +138,7 @@ class _Request(BaseHTTPRequestHandler):
             self.close_connection = True
             self._send(HTTPStatus.CONFLICT)  # somebody else's: it would be removed with ours
             return
+        self.server.note(name)
         self.server.objects.write_lock(name, self.rfile.read(length))
         self.server.locks.add(name)
         self._send(HTTPStatus.OK)
