@@ -21,6 +21,7 @@ from ops_pipelines.watch.alerts.message import trial
 from ops_pipelines.watch.situations import SET_CLOCK
 
 DAGSTER, ALERTS, LEDGER = "Dagster", "alerts", "ledger"
+WATCHED = "watched"
 _SILENT = timedelta(minutes=10)
 # A part that was never evaluated has a row all the same.
 _BEFORE_US = datetime(2001, 1, 1, tzinfo=UTC)
@@ -33,7 +34,7 @@ def questions(shared: Shared, *, sending: bool) -> Iterator[Question]:
         sending: send a message through every channel.
     """
     yield Question(LEDGER, "whole", lambda: _ledger(shared))
-    yield Question(LEDGER, "watched", lambda: _watched(shared))
+    yield Question(LEDGER, WATCHED, lambda: _watched(shared))
     yield from _of_dagster(shared)
     channels = shared.workspace.config.alerts.channels
     if not channels:
@@ -69,7 +70,7 @@ def _watched(shared: Shared) -> Answer:
         return failed(
             f"{said}: schedules wait for it, if it was set back",
             SET_CLOCK,
-            "ops backup; systemctl restart ops-daemon   # or make up: it waits for that time",
+            f"ops backup; {start}   # the daemon waits for that time until it is started again",
         )
     age = max(timedelta(0), now - max(each for each in moments if each <= now + SKEW))
     allowed = max(_SILENT, shared.workspace.config.web.stale_after)

@@ -22,6 +22,7 @@ from ops_pipelines.vault.reader import Copy
 from ops_pipelines.watch.health import EXIT_STATUS, SourceHealth, source_health
 from ops_pipelines.watch.three_two_one import judge
 
+RECOVERY_POINT = "recovery point"
 # Dumps grow: with a quarter more than the last one, the next has room.
 _GROWTH = 1.25
 
@@ -42,7 +43,7 @@ def questions(shared: Shared, name: str) -> Iterator[Question]:
         **({} if source.verify.auto else {"proofs": _proofs}),
         **({"fingerprint": _fingerprint} if not_noticed(source) else {}),
         "signatures": ours,
-        "recovery point": _recovery_point,
+        RECOVERY_POINT: _recovery_point,
         "3-2-1": _three_two_one,
     }
     for title, ask in asked.items():

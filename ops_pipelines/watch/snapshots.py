@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from ops_pipelines.chronology import believed, within
 from ops_pipelines.clock import human_duration
 from ops_pipelines.engines.source import Source
-from ops_pipelines.ledger.ledger import LedgerError
+from ops_pipelines.ledger.ledger import Ledger, LedgerError
 from ops_pipelines.ledger.models import Health
 from ops_pipelines.redact import redact_within
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
@@ -215,6 +215,15 @@ def snapshots(session: Session, names: Iterable[str], form: type[AnySeen]) -> li
                 snapshot = Snapshot(name, rows[name].at, rows[name].watched_at, seen)
         found.append(snapshot)
     return found
+
+
+def ever_watched(ledger: Ledger) -> bool:
+    """Whether anybody who looks all the time ever looked; where nobody can tell, he did."""
+    try:
+        with ledger.session() as session:
+            return session.scalar(select(func.max(Health.watched_at))) is not None
+    except LedgerError:
+        return True
 
 
 def _keep(session: Session, rows: Sequence[Health]) -> None:

@@ -3,7 +3,6 @@
 import os
 import re
 import secrets
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +21,6 @@ _MARK = "@@ block "
 def test_the_tutorial_does_what_it_says(pg_debian: TestServer, tmp_path: Path) -> None:
     password = secrets.token_hex(12)
     pg_debian.sql(f"create role tutor superuser login password '{password}'")
-    for name in ("dagster.yaml", "workspace.yaml"):
-        shutil.copy(PROJECT / name, tmp_path / name)
     steps = blocks(_NOT_RUN.sub("", TUTORIAL))
     script = "\n".join(
         f"echo '{_MARK}{number}'\n{step.text}" for number, step in enumerate(steps) if step.language == "sh"

@@ -92,7 +92,7 @@ def test_init_finds_what_is_there_asks_whether_it_answers_and_writes_no_secret(h
     }  # fmt: skip
     assert "publishes no port" in {each["name"]: each["problem"] for each in begun["databases"]}["hidden"]
     assert [(each["name"], each["files"]) for each in begun["folders"]] == [("public_uploads", 1)]
-    assert begun["next"] == ["ops backup", "ops status", "dagster dev -w workspace.yaml"]
+    assert begun["next"] == ["ops doctor"]
     keys = sorted((home.folder / "keys").iterdir())
     assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in (home.folder / "keys", *keys)} == {
         "keys": 0o700, "age.key": 0o600, "restic.password": 0o600, "shop.url": 0o600, "forum.url": 0o600,

@@ -7,6 +7,8 @@ import typer
 from ops_pipelines.cli import output
 from ops_pipelines.cli.through_dagster import Chosen, run_sources
 from ops_pipelines.config.models import Config
+from ops_pipelines.starting import start_command
+from ops_pipelines.watch.snapshots import ever_watched
 from ops_pipelines.workspace import open_workspace
 
 
@@ -34,7 +36,10 @@ def backup(
         keys = chain_selection(loaded, name)
         chosen = keys if verify else keys[: keys.index(PLAIN.verified(name))]
         choices[name] = (chosen, None, {})
-    return run_sources(loaded, found, choices, as_json=as_json, verbose=verbose)
+    status = run_sources(loaded, found, choices, as_json=as_json, verbose=verbose)
+    if status == output.FINE and not as_json:
+        output.say("\nnext: [bold]{}[/]", "ops status" if ever_watched(workspace.ledger) else start_command())
+    return status
 
 
 def _in_order(config: Config, names: list[str]) -> list[str]:

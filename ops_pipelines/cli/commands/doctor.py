@@ -14,7 +14,9 @@ from ops_pipelines.doctor.ask import ask_all, of_error
 from ops_pipelines.doctor.litter import Rightly, Swept, sweep
 from ops_pipelines.doctor.question import EXIT_STATUS, Found, Measure, Question, State, worst
 from ops_pipelines.doctor.questions import all_questions
+from ops_pipelines.doctor.running import WATCHED
 from ops_pipelines.doctor.shared import Shared
+from ops_pipelines.doctor.sources import RECOVERY_POINT
 from ops_pipelines.errors import OpsError
 from ops_pipelines.workspace import Workspace, open_workspace
 
@@ -99,6 +101,18 @@ def _report(found: Sequence[Found], *, quiet: bool) -> None:
     if shown:
         output.say("")
     output.say("{}", _sum(found))
+    if after := _next(found):
+        output.say("\nnext: [bold]{}[/]", after)
+
+
+def _next(found: Sequence[Found]) -> str:
+    """The command after this one: repair, back up, then let it run by itself."""
+    failed = {each.name for each in found if each.answer.state == "FAILED"}
+    if failed - {RECOVERY_POINT}:
+        return "ops doctor --quiet   # when what FAILED is repaired, as its → says"
+    if failed:
+        return "ops backup"
+    return next((fix for each in found if each.name == WATCHED for fix in each.answer.fix), "")
 
 
 def _sum(found: Sequence[Found]) -> str:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,8 @@ import typer
 
 from ops_pipelines.cli import output
 from ops_pipelines.clock import human_size
+from ops_pipelines.config.load import DEFAULT_NAME
+from ops_pipelines.durable import make_directory
 from ops_pipelines.errors import OpsError
 from ops_pipelines.setup import compose, discover
 from ops_pipelines.setup.document import AGE_KEY, Choice, Copies
@@ -18,8 +21,9 @@ from ops_pipelines.setup.found import Database, Folder, Missing, plain_name
 from ops_pipelines.setup.here import time_zone
 from ops_pipelines.setup.own import own
 from ops_pipelines.setup.write import Written, refuse_existing, write
+from ops_pipelines.text import shell
 
-_NEXT = ("ops backup", "ops status", "dagster dev -w workspace.yaml")
+_NEXT = "ops doctor"
 
 
 @output.explained
@@ -86,6 +90,7 @@ def init(
         ledger=ledger_url_env,
     )
     done = write(directory, choice, replace=force)
+    _begin(done, choice)
     silent = [each.problem for each in choice.databases] + [each.problem for each in folders]
     status = output.ATTENTION if any(silent) or there.missing or not (choice.databases or folders) else output.FINE
     if as_json:
@@ -186,6 +191,16 @@ def _report_found(databases: Sequence[Database], folders: Sequence[Folder], miss
             output.say("[yellow]![/] {} was not found: {}", gone.what, gone.why)
 
 
+def _begin(done: Written, choice: Choice) -> None:
+    """Our own history begins here, so that it can be protected like the rest before anything was ever run."""
+    for each in choice.own.files:
+        if not each.suffix:
+            make_directory(done.directory / each)
+            continue
+        with suppress(OpsError), output.open_work(done.directory / DEFAULT_NAME).ledger.session():
+            pass
+
+
 def _report_end(choice: Choice, done: Written) -> None:
     output.say("wrote {} in {}", ", ".join(done.written), done.directory)
     if done.kept:
@@ -199,14 +214,12 @@ def _report_end(choice: Choice, done: Written) -> None:
     )
     if choice.copies is None:
         output.say("[yellow]![/] There is no second copy yet: see stores: in ops.yaml.")
-    output.say("\nnext:")
-    for command in _commands(done):
-        output.say("  [bold]{}[/]", command)
+    output.say("\nnext: [bold]{}[/]", " && ".join(_commands(done)))
 
 
 def _commands(done: Written) -> list[str]:
-    go = [] if done.directory == Path.cwd() else [f"cd {done.directory}"]
-    return [*go, *_NEXT]
+    go = [] if done.directory == Path.cwd() else [f"cd {shell(str(done.directory))}"]
+    return [*go, _NEXT]
 
 
 def _document(status: int, there: discover.Found, choice: Choice, done: Written) -> dict[str, object]:
