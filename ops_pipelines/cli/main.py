@@ -29,6 +29,7 @@ from ops_pipelines.cli.commands.serve import serve
 from ops_pipelines.cli.commands.sign import sign_
 from ops_pipelines.cli.commands.status import status
 from ops_pipelines.cli.commands.up import up
+from ops_pipelines.cli.commands.upgrade import upgrade
 from ops_pipelines.cli.commands.verify import verify
 from ops_pipelines.errors import Stopped
 
@@ -62,6 +63,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor,
     "serve": serve,
     "up": up,
+    "upgrade": upgrade,
 }
 for name, command in _COMMANDS.items():
     app.command(name)(command)

@@ -20,6 +20,18 @@ from ops_pipelines.engines.registry import KINDS
 Refuse = Callable[[str, str, str], None]
 """Is told of a variable that cannot be applied: its name, what is expected of it, and a line that is right."""
 
+NAMES: Mapping[str, str] = {
+    "OPS_BACKUP_BASE": "base",
+    "RETENTION_DAYS": "keep.daily",
+    "OPS_DB_DUMP_STALE_MIN": "warn_after",
+    "OPS_DB_DUMP_FAIL_MIN": "rpo",
+    "OPS_SNAPSHOT_STALE_MIN": "warn_after",
+    "OPS_VERIFY_OVERDUE_HOURS": "verify.overdue_after",
+    "OPS_VERIFY_AUTO": "verify.auto",
+    "BACKUP_DIR": "legacy.folder",
+}
+"""Those that have a key of their own in `ops.yaml`, which is the better place, and that key."""
+
 
 def with_old_names(values: Any, environ: Mapping[str, str], refuse: Refuse) -> Any:
     """The values of a file with the overrides applied.

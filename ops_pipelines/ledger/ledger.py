@@ -76,7 +76,7 @@ class Ledger:
     def __init__(self, url: str, *, clock: Clock | None = None, observer: Observer | None = None) -> None:
         self._clock, self._observer = clock or SystemClock(), observer
         try:
-            self._engine = create_engine(_with_driver(url), pool_pre_ping=True)
+            self._engine = create_engine(with_driver(url), pool_pre_ping=True)
         except (SQLAlchemyError, ImportError) as error:
             raise _translated(error) from None
         if self._engine.dialect.name == "sqlite":
@@ -281,7 +281,7 @@ def _said(error: BaseException) -> str:
     return redact(str(error)) or type(error).__name__
 
 
-def _with_driver(text: str) -> URL:
+def with_driver(text: str) -> URL:
     """The URL with the driver that we bring. Raises LedgerError, SQLAlchemyError."""
     try:
         url = make_url(text.strip().strip("'\""))

@@ -28,7 +28,7 @@ FLOORS = (
     {"workspace"},
     {"sweeping"},
     {"numbering"},
-    {"backup", "recovery", "probes", "setup"},
+    {"backup", "recovery", "probes", "setup", "upgrading"},
     {"healing"},
     {"watch", "plan"},
     {"drill"},
