@@ -56,6 +56,8 @@ def build(folder: Path) -> tuple[Path, Path]:
         for each in _files():
             (tree / each).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / each, tree / each, follow_symlinks=False)
+            if not (tree / each).is_symlink():
+                (tree / each).chmod(0o755 if (tree / each).stat().st_mode & 0o100 else 0o644)
         source = _normal(_backend(tree, "sdist", folder))
         wheel = _backend(tree, "wheel", folder)
         with tarfile.open(source) as archive:
@@ -82,6 +84,7 @@ def _backend(tree: Path, kind: str, folder: Path) -> Path:
         [sys.executable, "-c", _BUILD, kind, folder],
         cwd=tree,
         env={**os.environ, "SOURCE_DATE_EPOCH": str(_moment())},
+        umask=0o022,  # whoever builds, what is built has the same modes
         capture_output=True,
         text=True,
         check=False,
