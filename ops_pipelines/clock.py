@@ -59,6 +59,8 @@ def read_moment(text: str) -> datetime:
     Returns:
         In the zone that stands there; without one where there is none. Raises ValueError.
     """
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is no time")  # read from a document that somebody has changed
     return datetime.fromisoformat(re.sub(r"\.\d+", "", text.strip()).replace("Z", "+00:00"))
 
 

@@ -138,9 +138,12 @@ class _RotatedFile(logging.handlers.WatchedFileHandler):
         return os.fdopen(descriptor, "a", encoding="utf-8")
 
     def emit(self, record: logging.LogRecord) -> None:
-        super().emit(record)
-        if self.stream is not None and os.fstat(self.stream.fileno()).st_size > self._most_bytes:
-            self._put_aside()
+        try:
+            super().emit(record)
+            if self.stream is not None and os.fstat(self.stream.fileno()).st_size > self._most_bytes:
+                self._put_aside()
+        except OSError:
+            self.handleError(record)  # its folder is gone, or the disk is full: no backup fails for a line in a log
 
     def _put_aside(self) -> None:
         """The lock is the full file's own: who gets it second finds that the name is another file's already."""

@@ -1,6 +1,7 @@
 """A network in trouble between us and who listens outside, Sentry and a heartbeat's host: no backup waits for them."""
 
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.faults.conftest import MakeHouse
 from tests.faults.house import House
 from tests.faults.network import ENDS_WITHIN_S
 from tests.faults.tries import chance, long_run, tries
+from tests.logged import stop_logging
 from tests.servers.between import TROUBLES, Between, Trouble, between
 from tests.watch.outside import Listener, listener, wait_for
 
@@ -17,6 +19,12 @@ _ANSWER_BYTES = 60
 
 # Silence is what limits are for; a connection that ends is told by the kernel.
 _SILENT: tuple[Trouble, ...] = ("stall", "slow", "half-open")
+
+
+@pytest.fixture(autouse=True)
+def _no_log_of_this_process() -> Iterator[None]:
+    yield
+    stop_logging()
 
 
 @pytest.mark.parametrize("trouble", TROUBLES if long_run() else ("stall", "slow"))

@@ -71,7 +71,8 @@ def test_two_configurations_and_a_project_are_loaded_as_one(tmp_path: Path) -> N
     ours = graph.get_all_asset_keys() - theirs
     assert {key.path[0] for key in ours} == {"backups", "more"}
     assert {graph.get(key).group_name for key in ours} == {
-        "backups_app", "backups_reports", "more_backups_app", "more_backups_reports",
+        "backups_app", "backups_drills", "backups_reports",
+        "more_backups_app", "more_backups_drills", "more_backups_reports",
     }  # fmt: skip
     assert graph.get(BACKUPS.dump("app", "sqlite")).pools == {"backups_source_app"}
     repository = merged.get_repository_def()

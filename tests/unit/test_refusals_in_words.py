@@ -80,7 +80,7 @@ def test_references_are_asked_in_sql_alone(mistakes: Mistakes) -> None:
     assert [each.expected for each in mistakes(text)] == ["references are queried in SQL, which 'crm' does not support"]
 
 
-def test_what_needs_no_words_is_taken(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_needs_no_words_is_taken(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     config = load(
         "defaults: {every: 0 * * * *}\n" + UPLOADS % "with: crm" + "  sole: {kind: files, paths: [sole]}\n",
         ALERT_SLACK_WEBHOOK="https://hooks", SENTRY_DSN="https://key@host/1",
@@ -92,7 +92,8 @@ def test_what_needs_no_words_is_taken(load: Load, tmp_path: Path, monkeypatch: p
     assert (parse_size("500 MB"), parse_size("1.5GiB"), parse_size(7)) == (500_000_000, 3 * 2**29, 7)
     assert (sqlite_file("sqlite:////srv/a.db?mode=ro"), sqlite_file(Path("/a"))) == ("/srv/a.db", Path("/a"))
     assert plain("a: 1\n---\nb: [2, {c: 3}]\n") == [{"a": 1}, {"b": [2, {"c": 3}]}]
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir("/")  # no ops.yaml is in it, nor above
+    monkeypatch.delenv("OPS_CONFIG", raising=False)
     with pytest.raises(OpsError):
         load_config(None, environ={})
 

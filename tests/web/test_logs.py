@@ -14,6 +14,7 @@ import pytest
 
 from ops_pipelines import logs, redact
 from ops_pipelines.workspace import open_workspace
+from tests.logged import stop_logging
 from tests.web.conftest import MakeHouse
 
 MANY = """
@@ -32,11 +33,7 @@ def log(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "logs" / "ops.log"
     logs.set_up(file=path)
     yield path
-    for name in ("ops_pipelines", "uvicorn", "dagster"):
-        logger = logging.getLogger(name)
-        for handler in [each for each in logger.handlers if getattr(each, "is_ours", False)]:
-            logger.removeHandler(handler)
-            handler.close()
+    stop_logging()
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -134,3 +131,11 @@ def test_every_request_is_a_line_with_its_id(make_house: MakeHouse) -> None:
     assert given["x-request-id"] == "abc-1"
     assert all(each["duration_s"] > 0 for each in answered)
     assert [each["event"] for each in site.events if each not in answered] == ["server_started", "server_stopped"]
+
+
+def test_a_log_whose_folder_is_gone_fails_nothing(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.event("dump_published")
+    log.unlink()
+    log.parent.rmdir()
+    logs.event("dump_published")
+    assert "No such file or directory" in capsys.readouterr().err

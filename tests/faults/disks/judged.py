@@ -15,7 +15,7 @@ STORES = {"local": "base/restore-points", "nas": "nas"}
 LEDGER = ("base/ledger.sqlite", "base/ledger.sqlite-wal")
 # Locks and marks of the living, what is not finished, and what its loser only makes anew.
 _UNPROMISED = re.compile(
-    r"base/(locks|scratch|ledger\.sqlite)|(^|/)\.staging(/|$)|/\.sweep\.lock$|\.lock$|\.known$|\.known\.new$"
+    r"(base|var/backups)/(locks|scratch|ledger\.sqlite)|(^|/)\.staging(/|$)|/\.sweep\.lock$|\.lock$|\.known$|\.known\.new$"
     r"|/\.[^/]*$(?<!store)|-tmp-\d+$|\.new$|/locks/[0-9a-f]+$"
 )
 _PLACES = ("base", "nas", "kit", "out", "exported", "project")
