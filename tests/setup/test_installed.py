@@ -63,7 +63,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
         pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
         commands = [[sys.executable, "-m", "venv", folder], [*pip, wanted]]
     for command in commands:
-        subprocess.run(command, check=True)
+        # Tests before this one may have made what this process writes private; the account of a proof reads it, too.
+        subprocess.run(command, check=True, umask=0o022)
     return Installed(folder / "bin")
 
 
