@@ -98,17 +98,17 @@ def _start(note: Path) -> None:
     """Start what a note names. Does nothing when that was done."""
     if not note.exists():
         return
-    told = _Note.model_validate_json(note.read_bytes())
+    noted = _Note.model_validate_json(note.read_bytes())
     # In a session of its own: a kill of ours must not catch the start halfway, nor what it leaves running.
-    argv: Sequence[str] = (*([setsid, "--wait"] if (setsid := shutil.which("setsid")) else []), *told.command)
+    argv: Sequence[str] = (*([setsid, "--wait"] if (setsid := shutil.which("setsid")) else []), *noted.command)
     try:
-        process.run(argv, limits=_limits(timedelta(seconds=told.limit_s)))
+        process.run(argv, limits=_limits(timedelta(seconds=noted.limit_s)))
     except process.CommandFailed as error:
         raise NotStarted(
-            f"{told.source} was stopped for a drill and does NOT start again",
+            f"{noted.source} was stopped for a drill and does NOT start again",
             why=f"{error.what}: {error.why}" if error.why else error.what,
             safe="neither its data nor its backups were touched",
-            next=" ".join(told.command),
+            next=" ".join(noted.command),
         ) from None
     note.unlink(missing_ok=True)
 

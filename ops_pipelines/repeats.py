@@ -79,13 +79,13 @@ class Repeats(logging.Filter):
         kind = _kind(record)
         with self._lock:
             now = self._now()
-            told = self._kinds.setdefault(kind, _Told(now - _FRESH_S))
-            fresh, told.at_s = now - told.at_s < _FRESH_S, now
+            seen = self._kinds.setdefault(kind, _Told(now - _FRESH_S))
+            fresh, seen.at_s = now - seen.at_s < _FRESH_S, now
             if fresh:
                 if not self._total:
                     self._counted_s = self._began_s = now
                 self._held_s = now
-                told.held += 1
+                seen.held += 1
                 self._total += 1
             shown = kind.error is not None and now - self._errors.get(kind.error, now - _FRESH_S) < _FRESH_S
             if kind.error:
@@ -105,13 +105,13 @@ class Repeats(logging.Filter):
         with self._lock:
             now = self._now()
             line = self._line(now) if self._total and (at_once or now - self._counted_s >= _PERIOD_S) else ""
-            self._kinds = {kind: told for kind, told in self._kinds.items() if now - told.at_s < _FRESH_S or told.held}
+            self._kinds = {kind: seen for kind, seen in self._kinds.items() if now - seen.at_s < _FRESH_S or seen.held}
             self._errors = {error: at_s for error, at_s in self._errors.items() if now - at_s < _FRESH_S}
         if line:
             self._say(line)
 
     def _line(self, now: float) -> str:
-        held = sorted(((told.held, kind) for kind, told in self._kinds.items() if told.held), key=lambda each: -each[0])
+        held = sorted(((seen.held, kind) for kind, seen in self._kinds.items() if seen.held), key=lambda each: -each[0])
         if not held:
             if now - self._held_s < _FRESH_S:
                 return ""
@@ -119,8 +119,8 @@ class Repeats(logging.Filter):
             lasted = timedelta(seconds=round(self._held_s - self._began_s))
             return f"over after {lasted}; lines that were held back: {total:,}"
         self._counted_s = now
-        for told in self._kinds.values():
-            told.held = 0
+        for seen in self._kinds.values():
+            seen.held = 0
         most = "; ".join(
             f"{count} of {kind.logger}: {textwrap.shorten(kind.text, _LONGEST, placeholder=' …')}"
             for count, kind in held[:_SHOWN]

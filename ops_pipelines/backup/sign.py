@@ -71,13 +71,13 @@ def candidates(workspace: Workspace, name: str) -> list[Candidate]:
             found.setdefault((each.id, each.sha256), []).append(each)
     listed = []
     for (backup_id, sha256), copies in sorted(found.items()):
-        told = known.get(backup_id)
+        entry = known.get(backup_id)
         stores = [each.store for each in copies]
         sealed = workspace.stores[stores[0]].sealed(name, backup_id)
         manifest, refused = _looked_at(sealed, name, backup_id)
-        if told is not None and told.sha256 != sha256:
-            refused = f"the ledger recorded other bytes: SHA-256 {told.sha256[:16]}…, not {sha256[:16]}…"
-        ours = told is not None and told.sha256 == sha256
+        if entry is not None and entry.sha256 != sha256:
+            refused = f"the ledger recorded other bytes: SHA-256 {entry.sha256[:16]}…, not {sha256[:16]}…"
+        ours = entry is not None and entry.sha256 == sha256
         foreign = copies[0].standing == "foreign" and not ours
         listed.append(Candidate(backup_id, stores, sealed, manifest, ours, foreign, copies[0].claimed, refused))
     return listed

@@ -50,11 +50,11 @@ def explained(command: Callable[P, int]) -> Callable[P, None]:
                 warn("[bold red]✗[/] {}", Markup(text.rich(str(error))))
             raise typer.Exit(error.exit_status) from None
         except KeyboardInterrupt as stop:
-            told = stop if isinstance(stop, Stopped) else Stopped()
+            stopped = stop if isinstance(stop, Stopped) else Stopped()
             if kwargs.get("as_json"):
-                print_json({"ok": False, **told.as_dict()})
+                print_json({"ok": False, **stopped.as_dict()})
             else:
-                print_stopped(told)
+                print_stopped(stopped)
             raise typer.Exit(STOPPED) from None
         except Exception as error:
             report(error, phase="cli", command=command.__name__)
@@ -64,9 +64,9 @@ def explained(command: Callable[P, int]) -> Callable[P, None]:
     return wrapped
 
 
-def print_stopped(told: Stopped) -> None:
+def print_stopped(stopped: Stopped) -> None:
     """Say that somebody stopped us, and what is safe."""
-    warn("[bold red]✗[/] {}", Markup(text.rich(str(told))))
+    warn("[bold red]✗[/] {}", Markup(text.rich(str(stopped))))
 
 
 def open_config(path: Path | None) -> tuple[Config, Path]:

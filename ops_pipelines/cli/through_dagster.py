@@ -109,7 +109,7 @@ def _report(name: str, result: "RunResult") -> None:
     # A tick alone would say that everything was compared.
     mark = output.mark(good=bool(facts.get("whole")), otherwise="[yellow]![/]")
     output.say("{} {}: {} {}{}", mark, name, facts.get("backup_id"), verdict, size)
-    told = [f"not compared: {gap}" for gap in lines_of(facts.get("not_compared"))]
-    told += [line for key in ("warnings", "restore_warnings") for line in lines_of(facts.get(key))]
-    for line in dict.fromkeys(told):
+    remarks = [f"not compared: {gap}" for gap in lines_of(facts.get("not_compared"))]
+    remarks += [line for key in ("warnings", "restore_warnings") for line in lines_of(facts.get(key))]
+    for line in dict.fromkeys(remarks):
         output.say("  [yellow]![/] {}", line)

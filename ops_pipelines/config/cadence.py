@@ -71,10 +71,10 @@ def cadence_warning(settings: Settings, timezone: str) -> str:
     pause = longest_interval(settings.verify.every, timezone)
     oldest = pause + longest_interval(settings.every, timezone) + settings.rto
     hours = f"{math.ceil(oldest.total_seconds() / 3600)}h"
-    told = f"verified at {settings.verify.every!r} only: the newest verified backup gets up to {hours} old"
+    consequence = f"verified at {settings.verify.every!r} only: the newest verified backup gets up to {hours} old"
     if oldest <= settings.rpo:
-        return f"{told}, within rpo {rpo}"
-    return f"{told}, and rpo {rpo} is broken between verifications; {always}, or rpo: {hours}"
+        return f"{consequence}, within rpo {rpo}"
+    return f"{consequence}, and rpo {rpo} is broken between verifications; {always}, or rpo: {hours}"
 
 
 def ticks(cron: str, timezone: str, begin: datetime, end: datetime) -> list[datetime]:

@@ -79,8 +79,8 @@ def _remember(path: Path, base: Path) -> None:
 
 def _last_good(path: Path, environ: Mapping[str, str] = os.environ) -> Config | None:
     about, _, named = environ.get(_TOLD, "").partition(os.pathsep)
-    told = [Path(named)] if about == str(path) else []
-    for kept in (*told, *(_kept(base, path) for base in _bases(path, environ))):
+    named_path = [Path(named)] if about == str(path) else []
+    for kept in (*named_path, *(_kept(base, path) for base in _bases(path, environ))):
         with suppress(OSError, UnicodeDecodeError, ConfigError):
             return config_of(kept.read_text(encoding="utf-8"), path, environ)
     return None

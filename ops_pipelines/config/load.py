@@ -70,8 +70,8 @@ def config_of(text: str, path: Path, environ: Mapping[str, str]) -> Config:
         try:
             config = Config.model_validate(values)
         except ValidationError as error:
-            told = {(mistake.line, mistake.field) for mistake in mistakes}
-            mistakes += [each for each in _translated(error, parsed) if (each.line, each.field) not in told]
+            reported = {(mistake.line, mistake.field) for mistake in mistakes}
+            mistakes += [each for each in _translated(error, parsed) if (each.line, each.field) not in reported]
         else:
             mistakes += broken_rules(config, parsed)
     if mistakes or config is None:
@@ -107,7 +107,7 @@ def _inherited(defaults: dict[str, Any], source: dict[str, Any]) -> dict[str, An
 
 def _translated(error: ValidationError, parsed: document.Document) -> Iterator[Mistake]:
     """Pydantic's complaints in our words; one inherited from `defaults` is told once, where it stands."""
-    told = set()
+    reported = set()
     for problem in error.errors(include_url=False, include_context=True):
         path = _place(problem["loc"])
         if path[:1] == ("sources",) and len(path) > 2 and problem["type"] not in ("missing", "extra_forbidden"):
@@ -117,8 +117,8 @@ def _translated(error: ValidationError, parsed: document.Document) -> Iterator[M
         mistake = _mistake(path, problem, parsed)
         if problem["type"] == "too_short" and problem["input"]:
             continue  # what is in it was refused: that is told by itself
-        if (mistake.line, mistake.field, mistake.expected) not in told:
-            told.add((mistake.line, mistake.field, mistake.expected))
+        if (mistake.line, mistake.field, mistake.expected) not in reported:
+            reported.add((mistake.line, mistake.field, mistake.expected))
             yield mistake
 
 

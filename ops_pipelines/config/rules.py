@@ -32,11 +32,11 @@ def broken_rules(config: Config, parsed: Document) -> Iterator[Mistake]:
             yield Mistake(line, f"probes.services.{name}", "a source has this name: incidents would be mixed up")
     if config.drills is not None:
         yield from _drill_checks(config, config.drills, parsed)
-    told = set()
+    reported = set()
     for name, source in config.sources.items():
         for mistake in _source_checks(name, source, config, parsed):
-            if mistake not in told:
-                told.add(mistake)
+            if mistake not in reported:
+                reported.add(mistake)
                 yield mistake
 
 

@@ -28,10 +28,10 @@ def ours(shared: Shared, name: str) -> Answer:
     strangers = catalogue.strangers
     foreign = foreign_points(strangers)
     beside = f"; {foreign}, and are left alone" if foreign else ""
-    told = summary(strangers, name)
-    if not told:
+    lines = summary(strangers, name)
+    if not lines:
         count = len(catalogue.points)
         whose = {0: "there are no restore points yet", 1: "the one restore point is ours"}
         return well(f"{whose.get(count, f'all {count} restore points are ours')}{beside}")
     bad = any(each.standing in ALARMING for each in strangers)
-    return (failed if bad else attention)(f"{'; '.join(told)}{beside}", f"ops list {name}", f"ops sign {name}")
+    return (failed if bad else attention)(f"{'; '.join(lines)}{beside}", f"ops list {name}", f"ops sign {name}")

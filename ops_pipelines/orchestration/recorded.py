@@ -100,8 +100,8 @@ def record(instance: dg.DagsterInstance, job: dg.JobDefinition, work: Work) -> s
 
     say(dg.DagsterEventType.RUN_START, "done by a command, without Dagster", began)
     for each in work.results:
-        told = StepMaterializationData(each)
-        say(dg.DagsterEventType.ASSET_MATERIALIZATION, f"Materialized {each.asset_key.to_user_string()}", ended, told)
+        data = StepMaterializationData(each)
+        say(dg.DagsterEventType.ASSET_MATERIALIZATION, f"Materialized {each.asset_key.to_user_string()}", ended, data)
     if work.failure:
         why = text.lines(redact(work.failure))
         failed = JobFailureData(error=None, failure_reason=RunFailureReason.STEP_FAILURE)

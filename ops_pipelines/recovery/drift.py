@@ -34,7 +34,7 @@ def drift(manifest: Manifest, catalogue: Catalogue, settings: Verification) -> l
 def _check(name: str, now: int, before: Sequence[int], settings: Verification, say: Callable[[float], str]) -> Check:
     usual = median(before)
     change = (now - usual) / usual * 100 if usual else (0.0 if not now else 100.0)
-    told = f"{say(now)}, {change:+.0f} % against {say(usual)}, the median of the last {len(before)} verified"
+    detail = f"{say(now)}, {change:+.0f} % against {say(usual)}, the median of the last {len(before)} verified"
     return Check(
-        name=name, passed=-settings.shrink_percent <= change <= settings.grow_percent, detail=told, attention=True
+        name=name, passed=-settings.shrink_percent <= change <= settings.grow_percent, detail=detail, attention=True
     )

@@ -24,8 +24,8 @@ def lineage(point: RestorePoint, catalogue: Catalogue) -> Iterator[Check]:
         key for key in own.identity.keys() & theirs.identity.keys() if own.identity[key] != theirs.identity[key]
     )
     if moved:
-        told = "; ".join(f"{key} {own.identity[key]}, before {theirs.identity[key]}" for key in moved)
-        detail = f"its source is not the one that {before.id} was taken from: {told}"
+        moves = "; ".join(f"{key} {own.identity[key]}, before {theirs.identity[key]}" for key in moved)
+        detail = f"its source is not the one that {before.id} was taken from: {moves}"
         yield Check(name="identity", passed=False, attention=True, detail=detail)
 
 

@@ -229,13 +229,13 @@ class _Proof:
         one comes last.
         """
         made = self._workspace.ledger.made(manifest.source, manifest.id)
-        told = made.meta.get("manifest_sha256") if made is not None else None
-        if told is None or not self._good():
+        expected = made.meta.get("manifest_sha256") if made is not None else None
+        if expected is None or not self._good():
             return
         with self._store.open_part(manifest.source, manifest.id, NAME) as opened:
             found = hashlib.sha256(opened.read()).hexdigest()
-        if found != told:
-            detail = f"it is not the one that was published: its SHA-256 is {found}, the ledger has {told}"
+        if found != expected:
+            detail = f"it is not the one that was published: its SHA-256 is {found}, the ledger has {expected}"
             self._checks.append(Check(name="manifest", passed=False, detail=detail))
             self._blames = "copy"
 
@@ -282,8 +282,8 @@ def fingerprint_of(copy: Copy) -> Contents:
         raise CorruptCopy("the fingerprint cannot be read", check="contents", why=str(error)) from None
     said = copy.manifest.contents
     differing = [
-        f"{name} {recorded}, the manifest says {told}"
-        for name, recorded, told in (
+        f"{name} {recorded}, the manifest says {expected}"
+        for name, recorded, expected in (
             ("level", held.level, said.level),
             ("objects", len(held.objects), said.objects),
             ("tables", len(held.tables), said.tables),
@@ -291,7 +291,7 @@ def fingerprint_of(copy: Copy) -> Contents:
             ("schema_digest", held.schema_digest, said.schema_digest),
             ("content_digest", held.content_digest, said.content_digest),
         )
-        if recorded != told
+        if recorded != expected
     ]
     if differing:
         raise CorruptCopy("the fingerprint is not the manifest's", check="contents", why="; ".join(differing))

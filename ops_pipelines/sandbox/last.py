@@ -21,20 +21,20 @@ def wait_for_last_process() -> Iterator[int]:
     Returns:
         The file for bubblewrap's `--info-fd`.
     """
-    told, tells = os.pipe()
-    os.set_blocking(told, False)
+    reading_end, writing_end = os.pipe()
+    os.set_blocking(reading_end, False)
     try:
-        yield tells
+        yield writing_end
     finally:
-        os.close(tells)
-        _wait(_first(told))
-        os.close(told)
+        os.close(writing_end)
+        _wait(_first(reading_end))
+        os.close(reading_end)
 
 
-def _first(told: int) -> int | None:
+def _first(reading_end: int) -> int | None:
     """The first process inside, by its number here; none when bubblewrap did not get so far."""
     try:
-        return int(json.loads(os.read(told, _TOLD_BYTES))["child-pid"])
+        return int(json.loads(os.read(reading_end, _TOLD_BYTES))["child-pid"])
     except (BlockingIOError, ValueError, KeyError):
         return None
 

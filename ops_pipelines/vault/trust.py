@@ -285,9 +285,9 @@ def foreign_points(strangers: Sequence[Stranger]) -> str:
 
 def only_foreign(strangers: Sequence[Stranger]) -> str:
     """The same, for who finds none of his own."""
-    told = foreign_points(strangers)
+    sentence = foreign_points(strangers)
     cure = "is this its new machine: ops key import DIR, with the signing directory of its opened kit"
-    return f"{told}; {cure}" if told else ""
+    return f"{sentence}; {cure}" if sentence else ""
 
 
 def summary(strangers: Sequence[Stranger], source: str) -> list[str]:

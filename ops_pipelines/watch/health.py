@@ -212,7 +212,7 @@ def _unsaid(catalogue: Catalogue, *, lost_said: bool) -> Sequence[str]:
     damaged = {fault.words for fault in catalogue.damage}
     newer = {fault.words for fault in catalogue.faults if fault.problem == "newer"}
     said = {*damaged, *newer, *(catalogue.loss_messages if lost_said else ())}
-    return [told for told in catalogue.messages if told not in said]
+    return [message for message in catalogue.messages if message not in said]
 
 
 def _steps(phases: Sequence[PhaseHealth]) -> Iterator[Situation]:
@@ -256,8 +256,8 @@ def _nothing_of_ours(name: str, catalogue: Catalogue) -> Situation:
     for fault in catalogue.faults:
         if fault.problem == "newer":
             return situations.store_unreadable(name, fault)
-    for told in summary(catalogue.strangers, name):
-        return situations.strangers(name, told, state="NEVER", next=f"ops sign {name}")
+    for message in summary(catalogue.strangers, name):
+        return situations.strangers(name, message, state="NEVER", next=f"ops sign {name}")
     return situations.never_backed_up(name, foreign=only_foreign(catalogue.strangers))
 
 

@@ -125,11 +125,11 @@ def _details(catalogue: Catalogue, health: SourceHealth) -> list[str]:
     if points:
         lines += ["| restore point | rows | size | stores | verdict |", "|---|---|---|---|---|"]
         lines += [_row(point) for point in reversed(points)]
-    told = [f"not compared: {gap}" for gap in (health.proof.gaps if health.proof is not None else ())]
-    told += [f"{health.newest}: {note}" for note in health.notes if note not in told]
-    told += [f"problem: {problem}" for problem in health.problems]
-    told += [health.foreign] if health.foreign else []
-    return [*lines, *([""] if told else []), *(f"- {text.markdown(line)}" for line in told)]
+    remarks = [f"not compared: {gap}" for gap in (health.proof.gaps if health.proof is not None else ())]
+    remarks += [f"{health.newest}: {note}" for note in health.notes if note not in remarks]
+    remarks += [f"problem: {problem}" for problem in health.problems]
+    remarks += [health.foreign] if health.foreign else []
+    return [*lines, *([""] if remarks else []), *(f"- {text.markdown(line)}" for line in remarks)]
 
 
 def _row(point: RestorePoint) -> str:

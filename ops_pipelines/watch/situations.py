@@ -102,9 +102,9 @@ def nothing_verified(source: str, count: int) -> Situation:
     return Situation(kind="nothing_verified", source=source, state="NEVER", what=what, next=f"ops verify {source}")
 
 
-def strangers(source: str, told: str, *, state: State, next: str) -> Situation:
+def strangers(source: str, words: str, *, state: State, next: str) -> Situation:
     """Something in a store cannot be read, or is not what it should be; `told` says what."""
-    return Situation(kind="strangers", source=source, state=state, what=told, safe="nothing uses it", next=next)
+    return Situation(kind="strangers", source=source, state=state, what=words, safe="nothing uses it", next=next)
 
 
 def backup_bad(source: str, backup_id: str, reason: str, *, in_a_row: int = 1, good: str = "") -> Situation:
@@ -196,8 +196,8 @@ def attempt_failed(
         what: which attempt; empty where the error says so itself.
     """
     cause, safe, advice = recall(recorded)
-    told = {"what": what, "why": cause} if what else {"what": cause}
-    return Situation(kind="attempt_failed", source=source, state=state, safe=safe, next=advice or next, **told)
+    texts = {"what": what, "why": cause} if what else {"what": cause}
+    return Situation(kind="attempt_failed", source=source, state=state, safe=safe, next=advice or next, **texts)
 
 
 def store_unreadable(source: str, fault: Fault) -> Situation:
@@ -225,10 +225,10 @@ def copy_lost(source: str, store: str, lost: Sequence[str]) -> Situation:
     return Situation(kind="copy_lost", source=source, state="STALE", what=what, next=advice, store=store)
 
 
-def verdict_damaged(source: str, store: str, told: str) -> Situation:
+def verdict_damaged(source: str, store: str, words: str) -> Situation:
     """What a store keeps of a proof is not what was signed."""
     advice = f"ops copy {source} --to {store}"
-    return Situation(kind="verdict_damaged", source=source, state="STALE", what=told, next=advice, store=store)
+    return Situation(kind="verdict_damaged", source=source, state="STALE", what=words, next=advice, store=store)
 
 
 def never_proved(source: str) -> Situation:
@@ -251,9 +251,9 @@ def verify_inconclusive(source: str, reason: str) -> Situation:
     )  # fmt: skip
 
 
-def proof_weaker(source: str, told: str, gap: Gap, next: str) -> Situation:
+def proof_weaker(source: str, words: str, gap: Gap, next: str) -> Situation:
     """The proof compared less than is configured; `told` is what the proof is called."""
-    what = f"{told}; {gap.what}: {gap.why}"
+    what = f"{words}; {gap.what}: {gap.why}"
     return Situation(kind="proof_weaker", source=source, state="WEAK", what=what, next=next)
 
 

@@ -52,7 +52,7 @@ def list_(config: output.ConfigOption = None, as_json: output.JsonOption = False
         return worst
     if incidents:
         output.print_table(
-            ["incident", "severity", "source", "what", "since", "told"],
+            ["incident", "severity", "source", "what", "since", "alert sent"],
             [_row(row, now, {each.incident_id for each in waiting}) for row in incidents],
         )
     else:
@@ -233,8 +233,8 @@ def _report_done(done: str, identifiers: Sequence[str], as_json: bool) -> None:
 
 
 def _row(row: Incident, now: datetime, waiting: Collection[str]) -> list[str]:
-    told = f"{in_words(row.told_at, now)} ago" if row.told_at is not None else "nobody"
-    told = "not yet delivered" if row.id in waiting else told
+    alerted = f"{in_words(row.told_at, now)} ago" if row.told_at is not None else "nobody"
+    alerted = "not yet delivered" if row.id in waiting else alerted
     acked = f", acknowledged by {row.acked_by}" if row.acked_at is not None else ""
     return [
         row.id,
@@ -242,7 +242,7 @@ def _row(row: Incident, now: datetime, waiting: Collection[str]) -> list[str]:
         row.source or f"store {row.store}",
         f"{row.condition['title']} ({row.rule}): {row.condition['cause']}",
         in_words(row.opened_at, now),
-        f"{told}{acked}",
+        f"{alerted}{acked}",
     ]
 
 

@@ -16,12 +16,12 @@ def check(config: output.ConfigOption = None, as_json: output.JsonOption = False
     seldom = {
         name: said for name, source in loaded.sources.items() if (said := cadence_warning(source, loaded.timezone))
     }
-    told = {name: said for name, source in loaded.sources.items() if (said := not_noticed(source))}
+    choices = {name: said for name, source in loaded.sources.items() if (said := not_noticed(source))}
     if as_json:
         output.print_json(
             {
                 "ok": True, "file": str(path), "sources": list(loaded.sources), "stores": list(loaded.stores),
-                "not_noticed": told, "cadence_warning": seldom,
+                "not_noticed": choices, "cadence_warning": seldom,
             }
         )  # fmt: skip
         return output.FINE
@@ -41,6 +41,6 @@ def check(config: output.ConfigOption = None, as_json: output.JsonOption = False
     output.print_table(["source", "kind", "cadence", "rpo", "copies", "encrypted", "fingerprint"], rows)
     for name, said in seldom.items():
         output.say("[yellow]![/] {}: {}", name, said)
-    for name, said in told.items():
+    for name, said in choices.items():
         output.say("{}: fingerprint: {}: {}", name, loaded.sources[name].fingerprint, said)
     return output.FINE

@@ -77,8 +77,8 @@ def _age(catalogue: Catalogue, point: RestorePoint, now: datetime) -> str:
 
 
 def _verdict(point: RestorePoint) -> str:
-    told = output.markup("{} {}", output.proof(point.verdict), point.verdict.reason) if point.verdict else "–"
-    return output.markup("{}; safety restore point, taken before a replacement", told) if point.safety else told
+    proof = output.markup("{} {}", output.proof(point.verdict), point.verdict.reason) if point.verdict else "–"
+    return output.markup("{}; safety restore point, taken before a replacement", proof) if point.safety else proof
 
 
 def _document(catalogue: Catalogue) -> dict[str, object]:

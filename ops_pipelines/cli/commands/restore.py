@@ -168,8 +168,8 @@ def _announce(workspace: Workspace, point: RestorePoint, store: str, to: str) ->
     else:
         found = f"its verification was {proof.outcome}: {proof.reason}" if proof else "it was never restored"
         output.warn("[bold yellow]! UNVERIFIED[/]: {}; this restore shows whether it is good", found)
-    told = [f"not compared: {gap}" for gap in (proof.missing if proof is not None else ())]
-    for line in dict.fromkeys([*told, *point.manifest.notes]):
+    remarks = [f"not compared: {gap}" for gap in (proof.missing if proof is not None else ())]
+    for line in dict.fromkeys([*remarks, *point.manifest.notes]):
         output.say("[yellow]![/] {}", line)
     for words in too_new(workspace.stores, point, workspace.published(point.manifest.source))[-1:]:
         output.warn("[yellow]![/] skipped: {}; {}", words, INSTALL_NEWER)
@@ -268,8 +268,8 @@ def _report(
     ]
     output.print_table(["check", "result", "found"], rows)
     if recovered.differences:
-        told = "".join(f"  {line}\n" for line in as_lines(recovered.differences))
-        output.write(f"definitions that differ (- source, + restored):\n{told}")
+        listed = "".join(f"  {line}\n" for line in as_lines(recovered.differences))
+        output.write(f"definitions that differ (- source, + restored):\n{listed}")
     for warning in recovered.warnings:
         output.warn("[yellow]![/] {}", warning)
     for gap in recovered.gaps:

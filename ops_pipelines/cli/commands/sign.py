@@ -84,9 +84,9 @@ def row_of(name: str, each: Candidate, why_not: str, signed: Signed | None) -> l
     manifest = each.manifest
     decision = output.markup("[yellow]not signed[/] {}", why_not) if why_not else output.markup("[green]would be[/]")
     if signed is not None:
-        told = f"as number {signed.number}" + (f", with {signed.verdicts} verdicts" if signed.verdicts else "")
+        summary = f"as number {signed.number}" + (f", with {signed.verdicts} verdicts" if signed.verdicts else "")
         decision = output.markup(
-            "[green]signed[/] {}", "; ".join([told, *(f"not in {line}" for line in signed.problems)])
+            "[green]signed[/] {}", "; ".join([summary, *(f"not in {line}" for line in signed.problems)])
         )
     return [
         name,

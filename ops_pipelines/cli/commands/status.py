@@ -38,8 +38,8 @@ def status(
         worst = output.BROKEN
     if as_json:
         sources = [health.model_dump(mode="json") for health in found]
-        told = {"daemon_silent": _condition(silence), "configuration_broken": _condition(broken)}
-        output.print_json({"ok": worst == output.FINE, "sources": sources, **told})
+        besides = {"daemon_silent": _condition(silence), "configuration_broken": _condition(broken)}
+        output.print_json({"ok": worst == output.FINE, "sources": sources, **besides})
         return worst
     output.print_table(
         ["source", "state", "recovery point", "proof", "age", "rpo", "size", "restore", "copies", "proved"],
@@ -124,8 +124,8 @@ def _proof(health: SourceHealth) -> str:
 def _notes(health: SourceHealth) -> list[str]:
     """What was not compared, and what the newest dump warned of, each once."""
     gaps = [str(gap) for gap in health.proof.gaps] if health.proof is not None else []
-    told = [f"not compared: {gap}" for gap in gaps]
-    return [*told, *(f"{health.newest}: {note}" for note in health.notes if note not in told)]
+    remarks = [f"not compared: {gap}" for gap in gaps]
+    return [*remarks, *(f"{health.newest}: {note}" for note in health.notes if note not in remarks)]
 
 
 def _age(health: SourceHealth) -> str:

@@ -177,10 +177,10 @@ def _over(drill: Drill, down: _Down) -> bool:
     return True
 
 
-def _judge(drill: Drill, told: Outage) -> None:
+def _judge(drill: Drill, result: Outage) -> None:
     """Raise OpsError when an alarm that is configured did not come."""
-    missing = [each.by for each in told.detections if each.after_s is None]
-    if missing or (drill.workspace.config.alerts.channels and not told.resolved):
+    missing = [each.by for each in result.detections if each.after_s is None]
+    if missing or (drill.workspace.config.alerts.channels and not result.resolved):
         raise OpsError(
             f"an outage would have gone unreported: {', '.join(missing)} did not notice it"
             if missing

@@ -320,8 +320,8 @@ def numbers(text: str) -> tuple[int, ...]:
 
 def failure(verb: str, said: str, status: int | None) -> ResticFailed:
     """The failure that restic's status means, or its words where the status says no more than that it failed."""
-    told: Kind = next((kind for kind, pattern in _SAID if re.search(pattern, said)), "other")
-    kind = _STATUS.get(status or 0, told)
+    by_words: Kind = next((kind for kind, pattern in _SAID if re.search(pattern, said)), "other")
+    kind = _STATUS.get(status or 0, by_words)
     lines = [line for line in said.splitlines() if line.strip() and not _STACK.match(line)]
     return ResticFailed(f"restic {verb}: {_MEANS[kind]}", kind=kind, why="\n".join(lines[-4:]), status=status)
 

@@ -222,16 +222,16 @@ def _same(before: Entry | None, after: Entry | None) -> bool:
 
 
 def _warnings(before: Mapping[str, Entry], moved: set[str], summary: Summary) -> list[str]:
-    told = []
+    warnings = []
     if moved:
-        told.append(f"changed while being read, compared by existence only: {_some(moved)}")
+        warnings.append(f"changed while being read, compared by existence only: {_some(moved)}")
     if summary.unread:
-        told.append(f"vanished while being read: {_some({path for path, _ in summary.unread})}")
+        warnings.append(f"vanished while being read: {_some({path for path, _ in summary.unread})}")
     if sockets := {path for path, entry in before.items() if entry.kind == "socket"}:
-        told.append(f"sockets are not backed up: {_some(sockets)}")
+        warnings.append(f"sockets are not backed up: {_some(sockets)}")
     if not any(entry.kind == "file" for entry in before.values()):
-        told.append("there are no files in it")
-    return told
+        warnings.append("there are no files in it")
+    return warnings
 
 
 def _some(paths: set[str]) -> str:

@@ -83,18 +83,24 @@ def _left_alone(wanted: Mapping[str, str], there: Mapping[str, str]) -> list[str
 
 def _merge(database: "Database[Document]", accounts: Accounts) -> None:
     """What mongorestore does: nothing but this command puts a password's hash in its place."""
-    admin, told = database.client["admin"], {}
+    admin, temporaries = database.client["admin"], {}
     try:
         for kind, documents in (("Users", accounts.users), ("Roles", accounts.roles)):
             temporary = admin[f"temp{kind.lower()}"]
             temporary.drop()
             if documents:
-                told[f"temp{kind}Collection"] = f"admin.{temporary.name}"
+                temporaries[f"temp{kind}Collection"] = f"admin.{temporary.name}"
                 temporary.insert_many([dict(each) for each in documents])
-        if told:
+        if temporaries:
             majority = {"w": "majority"}
             admin.command(
-                {"_mergeAuthzCollections": 1, **told, "drop": False, "writeConcern": majority, "db": database.name}
+                {
+                    "_mergeAuthzCollections": 1,
+                    **temporaries,
+                    "drop": False,
+                    "writeConcern": majority,
+                    "db": database.name,
+                }
             )
     finally:
         for name in ("tempusers", "temproles"):

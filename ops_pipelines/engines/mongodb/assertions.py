@@ -27,14 +27,14 @@ def _validated(database: "Database[Document]", names: Sequence[str]) -> Finding:
     wrong = []
     for name in names:
         try:
-            told = database.command("validate", name)
+            result = database.command("validate", name)
         except OperationFailure as error:
             if error.code in NOT_THE_BACKUP:
                 raise
             wrong.append(f"{name}: {(error.details or {}).get('errmsg', error)}")
             continue
-        if not told.get("valid"):
-            wrong.append(f"{name}: {'; '.join(map(str, told.get('errors', ['not valid'])))}")
+        if not result.get("valid"):
+            wrong.append(f"{name}: {'; '.join(map(str, result.get('errors', ['not valid'])))}")
     return _finding("validate", wrong, f"{len(names)} collections agree with their indexes")
 
 

@@ -54,8 +54,8 @@ class Judge:
             raise inconclusive(f"the server could not take {what}", why) from None
         if self._stand_in and code != _DUPLICATE_KEY:
             raise inconclusive(f"SecantusDB stands in for MongoDB here, and lacks {what}", why) from None
-        told = "" if code is None else f" (code {code})"
-        raise RestoreFailed(f"the server refused {what}: {why}{told}") from None
+        suffix = "" if code is None else f" (code {code})"
+        raise RestoreFailed(f"the server refused {what}: {why}{suffix}") from None
 
 
 def inconclusive(what: str, why: str) -> Inconclusive:

@@ -41,8 +41,13 @@ def mongodump(program: Path, server: Server, folder: Path, *, jobs: int, limits:
     Raises:
         CommandFailed, CommandTimedOut: it did not succeed, or wrote nothing for the stall limit.
     """
-    with _config_file(server.url(), folder.parent) as told:
-        argv: list[str | Path] = [program, f"--config={told}", f"--out={folder}", f"--numParallelCollections={jobs}"]
+    with _config_file(server.url(), folder.parent) as config_file:
+        argv: list[str | Path] = [
+            program,
+            f"--config={config_file}",
+            f"--out={folder}",
+            f"--numParallelCollections={jobs}",
+        ]
         process.run(argv, limits=limits, alive=lambda: _size_of(folder))
 
 
@@ -55,9 +60,9 @@ def mongorestore(program: Path, server: Server, folder: Path, *, database: str, 
     Raises:
         CommandFailed, CommandTimedOut.
     """
-    with _config_file(server.url(database=False), folder.parent) as told:
+    with _config_file(server.url(database=False), folder.parent) as config_file:
         argv: list[str | Path] = [
-            program, f"--config={told}", f"--nsInclude={database}.*", f"--nsFrom={database}.*",
+            program, f"--config={config_file}", f"--nsInclude={database}.*", f"--nsFrom={database}.*",
             f"--nsTo={server.database}.*", f"--numParallelCollections={jobs}", "--stopOnError",
             "--bypassDocumentValidation", folder,
         ]  # fmt: skip

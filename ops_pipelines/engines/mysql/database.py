@@ -54,9 +54,9 @@ def describe(opened: Session) -> dict[str, JsonValue]:
 
 def identity(opened: Session) -> dict[str, str]:
     """What tells this schema from every other: the server's own id where it has one, else where it keeps its data."""
-    told = opened.variables("server_uid", "server_uuid", "hostname", "datadir")
-    named = {name: told[name] for name in ("server_uuid", "server_uid") if told.get(name)}
-    return {"schema": str(opened.value("select database()")), **(named or told)}
+    variables = opened.variables("server_uid", "server_uuid", "hostname", "datadir")
+    named = {name: variables[name] for name in ("server_uuid", "server_uid") if variables.get(name)}
+    return {"schema": str(opened.value("select database()")), **(named or variables)}
 
 
 def same(one: Server, other: Server) -> bool:

@@ -33,9 +33,9 @@ class Passed:
     @property
     def findings(self) -> Sequence[Finding]:
         """What a human should know of it."""
-        told = [f"{what}: {', '.join(sorted(each))}" for what, each in self._by_fate() if each]
+        lines = [f"{what}: {', '.join(sorted(each))}" for what, each in self._by_fate() if each]
         why = "events whose moment has passed since the dump do not come back as they were"
-        return [Finding("events", False, f"{why}; {'; '.join(told)}", attention=True)] if told else []
+        return [Finding("events", False, f"{why}; {'; '.join(lines)}", attention=True)] if lines else []
 
     @property
     def excused(self) -> Mapping[str, Sequence[str]]:

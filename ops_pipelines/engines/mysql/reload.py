@@ -98,8 +98,8 @@ def _table(opened: Session, aside: Session, table: str, given: Mapping[str, str]
         name = definitions.part_name(kind, table, part)
         if name in theirs:
             place = theirs[name].partition(" ")[0]
-            told = f"{place} {text.partition(' ')[2]}" if kind == "column" else text
-            found[name] = definition.written([("sql", told)])
+            statement = f"{place} {text.partition(' ')[2]}" if kind == "column" else text
+            found[name] = definition.written([("sql", statement)])
     return found
 
 

@@ -116,8 +116,8 @@ def _invalid_indexes(opened: Session) -> Finding:
 def _constraints(opened: Session) -> Finding:
     keys, others, unchecked = opened.rows(_CONSTRAINTS)[0]
     detail = f"{keys} foreign keys and {others} other constraints, checked by the server while it loaded"
-    told = f"never checked by the server, here and in the source: {unchecked}" if unchecked else detail
-    return Finding("constraints", not unchecked, told, attention=True)
+    summary = f"never checked by the server, here and in the source: {unchecked}" if unchecked else detail
+    return Finding("constraints", not unchecked, summary, attention=True)
 
 
 def _sequences(answers: dict[str, tuple[object, ...]]) -> Finding:
@@ -126,16 +126,16 @@ def _sequences(answers: dict[str, tuple[object, ...]]) -> Finding:
         for column, (largest, stands) in sorted(answers.items())
         if largest is not None and int(str(stands)) < int(str(largest))
     ]
-    told = _listed(behind, "behind its column, here and in the source") or f"{len(answers)} at or past their columns"
-    return Finding("sequences", not behind, told, attention=True)
+    summary = _listed(behind, "behind its column, here and in the source") or f"{len(answers)} at or past their columns"
+    return Finding("sequences", not behind, summary, attention=True)
 
 
 def _orphans(answers: dict[str, tuple[object, ...]]) -> Finding:
     orphans = [f"{name}: {count} rows" for name, (count,) in sorted(answers.items()) if count]
-    told = _listed(orphans, "rows whose other end is missing, here and in the source") or (
+    summary = _listed(orphans, "rows whose other end is missing, here and in the source") or (
         f"none behind {len(answers)} keys that the server never checked"
     )
-    return Finding("orphans", not orphans, told, attention=True)
+    return Finding("orphans", not orphans, summary, attention=True)
 
 
 def _newest(answers: dict[str, tuple[object, ...]]) -> Iterator[Finding]:

@@ -85,11 +85,11 @@ def put_back(target: Server, checks: Sequence[Check]) -> PutBack:
                 opened.rows(f"{check.add} not valid")
                 violated.append(check)
             opened.rows(check.comment)
-    told = f"rows that checks refuse while they are loaded were loaded before them: {_listed(checks)}; "
+    detail = f"rows that checks refuse while they are loaded were loaded before them: {_listed(checks)}; "
     if violated:
-        told += f"the source's own rows violate, so NOT VALID now: {_listed(violated)}; "
+        detail += f"the source's own rows violate, so NOT VALID now: {_listed(violated)}; "
     excused = {f"constraint {check.name}": ("definition", "validated") for check in violated}
-    return PutBack([Finding("checks", False, told + _BY_HAND, attention=True)], excused)
+    return PutBack([Finding("checks", False, detail + _BY_HAND, attention=True)], excused)
 
 
 def _listed(checks: Sequence[Check]) -> str:

@@ -107,11 +107,11 @@ def describe(opened: Session) -> dict[str, JsonValue]:
 
 def identity(opened: Session) -> dict[str, str]:
     """What tells this database from every other, whatever it is called and wherever it is reached."""
-    name, oid, told = opened.rows(
+    name, oid, may_ask = opened.rows(
         "select datname, oid::text, has_function_privilege('pg_catalog.pg_control_system()', 'execute')"
         "  from pg_database where datname = current_database()"
     )[0]
-    number = str(opened.value("select system_identifier from pg_catalog.pg_control_system()")) if told else ""
+    number = str(opened.value("select system_identifier from pg_catalog.pg_control_system()")) if may_ask else ""
     return {"database": str(name), "oid": str(oid), **({"system_identifier": number} if number else {})}
 
 

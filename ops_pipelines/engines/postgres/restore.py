@@ -83,12 +83,12 @@ def load(
         if form == "sql":
             toc: Mapping[int, Entry] = {}
             refused, selection, put_back = _psql(loader, dump), None, checks.PutBack()
-            told = _psql(loader, settings, f"--set=db={loader.target.database}")
+            complaints = _psql(loader, settings, f"--set=db={loader.target.database}")
         else:
             archive = _Archive(_unpacked(dump) if form == "directory" else dump, loader, work)
             toc, selection = archive.toc, select(archive.entries, only, held) if only else None
             refused, put_back = archive.load(selection)
-            told = _psql(loader, settings, f"--set=db={loader.target.database}")
+            complaints = _psql(loader, settings, f"--set=db={loader.target.database}")
             # Nothing that is done after them may fire them: not our settings, and no REFRESH.
             refused += archive.load_event_triggers(selection)
         found_out = refusals.judge(
@@ -100,7 +100,7 @@ def load(
             again=lambda sql: _again(loader, sql, warnings),
         )
     dump.unlink()
-    warnings += [*found_out.warnings, *(each.why for each in told)]
+    warnings += [*found_out.warnings, *(each.why for each in complaints)]
     restored = Restored(
         seconds,
         warnings,

@@ -61,10 +61,10 @@ def _refuse_failed(brought: Sequence[Brought]) -> None:
     first = failed[0]
     if first.error is not None and len(failed) == 1:
         raise first.error
-    told = [each.error.what if each.error else f"{each.id} is bad after it was replaced" for each in failed]
+    reasons = [each.error.what if each.error else f"{each.id} is bad after it was replaced" for each in failed]
     raise StoreError(
         f"{len(failed)} of {len(brought)} restore points of {first.source} are not in {first.store}",
-        why="; ".join(told),
+        why="; ".join(reasons),
         safe="the others were copied",
         next=f"ops copy {first.source} --to {first.store}",
     )

@@ -51,18 +51,18 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
             verdict = verify(
                 workspace, point, store=config.store or None, progress=watcher.watch(context), run_id=context.run.run_id
             )
-            told = proved_badly(chain.name, verdict, workspace.catalogue(chain.name))
+            situation = proved_badly(chain.name, verdict, workspace.catalogue(chain.name))
         metadata = verdict_metadata(verdict)
         if verdict.outcome == "verified":
             return dg.MaterializeResult(
                 metadata=metadata,
                 check_results=[_proof(verdict), _rotation(context, config, chain)],
             )
-        safe = f"  safe: {told.safe}\n" if told.safe else ""
+        safe = f"  safe: {situation.safe}\n" if situation.safe else ""
         failure = dg.Failure(
             description=(
                 f"{chain.name}: {point.id} from {verdict.store} is {verdict.outcome.upper()}: {verdict.reason}\n"
-                f"  why: {told.what}\n{safe}  next: {told.next}"
+                f"  why: {situation.what}\n{safe}  next: {situation.next}"
             ),
             metadata=metadata,
             allow_retries=False,

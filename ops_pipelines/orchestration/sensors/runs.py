@@ -46,7 +46,7 @@ def build_run_sensor(installation: Installation) -> dg.SensorDefinition:
             skip_reason=dg.SkipReason(
                 f"{len(after.unmended)} runs, {len(found.checks)} checks, {len(found.backfills)} backfills and "
                 f"{len(found.unfresh)} stale sources are open"
-                f"{f'; told {len(settled.announced)}' if settled and settled.announced else ''}"
+                f"{f'; alerts sent: {len(settled.announced)}' if settled and settled.announced else ''}"
             ),
         )
 

@@ -108,10 +108,10 @@ class _EnclosedEngine:
         """See `Engine.restore`."""
         assert isinstance(parts, Copy)
         with self._lending(parts.store):
-            told = self._ask(
+            answer = self._ask(
                 "restore", copy=parts, progress=progress, target=target, globals_too=globals_too, only=list(only)
             )
-        return values.as_restored(told)
+        return values.as_restored(answer)
 
     @contextmanager
     def _lending(self, store: Store) -> Iterator[None]:

@@ -27,13 +27,13 @@ def serve(connection: socket.socket, copy: Copy, role: str, progress: Progress) 
     reading, writing = os.pipe()
     try:
         where = f"{part.name} of {copy.manifest.id} in {copy.store.name}"
-        told = {
+        header = {
             "name": part.name,
             "where": where,
             "compressed": part.compression == "zstd",
             "plain_bytes": part.plain_bytes,
         }
-        wire.send_trusted(connection, told, reading)
+        wire.send_trusted(connection, header, reading)
     finally:
         os.close(reading)
     problem: OpsError | None = None
@@ -98,19 +98,19 @@ class Sent:
 
     def _receive(self, role: str, opened: _Opener) -> None:
         wire.send(self._connection, {"ask": "part", "role": role})
-        told, file = wire.receive_trusted(self._connection)
+        header, file = wire.receive_trusted(self._connection)
         if file is None:
             raise CorruptCopy(f"there is no part for {role}", check="parts")
         failure: OpsError | None = None
-        with os.fdopen(file, "rb") as source, opened(told["name"]) as sink:
+        with os.fdopen(file, "rb") as source, opened(header["name"]) as sink:
             try:
-                size = told["plain_bytes"]
-                codec.decode(source, sink, (), encrypted=False, compressed=told["compressed"], plain_bytes=size)
+                size = header["plain_bytes"]
+                codec.decode(source, sink, (), encrypted=False, compressed=header["compressed"], plain_bytes=size)
             except OpsError as error:
                 failure = error
         answer, _none = wire.receive_trusted(self._connection)
         if answer["problem"] is not None:
             raise wire.as_error(answer["problem"])
         if failure is not None:
-            failure.what = f"{told['where']}: {failure.what}"
+            failure.what = f"{header['where']}: {failure.what}"
             raise failure

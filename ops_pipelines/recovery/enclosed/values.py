@@ -38,10 +38,10 @@ def restored_as_json(restored: Restored) -> object:
     return model.model_dump(mode="json")
 
 
-def as_restored(told: object) -> Restored:
+def as_restored(document: object) -> Restored:
     """The reverse. Raises SandboxFailed."""
     with _checked():
-        model = _Restored.model_validate(told)
+        model = _Restored.model_validate(document)
     return Restored(
         seconds=model.seconds, warnings=model.warnings, detail=model.detail,
         names=frozenset(model.names) if model.names is not None else None, findings=model.findings,
@@ -54,28 +54,28 @@ def finding_as_json(finding: Finding) -> object:
     return _FINDING.dump_python(finding, mode="json")
 
 
-def as_finding(told: object) -> Finding:
+def as_finding(document: object) -> Finding:
     """The reverse. Raises SandboxFailed."""
     with _checked():
-        return _FINDING.validate_python(told)
+        return _FINDING.validate_python(document)
 
 
-def as_contents(told: object) -> Contents:
+def as_contents(document: object) -> Contents:
     """A fingerprint. Raises SandboxFailed."""
     with _checked():
-        return Contents.model_validate(told)
+        return Contents.model_validate(document)
 
 
-def as_check(told: object) -> Check:
+def as_check(document: object) -> Check:
     """A check. Raises SandboxFailed."""
     with _checked():
-        return Check.model_validate(told)
+        return Check.model_validate(document)
 
 
-def as_texts(told: object) -> dict[str, str]:
+def as_texts(document: object) -> dict[str, str]:
     """Texts by name. Raises SandboxFailed."""
     with _checked():
-        return _TEXTS.validate_python(told)
+        return _TEXTS.validate_python(document)
 
 
 def as_json(value: object) -> object:
@@ -90,14 +90,14 @@ def as_json(value: object) -> object:
     return {"text": str(value)}
 
 
-def as_value(told: object) -> object:
+def as_value(document: object) -> object:
     """The reverse. Raises SandboxFailed."""
-    if isinstance(told, list):
-        return [as_value(each) for each in told]
-    if not isinstance(told, Mapping):
-        return told
+    if isinstance(document, list):
+        return [as_value(each) for each in document]
+    if not isinstance(document, Mapping):
+        return document
     with _checked():
-        ((name, text),) = told.items()
+        ((name, text),) = document.items()
         return _TYPES[name][1](text) if name in _TYPES else str(text)
 
 

@@ -118,14 +118,14 @@ def from_error(error: Exception) -> Error:
     return Error(type="Inconclusive", what=f"the verifier failed: {type(error).__name__}", why=str(error))
 
 
-def as_error(told: Error) -> Exception:
+def as_error(message: Error) -> Exception:
     """An error that happened on the other side, as if it had happened here."""
-    if told.type == "RestoreFailed":
-        return RestoreFailed(told.what)
-    words = {"why": told.why, "safe": told.safe, "next": told.next}
-    if told.type == CorruptCopy.__name__:
-        return CorruptCopy(told.what, check=told.check or "restore", **words)
-    return _ERRORS.get(told.type, Inconclusive)(told.what, **words)
+    if message.type == "RestoreFailed":
+        return RestoreFailed(message.what)
+    words = {"why": message.why, "safe": message.safe, "next": message.next}
+    if message.type == CorruptCopy.__name__:
+        return CorruptCopy(message.what, check=message.check or "restore", **words)
+    return _ERRORS.get(message.type, Inconclusive)(message.what, **words)
 
 
 def _exactly(wire: socket.socket, length: int) -> bytes:

@@ -16,8 +16,8 @@ def look_at_configuration(workspace: Workspace) -> Look:
     now, error = workspace.clock.now(), fault(workspace.config)
     conditions = []
     if error is not None:
-        told = [f"line {each.line}: {each}" for each in error.mistakes]
-        more = [f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
+        lines = [f"line {each.line}: {each}" for each in error.mistakes]
+        more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
         conditions.append(
             Condition(
                 rule="configuration_broken",
@@ -25,7 +25,7 @@ def look_at_configuration(workspace: Workspace) -> Look:
                 source="",
                 phase="health",
                 title=f"{error.path.name} cannot be used",
-                cause=text.line("; ".join([*told[:_SHOWN], *more, used_instead(workspace.config)])),
+                cause=text.line("; ".join([*lines[:_SHOWN], *more, used_instead(workspace.config)])),
                 next=f"correct {error.path}, then: ops check",
             )
         )

@@ -122,8 +122,8 @@ class _Round:
         message = Message.model_validate(row.message)
         if message.event != "resolved":
             return self._settings.route_of(message.severity)
-        told = self._alerts.notified_channels(row.incident_id)
-        return [name for name in told if name in self._settings.channels and name not in row.accepted]
+        notified = self._alerts.notified_channels(row.incident_id)
+        return [name for name in notified if name in self._settings.channels and name not in row.accepted]
 
     def _handle(self, rows: Sequence[Outgoing]) -> None:
         """Send claimed messages that go the same way, as one."""
@@ -136,8 +136,8 @@ class _Round:
             self._to_all(rows, message, way)
         else:
             for row in rows:
-                told = ", ".join(self._alerts.notified_channels(row.incident_id)) or "no channel"
-                self._alerts.drop(row.id, why=f"no channel that got the alert can be reached: {told}")
+                notified = ", ".join(self._alerts.notified_channels(row.incident_id)) or "no channel"
+                self._alerts.drop(row.id, why=f"no channel that got the alert can be reached: {notified}")
 
     def _to_first(self, rows: Sequence[Outgoing], message: Message, route: Sequence[str]) -> None:
         refusals = []

@@ -208,14 +208,14 @@ def message_about(
     )
 
 
-def resolution(told: Message, *, at: datetime, ended: str = "") -> Message:
+def resolution(last: Message, *, at: datetime, ended: str = "") -> Message:
     """The message that the trouble is over.
 
     Args:
         told: what was last known of it.
         ended: why, when it is not that all is well again.
     """
-    return told.model_copy(update={"event": "resolved", "at": at, "ended": ended})
+    return last.model_copy(update={"event": "resolved", "at": at, "ended": ended})
 
 
 def digest(messages: Sequence[Message], *, at: datetime) -> Message:

@@ -96,8 +96,8 @@ def _runs(config: Config, ledger: Ledger, runs: Sequence[EndedRun], now: datetim
         recorded = select(Activity.run_id).where(
             Activity.run_id.in_([each.run_id for each in runs]), Activity.status == FAILED
         )
-        told = set(session.scalars(recorded))
-    silent = [each for each in runs if each.run_id not in told and not _over(each, now)]
+        recorded_ids = set(session.scalars(recorded))
+    silent = [each for each in runs if each.run_id not in recorded_ids and not _over(each, now)]
     for run in silent:
         if run.about in config.sources:
             yield _ended(run, run.about, f"run {_HOW[run.status]}", f"ops backup {run.about}")

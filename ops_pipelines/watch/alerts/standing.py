@@ -194,8 +194,8 @@ def _copy(this: _Standing, phase: PhaseHealth, found: Situation) -> Iterator[Con
 def _situation(
     this: _Standing, rule: str, severity: Severity, phase: str, title: str, found: Situation, store: str = ""
 ) -> Condition:
-    told = _condition(this, rule, severity, phase, title, found.cause, found.next, store)
-    return replace(told, safe=found.safe)
+    condition = _condition(this, rule, severity, phase, title, found.cause, found.next, store)
+    return replace(condition, safe=found.safe)
 
 
 def _condition(

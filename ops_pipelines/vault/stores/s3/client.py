@@ -148,9 +148,9 @@ class Connection:
         """Why it failed, and what to do."""
         if isinstance(error, boto.ClientError):
             code = code_of(error)
-            told = error.response.get("Error", {}).get("Message") or code
+            message = error.response.get("Error", {}).get("Message") or code
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            said = f"{error.operation_name}: {told} ({code}, HTTP {status})"
+            said = f"{error.operation_name}: {message} ({code}, HTTP {status})"
             return said, self._advice(code)
         there = self.settings.endpoint or f"AWS, region {self.settings.region}"
         if isinstance(error, boto.ProfileNotFound | boto.PartialCredentialsError | boto.NoCredentialsError):
