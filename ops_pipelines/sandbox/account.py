@@ -2,6 +2,8 @@
 
 import os
 import pwd
+import stat
+import sys
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -9,6 +11,8 @@ from pathlib import Path
 from ops_pipelines.process import CommandFailed, Limits, run
 
 NAME = "ops-proof"
+PACKAGE = Path(__file__).parents[1]
+"""Our own program, which is run again inside."""
 _QUICK = Limits(stall=timedelta(seconds=20), total=timedelta(seconds=20))
 _UNNAMED = 64198  # of the range that systemd keeps for accounts without an entry (61184 to 65519)
 
@@ -38,6 +42,17 @@ def give(path: os.PathLike[str]) -> None:
     """Give a path of ours to that account, as far as we are root; a plain user keeps it."""
     if os.geteuid() == 0:
         os.chown(path, sandbox_uid(), sandbox_uid(), follow_symlinks=False)
+
+
+def private_program() -> Path | None:
+    """What must be opened for that account to read our own program: its environment, or the package; None when it can.
+
+    A proof runs what is installed here; under umask 077 an installation is its owner's alone.
+    """
+    if os.geteuid() != 0 or all(each.stat().st_mode & stat.S_IROTH for each in (PACKAGE, PACKAGE / "__init__.py")):
+        return None
+    inside = sys.prefix != sys.base_prefix and PACKAGE.is_relative_to(sys.prefix)
+    return Path(sys.prefix) if inside else PACKAGE
 
 
 def cannot(path: os.PathLike[str], *, write: bool) -> str:

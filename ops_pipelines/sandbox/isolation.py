@@ -14,6 +14,7 @@ from ops_pipelines.errors import Inconclusive
 from ops_pipelines.process import CommandFailed, Limits
 from ops_pipelines.sandbox import account
 from ops_pipelines.sandbox.jail import Jail
+from ops_pipelines.text import shell
 
 Isolation = Literal["sandbox", "account", "none"]
 """From the best to the weakest."""
@@ -64,10 +65,17 @@ def chosen(accepted: Isolation) -> Isolation:
     Args:
         accepted: `verify.isolation`.
     Raises:
-        Inconclusive: there is none that is good enough.
+        Inconclusive: there is none that is good enough, or whoever would run in it cannot read our own program.
     """
     if accepted == "none":
         return "none"
+    if (private := account.private_program()) is not None:
+        raise Inconclusive(
+            "a proof cannot read the program that it runs",
+            why=f"{private} is this user's alone: it was installed under a private umask",
+            safe="nothing was restored; the backup is not marked bad",
+            next=f"chmod -R o+rX {shell(str(private))}",
+        )
     found = standing()
     if _ORDER.index(found.best) > _ORDER.index(accepted):
         raise Inconclusive(

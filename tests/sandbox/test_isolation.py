@@ -1,6 +1,9 @@
 """Which isolation a proof gets where the best cannot be had, and what is said of it."""
 
 import os
+import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,7 +12,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-import ops_pipelines
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.doctor import sources
 from ops_pipelines.doctor.shared import Shared
@@ -92,7 +94,7 @@ def test_another_account_is_the_next_best(backed_up: Made, monkeypatch: pytest.M
     if not account.named():
         monkeypatch.setattr(account, "NAME", "nobody")
         account.sandbox_uid.cache_clear()
-    if any(account.cannot(Path(each), write=False) for each in (sys.executable, ops_pipelines.__file__)):
+    if any(account.cannot(each, write=False) for each in (Path(sys.executable), account.PACKAGE)):
         pytest.skip("it cannot get to this Python, or to this checkout")
     verdict = proved(backed_up)
     assert verdict.outcome == "verified", verdict.reason
@@ -119,3 +121,23 @@ def called(words: str) -> list[int]:
 def test_a_sandbox_is_said_to_be_well(backed_up: Made) -> None:
     if isolation.standing().best == "sandbox":
         assert asked(backed_up).said == "proofs run in a sandbox"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's proofs run as somebody else")
+def test_a_program_that_was_installed_for_its_owner_alone_is_named_with_its_cure(tmp_path: Path) -> None:
+    library = tmp_path / "lib"
+    shutil.copytree(account.PACKAGE, library / "ops_pipelines", ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run(["chmod", "-R", "go-rwx", library], check=True)
+
+    def asks() -> subprocess.CompletedProcess[str]:
+        program = "from ops_pipelines.sandbox.isolation import chosen; print(chosen('account'))"
+        given = {**os.environ, "PYTHONPATH": str(library)}
+        return subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, env=given, capture_output=True, text=True, check=False
+        )
+
+    refused = asks().stderr
+    found = re.search(r"next: (chmod -R o\+rX .+)$", refused, re.MULTILINE)
+    assert found is not None and "cannot read the program" in refused, refused
+    subprocess.run(found[1].split(), check=True)
+    assert asks().stdout == "sandbox\n"

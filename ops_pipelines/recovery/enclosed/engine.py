@@ -182,7 +182,7 @@ class _EnclosedEngine:
     ) -> AbstractContextManager[Running]:
         if self._way == "account":
             directory.parent.chmod(0o711)  # to be passed through; what lies there belongs to one proof each
-            for path, write in ((Path(sys.executable), False), (directory, True)):
+            for path, write in ((Path(sys.executable), False), (account.PACKAGE, False), (directory, True)):
                 if closed := account.cannot(path, write=write):
                     raise _kept_out(closed, path)
             words = [*account.dropping(), *worker]
