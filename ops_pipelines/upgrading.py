@@ -12,6 +12,7 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.ledger import HEAD
 from ops_pipelines.ledger.schema import schema_of, steps_from
+from ops_pipelines.places import Places
 from ops_pipelines.vault import manifest, verdict
 from ops_pipelines.vault.catalogue import read_catalogue
 from ops_pipelines.vault.stores.base import Store
@@ -51,7 +52,7 @@ def look(config: Config, trust: Trust, environ: Mapping[str, str]) -> Iterator[F
 
 
 def _ledger(config: Config) -> Finding:
-    url = config.ledger.reveal(purpose="ledger") if config.ledger else f"sqlite:///{config.base / 'ledger.sqlite'}"
+    url = config.ledger.reveal(purpose="ledger") if config.ledger else f"sqlite:///{Places(config.base).ledger}"
     try:
         found = schema_of(url)
     except OpsError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ops_pipelines.cli import output
 from ops_pipelines.errors import OpsError, SafetyRefusal
+from ops_pipelines.home import find_home
 from ops_pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Done:
 def shown_in_dagster(workspace: Workspace, found: Path, job: str, source: str = "") -> Iterator[Done]:
     """The work of the block becomes a run of this job, if there is a Dagster here. It never fails for that.
 
+    What the block prints stands there before Dagster is asked for anything: its storage may be slow, or away.
+
     Args:
         found: the path of `ops.yaml`.
         source: the one it is about; empty for several.
@@ -53,18 +56,18 @@ def shown_in_dagster(workspace: Workspace, found: Path, job: str, source: str = 
 
 
 def _record(workspace: Workspace, found: Path, job: str, source: str, done: Done, started: datetime) -> None:
-    from ops_pipelines.orchestration.build import definitions_of  # noqa: PLC0415
-    from ops_pipelines.orchestration.installation import Installation  # noqa: PLC0415
-    from ops_pipelines.orchestration.instance import NoInstance, dagster_instance  # noqa: PLC0415
-    from ops_pipelines.orchestration.recorded import Work, record  # noqa: PLC0415
-
+    if find_home(found.parent) is None:
+        return
+    ended = workspace.clock.now()
     try:
+        from ops_pipelines.orchestration.build import definitions_of  # noqa: PLC0415
+        from ops_pipelines.orchestration.installation import Installation  # noqa: PLC0415
+        from ops_pipelines.orchestration.instance import dagster_instance  # noqa: PLC0415
+        from ops_pipelines.orchestration.recorded import Work, record  # noqa: PLC0415
+
         with dagster_instance(found.parent) as instance:
             defined = definitions_of(Installation(workspace)).resolve_job_def(job)
-            work = Work(source, started, workspace.clock.now(), done.failure, done.asked, done.results())
-            record(instance, defined, work)
-    except NoInstance:
-        return
+            record(instance, defined, Work(source, started, ended, done.failure, done.asked, done.results()))
     except Exception as error:  # what was done is done, whatever Dagster has
         why = error.what if isinstance(error, OpsError) else f"{type(error).__name__}: {error}"
         output.warn("[yellow]![/] Dagster's UI does not show this: {}", why.splitlines()[0])

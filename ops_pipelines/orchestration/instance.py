@@ -15,10 +15,6 @@ from ops_pipelines.home import find_home
 from ops_pipelines.text import shell
 
 
-class NoInstance(OpsError):
-    """There is no `dagster.yaml` anywhere near."""
-
-
 @contextmanager
 def dagster_instance(near: Path) -> Iterator[dg.DagsterInstance]:
     """The instance of `$DAGSTER_HOME`, or of the `dagster.yaml` nearest to the working directory or `near`.
@@ -28,8 +24,7 @@ def dagster_instance(near: Path) -> Iterator[dg.DagsterInstance]:
     Args:
         near: the directory of `ops.yaml`.
     Raises:
-        NoInstance: there is none.
-        OpsError: its storage cannot be used.
+        OpsError: there is none, or its storage cannot be used.
     """
     home = _home(near)
     before = Path.cwd()
@@ -73,7 +68,7 @@ def _opened(home: Path) -> dg.DagsterInstance:
 def _home(near: Path) -> Path:
     if (found := find_home(near)) is not None:
         return found
-    raise NoInstance(
+    raise OpsError(
         "no dagster.yaml was found",
         why=f"looked in {Path.cwd()} and {near}, and above both",
         safe="nothing was started",

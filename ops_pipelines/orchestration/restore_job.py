@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import dagster as dg
 from pydantic import Field
 
+from ops_pipelines.errors import SafetyRefusal
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.describe import Metadata, bullets
 from ops_pipelines.orchestration.installation import Installation
@@ -21,7 +22,10 @@ class RestoreConfig(dg.Config):
     """What is restored, and where to."""
 
     source: str = Field(description="the source that was backed up")
-    to: str = Field(description="a new database beside the source, or a new folder; never the source itself")
+    to: str = Field(
+        description="a new database beside the source, or a new folder; never the source itself, whose replacement by "
+        "a command has nothing here"
+    )
     backup: str = Field(LATEST, description="the id of a restore point, or latest-verified")
     store: str = Field("", description="where to fetch it from; the nearest copy unless given")
     only: list[str] = Field([], description="nothing but these tables, collections or paths")
@@ -34,6 +38,12 @@ def build_restore_job(installation: Installation) -> dg.JobDefinition:
     @dg.op(name=installation.names.name("restore_step"), description="Restores beside, and compares what came back.")
     def restore_step(context: dg.OpExecutionContext, config: RestoreConfig) -> None:
         with installation.step():
+            if not config.to:
+                raise SafetyRefusal(
+                    f"no target is named, and {config.source} itself is replaced by a command alone",
+                    safe="nothing was changed",
+                    next=f"ops restore {config.source} --into-production",
+                )
             point = choose(workspace, config.source, config.backup, store=config.store or None)
             recovered = restore_to(
                 workspace, point, config.to, store=config.store or None, only=config.only, progress=_logged(context)

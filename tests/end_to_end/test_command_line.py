@@ -84,9 +84,13 @@ def test_status_list_and_restore_work_when_dagster_is_gone(shell: Shell, crm: Se
     shell.ops("status")
     shell.ops("list")
     try:
-        shell.ops("restore", "crm", "--to", "crm_restored")
+        assert "Dagster" not in shell.ops("restore", "crm", "--to", "crm_restored")
+        (shell.folder / "dagster.yaml").write_text("storage: {mysql: nonsense}\n", encoding="utf-8")
+        broken = shell.ops("restore", "crm", "--to", "crm_restored_too")
+        assert "verified: crm_restored_too restored" in broken and "Dagster's UI does not show this: " in broken
     finally:
-        execute(crm.at(dbname="postgres"), "drop database if exists crm_restored")
+        for name in ("crm_restored", "crm_restored_too"):
+            execute(crm.at(dbname="postgres"), f"drop database if exists {name}")
 
 
 @pytest.mark.parametrize(

@@ -78,3 +78,4 @@ def test_a_day_of_commands_is_seen_in_the_history_of_jobs_and_on_the_pages_of_as
     with session(crm.at(dbname="crm_again"), limit=timedelta(seconds=60), settings=False) as opened:
         assert opened.rows("select count(*) from contacts") == [(2000,)]
     assert restored(dagster, source="crm", to="crm") == "FAILURE", "what is protected is never a target"
+    assert restored(dagster, source="crm", to="") == "FAILURE", "nor is it by running a replacement's record again"

@@ -41,10 +41,10 @@ def copy(
             brought = bring(workspace, source, to, {backup} if backup else None, progress=progress)
         done.failure = "; ".join(f"{each.id} is not in {to}" for each in brought if not each.ok)
         done.results = partial(_results, workspace, source, to, brought)
-    if as_json:
-        output.print_json(_document(source, to, brought))
-    else:
-        _report(source, to, brought)
+        if as_json:
+            output.print_json(_document(source, to, brought))
+        else:
+            _report(source, to, brought)
     return _status(brought)
 
 

@@ -52,13 +52,13 @@ def drill(
         )
         done.failure = "" if drilled.report.passed else headline(drilled.report)
         done.results = partial(_results, drilled)
-    renew_report(workspace)
-    if as_json:
-        document = {"ok": drilled.report.passed, "directory": str(drilled.directory),
-                    "not_copied": dict(drilled.not_copied), **drilled.report.model_dump(mode="json")}  # fmt: skip
-        output.print_json(document)
-    else:
-        _report(drilled)
+        renew_report(workspace)
+        if as_json:
+            document = {"ok": drilled.report.passed, "directory": str(drilled.directory),
+                        "not_copied": dict(drilled.not_copied), **drilled.report.model_dump(mode="json")}  # fmt: skip
+            output.print_json(document)
+        else:
+            _report(drilled)
     if not drilled.report.passed:
         return output.BROKEN
     return output.ATTENTION if drilled.report.missed or drilled.not_copied else output.FINE

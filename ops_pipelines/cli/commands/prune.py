@@ -1,8 +1,9 @@
 """`ops prune`: what retention keeps and deletes, store by store. A dry run until told otherwise."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,13 +12,12 @@ from ops_pipelines.backup.prune import prune
 from ops_pipelines.backup.retention import SourcePruned, StorePruned
 from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
-from ops_pipelines.cli.in_dagster import shown_in_dagster
+from ops_pipelines.cli.in_dagster import Done, shown_in_dagster
 from ops_pipelines.clock import human_size
 from ops_pipelines.config.load import find_config
 from ops_pipelines.errors import SafetyRefusal, Stopped
 from ops_pipelines.vault.retention import Decision
 from ops_pipelines.watch.report import renew_report
-from ops_pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
     from ops_pipelines.orchestration.recorded import Result
@@ -38,21 +38,35 @@ def prune_(
     """
     workspace = output.open_work(config)
     now, wanted = workspace.clock.now(), sources or list(workspace.config.sources)
-    try:
-        found = _applied(workspace, wanted, store, config) if apply else _rehearsed(workspace, wanted, store)
-    except KeyboardInterrupt:
-        raise Stopped(
-            "stopped; what was deleted until then is gone" if apply else "stopped; nothing was deleted",
-            safe="every restore point that keep: keeps is untouched",
-            next="ops prune shows what is left to delete",
-        ) from None
-    if apply:
-        renew_report(workspace)
-    status = _status(found, apply)
-    if as_json:
-        documents = [_document(source, apply) for source in found]
-        output.print_json({"ok": status == output.FINE, "applied": apply, "sources": documents})
-        return status
+    only = wanted[0] if len(wanted) == 1 else ""
+    with shown_in_dagster(workspace, find_config(config), "prune", only) if apply else nullcontext(Done()) as done:
+        try:
+            found = prune(workspace, wanted, store=store or None, apply=apply)
+        except KeyboardInterrupt:
+            raise Stopped(
+                "stopped; what was deleted until then is gone" if apply else "stopped; nothing was deleted",
+                safe="every restore point that keep: keeps is untouched",
+                next="ops prune shows what is left to delete",
+            ) from None
+        done.results = partial(_results, found)
+        if apply:
+            renew_report(workspace)
+        status = _status(found, apply)
+        if as_json:
+            documents = [_document(source, apply) for source in found]
+            output.print_json({"ok": status == output.FINE, "applied": apply, "sources": documents})
+        else:
+            _report(found, apply, now)
+    return status
+
+
+def _results(found: Sequence[SourcePruned]) -> "list[Result]":
+    from ops_pipelines.orchestration.results import pruned  # noqa: PLC0415
+
+    return pruned(found)
+
+
+def _report(found: Sequence[SourcePruned], apply: bool, now: datetime) -> None:
     rows = [row for source in found for each in source.stores for row in _rows(source, each, apply, now)]
     if rows:
         output.print_table(["source", "store", "restore point", "age", "verdict", "size", "decision", "why"], rows)
@@ -62,24 +76,6 @@ def prune_(
         for problem in source.problems:
             output.warn("[yellow]![/] {}", problem)
     _report_end(found, apply)
-    return status
-
-
-def _rehearsed(workspace: Workspace, sources: Sequence[str], store: str) -> list[SourcePruned]:
-    return prune(workspace, sources, store=store or None, apply=False)
-
-
-def _applied(workspace: Workspace, sources: Sequence[str], store: str, config: Path | None) -> list[SourcePruned]:
-    def results() -> "list[Result]":
-        from ops_pipelines.orchestration.results import pruned  # noqa: PLC0415
-
-        return pruned(found)
-
-    only = sources[0] if len(sources) == 1 else ""
-    with shown_in_dagster(workspace, find_config(config), "prune", only) as done:
-        found = prune(workspace, sources, store=store or None, apply=True)
-        done.results = results
-    return found
 
 
 def _status(found: Sequence[SourcePruned], apply: bool) -> int:

@@ -111,7 +111,7 @@ def restore(
     if into_production:
         _confirm(source, yes_replace)
         with shown_in_dagster(workspace, find_config(config), "restore", source) as done:
-            done.asked = {"source": source, "to": f"the place of {source} itself", "backup": point.id, "store": store}
+            done.asked = {"source": source, "to": "", "backup": point.id, "store": store}
             return _replaced(workspace, point, store, roles, without_safety, as_json=as_json)
     with shown_in_dagster(workspace, find_config(config), "restore", source) as done:
         done.asked = {"source": source, "to": named(to), "backup": point.id, "store": store, "only": only or []}
@@ -120,9 +120,9 @@ def restore(
                 workspace, point, to, store=store or None, only=only or (), globals_too=roles, progress=progress
             )
         done.failure = "" if recovered.good else f"{recovered.target} is not as {source} was"
-    _report(workspace.config, point, recovered, as_json=as_json)
-    if not as_json:
-        output.say("next: look at it, {}", _where(workspace.config, point, to))
+        _report(workspace.config, point, recovered, as_json=as_json)
+        if not as_json:
+            output.say("next: look at it, {}", _where(workspace.config, point, to))
     return output.FINE if recovered.good else output.BROKEN
 
 

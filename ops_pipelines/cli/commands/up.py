@@ -15,6 +15,7 @@ from ops_pipelines.cli.parts import HOST, Part, refuse_taken, started
 from ops_pipelines.config.models import Config
 from ops_pipelines.errors import Busy
 from ops_pipelines.extras import ExtraMissing, needed
+from ops_pipelines.places import Places
 
 _PORT, _PAGE_PORT = 3000, 8700
 
@@ -107,7 +108,7 @@ def _notice_stops() -> None:
 
 def _tell(config: Config, found: Path, instance: Path, parts: list[Part]) -> None:
     """Where everything is."""
-    ledger = "in the database that ledger: names" if config.ledger else config.base / "ledger.sqlite"
+    ledger = "in the database that ledger: names" if config.ledger else Places(config.base).ledger
     for name, where in (
         *((each.name, f"http://{HOST}:{each.port}") for each in parts),
         ("configuration", found),
