@@ -113,7 +113,7 @@ class House:
             path.chmod(0o600)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def house(pg18: TestServer, moto: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:  # noqa: F811
     """Backed up, copied, proved; with a kit. Every line but those of Dagster, the watch and the drill is OK."""
     path = tmp_path_factory.mktemp("house")
