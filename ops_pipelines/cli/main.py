@@ -1,74 +1,48 @@
-"""The `ops` command. Each verb is a file in `commands/`; this only lists them."""
-
-import sys
-from collections.abc import Callable
+"""The `ops` command. Each verb is a file in `commands/`; this only lists them, and imports none before it is typed."""
 
 import typer
 
 from ops_pipelines import __version__, stopping
-from ops_pipelines.cli import encoding, output
-from ops_pipelines.cli.commands.adopt import adopt_
-from ops_pipelines.cli.commands.alerts import alerts
-from ops_pipelines.cli.commands.backup import backup
-from ops_pipelines.cli.commands.check import check
-from ops_pipelines.cli.commands.copy import copy
-from ops_pipelines.cli.commands.doctor import doctor
-from ops_pipelines.cli.commands.drill import drill
-from ops_pipelines.cli.commands.export import export_
-from ops_pipelines.cli.commands.init import init
-from ops_pipelines.cli.commands.key import key
-from ops_pipelines.cli.commands.kit import kit
-from ops_pipelines.cli.commands.leftovers import leftovers_
-from ops_pipelines.cli.commands.list import list_
-from ops_pipelines.cli.commands.plan import plan
-from ops_pipelines.cli.commands.prune import prune_
-from ops_pipelines.cli.commands.report import report_
-from ops_pipelines.cli.commands.restore import restore
-from ops_pipelines.cli.commands.schema import schema
-from ops_pipelines.cli.commands.serve import serve
-from ops_pipelines.cli.commands.sign import sign_
-from ops_pipelines.cli.commands.status import status
-from ops_pipelines.cli.commands.up import up
-from ops_pipelines.cli.commands.upgrade import upgrade
-from ops_pipelines.cli.commands.verify import verify
-from ops_pipelines.errors import Stopped
+from ops_pipelines.cli import encoding
+from ops_pipelines.cli.on_demand import Verb, group_of
+from ops_pipelines.cli.stopped import a_stop_is_told
+
+VERBS = {
+    "init": Verb("init:init", "Look for databases and uploads, make keys, write ops.yaml."),
+    "check": Verb("check:check", "Read ops.yaml and say everything that is wrong, with lines."),
+    "schema": Verb("schema:schema", "Print the JSON Schema of ops.yaml, or of manifest.json."),
+    "backup": Verb("backup:backup", "Back up sources now: dump, copy, restore, compare."),
+    "verify": Verb("verify:verify", "Prove backups: restore into a throwaway server and compare."),
+    "list": Verb("list:list_", "List restore points: when, how large, where, and if verified."),
+    "status": Verb("status:status", "Show every source's recovery point, its age, and what to do."),
+    "report": Verb("report:report_", "Write the backup report, in Markdown."),
+    "restore": Verb("restore:restore", "Restore a source beside the original, then prove it."),
+    "leftovers": Verb("leftovers:leftovers_", "List what restores made or left behind, with its end."),
+    "export": Verb("export:export_", "Write a .sql.gz and its .sha256, for tools that read those."),
+    "copy": Verb("copy:copy", "Copy restore points to a store that lacks them, and heal."),
+    "adopt": Verb("adopt:adopt_", "Take in existing dumps, and prove them."),
+    "plan": Verb("plan:plan", "Show what the schedules will do in the days ahead."),
+    "prune": Verb("prune:prune_", "Show what `keep:` keeps and deletes; with --apply, delete it."),
+    "sign": Verb("sign:sign_", "Sign restore points that this installation has not signed."),
+    "kit": Verb("kit:kit", "Write the recovery kit: settings, sealed keys, a runbook."),
+    "drill": Verb("drill:drill", "Rehearse a disaster: recover everything, away from what runs."),
+    "doctor": Verb("doctor:doctor", "Ask everything that the next backup and restore depend on."),
+    "serve": Verb("serve:serve", "Serve the status page, Prometheus metrics and a health check."),
+    "up": Verb("up:up", "Run backups by their schedules, with Dagster's web UI."),
+    "upgrade": Verb("upgrade:upgrade", "Say what this version will change of an earlier one's files."),
+    "alerts": Verb("alerts:alerts", "Open incidents, and who was notified."),
+    "key": Verb("key:key", "The key that signs restore points and verdicts."),
+}
 
 app = typer.Typer(
     name="ops",
+    cls=group_of(VERBS),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Verified backups: a backup counts only after it has been restored.",
     epilog="Exit status: 0 fine, 1 attention, 2 broken, 3 refused for safety.",
 )
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "init": init,
-    "check": check,
-    "schema": schema,
-    "backup": backup,
-    "verify": verify,
-    "list": list_,
-    "status": status,
-    "report": report_,
-    "restore": restore,
-    "leftovers": leftovers_,
-    "export": export_,
-    "copy": copy,
-    "adopt": adopt_,
-    "plan": plan,
-    "prune": prune_,
-    "sign": sign_,
-    "kit": kit,
-    "drill": drill,
-    "doctor": doctor,
-    "serve": serve,
-    "up": up,
-    "upgrade": upgrade,
-}
-for name, command in _COMMANDS.items():
-    app.command(name)(command)
-app.add_typer(alerts, name="alerts")
-app.add_typer(key, name="key")
 
 
 @app.callback(invoke_without_command=True)
@@ -80,10 +54,7 @@ def _options(version: bool = typer.Option(False, "--version", help="Print the ve
 
 def main() -> None:
     """The console script."""
-    try:
+    with a_stop_is_told():
         stopping.settle()
         encoding.settle()
         app()
-    except KeyboardInterrupt:  # before a command began, or when it had ended
-        output.print_stopped(Stopped())
-        sys.exit(output.STOPPED)

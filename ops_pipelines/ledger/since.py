@@ -4,10 +4,10 @@ from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import Since
+from ops_pipelines.ledger.upsert import insert_into
 
 
 def watched_since(ledger: Ledger, sources: Collection[str], now: datetime) -> dict[str, datetime]:
@@ -20,7 +20,8 @@ def watched_since(ledger: Ledger, sources: Collection[str], now: datetime) -> di
         if gone := found.keys() - set(sources):
             session.execute(delete(Since).where(Since.source.in_(gone)))
         if new := [name for name in sources if name not in found]:
-            dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
             rows = [{"source": name, "at": now} for name in new]
-            session.execute(dialect.insert(Since).values(rows).on_conflict_do_nothing())  # another process may be first
+            session.execute(
+                insert_into(session, Since).values(rows).on_conflict_do_nothing()
+            )  # another process may be first
     return {name: found.get(name, now) for name in sources}

@@ -6,10 +6,10 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from sqlalchemy import Row, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from ops_pipelines.ledger.models import EVER, Activity, Tally
+from ops_pipelines.ledger.upsert import insert_into
 
 WELL = ("succeeded", "verified")
 """The outcomes that count as success."""
@@ -40,8 +40,7 @@ def count(session: Session, row: Activity) -> None:
             "period": period, "source": row.source, "kind": row.kind, "outcome": outcome_of(row), "attempts": 1,
             "seconds": row.duration_s or 0.0,
         }  # fmt: skip
-        dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-        new = dialect.insert(Tally).values(values)
+        new = insert_into(session, Tally).values(values)
         more = {"attempts": Tally.attempts + 1, "seconds": Tally.seconds + new.excluded.seconds}
         session.execute(new.on_conflict_do_update(index_elements=["period", "source", "kind", "outcome"], set_=more))
 

@@ -10,6 +10,7 @@ import typer
 
 from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
+from ops_pipelines.cli.on_demand import Uncut
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.models import WAITING, Incident, Mute
@@ -20,7 +21,13 @@ from ops_pipelines.watch.alerts.message import trial
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.workspace import Workspace
 
-alerts = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Open incidents, and who was notified.")
+alerts = typer.Typer(
+    cls=Uncut,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Open incidents, and who was notified.",
+)
 
 
 class NothingMatches(OpsError):

@@ -6,9 +6,16 @@ from typing import Annotated
 import typer
 
 from ops_pipelines.cli import output
+from ops_pipelines.cli.on_demand import Uncut
 from ops_pipelines.vault.signing.keys import SIGNING
 
-key = typer.Typer(no_args_is_help=True, help="The key that signs restore points and verdicts.")
+key = typer.Typer(
+    cls=Uncut,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The key that signs restore points and verdicts.",
+)
 _KIT = "store it in the recovery kit: ops kit --to DIR"
 
 
