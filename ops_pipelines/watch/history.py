@@ -1,0 +1,204 @@
+"""What became of a source's backups over time: a mark for each day, and every restore point that the ledger knows.
+
+It is read from the ledger alone, so that a page asks no store. What a proof found in full lies beside the copies.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from typing import Any, Literal
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from ops_pipelines.ledger.models import REFUSED, RUNNING, SUCCEEDED, Activity, Tally
+
+Mark = Literal["bad", "verified", "failed", "unsure", "copied", "dumped", "nothing"]
+"""A day in one word. What is worse is said before what is better: a bad proof is not hidden by a good one."""
+
+_DAYS = 30
+_NEWEST = 500
+_STEPS = ("dump", "adopt", "copy", "verify", "prune")
+
+
+@dataclass(frozen=True)
+class Day:
+    """What ended on one day in UTC.
+
+    Attributes:
+        counts: how many attempts, by kind and outcome: `{("dump", "succeeded"): 4}`.
+    """
+
+    day: date
+    counts: Mapping[tuple[str, str], int]
+
+    @property
+    def mark(self) -> Mark:
+        """The day in one word."""
+        if self._any("verify", "bad"):
+            return "bad"
+        if self._any("dump", "failed") and not self._any("dump", "succeeded"):
+            return "failed"
+        if self._any("verify", "verified"):
+            return "verified"
+        if self._any("verify", "inconclusive", "failed"):
+            return "unsure"
+        if self._any("copy", "succeeded"):
+            return "copied"
+        if self._any("dump", "succeeded") or self._any("adopt", "succeeded"):
+            return "dumped"
+        return "failed" if self.counts else "nothing"
+
+    def _any(self, kind: str, *outcomes: str) -> bool:
+        return any(self.counts.get((kind, outcome), 0) for outcome in outcomes)
+
+
+@dataclass(frozen=True)
+class Proving:
+    """One verification that came to an end.
+
+    Attributes:
+        words: what its verdict is called: `verified`, `verified (sample)`, `bad`, `inconclusive`, …
+        took_s: seconds from its begin to its end: fetch, restore, comparison.
+    """
+
+    backup_id: str
+    store: str
+    outcome: str
+    words: str
+    reason: str
+    at: datetime
+    took_s: float
+    gaps: Sequence[str] = ()
+    notable: Sequence[str] = ()
+    run_id: str | None = None
+
+
+@dataclass
+class Made:
+    """One restore point, as the ledger knows it.
+
+    Attributes:
+        duration_s: what the dump took, in seconds.
+        rows: None where they were not counted.
+        stores: where copies are, by what was written and removed since.
+        provings: verifications of any copy, oldest first.
+    """
+
+    id: str
+    started_at: datetime
+    duration_s: float
+    size_bytes: int
+    plain_bytes: int | None
+    rows: int | None
+    number: int | None
+    adopted: bool
+    run_id: str | None
+    stores: set[str] = field(default_factory=set)
+    provings: list[Proving] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> Proving | None:
+        """The newest proof; a bad one stands until the same copy was found good."""
+        bad: dict[str, Proving] = {}
+        for each in self.provings:
+            if each.outcome == "bad":
+                bad[each.store] = each
+            elif each.outcome == "verified":
+                bad.pop(each.store, None)
+        if bad:
+            return list(bad.values())[-1]
+        settled = [each for each in self.provings if each.outcome == "verified"]
+        tried = settled or self.provings
+        return tried[-1] if tried else None
+
+    @property
+    def restore_s(self) -> float | None:
+        """Seconds that its newest good proof took; None without one."""
+        return next((each.took_s for each in reversed(self.provings) if each.outcome == "verified"), None)
+
+
+def strips(session: Session, sources: Collection[str], now: datetime, days: int = _DAYS) -> dict[str, list[Day]]:
+    """The last days of each source, oldest first, today's in UTC being the last.
+
+    Args:
+        days: how many.
+    """
+    today = now.astimezone(timezone.utc).date()
+    dates = [today - timedelta(days=back) for back in reversed(range(days))]
+    found: dict[str, dict[str, dict[tuple[str, str], int]]] = {name: {} for name in sources}
+    query = select(Tally.period, Tally.source, Tally.kind, Tally.outcome, Tally.attempts).where(
+        Tally.period.between(str(dates[0]), str(today)), Tally.source.in_(list(sources)), Tally.kind.in_(_STEPS)
+    )
+    for period, source, kind, outcome, attempts in session.execute(query):
+        found[source].setdefault(period, {})[kind, outcome] = attempts
+    return {name: [Day(each, found[name].get(str(each), {})) for each in dates] for name in sources}
+
+
+def restore_points(session: Session, source: str, *, newest: int = _NEWEST, gone: bool = False) -> list[Made]:
+    """The newest restore points of a source, newest first.
+
+    Args:
+        newest: how many are looked at.
+        gone: those too of which every copy was removed.
+    """
+    columns = (
+        Activity.kind, Activity.status, Activity.started_at, Activity.duration_s, Activity.finished_at,
+        Activity.backup_id, Activity.store, Activity.run_id, Activity.meta, Activity.turn,
+    )  # fmt: skip
+    of_it = (Activity.source == source, Activity.backup_id.is_not(None))
+    made = (
+        select(*columns)
+        .where(*of_it, Activity.kind.in_(("dump", "adopt")), Activity.status == SUCCEEDED)
+        .order_by(Activity.turn.desc(), Activity.id.desc())
+        .limit(newest)
+    )
+    points = {row.backup_id: _made(row) for row in reversed(session.execute(made).all())}
+    if not points:
+        return []
+    later = select(*columns).where(*of_it, Activity.kind.in_(("copy", "verify", "prune")), Activity.status != RUNNING)
+    for row in session.execute(later.order_by(Activity.turn, Activity.id)):
+        if row.backup_id in points:
+            _happened(points[row.backup_id], row)
+    return [each for each in reversed(points.values()) if gone or each.stores]
+
+
+def _made(row: Row[Any]) -> Made:
+    meta = row.meta
+    return Made(
+        id=row.backup_id,
+        started_at=row.started_at,
+        duration_s=row.duration_s or 0.0,
+        size_bytes=meta.get("size_bytes", 0),
+        plain_bytes=meta.get("plain_bytes"),
+        rows=meta.get("rows"),
+        number=meta.get("number"),
+        adopted=row.kind == "adopt",
+        run_id=row.run_id,
+        stores={row.store},
+    )
+
+
+def _happened(point: Made, row: Row[Any]) -> None:
+    if row.kind == "prune":
+        if REFUSED not in row.meta:
+            point.stores.discard(row.store)
+    elif row.kind == "copy":
+        if row.status == SUCCEEDED:
+            point.stores.add(row.store)
+    elif "outcome" in row.meta:
+        meta = row.meta
+        point.provings.append(
+            Proving(
+                backup_id=row.backup_id,
+                store=row.store,
+                outcome=meta["outcome"],
+                words=meta.get("words") or meta["outcome"],
+                reason=meta.get("reason", ""),
+                at=row.finished_at,
+                took_s=row.duration_s or 0.0,
+                gaps=meta.get("gaps", ()),
+                notable=meta.get("notable", ()),
+                run_id=row.run_id,
+            )
+        )
