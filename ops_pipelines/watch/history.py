@@ -4,14 +4,17 @@ It is read from the ledger alone, so that a page asks no store. What a proof fou
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, Literal
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from ops_pipelines.ledger.models import REFUSED, RUNNING, SUCCEEDED, Activity, Tally
+from ops_pipelines.clock import moment_of
+from ops_pipelines.ledger.models import REFUSED, RUNNING, SUCCEEDED, Activity, Since, Tally
+from ops_pipelines.watch.kept import Event, Standing, standings
 
 Mark = Literal["bad", "verified", "failed", "unsure", "copied", "dumped", "nothing"]
 """A day in one word. What is worse is said before what is better: a bad proof is not hidden by a good one."""
@@ -59,6 +62,7 @@ class Proving:
 
     Attributes:
         words: what its verdict is called: `verified`, `verified (sample)`, `bad`, `inconclusive`, …
+        blames: of a bad one, `copy` or `backup`.
         took_s: seconds from its begin to its end: fetch, restore, comparison.
     """
 
@@ -72,6 +76,7 @@ class Proving:
     gaps: Sequence[str] = ()
     notable: Sequence[str] = ()
     run_id: str | None = None
+    blames: str | None = None
 
 
 @dataclass
@@ -79,10 +84,12 @@ class Made:
     """One restore point, as the ledger knows it.
 
     Attributes:
-        duration_s: what the dump took, in seconds.
+        started_at: the start of its dump: the moment it protects. Of one that was adopted too.
+        duration_s: what the dump took, in seconds; of one that was adopted, what that took.
         rows: None where they were not counted.
         stores: where copies are, by what was written and removed since.
         provings: verifications of any copy, oldest first.
+        events: what happened to its copies, and what proofs found, in the order in which it happened.
     """
 
     id: str
@@ -96,6 +103,12 @@ class Made:
     run_id: str | None
     stores: set[str] = field(default_factory=set)
     provings: list[Proving] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def standings(self) -> list[Standing]:
+        """When it was proved and could be restored: what the age of the recovery point is worked out from."""
+        return standings(self.id, self.started_at, self.events)
 
     @property
     def verdict(self) -> Proving | None:
@@ -135,6 +148,13 @@ def strips(session: Session, sources: Collection[str], now: datetime, days: int 
     return {name: [Day(each, found[name].get(str(each), {})) for each in dates] for name in sources}
 
 
+def watched_from(session: Session, source: str) -> datetime | None:
+    """Since when a source is looked after: it was first watched, or first dumped; None when it never was."""
+    first = select(func.min(Activity.started_at)).where(Activity.source == source, Activity.kind == "dump")
+    found = [session.scalar(select(Since.at).where(Since.source == source)), session.scalar(first)]
+    return min((each for each in found if each is not None), default=None)
+
+
 def restore_points(session: Session, source: str, *, newest: int = _NEWEST, gone: bool = False) -> list[Made]:
     """The newest restore points of a source, newest first.
 
@@ -153,10 +173,16 @@ def restore_points(session: Session, source: str, *, newest: int = _NEWEST, gone
         .order_by(Activity.turn.desc(), Activity.id.desc())
         .limit(newest)
     )
-    points = {row.backup_id: _made(row) for row in reversed(session.execute(made).all())}
-    if not points:
+    rows = session.execute(made).all()[::-1]
+    if not rows:
         return []
-    later = select(*columns).where(*of_it, Activity.kind.in_(("copy", "verify", "prune")), Activity.status != RUNNING)
+    points = {row.backup_id: _made(row) for row in rows}
+    later = select(*columns).where(
+        *of_it,
+        Activity.kind.in_(("copy", "verify", "prune")),
+        Activity.status != RUNNING,
+        Activity.turn >= rows[0].turn,
+    )
     for row in session.execute(later.order_by(Activity.turn, Activity.id)):
         if row.backup_id in points:
             _happened(points[row.backup_id], row)
@@ -164,10 +190,12 @@ def restore_points(session: Session, source: str, *, newest: int = _NEWEST, gone
 
 
 def _made(row: Row[Any]) -> Made:
-    meta = row.meta
+    meta, started_at = row.meta, row.started_at
+    with suppress(ValueError):
+        started_at = moment_of(row.backup_id)
     return Made(
         id=row.backup_id,
-        started_at=row.started_at,
+        started_at=started_at,
         duration_s=row.duration_s or 0.0,
         size_bytes=meta.get("size_bytes", 0),
         plain_bytes=meta.get("plain_bytes"),
@@ -176,6 +204,7 @@ def _made(row: Row[Any]) -> Made:
         adopted=row.kind == "adopt",
         run_id=row.run_id,
         stores={row.store},
+        events=[Event(row.finished_at, "copied", row.store)],
     )
 
 
@@ -183,22 +212,34 @@ def _happened(point: Made, row: Row[Any]) -> None:
     if row.kind == "prune":
         if REFUSED not in row.meta:
             point.stores.discard(row.store)
+            point.events.append(Event(row.finished_at, "removed", row.store))
     elif row.kind == "copy":
         if row.status == SUCCEEDED:
             point.stores.add(row.store)
+            point.events.append(Event(row.finished_at, "copied", row.store))
     elif "outcome" in row.meta:
-        meta = row.meta
-        point.provings.append(
-            Proving(
-                backup_id=row.backup_id,
-                store=row.store,
-                outcome=meta["outcome"],
-                words=meta.get("words") or meta["outcome"],
-                reason=meta.get("reason", ""),
-                at=row.finished_at,
-                took_s=row.duration_s or 0.0,
-                gaps=meta.get("gaps", ()),
-                notable=meta.get("notable", ()),
-                run_id=row.run_id,
-            )
+        _proved(point, row)
+
+
+def _proved(point: Made, row: Row[Any]) -> None:
+    meta, outcome = row.meta, row.meta["outcome"]
+    if outcome == "verified":
+        point.events.append(Event(row.finished_at, "good", row.store))
+    elif outcome == "bad":
+        whole = meta.get("blames") != "copy"
+        point.events.append(Event(row.finished_at, "bad" if whole else "bad copy", row.store))
+    point.provings.append(
+        Proving(
+            backup_id=row.backup_id,
+            store=row.store,
+            outcome=outcome,
+            words=meta.get("words") or outcome,
+            reason=meta.get("reason", ""),
+            at=row.finished_at,
+            took_s=row.duration_s or 0.0,
+            gaps=meta.get("gaps", ()),
+            notable=meta.get("notable", ()),
+            run_id=row.run_id,
+            blames=meta.get("blames"),
         )
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ops_pipelines.ledger.ledger import Ledger
-from ops_pipelines.watch.history import restore_points, strips
+from ops_pipelines.watch.history import restore_points, strips, watched_from
 from tests.sample import StoppedClock
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
@@ -104,3 +104,20 @@ def test_a_bad_copy_stays_bad_until_that_copy_is_found_good(attempt: Attempts) -
         [point] = restore_points(session, "crm")
     assert point.verdict is not None and point.verdict.outcome == "verified"
     assert point.restore_s is not None
+
+
+def test_a_restore_point_stands_from_its_proof_until_it_is_found_bad(attempt: Attempts) -> None:
+    attempt.made(3, "20261118T110000Z-aaaa")
+    attempt.proved(2, "20261118T110000Z-aaaa", "verified")
+    with attempt.at(0).session() as session:
+        [point] = restore_points(session, "crm")
+        assert watched_from(session, "crm") == NOW - timedelta(days=3)
+        assert watched_from(session, "never") is None
+    [stood] = point.standings
+    made_at = datetime(2026, 11, 18, 11, tzinfo=timezone.utc)
+    assert (stood.made_at, stood.since.date(), stood.until) == (made_at, (NOW - timedelta(days=2)).date(), None)
+    attempt.proved(1, "20261118T110000Z-aaaa", "bad", "nas")
+    with attempt.at(0).session() as session:
+        [point] = restore_points(session, "crm")
+    [stood] = point.standings
+    assert stood.until is not None and stood.until.date() == (NOW - timedelta(days=1)).date()
