@@ -51,7 +51,16 @@ class _Bars:
 
     def tell(self, phase: str, done_bytes: int, total_bytes: int | None) -> None:
         if phase not in self._tasks:
+            self._end_others()
             self._tasks[phase] = self._bars.add_task(f"{self._label}: {phase}", total=total_bytes)
         # The size of a database is an estimate of its dump: never show more than all of it.
         total = max(total_bytes, done_bytes) if total_bytes else None
         self._bars.update(self._tasks[phase], completed=done_bytes, total=total)
+
+    def _end_others(self) -> None:
+        """What began before has ended when something else begins: it was as large as it was, whatever was estimated.
+
+        One that goes on all the same says so itself, with its own total.
+        """
+        for task in self._bars.tasks:
+            self._bars.update(task.id, total=max(task.completed, 1), completed=max(task.completed, 1))

@@ -23,6 +23,10 @@ def _no_more(name: str) -> Mapping[str, object]:
     return {}
 
 
+def _nobody(name: str, failures: Sequence[str]) -> None:
+    return
+
+
 def run_sources(
     config: Config,
     found: Path,
@@ -31,11 +35,13 @@ def run_sources(
     as_json: bool,
     verbose: bool,
     more: Callable[[str], Mapping[str, object]] = _no_more,
+    ended: Callable[[str, Sequence[str]], None] = _nobody,
 ) -> int:
     """Run one Dagster run per source, here; prints how each ended.
 
     Args:
         more: what a source's document says beside that, asked after its run.
+        ended: is told when a source's run has ended, with every failure in words.
     Returns:
         The exit status.
     """
@@ -63,6 +69,7 @@ def run_sources(
                 )
             if not result.success:
                 status = output.BROKEN
+            ended(name, result.failures)
             documents.append(
                 {
                     "source": name,

@@ -10,6 +10,7 @@ from typer.main import get_command
 
 from ops_pipelines.cli.main import app
 from ops_pipelines.engines.postgres.connection import Server
+from tests.cli.test_junit import read as read_junit
 from tests.end_to_end.conftest import Shell
 from tests.sample import execute, flip_byte, write_config
 
@@ -68,12 +69,19 @@ def test_a_flipped_byte_is_a_bad_backup_with_a_named_reason(shell: Shell) -> Non
     shell.ops("backup")
     (part,) = (shell.folder / "nas").glob("crm/*/dump.pgc.zst.age")
     flip_byte(part)
-    printed = shell.ops("verify", expect=2)
+    printed = shell.ops("verify", "--junit", "verify.xml", expect=2)
     assert "is BAD: checksum: dump.pgc.zst.age" in printed
+    (crm,) = read_junit(shell.folder / "verify.xml")
+    faults = {case.attrib["name"]: case.find("failure") for case in crm}
+    fault = faults["checksum"]
+    assert fault is not None and fault.attrib["message"].startswith("dump.pgc.zst.age")
     printed = shell.ops("status", expect=2)
     assert "FAIL" in printed and "next: ops copy crm --to nas" in printed
     shell.ops("copy", "crm", "--to", "nas")
-    assert "verified from nas" in shell.ops("verify")
+    assert "verified from nas" in shell.ops("verify", "--junit", "verify.xml")
+    (crm,) = read_junit(shell.folder / "verify.xml")
+    assert {"verify", "checksum", "rows"} <= {case.attrib["name"] for case in crm}
+    assert not list(crm.iter("failure"))
     assert "OK" in shell.ops("status")
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ops_pipelines import text
 from ops_pipelines.cli import output
+from ops_pipelines.cli.junit import Case, Suite, write_junit
 from ops_pipelines.cli.through_dagster import Chosen, run_sources
 from ops_pipelines.config.models import Config
 from ops_pipelines.errors import StoreError
@@ -29,6 +31,9 @@ def verify(
     show: Annotated[
         bool, typer.Option("--show", help="Do not verify; show what the last verification found, line by line.")
     ] = False,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Also write it as JUnit XML: a test case for each check.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Dagster's own log.")] = False,
     config: output.ConfigOption = None,
     as_json: output.JsonOption = False,
@@ -36,7 +41,7 @@ def verify(
     """Prove backups: restore into a throwaway server, compare with what the source held, run your checks.
 
     Runs through Dagster, so it shows in its UI. Definitions that came back differently are kept on this machine:
-    --show tells them line by line. Example: ops verify crm --from nas
+    --show tells them line by line. Example: ops verify crm --junit verify.xml
     """
     from ops_pipelines.orchestration.names import PLAIN  # noqa: PLC0415
     from ops_pipelines.orchestration.partitions import day_of  # noqa: PLC0415
@@ -46,6 +51,7 @@ def verify(
     if show:
         return _show(workspace.config, workspace.places, sources or list(loaded.sources), backup, as_json=as_json)
     choices: dict[str, Chosen] = {}
+    points: dict[str, str] = {}
     for name in sources or list(loaded.sources):
         workspace.config.source(name)
         refuse_shared_server(workspace.config, name)
@@ -56,9 +62,50 @@ def verify(
         run_config = {"ops": {op: {"config": {"backup_id": point.id, "store": store}}}}
         # One that is dated in the future belongs to no day that there is yet.
         day = day_of(loaded, min(point.started_at, workspace.clock.now()))
+        points[name] = point.id
         choices[name] = ([PLAIN.verified(name), PLAIN.report], day, run_config)
-    more = partial(_differences, workspace.places)
-    return run_sources(loaded, found, choices, as_json=as_json, verbose=verbose, more=more)
+    more, since = partial(_differences, workspace.places), workspace.clock.now()
+    suites: list[Suite] = []
+
+    def ended(name: str, failures: Sequence[str]) -> None:
+        entry = last_entry(workspace.places.verifications, name, points[name])
+        suites.append(_suite(name, entry if entry is not None and entry.finished_at >= since else None, failures))
+
+    try:
+        return run_sources(loaded, found, choices, as_json=as_json, verbose=verbose, more=more, ended=ended)
+    finally:
+        if junit is not None:
+            write_junit(junit, "ops verify", suites)
+
+
+def _suite(name: str, entry: Entry | None, failures: Sequence[str]) -> Suite:
+    """A source for a CI: its verdict, each check, and what was not compared.
+
+    Args:
+        entry: nothing when the verification came to no verdict.
+        failures: of the run, in words.
+    """
+    if entry is None:
+        said = failures or ["it came to no verdict"]
+        return Suite(name, [Case("verify", error=said[0].splitlines()[0], details="\n".join(said))])
+    unsure = entry.outcome == "inconclusive"
+    about = f"{entry.backup_id} from {entry.store}: {entry.words}"
+    cases = [
+        _case("verify", about, entry.took_s, fault="" if entry.outcome == "verified" else entry.reason, unsure=unsure)
+    ]
+    for check in entry.checks:
+        failed = not check.passed and not check.attention
+        fault = (check.detail or "it does not hold") if failed else ""
+        cases.append(_case(check.name, check.detail, check.seconds, fault=fault, unsure=unsure))
+    cases += [Case(f"compare {gap.what}", skipped=gap.why, details=gap.cure) for gap in entry.missing]
+    if entry.outcome == "verified" and failures:
+        cases.append(Case("run", failure=failures[0].splitlines()[0], details="\n".join(failures)))
+    return Suite(name, cases)
+
+
+def _case(name: str, details: str, seconds: float | None, *, fault: str, unsure: bool) -> Case:
+    """A fault is the backup's, unless the verifier itself has failed."""
+    return Case(name, seconds, failure="" if unsure else fault, error=fault if unsure else "", details=details)
 
 
 def _show(config: Config, places: Places, sources: Sequence[str], backup: str, *, as_json: bool) -> int:
