@@ -16,7 +16,7 @@ VERBS = {
     "list": Verb("list:list_", "List restore points: when, how large, where, and if verified."),
     "status": Verb("status:status", "Show every source's recovery point, its age, and what to do."),
     "history": Verb("history:history_", "Show how backups went day by day, with sizes and times."),
-    "report": Verb("report:report_", "Write the backup report, in Markdown."),
+    "report": Verb("report:report_", "Write the backup report, as Markdown or HTML with charts."),
     "restore": Verb("restore:restore", "Restore a source beside the original, then prove it."),
     "leftovers": Verb("leftovers:leftovers_", "List what restores made or left behind, with its end."),
     "export": Verb("export:export_", "Write a .sql.gz and its .sha256, for tools that read those."),

@@ -14,7 +14,7 @@ from markupsafe import Markup
 Tone = Literal["good", "warn", "bad", "none"]
 
 _WIDTH, _HEIGHT = 600, 150
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 10, 12, 22
+_LEFT, _RIGHT, _TOP, _BOTTOM = 78, 10, 12, 22
 _STEPS = (1, 2, 2.5, 5, 10)
 _LINES = 3
 

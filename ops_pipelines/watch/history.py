@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from ops_pipelines.clock import moment_of
 from ops_pipelines.ledger.models import REFUSED, RUNNING, SUCCEEDED, Activity, Since, Tally
-from ops_pipelines.watch.kept import Event, Standing, standings
+from ops_pipelines.watch.kept import Event, Kept, Standing, rpo_kept, standings
 
 Mark = Literal["bad", "verified", "failed", "unsure", "copied", "dumped", "nothing"]
 """A day in one word. What is worse is said before what is better: a bad proof is not hidden by a good one."""
@@ -187,6 +187,21 @@ def restore_points(session: Session, source: str, *, newest: int = _NEWEST, gone
         if row.backup_id in points:
             _happened(points[row.backup_id], row)
     return [each for each in reversed(points.values()) if gone or each.stores]
+
+
+def kept_since(
+    session: Session, source: str, points: Sequence[Made], first: date, now: datetime, rpo: timedelta
+) -> Kept | None:
+    """How an RPO was kept from a day until now, as far back as anybody watched; None where nobody did.
+
+    Args:
+        points: every restore point that may have been the recovery point, those too that are gone.
+    """
+    since = watched_from(session, source)
+    if since is None or since >= now:
+        return None
+    begin = max(since, datetime(first.year, first.month, first.day, tzinfo=timezone.utc))
+    return rpo_kept([each for point in points for each in point.standings], begin, now, rpo)
 
 
 def _made(row: Row[Any]) -> Made:

@@ -82,6 +82,10 @@ class Kept:
         broken = sum((each.took for each in self.breaches), _NONE)
         return 1 - broken / (self.end - self.begin)
 
+    def longest(self, count: int) -> list[Breach]:
+        """The longest breaches, oldest first."""
+        return sorted(sorted(self.breaches, key=lambda each: -each.took)[:count], key=lambda each: each.begin)
+
 
 def standings(point: str, made_at: datetime, events: Iterable[Event]) -> list[Standing]:
     """When a restore point was proved and could be restored, oldest first.

@@ -1,18 +1,23 @@
-"""The backup report: what is protected, how old it is, what was proved. Markdown, for people."""
+"""The backup report: what is protected, how old it is, what was proved. As Markdown here; as HTML by `report_page`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from ops_pipelines import durable, logs, text
 from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.config.models import Config
 from ops_pipelines.errors import OpsError
-from ops_pipelines.places import Places
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.redact import redact
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.watch.health import SourceHealth, all_health
+from ops_pipelines.watch.report_page import report_page
 from ops_pipelines.watch.snapshots import look
+from ops_pipelines.watch.words import headline, remarks
 from ops_pipelines.workspace import Workspace
+
+Form = Literal["md", "html"]
 
 _SHOWN = 7
 
@@ -25,31 +30,42 @@ def build_report(workspace: Workspace, found: Sequence[SourceHealth] | None = No
     """
     found = found if found is not None else all_health(workspace)
     now = workspace.clock.now()
-    lines = [f"# Backup report, {now:%Y-%m-%d %H:%M} UTC", "", _headline(found), "", *_overview(found)]
+    said, colour = headline(found)
+    said = f"**{text.markdown(said)}**" if colour == "bad" else text.markdown(said)
+    lines = [f"# Backup report, {now:%Y-%m-%d %H:%M} UTC", "", said, "", *_overview(found)]
     for health in found:
         lines += ["", f"## {health.source}", "", *_details(workspace.catalogue(health.source), health)]
     return "\n".join(lines) + "\n"
 
 
-def write_report(workspace: Workspace, found: Sequence[SourceHealth] | None = None) -> list[Path]:
+def build_page(workspace: Workspace, found: Sequence[SourceHealth] | None = None) -> str:
+    """The same as a page of HTML that needs nothing beside itself. Arguments as of `build_report`."""
+    found = found if found is not None else all_health(workspace)
+
+    def ledger() -> Ledger:
+        return workspace.ledger
+
+    return report_page(workspace.config, found, workspace.catalogue, ledger, workspace.clock.now())
+
+
+def write_report(workspace: Workspace, found: Sequence[SourceHealth] | None = None, *, form: Form = "md") -> list[Path]:
     """Write the report: a dated file below `base/reports`, which is the first returned, and where the newest one lies.
 
     Args:
         found: as in `build_report`.
+        form: of the dated file, and of the newest one beside it; `report.path` says its own by how it ends.
     """
-    report = build_report(workspace, found)
+    found = found if found is not None else all_health(workspace)
     directory = workspace.places.reports
-    dated = directory / f"report-{workspace.clock.now():%Y%m%d-%H%M%S}.md"
-    written = [dated, *_latest(workspace.config, workspace.places)]
-    for path in written:
-        _write(path, report)
+    dated = directory / f"report-{workspace.clock.now():%Y%m%d-%H%M%S}.{form}"
+    written = [dated, directory / f"latest.{form}", *_of_ones_own(workspace.config)]
+    _write_all(workspace, found, {path: form_of(path) for path in written})
     return written
 
 
-def _latest(config: Config, places: Places) -> list[Path]:
-    """Where the newest report lies: always below `base`, and where `report.path` says."""
-    report = config.report
-    return [places.reports / "latest.md", *([report.path] if report.path is not None else [])]
+def write_to(workspace: Workspace, path: Path, found: Sequence[SourceHealth], *, form: Form) -> None:
+    """Write the report to this file alone. Raises OSError."""
+    _write_all(workspace, found, {path: form})
 
 
 def renew_report(workspace: Workspace, found: Sequence[SourceHealth] | None = None) -> None:
@@ -61,33 +77,31 @@ def renew_report(workspace: Workspace, found: Sequence[SourceHealth] | None = No
         found: as in `build_report`.
     """
     try:
-        report = build_report(workspace, found if found is not None else look(workspace))
-        for path in _latest(workspace.config, workspace.places):
-            _write(path, report)
+        found = found if found is not None else look(workspace)
+        paths = [workspace.places.reports / "latest.md", *_of_ones_own(workspace.config)]
+        _write_all(workspace, found, {path: form_of(path) for path in paths})
     except (OpsError, OSError) as error:
         logs.event("report_not_written", level="error", error=str(error))
 
 
-def _write(path: Path, report: str) -> None:
-    """All of it or nothing: somebody may read it meanwhile."""
-    durable.write(path, redact(report).encode())
+def form_of(path: Path) -> Form:
+    """The form of a report, by what its file is called."""
+    return "html" if path.suffix.lower() in (".html", ".htm") else "md"
 
 
-def _headline(found: Sequence[SourceHealth]) -> str:
-    broken = [health.source for health in found if not health.ok and not health.rpo_holds]
-    if broken:
-        return f"**{len(broken)} of {len(found)} sources cannot hold their RPO: {', '.join(broken)}.**"
-    damaged = [health.source for health in found if not health.ok]
-    if damaged:
-        return f"**All {len(found)} sources hold their RPO, and something is broken in: {', '.join(damaged)}.**"
-    partly = [
-        f"{health.source} ({text.markdown(health.proof.words)})"
-        for health in found
-        if health.proof and not health.proof.whole
-    ]
-    if partly:
-        return f"All {len(found)} sources hold their RPO. Less than everything was compared: {', '.join(partly)}."
-    return f"All {len(found)} sources hold their RPO: each was restored and compared."
+def _of_ones_own(config: Config) -> list[Path]:
+    """Where `report.path` says."""
+    return [config.report.path] if config.report.path is not None else []
+
+
+def _write_all(workspace: Workspace, found: Sequence[SourceHealth], paths: Mapping[Path, Form]) -> None:
+    """Each whole or not at all: somebody may read it meanwhile."""
+    builders: Mapping[Form, Callable[[Workspace, Sequence[SourceHealth]], str]] = {
+        "md": build_report, "html": build_page,
+    }  # fmt: skip
+    built = {form: redact(builders[form](workspace, found)).encode() for form in set(paths.values())}
+    for path, form in paths.items():
+        durable.write(path, built[form])
 
 
 def _overview(found: Sequence[SourceHealth]) -> list[str]:
@@ -125,11 +139,8 @@ def _details(catalogue: Catalogue, health: SourceHealth) -> list[str]:
     if points:
         lines += ["| restore point | rows | size | stores | verdict |", "|---|---|---|---|---|"]
         lines += [_row(point) for point in reversed(points)]
-    remarks = [f"not compared: {gap}" for gap in (health.proof.gaps if health.proof is not None else ())]
-    remarks += [f"{health.newest}: {note}" for note in health.notes if note not in remarks]
-    remarks += [f"problem: {problem}" for problem in health.problems]
-    remarks += [health.foreign] if health.foreign else []
-    return [*lines, *([""] if remarks else []), *(f"- {text.markdown(line)}" for line in remarks)]
+    said = remarks(health)
+    return [*lines, *([""] if said else []), *(f"- {text.markdown(line)}" for line in said)]
 
 
 def _row(point: RestorePoint) -> str:

@@ -170,7 +170,7 @@ GREAT_VERBS = {
     "plan/ahead": {"look_ahead"},
     "watch/health": {"source_health", "all_health"},
     "watch/snapshots": {"look"},
-    "watch/report": {"build_report", "write_report", "renew_report"},
+    "watch/report": {"build_report", "build_page", "write_report", "write_to", "renew_report", "_write_all"},
     "watch/metrics": {"exposition"},
     "watch/alerts/watch": {"watch", "watch_once"},
     # What looks for one kind of trouble: `watch` calls all of them alike.

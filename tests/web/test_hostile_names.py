@@ -18,7 +18,7 @@ from ops_pipelines.orchestration.describe import bullets, lines_of, verdict_meta
 from ops_pipelines.watch.alerts.channels.mail import Mail
 from ops_pipelines.watch.alerts.conditions import Condition
 from ops_pipelines.watch.alerts.message import message_about
-from ops_pipelines.watch.report import build_report
+from ops_pipelines.watch.report import build_page, build_report
 from ops_pipelines.watch.snapshots import look
 from ops_pipelines.web.page import status_page
 from tests.web.conftest import House, MakeHouse
@@ -111,6 +111,21 @@ def test_in_a_report(told: House, payload: str) -> None:
     assert found.tags == expected.tags
     assert not [each for each in UNSEEN if each in report]
     assert " ".join(text.lines(payload).split()) in " ".join(found.said.split())
+
+
+@every_payload
+def test_in_a_report_as_html(told: House, payload: str) -> None:
+    told.holds("crm", "bad", detail="harmless")
+    expected = Tags(build_page(told.workspace)).tags
+    verdict = told.workspace.catalogue("crm").points[-1].verdicts[-1]
+    changed = verdict.model_copy(
+        update={"checks": [verdict.checks[0].model_copy(update={"detail": payload}), *verdict.checks[1:]]}
+    )
+    told.workspace.local.keep_verdict(changed)
+    page = build_page(told.workspace)
+    assert Tags(page).tags == expected
+    assert not [each for each in UNSEEN if each in page]
+    assert text.lines(payload) in Tags(page).said
 
 
 @every_payload

@@ -13,7 +13,7 @@ from ops_pipelines.cli.output import Markup, markup
 from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.engines.source import Source
 from ops_pipelines.watch import history
-from ops_pipelines.watch.kept import Kept, rpo_kept
+from ops_pipelines.watch.kept import Kept
 from ops_pipelines.watch.snapshots import Seen, snapshots
 from ops_pipelines.workspace import Workspace
 
@@ -82,23 +82,12 @@ def _look(workspace: Workspace, names: Sequence[str], days: int) -> list[_Past]:
         found = []
         for name, source in known.items():
             points = history.restore_points(session, name, newest=_NEWEST, gone=True)
-            since = history.watched_from(session, name)
-            kept = _kept(points, since, marked[name][0].day, now, source.rpo)
             first = marked[name][0].day
+            kept = history.kept_since(session, name, points, first, now, source.rpo)
             shown = [each for each in points if _day(each.started_at) >= first]
             state, cause, _next = seen[name]
             found.append(_Past(name, source, state, cause, marked[name], shown, kept))
     return found
-
-
-def _kept(
-    points: Sequence[history.Made], since: datetime | None, first: date, now: datetime, rpo: timedelta
-) -> Kept | None:
-    """How the RPO was kept in these days, as far as anybody watched; None where nobody did."""
-    if since is None or since >= now:
-        return None
-    begin = max(since, datetime(first.year, first.month, first.day, tzinfo=timezone.utc))
-    return rpo_kept([each for point in points for each in point.standings], begin, now, rpo)
 
 
 def _show(past: _Past, newest: int) -> None:
