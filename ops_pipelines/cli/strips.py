@@ -6,6 +6,7 @@ from datetime import date
 from itertools import pairwise
 
 from ops_pipelines.cli.output import Markup, markup
+from ops_pipelines.watch.charts import sparkline
 from ops_pipelines.watch.history import Day, Mark
 
 DAYS_IN_A_ROW = 50
@@ -45,17 +46,13 @@ def bars_text(days: Sequence[Day], values: Mapping[date, float], *, unicode: boo
     Args:
         most: bars above it are red.
     """
-    levels = _BARS if unicode else _PLAIN_BARS
-    low, high = min(values.values(), default=0.0), max(values.values(), default=0.0)
+    # Scaled by all values, also where only some of the days are shown.
+    scaled = dict(zip(values, sparkline(list(values.values()), _BARS if unicode else _PLAIN_BARS), strict=True))
     bars = []
     for day in days:
         value = values.get(day.day)
-        if value is None:
-            bars.append(Markup(" "))
-            continue
-        level = round((value - low) / (high - low) * (len(levels) - 1)) if high > low else len(levels) // 2 - 1
-        colour = "red" if most is not None and value > most else "cyan"
-        bars.append(markup(f"[{colour}]{{}}[/]", levels[level]))
+        colour = "red" if value is not None and most is not None and value > most else "cyan"
+        bars.append(Markup(" ") if value is None else markup(f"[{colour}]{{}}[/]", scaled[day.day]))
     return _joined(bars)
 
 

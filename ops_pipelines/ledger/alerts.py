@@ -35,6 +35,9 @@ from ops_pipelines.ledger.models import (
     Outgoing,
 )
 
+SUMMARY = "summary"
+"""The event of a summary at a fixed time. All of them belong to one row of `ops_incidents`, which is neither open nor
+resolved: every outgoing message belongs to one."""
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 # A clock that was set back must not silence us until it has caught up.
 _MOST_SKEW = timedelta(minutes=5)
@@ -117,6 +120,25 @@ class Settling:
         query = select(Outgoing.id).where(Outgoing.incident_id == incident.id, Outgoing.status == WAITING).limit(1)
         return self._session.scalar(query) is not None
 
+    def put_summary(self, key: str, severity: str, message: dict[str, Any]) -> bool:
+        """Put a summary into the outbox; False when one of this key was put there already.
+
+        Args:
+            key: the same for every process that finds it due.
+        """
+        if self.last_sent(key, SUMMARY) is not None:
+            return False
+        if self._session.get(Incident, SUMMARY) is None:
+            self._session.add(
+                Incident(
+                    id=SUMMARY, key=SUMMARY, rule=SUMMARY, source="", store="", severity="warn", opened_at=self._now,
+                    condition={"title": "summaries", "cause": "", "next": ""},
+                )
+            )  # fmt: skip
+            self._session.flush()
+        self._session.add(_outgoing(self._now, SUMMARY, key, SUMMARY, severity, message))
+        return True
+
     def put(self, incident: Incident, event: str, message: dict[str, Any], *, suppressed: str = "") -> None:
         """Put a message into the outbox.
 
@@ -124,12 +146,18 @@ class Settling:
             suppressed: why it is kept but sent to nobody; empty when it is to be sent.
         """
         self._session.add(
-            Outgoing(
-                incident_id=incident.id, key=incident.key, event=event, severity=incident.severity,
-                created_at=self._now, message=message, status=SUPPRESSED if suppressed else WAITING, accepted=[],
-                attempts=0, next_try_at=self._now, error=suppressed or None,
-            )
-        )  # fmt: skip
+            _outgoing(self._now, incident.id, incident.key, event, incident.severity, message, suppressed=suppressed)
+        )
+
+
+def _outgoing(
+    now: datetime, incident: str, key: str, event: str, severity: str, message: dict[str, Any], *, suppressed: str = ""
+) -> Outgoing:
+    return Outgoing(
+        incident_id=incident, key=key, event=event, severity=severity, created_at=now, message=message,
+        status=SUPPRESSED if suppressed else WAITING, accepted=[], attempts=0, next_try_at=now,
+        error=suppressed or None,
+    )  # fmt: skip
 
 
 class AlertLedger:
@@ -169,6 +197,11 @@ class AlertLedger:
         """As of when a part was last settled: our own sign of life."""
         with self._ledger.session() as session:
             return session.scalar(select(Evaluation.at).where(Evaluation.part == part))
+
+    def was_put(self, key: str, event: str) -> bool:
+        """Whether a message of this key and event was ever put into the outbox to be sent."""
+        with self._ledger.session() as session:
+            return Settling(session, _LONG_AGO).last_sent(key, event) is not None
 
     def open_incidents(self) -> list[Incident]:
         """The open ones, oldest first."""

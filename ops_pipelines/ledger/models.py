@@ -100,7 +100,7 @@ class Outgoing(Base):
     """One message about an incident, from the transaction that decided it to the channel that took it.
 
     Attributes:
-        event: `opened`, `escalated`, `repeated` or `resolved`.
+        event: `opened`, `escalated`, `repeated`, `resolved`; `summary`, which is about no incident.
         status: `waiting`, `delivered`, or `suppressed`: decided and kept, and sent to nobody; `error` says why.
         accepted: the channels that took it.
         holder: the process that is sending it, and until when it may be believed to be.

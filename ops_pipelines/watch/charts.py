@@ -83,6 +83,21 @@ def strip(title: str, cells: Sequence[Cell]) -> Markup:
     return _svg("strip", title, max(1, len(cells) * 8 - 2), 22, parts)
 
 
+def sparkline(values: Sequence[float | None], levels: str = "▁▂▃▄▅▆▇█") -> list[str]:
+    """Small bars made of characters, from the smallest value to the largest; a space where there is none.
+
+    Args:
+        levels: from the lowest to the highest bar.
+    """
+    known = [value for value in values if value is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+
+    def bar(value: float) -> str:
+        return levels[round((value - low) / (high - low) * (len(levels) - 1)) if high > low else len(levels) // 2 - 1]
+
+    return [" " if value is None else bar(value) for value in values]
+
+
 def gauge(title: str, share: float, tone: Tone) -> Markup:
     """How much of what is allowed is used up; what is more than all of it fills the bar.
 

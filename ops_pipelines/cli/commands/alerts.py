@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ops_pipelines import text
 from ops_pipelines.chronology import in_words
 from ops_pipelines.cli import output
 from ops_pipelines.cli.on_demand import Uncut
@@ -16,8 +17,9 @@ from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.models import WAITING, Incident, Mute
 from ops_pipelines.settings.values import parse_duration
 from ops_pipelines.watch.alerts.channels.registry import NoSuchChannel, open_channel
-from ops_pipelines.watch.alerts.delivery import send
+from ops_pipelines.watch.alerts.delivery import deliver, send
 from ops_pipelines.watch.alerts.message import trial
+from ops_pipelines.watch.alerts.summary import put_now, since_of, summary_message
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.workspace import Workspace
 
@@ -128,6 +130,39 @@ def test(
     return output.FINE if worked else output.BROKEN
 
 
+@alerts.command("digest")
+@output.explained
+def digest(
+    show: Annotated[bool, typer.Option("--print", help="Print it; send nothing.")] = False,
+    config: output.ConfigOption = None,
+    as_json: output.JsonOption = False,
+) -> int:
+    """Send the digest now, beside those that come by themselves: what was proved, what was not, sizes, drills.
+
+    It goes through the outbox: what no channel takes now is sent later. Exit status: 0 a channel took it, 2 none did.
+    Example: ops alerts digest --print
+    """
+    workspace = output.open_last_good(config)
+    settings, now = workspace.config.alerts, workspace.clock.now()
+    if show:
+        message = summary_message(workspace.config, workspace.ledger, since_of(workspace.config, now), now)
+        output.write(text.lines(message.text) + "\n")
+        return output.FINE
+    if not settings.channels:
+        raise NoSuchChannel("no channel is configured: nothing is sent", next="ops alerts digest --print")
+    message = put_now(workspace.config, workspace.ledger, now)
+    done = deliver(settings, workspace.clock, workspace.ledger, within=timedelta(minutes=2))
+    taken = [channel for subject, channel in done.sent if subject == message.subject]
+    said = next((said for subject, said in done.failed if subject == message.subject), "another process is sending it")
+    if as_json:
+        output.print_json({"ok": bool(taken), "subject": message.subject, "sent": taken})
+    elif taken:
+        output.say("[green]✓[/] {}: {}", taken[0], message.subject)
+    else:
+        output.warn("[bold red]✗[/] {}: {}; it waits in the outbox", message.subject, said)
+    return output.FINE if taken else output.BROKEN
+
+
 @alerts.command("ack")
 @output.explained
 def ack(
@@ -207,7 +242,7 @@ def _tried(workspace: Workspace, name: str) -> tuple[str, bool, str]:
         channel = open_channel(name, workspace.config.alerts.channels[name])
         return name, True, send(channel, trial(workspace.clock.now(), name))
     except OpsError as error:
-        return name, False, "; ".join(text for text in (error.what, error.why, error.next) if text)
+        return name, False, "; ".join(said for said in (error.what, error.why, error.next) if said)
 
 
 def _user() -> str:

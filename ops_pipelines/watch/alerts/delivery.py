@@ -19,7 +19,7 @@ from datetime import timedelta
 from ops_pipelines.clock import Clock
 from ops_pipelines.config.alerts import Alerts
 from ops_pipelines.errors import OpsError
-from ops_pipelines.ledger.alerts import AlertLedger
+from ops_pipelines.ledger.alerts import SUMMARY, AlertLedger
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import Outgoing
 from ops_pipelines.redact import redact
@@ -109,9 +109,12 @@ class _Round:
     def _groups(self, rows: Sequence[Outgoing]) -> list[list[Outgoing]]:
         """Messages that go the same way, together where they are many: a storm is one message."""
         together: dict[tuple[bool, tuple[str, ...]], list[Outgoing]] = {}
-        for row in rows:
-            together.setdefault((row.event == "resolved", tuple(self._way(row))), []).append(row)
         groups = []
+        for row in rows:
+            if row.event == SUMMARY:
+                groups.append([row])
+            else:
+                together.setdefault((row.event == "resolved", tuple(self._way(row))), []).append(row)
         for ways in together.values():
             groups += [ways] if len(ways) > self._settings.digest_above else [[row] for row in ways]
         # The oldest first, as they were decided.
@@ -120,6 +123,8 @@ class _Round:
     def _way(self, row: Outgoing) -> Sequence[str]:
         """The channels to try in turn; of the end of an incident, all that are to hear it."""
         message = Message.model_validate(row.message)
+        if message.event == SUMMARY:
+            return self._settings.digest_route
         if message.event != "resolved":
             return self._settings.route_of(message.severity)
         notified = self._alerts.notified_channels(row.incident_id)

@@ -15,7 +15,7 @@ from ops_pipelines.config.alerts import SEVERITIES, Severity
 from ops_pipelines.redact import redact
 from ops_pipelines.watch.alerts.conditions import Condition
 
-Event = Literal["opened", "escalated", "repeated", "resolved", "test", "digest", "all_clear"]
+Event = Literal["opened", "escalated", "repeated", "resolved", "test", "digest", "all_clear", "summary"]
 
 MARK = "[OPS]"
 """Every subject and every event line begins with it: what people filter by."""
@@ -46,6 +46,8 @@ class Message(BaseModel):
         backup: id of the backup it is about, where it is about one.
         listed: of a digest, a line for each incident.
         listed_events: of a digest, the event line of each incident.
+        sections: of a summary, lines under headings.
+        fine: of a summary, whether nobody has to do anything.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,10 +73,14 @@ class Message(BaseModel):
     backup: str = ""
     listed: tuple[str, ...] = ()
     listed_events: tuple[str, ...] = ()
+    sections: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    fine: bool = False
 
     @property
     def word(self) -> str:
         """How bad it is, in a word."""
+        if self.fine:
+            return "OK"
         return {"resolved": "OK", "all_clear": "OK", "test": "TEST"}.get(self.event, _WORDS[self.severity])
 
     @property
@@ -85,7 +91,7 @@ class Message(BaseModel):
     @property
     def headline(self) -> str:
         """`FAIL crm: verify failed`."""
-        if self.listed:
+        if self.listed or self.event == "summary":
             return f"{self.word} {self.title}"
         about = self.source or (f"store {self.store}" if self.store else "this machine")
         after = {
@@ -116,8 +122,8 @@ class Message(BaseModel):
     @property
     def facts(self) -> dict[str, str]:
         """What is known, by its name, in the order of its weight."""
-        if self.listed:
-            return {"next": self.next}
+        if self.listed or self.event == "summary":
+            return {"next": self.next} if self.next else {}
         facts = {
             "source": self.source,
             "store": self.store,
@@ -142,9 +148,10 @@ class Message(BaseModel):
         """The whole message as plain text."""
         set_in = f"\n{'':11}"  # a line of a tool's error must not read as a fact of ours
         facts = (f"{name + ':':<11}{value.replace(chr(10), set_in)}" for name, value in self.facts.items())
-        return "\n".join(
-            [self.subject, "", *self.listed, *([""] if self.listed else []), *facts, "", *self.event_lines]
-        )
+        told = [*self.listed, *([""] if self.listed else [])]
+        for heading, lines in self.sections:
+            told += [f"{heading}:", *(f"  {line}" for line in lines), ""]
+        return "\n".join([self.subject, "", *told, *facts, "", *self.event_lines])
 
     @property
     def slack(self) -> dict[str, object]:
@@ -152,6 +159,8 @@ class Message(BaseModel):
         # In a header nothing is escaped, and its length counts: other brackets call nobody either.
         header = f"{_SIGNS[self.word]} {self.subject}"[:_LONGEST_HEADER].translate(_NO_CALLS)
         lines = [*(f"• {text.slack(line)}" for line in self.listed)]
+        for heading, told in self.sections:
+            lines += [f"*{text.slack(heading)}*", *(f"• {text.slack(line)}" for line in told)]
         lines += [f"*{name}:* {_formatted(name, value)}" for name, value in self.facts.items()]
         lines += [text.slack(line) for line in self.event_lines]
         return {

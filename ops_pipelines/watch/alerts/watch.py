@@ -23,6 +23,7 @@ from ops_pipelines.watch.alerts.incidents import Settled, settle
 from ops_pipelines.watch.alerts.message import message_about
 from ops_pipelines.watch.alerts.rules import PARTS
 from ops_pipelines.watch.alerts.silence import look_at_daemon
+from ops_pipelines.watch.alerts.summary import put_if_due
 from ops_pipelines.workspace import Workspace
 
 LookAt = Callable[[Workspace], Look]
@@ -64,7 +65,13 @@ def watch_once(workspace: Workspace, *, within: timedelta = _WITHIN, inside: boo
     Raises:
         LedgerError: nothing can be recorded; that was told through the channels, and the next round finds the same.
     """
-    return watch(workspace, {**PARTS, "daemon": partial(look_at_daemon, inside=inside)}, within=within)
+    deadline = time.monotonic() + within.total_seconds()
+    done = watch(workspace, {**PARTS, "daemon": partial(look_at_daemon, inside=inside)}, within=within)
+    if put_if_due(workspace.config, workspace.ledger, workspace.clock.now()):
+        left = timedelta(seconds=max(0.0, deadline - time.monotonic()))
+        done.delivered.append(deliver(workspace.config.alerts, workspace.clock, workspace.ledger, within=left))
+        done.depth = AlertLedger(workspace.ledger).depth()
+    return done
 
 
 def watch(workspace: Workspace, parts: Mapping[str, LookAt], *, within: timedelta = _WITHIN) -> Round:
