@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
 from ops_pipelines import __version__, text
@@ -40,16 +40,17 @@ def tone(word: str | None) -> Tone:
     return _TONES.get(word, "warn" if word.startswith((VERIFIED, "partly", "restored")) else "bad")
 
 
-def document(template: str, now: datetime, **values: Any) -> str:
+def document(template: str, now: datetime, found: Environment | None = None, **values: Any) -> str:
     """A document that needs nothing beside itself.
 
     Args:
         template: its name in `watch/templates`.
         now: the moment that it shows; ages are counted from it.
+        found: where it is looked for instead.
         values: what the template names; one that it names and is not given is an error.
     """
-    found = environment("ops_pipelines.watch").get_template(template)
-    return found.render(now=now, version=__version__, **values)
+    found = found or environment("ops_pipelines.watch")
+    return found.get_template(template).render(now=now, version=__version__, **values)
 
 
 @cache
@@ -57,10 +58,11 @@ def environment(package: str) -> Environment:
     """Where the templates of a room are found, and what they may use.
 
     Args:
-        package: has a folder `templates`; `now` must be among the values that they are given.
+        package: has a folder `templates`, beside whose files are those of `watch`; `now` must be among the values that
+            templates are given.
     """
     found = Environment(
-        loader=PackageLoader(package),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("ops_pipelines.watch")]),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,

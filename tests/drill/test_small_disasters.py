@@ -15,7 +15,7 @@ from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
 from ops_pipelines.drill.record import Detection, GroupResult, Loss, Outage, Report, SourceResult
 from ops_pipelines.drill.report.keep import kept_reports, read_report
-from ops_pipelines.drill.report.pages import headline, markdown
+from ops_pipelines.drill.report.sections import headline, markdown
 from ops_pipelines.drill.run import Drilled, run_drill
 from ops_pipelines.drill.scenarios.random_restore_point import choose
 from ops_pipelines.errors import CorruptCopy, OpsError

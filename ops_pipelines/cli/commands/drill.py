@@ -8,7 +8,7 @@ import typer
 from ops_pipelines.cli import output
 from ops_pipelines.cli.in_dagster import shown_in_dagster
 from ops_pipelines.config.drills import SCENARIOS
-from ops_pipelines.drill.report.pages import headline
+from ops_pipelines.drill.report.sections import headline
 from ops_pipelines.drill.run import Drilled, run_drill
 from ops_pipelines.errors import OpsError
 from ops_pipelines.watch.report import renew_report

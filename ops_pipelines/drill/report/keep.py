@@ -7,7 +7,8 @@ from pathlib import Path
 from ops_pipelines import durable
 from ops_pipelines.clock import moment_of
 from ops_pipelines.drill.record import Evidence, Report
-from ops_pipelines.drill.report.pages import html, markdown
+from ops_pipelines.drill.report.page import html
+from ops_pipelines.drill.report.sections import markdown
 from ops_pipelines.errors import CorruptCopy, OpsError
 from ops_pipelines.places import Places
 from ops_pipelines.recovery.choose import sentence

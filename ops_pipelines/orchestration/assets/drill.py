@@ -8,7 +8,7 @@ from pydantic import Field
 from ops_pipelines import text
 from ops_pipelines.config.drills import SCENARIOS
 from ops_pipelines.drill.record import Report, SourceResult
-from ops_pipelines.drill.report.pages import headline, markdown
+from ops_pipelines.drill.report.sections import headline, markdown
 from ops_pipelines.drill.run import Drilled, run_drill
 from ops_pipelines.errors import OpsError
 from ops_pipelines.orchestration import names

@@ -1,4 +1,4 @@
-"""The report for people: one list of sections, written as Markdown and as a page of HTML that needs nothing else."""
+"""The report for people: one list of sections, written as Markdown here, and in `page` as HTML."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -74,34 +74,6 @@ def markdown(report: Report) -> str:
         if section.rows:
             lines += [_row(section.columns), _row("---" for _ in section.columns), *map(_row, section.rows), ""]
     return "\n".join(lines)
-
-
-def html(report: Report) -> str:
-    """The report as one page, without scripts and without anything from elsewhere."""
-    body = [f"<h1>Disaster drill {text.html(report.id)}: {text.html(report.scenario)}</h1>"]
-    for section in sections(report):
-        body.append(f"<h2>{text.html(section.title)}</h2>")
-        body += [f"<p>{text.html(line)}</p>" for line in section.lines]
-        if section.rows:
-            head = "".join(f"<th>{text.html(column)}</th>" for column in section.columns)
-            rows = ("".join(f"<td>{text.html(cell)}</td>" for cell in row) for row in section.rows)
-            body.append(f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in rows)}</table>")
-    colour = "#1a7f37" if report.passed else "#b42318"
-    return _PAGE.format(title=f"Drill {text.html(report.id)}", colour=colour, body="\n".join(body))
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328 }}
-h1 {{ border-bottom: 4px solid {colour}; padding-bottom: .4rem }} h2 {{ margin-top: 2rem; font-size: 1.1rem }}
-table {{ border-collapse: collapse; width: 100%; font-size: 14px }}
-th, td {{ border: 1px solid #d0d7de; padding: .25rem .5rem; text-align: left; overflow-wrap: anywhere }}
-th {{ background: #f6f8fa }} p {{ margin: .3rem 0 }}
-</style></head><body>
-{body}
-</body></html>
-"""
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
