@@ -16,6 +16,8 @@ from rich.progress import (
 from ops_pipelines.cli.output import errors, warn
 from ops_pipelines.streams import Progress as Tell
 
+_DUMP = "dump"
+
 
 @contextmanager
 def shown(label: str, *, quiet: bool = False) -> Iterator[Tell]:
@@ -32,6 +34,19 @@ def shown(label: str, *, quiet: bool = False) -> Iterator[Tell]:
     )  # fmt: skip
     with Progress(*columns, console=errors, transient=True) as bars:
         yield _Bars(label, bars).tell
+
+
+def as_last_time(tell: Tell, plain_bytes: int | None) -> Tell:
+    """The same, where a dump is expected to be as large as the last one: a database has indexes that a dump has not.
+
+    Args:
+        plain_bytes: how large that was before compression; where it is not known, the engine's own estimate stands.
+    """
+
+    def told(phase: str, done_bytes: int, total_bytes: int | None) -> None:
+        tell(phase, done_bytes, plain_bytes or total_bytes if phase == _DUMP else total_bytes)
+
+    return told
 
 
 class _Lines:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ops_pipelines import home
 from ops_pipelines.cli import output
-from ops_pipelines.cli.progress import shown
+from ops_pipelines.cli.progress import as_last_time, shown
 from ops_pipelines.clock import SystemClock, human_size
 from ops_pipelines.config.models import Config
+from ops_pipelines.errors import OpsError
 from ops_pipelines.streams import Progress
+from ops_pipelines.watch.history import restore_points
+from ops_pipelines.workspace import Workspace
 
 if TYPE_CHECKING:
     from ops_pipelines.orchestration.launch import RunResult
@@ -64,7 +67,7 @@ def run_sources(
                     day=day or day_of(config, SystemClock().now()),
                     selection=selection,
                     run_config={**run_config, **({} if verbose else _QUIET)},
-                    watcher=_Shown(progress),
+                    watcher=_Shown(as_last_time(progress, _last_size(config, name))),
                     tell=partial(output.warn, "{}: {}", name),
                 )
             if not result.success:
@@ -91,6 +94,15 @@ def run_sources(
 _TOLD = ("backup_id", "size_bytes", "verdict", "proof", "grade", "configured_grade", "reason")
 _LISTED = ("not_compared", "warnings", "restore_warnings")
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def _last_size(config: Config, name: str) -> int | None:
+    """Bytes of the newest dump before compression, as far as the ledger knows."""
+    try:
+        with Workspace(config).ledger.session() as session:
+            return next((each.plain_bytes for each in restore_points(session, name, newest=1, gone=True)), None)
+    except OpsError:
+        return None
 
 
 class _Shown:

@@ -27,7 +27,11 @@ class Month:
         backup_id = new_id(self._clock.at)
         with self.ledger.activity("dump", source="crm") as entry:
             self._clock.at += timedelta(seconds=5)
-            entry.backup_id, entry.store, entry.meta = backup_id, "local", {"size_bytes": size, "rows": 7}
+            entry.backup_id, entry.store, entry.meta = (
+                backup_id,
+                "local",
+                {"size_bytes": size, "plain_bytes": 3 * size, "rows": 7},
+            )
         with self.ledger.activity("copy", source="crm", backup_id=backup_id, store="nas"):
             self._clock.at += timedelta(seconds=1)
         with self.ledger.activity("verify", source="crm", backup_id=backup_id, store="nas") as entry:
