@@ -4,7 +4,8 @@ The form is that of Jenkins' and Maven's schema, which GitLab, GitHub, Azure and
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -69,6 +70,21 @@ def write_junit(path: Path, name: str, suites: Sequence[Suite]) -> None:
             f"{path} cannot be written", why=error.strerror or str(error), safe="what was done is done",
             next="name a file in a folder that can be written",
         ) from None  # fmt: skip
+
+
+@contextmanager
+def refusal_told(path: Path | None, name: str) -> Iterator[None]:
+    """Write what kept a command from beginning as an error: a CI that finds no file would show an older one, or none.
+
+    Args:
+        path: nothing is written without one.
+    """
+    try:
+        yield
+    except OpsError as error:
+        if path is not None:
+            write_junit(path, name, [Suite("ops", [Case("begin", error=error.what, details=str(error))])])
+        raise
 
 
 def _add(suite: ElementTree.Element, classname: str, case: Case) -> None:

@@ -71,3 +71,12 @@ def test_status_has_a_case_for_each_source_and_step(month: Month) -> None:
     assert failure is not None and failure.text is not None
     assert failure.attrib["message"].startswith("NEVER: never backed up")
     assert "next: ops backup crm" in failure.text
+
+
+def test_what_kept_a_verification_from_beginning_is_an_error(month: Month) -> None:
+    done = CliRunner().invoke(app, ["verify", "--junit", "verify.xml"])
+    assert done.exit_code == 2 and "crm has no restore point yet" in done.output
+    ((case,),) = read(month.folder / "verify.xml")
+    error = case.find("error")
+    assert error is not None and error.attrib["message"] == "crm has no restore point yet"
+    assert "next: ops backup crm" in (error.text or "")

@@ -33,7 +33,8 @@ SECRETS_ARE_HERE = "secrets"
 
 _EVERYTHING = (
     ("check",), ("backup", "--json"), ("status", "--steps"), ("status", "--json"), ("list", "--json"),
-    ("alerts", "run"), ("alerts", "list"),
+    ("alerts", "run"), ("alerts", "list"), ("alerts", "digest"), ("report", "--format", "html"), ("history",),
+    ("status", "--junit", "status.xml"),
 )  # fmt: skip
 _CONNECTING = (("doctor",), ("alerts", "test"), ("restore", "postgres", "--to", "${TARGET_URL}"))
 

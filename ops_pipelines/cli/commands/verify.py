@@ -9,7 +9,7 @@ import typer
 
 from ops_pipelines import text
 from ops_pipelines.cli import output
-from ops_pipelines.cli.junit import Case, Suite, write_junit
+from ops_pipelines.cli.junit import Case, Suite, refusal_told, write_junit
 from ops_pipelines.cli.through_dagster import Chosen, run_sources
 from ops_pipelines.config.models import Config
 from ops_pipelines.errors import StoreError
@@ -20,7 +20,9 @@ from ops_pipelines.recovery.logbook import Entry, last_entry
 from ops_pipelines.recovery.refuse import refuse_shared_server
 from ops_pipelines.redact import redact
 from ops_pipelines.vault.catalogue import Catalogues, RestorePoint
-from ops_pipelines.workspace import open_workspace
+from ops_pipelines.workspace import Workspace, open_workspace
+
+_COMMAND = "ops verify"
 
 
 @output.explained
@@ -43,39 +45,50 @@ def verify(
     Runs through Dagster, so it shows in its UI. Definitions that came back differently are kept on this machine:
     --show tells them line by line. Example: ops verify crm --junit verify.xml
     """
-    from ops_pipelines.orchestration.names import PLAIN  # noqa: PLC0415
-    from ops_pipelines.orchestration.partitions import day_of  # noqa: PLC0415
-
     loaded, found = output.open_config(config)
     workspace = open_workspace(loaded)
+    names = sources or list(loaded.sources)
     if show:
-        return _show(workspace.config, workspace.places, sources or list(loaded.sources), backup, as_json=as_json)
-    choices: dict[str, Chosen] = {}
-    points: dict[str, str] = {}
-    for name in sources or list(loaded.sources):
-        workspace.config.source(name)
-        refuse_shared_server(workspace.config, name)
-        point = choose(workspace, name, backup) if backup else _newest(workspace.catalogue, name)
-        if store and store not in point.stores:
-            raise StoreError(f"{point.id} is not in {store}", why=f"it is in {', '.join(point.stores)}")
-        op = f"{name}__verified"
-        run_config = {"ops": {op: {"config": {"backup_id": point.id, "store": store}}}}
-        # One that is dated in the future belongs to no day that there is yet.
-        day = day_of(loaded, min(point.started_at, workspace.clock.now()))
-        points[name] = point.id
-        choices[name] = ([PLAIN.verified(name), PLAIN.report], day, run_config)
+        return _show(workspace.config, workspace.places, names, backup, as_json=as_json)
+    with refusal_told(junit, _COMMAND):
+        points = {name: _chosen(workspace, name, backup, store) for name in names}
     more, since = partial(_differences, workspace.places), workspace.clock.now()
     suites: list[Suite] = []
 
     def ended(name: str, failures: Sequence[str]) -> None:
-        entry = last_entry(workspace.places.verifications, name, points[name])
+        entry = last_entry(workspace.places.verifications, name, points[name].id)
         suites.append(_suite(name, entry if entry is not None and entry.finished_at >= since else None, failures))
 
     try:
+        choices = _choices(workspace, points, store)
         return run_sources(loaded, found, choices, as_json=as_json, verbose=verbose, more=more, ended=ended)
     finally:
         if junit is not None:
-            write_junit(junit, "ops verify", suites)
+            write_junit(junit, _COMMAND, suites)
+
+
+def _chosen(workspace: Workspace, name: str, backup: str, store: str) -> RestorePoint:
+    """The restore point of a source that is to be verified. Raises OpsError when that one cannot be."""
+    workspace.config.source(name)
+    refuse_shared_server(workspace.config, name)
+    point = choose(workspace, name, backup) if backup else _newest(workspace.catalogue, name)
+    if store and store not in point.stores:
+        raise StoreError(f"{point.id} is not in {store}", why=f"it is in {', '.join(point.stores)}")
+    return point
+
+
+def _choices(workspace: Workspace, points: Mapping[str, RestorePoint], store: str) -> dict[str, Chosen]:
+    """What a run of each source is to do."""
+    from ops_pipelines.orchestration.names import PLAIN  # noqa: PLC0415
+    from ops_pipelines.orchestration.partitions import day_of  # noqa: PLC0415
+
+    found: dict[str, Chosen] = {}
+    for name, point in points.items():
+        run_config = {"ops": {f"{name}__verified": {"config": {"backup_id": point.id, "store": store}}}}
+        # One that is dated in the future belongs to no day that there is yet.
+        day = day_of(workspace.config, min(point.started_at, workspace.clock.now()))
+        found[name] = ([PLAIN.verified(name), PLAIN.report], day, run_config)
+    return found
 
 
 def _suite(name: str, entry: Entry | None, failures: Sequence[str]) -> Suite:
