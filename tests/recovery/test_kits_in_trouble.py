@@ -1,12 +1,15 @@
 """Kits that are damaged, sealed otherwise, made without a key, or older than what they are to open."""
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pyrage
 import pytest
 
+from ops_pipelines import durable
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.errors import CorruptCopy, OpsError, SafetyRefusal
 from ops_pipelines.recovery.kit import seal
@@ -145,3 +148,32 @@ def test_what_cannot_be_carried_is_named_and_passwords_stay_out_of_the_open_half
     )
     assert "Nothing of it was verified when this was written." in page and "**Not in this kit:**" in page
     assert f"opened/{SECOND}" in page and json.dumps("abc") not in page
+
+
+@pytest.mark.parametrize("at", [1, 4, 8])
+@pytest.mark.parametrize("step", ["write", "replace"])
+def test_a_stop_while_a_kit_is_written_anew_leaves_one_that_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, at: int
+) -> None:
+    house = house_in(tmp_path)
+    workspace = house.configure()
+    take_backup(workspace, "app")
+    kit_of(workspace, house)
+    owner, name = (durable, "write") if step == "write" else (Path, "replace")
+    real, calls = getattr(owner, name), 0
+
+    def stopping(*given: Any, **more: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(*given, **more)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(owner, name, stopping)
+        kit_of(workspace, house)
+    assert calls >= at
+    checked = check_kit(workspace, house.path / "ops.yaml", house.path / "kit", passphrase=PASSPHRASE)
+    assert all(each.passed for each in checked.checks), told(checked)
+    kit_of(workspace, house)
+    assert not (house.path / "kit" / ".unfinished").exists()

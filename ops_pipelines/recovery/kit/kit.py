@@ -1,6 +1,7 @@
 """Make the recovery kit: a directory with all that is needed to recover on a clean machine with standard tools."""
 
 import hashlib
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ from ops_pipelines.recovery.kit.runbook import write_runbook
 from ops_pipelines.recovery.kit.secrets import SECOND, Carried, gather, public_keys
 from ops_pipelines.redact import redact
 from ops_pipelines.settings.secrets import SecretRef
+from ops_pipelines.stopping import Held
 from ops_pipelines.text import shell
 from ops_pipelines.vault.manifest import SUMS, render
 from ops_pipelines.workspace import Workspace
@@ -26,6 +28,9 @@ from ops_pipelines.workspace import Workspace
 SCRIPT, RUNBOOK, INDEX, CONFIG = "recover.sh", "RUNBOOK.md", "kit.json", "ops.yaml"
 BELIEVED = "trusted.keys"
 """The public keys whose signatures `recover.sh` believes."""
+
+
+_UNFINISHED = ".unfinished"
 
 
 class Index(BaseModel):
@@ -153,7 +158,7 @@ def unopened(config: Config, index: Index) -> list[str]:
 
 def _kept(directory: Path, sealing: Sealing) -> tuple[str, str]:
     """The key and the second identity of the kit that is in the directory already; empty when there is none."""
-    if not directory.exists() or not any(directory.iterdir()):
+    if not directory.exists() or {each.name for each in directory.iterdir()} <= {_UNFINISHED}:
         return "", ""
     if not (directory / INDEX).is_file():
         raise SafetyRefusal(
@@ -217,15 +222,23 @@ def _without_passwords(text: bytes, value: Any) -> bytes:
 
 
 def _write(directory: Path, files: dict[str, bytes]) -> None:
-    """Each file whole or not at all; the checksums last."""
+    """All of it beside what is there, then one rename after the other, which no stop comes between: the files of a kit
+    fit together, and half of an old one with half of a new one opens nothing. The checksums last.
+    """
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items())
+    complete, staged = {**files, SUMS: sums.encode()}, directory / _UNFINISHED
     try:
-        for name, data in {**files, SUMS: sums.encode()}.items():
-            durable.write(directory / name, data, mode=0o700 if name == SCRIPT else 0o600)
-        for stale in {seal.PLAIN, seal.ENCRYPTED, seal.KIT_KEY} - set(files):
-            (directory / stale).unlink(missing_ok=True)
-        directory.chmod(0o700)
-        durable.flush(directory)
+        shutil.rmtree(staged, ignore_errors=True)
+        for name, data in complete.items():
+            durable.write(staged / name, data, mode=0o700 if name == SCRIPT else 0o600)
+        with Held():
+            for name in complete:
+                (staged / name).replace(directory / name)
+            for stale in {seal.PLAIN, seal.ENCRYPTED, seal.KIT_KEY} - set(files):
+                (directory / stale).unlink(missing_ok=True)
+            staged.rmdir()
+            directory.chmod(0o700)
+            durable.flush(directory)
     except OSError as error:
         raise OpsError(
             f"the kit in {directory} cannot be written",
