@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from ops_pipelines.workspace import Workspace
 
 _KINDS = {"dump": "succeeded", "copy": "succeeded", "verify": "verified"}
 _RUNS_A_DAY = 4
+_KEPT = 40
 _BATCH = 50_000
 
 
@@ -126,17 +127,29 @@ def _tallies(names: list[str], now: datetime, days: int) -> Iterator[dict[str, A
 
 
 def _activities(names: list[str], now: datetime, days: int) -> Iterator[dict[str, Any]]:
-    number = 0
-    for run in range(days * _RUNS_A_DAY):
-        at = now - timedelta(hours=24 / _RUNS_A_DAY * (run + 1))
+    """Oldest first, with sizes that grow; of each source's restore points the newest are kept, the others pruned."""
+    number, runs = 0, days * _RUNS_A_DAY
+    for run in range(runs):
+        at = now - timedelta(hours=24 / _RUNS_A_DAY * (runs - run))
+        backup = f"{at:%Y%m%dT%H%M%SZ}-0001"
+        size = 10**9 + run * 10**5
+        facts: Mapping[str, Mapping[str, Any]] = {
+            "dump": {"size_bytes": size, "plain_bytes": 8 * size, "rows": 10**6 + 100 * run, "number": run + 1},
+            "copy": {"size_bytes": size, "from": "local"},
+            "verify": {"outcome": "verified", "words": "verified", "reason": "14 checks passed",
+                       "seconds": {"restore": 1.0}},
+            "prune": {"because": "keep", "size_bytes": size},
+        }  # fmt: skip
         for name in names:
-            for kind, outcome in _KINDS.items():
+            for kind, meta in facts.items():
                 number += 1
+                if kind == "prune" and run >= runs - _KEPT:
+                    continue
                 yield {
                     "id": f"{at:%Y%m%dT%H%M%SZ}-{number:016x}", "source": name, "kind": kind, "status": "succeeded",
-                    "started_at": at, "finished_at": at, "duration_s": 60.0, "backup_id": "20261121T020000Z-0001",
-                    "store": "local", "host": "here", "holder": "1", "run_id": None, "error": None,
-                    "meta": {"outcome": outcome, "seconds": {"restore": 1.0}},
+                    "turn": number, "started_at": at, "finished_at": at, "duration_s": 60.0 + run % 7,
+                    "backup_id": backup, "store": "nas" if kind == "copy" else "local", "host": "here", "holder": "1",
+                    "run_id": None, "error": None, "meta": meta,
                 }  # fmt: skip
 
 

@@ -5,22 +5,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from ops_pipelines.backup.retention import SourcePruned
-from ops_pipelines.config.cadence import quiet_moment, ticks
-from ops_pipelines.config.models import Config
 from ops_pipelines.engines.source import Source
 from ops_pipelines.plan.history import Expected, expected
 from ops_pipelines.plan.imagined import Future
+from ops_pipelines.plan.moments import Doing, moments
 from ops_pipelines.recovery.graded import not_noticed
 from ops_pipelines.vault.catalogue import Catalogue
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.stores.registry import LOCAL
 from ops_pipelines.workspace import Workspace
-
-Doing = Literal["backup", "verify", "retention", "drill"]
 
 
 @dataclass(frozen=True)
@@ -146,7 +142,7 @@ def look_ahead(workspace: Workspace, days: int) -> Plan:
         list[Deletion](),
     )
     first: list[SourcePruned] = []
-    for at, doing, head in _moments(workspace.config, begin, end):
+    for at, doing, head in moments(workspace.config, begin, end):
         if doing == "backup":
             future.take(head, at)
             runs += [_backup(member, config.source(member), at, known[member]) for member in config.group_of(head)]
@@ -173,25 +169,6 @@ def look_ahead(workspace: Workspace, days: int) -> Plan:
         [_room(store, runs, deletions, restores) for store in workspace.stores.values()],
         _days(runs, deletions, ZoneInfo(config.timezone)),
     )
-
-
-def _moments(config: Config, begin: datetime, end: datetime) -> list[tuple[datetime, Doing, str]]:
-    """What is started when; of one minute, backups first."""
-
-    def of(cron: str) -> list[datetime]:
-        return ticks(cron, config.timezone, begin, end) if cron else []
-
-    found: list[tuple[datetime, Doing, str]] = [
-        (at, "backup", head) for head in config.heads for at in of(config.sources[head].every)
-    ]
-    for name, source in config.sources.items():
-        if not source.verify.auto:
-            found += [(at, "verify", name) for at in of(source.verify.every or "")]
-    found += [(at, "retention", "") for at in of(quiet_moment(config))]
-    if (drills := config.drilled) is not None:
-        found += [(at, "drill", config.scenario) for at in of(drills.every)]
-        found += [(at, "drill", "random_restore_point") for at in of(drills.random_restore or "")]
-    return sorted(found, key=lambda each: each[0])
 
 
 def _backup(name: str, source: Source, at: datetime, known: Expected) -> Run:

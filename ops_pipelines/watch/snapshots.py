@@ -5,6 +5,7 @@ Moments are kept, not ages: how old something is, the reader works out when it i
 """
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,7 +58,12 @@ class SituationSeen(_Seen):
 
 
 class CopiesSeen(_Seen):
-    """The copies of one source in one store. `readable` is False when the store could not be asked."""
+    """The copies of one source in one store.
+
+    Attributes:
+        readable: False when the store could not be asked.
+        free_bytes: what is left on its disk; None where nobody can know.
+    """
 
     store: str
     medium: str
@@ -67,6 +73,7 @@ class CopiesSeen(_Seen):
     damaged: int
     size_bytes: int
     newest_at: datetime | None
+    free_bytes: int | None = None
 
 
 class DumpSeen(_Seen):
@@ -324,7 +331,18 @@ def _copies(store: Store, catalogue: Catalogue, at: datetime) -> CopiesSeen:
         damaged=sum(each.store == store.name for each in catalogue.damage),
         size_bytes=sum(point.manifest.size_bytes for point in held),
         newest_at=catalogue.moments(at)[held[-1].id] if held else None,
+        free_bytes=_free(store),
     )
+
+
+def _free(store: Store) -> int | None:
+    if store.root is None:
+        return None
+    try:
+        system = os.statvfs(store.root)
+    except OSError:  # that it cannot be read is told already
+        return None
+    return system.f_bavail * system.f_frsize
 
 
 def _seconds(duration: timedelta | None) -> float | None:

@@ -20,8 +20,8 @@ from ops_pipelines.orchestration.names import PLAIN
 from ops_pipelines.watch.alerts.rules import look_at_attempts, look_at_standing
 from ops_pipelines.watch.report import build_report
 from ops_pipelines.watch.snapshots import look
-from ops_pipelines.web.page import status_page
 from tests.clocks.conftest import NOW, Notes
+from tests.web.pages import status_page
 
 FULL = "backup of notes failed: not written\n  why: No space left on device\n  next: df -h /var/backups; ops prune"
 

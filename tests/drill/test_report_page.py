@@ -18,7 +18,7 @@ from ops_pipelines.drill.report.page import html
 from ops_pipelines.proof import Gap
 from ops_pipelines.redact import register
 from ops_pipelines.vault.verdict import Check
-from tests.end_to_end.test_web_ui import _FLAGS
+from tests.end_to_end.test_web_ui import FLAGS
 from tests.watch.test_report_page import _TOO_WIDE, Read
 
 BEGAN = datetime(2026, 11, 29, 4, tzinfo=timezone.utc)
@@ -89,7 +89,7 @@ def whole() -> Report:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(_FLAGS))
+        started = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
         yield started
         started.close()
 

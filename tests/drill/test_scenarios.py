@@ -20,7 +20,6 @@ from ops_pipelines.recovery.kit.kit import Sealing, make_kit
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.watch.phases import PhaseHealth, phases_of
 from ops_pipelines.watch.snapshots import look
-from ops_pipelines.web.page import status_page
 from tests.conftest import TestServer
 from tests.drill.conftest import PASSPHRASE, House, bucket_of, build
 from tests.engines.mongodb.conftest import TestServer as MongoServer
@@ -30,6 +29,7 @@ from tests.engines.mysql.conftest import mariadb  # noqa: F401
 from tests.sample import StoppedClock
 from tests.servers.ceph import Ceph
 from tests.watch.receivers import Webhook
+from tests.web.pages import status_page
 
 
 @pytest.fixture(scope="module")

@@ -27,12 +27,12 @@ from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.watch.metrics import exposition
 from ops_pipelines.watch.report import build_report
 from ops_pipelines.watch.snapshots import look
-from ops_pipelines.web.page import status_page
 from ops_pipelines.workspace import Workspace, open_workspace
 from tests.conftest import Made, MakeWorkspace
 from tests.end_to_end.conftest import PROJECT
 from tests.engines.mysql.conftest import TestServer as MariaDB
 from tests.sample import execute
+from tests.web.pages import status_page
 
 NOTHING, EVERYTHING = "restored, not compared", "verified"
 LEVELS = {"full": (EVERYTHING, 3), "sample": ("verified by sample", 2), "counts": ("verified by row counts", 1),

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from ops_pipelines.config.load import load_config
 from ops_pipelines.engines.postgres.connection import Server
-from ops_pipelines.web.page import status_page
 from ops_pipelines.workspace import Workspace
 from tests.end_to_end.conftest import Shell, back_up
 from tests.sample import write_config
+from tests.web.pages import status_page
 
 
 def test_after_an_upgrade_everything_says_what_to_type_and_one_command_makes_it_good(shell: Shell) -> None:

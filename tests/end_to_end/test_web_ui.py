@@ -13,7 +13,7 @@ from ops_pipelines.workspace import Workspace
 from tests.end_to_end.conftest import Dagster, Shell
 from tests.sample import StoppedClock, flip_byte
 
-_FLAGS = (
+FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
@@ -35,7 +35,7 @@ _CHECK = """{ assetCheckExecutions(assetKey: {path: ["crm", "verified"]}, checkN
 def page() -> Iterator[Page]:
     """A page in headless Chromium."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(_FLAGS))
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
         try:
             yield browser.new_page(viewport={"width": 1500, "height": 900})
         finally:

@@ -14,7 +14,7 @@ from ops_pipelines.proof import Gap
 from ops_pipelines.redact import register
 from ops_pipelines.watch.report import build_page, build_report, renew_report
 from ops_pipelines.workspace import Workspace
-from tests.end_to_end.test_web_ui import _FLAGS
+from tests.end_to_end.test_web_ui import FLAGS
 from tests.sample import StoppedClock
 from tests.watch.conftest import MakeHouse
 from tests.watch.past import HOUR, Past
@@ -58,7 +58,7 @@ def house(make_house: MakeHouse, clock: StoppedClock) -> Workspace:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(_FLAGS))
+        started = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
         yield started
         started.close()
 

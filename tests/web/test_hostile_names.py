@@ -20,8 +20,8 @@ from ops_pipelines.watch.alerts.conditions import Condition
 from ops_pipelines.watch.alerts.message import message_about
 from ops_pipelines.watch.report import build_page, build_report
 from ops_pipelines.watch.snapshots import look
-from ops_pipelines.web.page import status_page
 from tests.web.conftest import House, MakeHouse
+from tests.web.pages import status_page
 
 UNSEEN = [chr(code) for code in (*range(9), *range(11, 32), *range(127, 160), 0x200F, 0x2028, 0x202E, 0x2066, 0xFEFF)]
 PAYLOADS = {
