@@ -17,7 +17,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hash
 # The last three of the demo are what its drill recovers with, when it plays that we are gone.
 DEMO_PACKAGES := bubblewrap mariadb-server mariadb-client postgresql restic age zstd openssl
 # Ceph's gateway enforces object lock for real; libatomic1 is what Playwright's own driver needs.
-TEST_PACKAGES := $(DEMO_PACKAGES) chromium libatomic1 minisign patchelf strace xfsprogs ceph-mon ceph-osd radosgw ceph-common \
+TEST_PACKAGES := $(DEMO_PACKAGES) chromium jq libatomic1 minisign patchelf strace xfsprogs ceph-mon ceph-osd radosgw ceph-common \
                  prometheus prometheus-alertmanager logrotate redis-server caddy systemd pgbouncer locales faketime
 # php-cgi keeps Apache away, which php would bring.
 FIELD_PACKAGES := mediawiki roundcube-core php-cli php-cgi php-mysql php-pgsql php-xml php-mbstring php-intl

@@ -48,6 +48,7 @@ def take_backup(
             "rows": manifest.contents.known_rows,
             "manifest_sha256": manifest.sha256(),
             "number": manifest.number,
+            **({"safety": True} if safety else {}),  # it is no recovery point, which its manifest cannot tell for ever
         }
     return manifest
 

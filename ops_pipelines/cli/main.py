@@ -27,6 +27,7 @@ VERBS = {
     "sign": Verb("sign:sign_", "Sign restore points that this installation has not signed."),
     "kit": Verb("kit:kit", "Write the recovery kit: settings, sealed keys, a runbook."),
     "drill": Verb("drill:drill", "Rehearse a disaster: recover everything, away from what runs."),
+    "evidence": Verb("evidence:evidence", "Write signed evidence of a period for an auditor; check it."),
     "doctor": Verb("doctor:doctor", "Ask everything that the next backup and restore depend on."),
     "serve": Verb("serve:serve", "Serve the status page, Prometheus metrics and a health check."),
     "up": Verb("up:up", "Run backups by their schedules, with Dagster's web UI."),

@@ -29,7 +29,8 @@ from ops_pipelines.text import shell
 
 HEAD = "0007"
 _MIGRATIONS = Path(__file__).with_name("migrations")
-_DIED = "the process that worked on it died (killed, crashed or power cut)"
+DIED = "the process that worked on it died (killed, crashed or power cut)"
+"""How an attempt ended whose process could not write that down itself."""
 _MIGRATION_LOCK, _TURN_LOCK = 0x6F7073, 0x6F7074  # any numbers that are ours
 
 
@@ -144,7 +145,7 @@ class Ledger:
         with self.session() as session:
             orphans = _orphans(session)
             for row in orphans:
-                self._end(session, row, FAILED, _DIED)
+                self._end(session, row, FAILED, DIED)
             session.flush()
             session.expunge_all()
         for row in orphans:
@@ -172,7 +173,7 @@ class Ledger:
         with self.session() as session:
             rows = session.execute(query).all()
         alive = {row.run_id for row in rows if row.status == RUNNING}
-        return {row.run_id for row in rows if row.error == _DIED} - alive
+        return {row.run_id for row in rows if row.error == DIED} - alive
 
     def recent(
         self, *, source: str | None = None, kind: str | None = None, since: datetime | None = None, limit: int = 50

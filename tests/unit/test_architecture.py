@@ -32,7 +32,7 @@ FLOORS = (
     {"healing"},
     {"watch", "plan"},
     {"drill"},
-    {"doctor"},
+    {"doctor", "evidence"},
     {"orchestration", "web"},
     {"cli", "components", "definitions"},
     {"__main__"},
@@ -181,6 +181,7 @@ GREAT_VERBS = {
     "drill/run": {"run_drill"},
     "drill/clean": {"clean_machine"},
     "drill/watch": {"end_alerts", "_Alerts.of"},
+    "evidence/assemble": {"assemble"},
     "doctor/shared": {"Shared.__init__"},
     "doctor/litter": {"sweep"},
 }

@@ -1,0 +1,1 @@
+"""Bundles for an auditor, of houses that have lived."""
