@@ -7,8 +7,9 @@ one that changes its meaning or goes away needs a new version.
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from ops_pipelines.evidence.period import Moment
 from ops_pipelines.personal import masked
 from ops_pipelines.proof import Grade
 from ops_pipelines.redact import redact
@@ -61,8 +62,8 @@ class Attempt(Facts):
     source: str
     kind: str
     outcome: Outcome
-    began_at: AwareDatetime
-    ended_at: AwareDatetime | None
+    began_at: Moment
+    ended_at: Moment | None
     took_s: float | None
     backup_id: str | None
     store: str | None
@@ -92,9 +93,9 @@ class RestorePoint(Facts):
     kept: bool
     number: int | None = None
     kind: str | None = None
-    started_at: AwareDatetime | None = None
-    snapshot_at: AwareDatetime | None = None
-    sealed_at: AwareDatetime | None = None
+    started_at: Moment | None = None
+    snapshot_at: Moment | None = None
+    sealed_at: Moment | None = None
     size_bytes: int | None = None
     plain_bytes: int | None = None
     rows: int | None = None
@@ -184,9 +185,9 @@ class Message(Facts):
 
     event: str
     severity: str
-    decided_at: AwareDatetime
+    decided_at: Moment
     status: str
-    delivered_at: AwareDatetime | None
+    delivered_at: Moment | None
     channels: Sequence[str]
     attempts: int
     error: Said
@@ -217,7 +218,7 @@ class Verification(Facts):
     source: str
     backup_id: str
     store: str
-    finished_at: AwareDatetime | None
+    finished_at: Moment | None
     proof: Proof | None
 
 
@@ -271,9 +272,9 @@ class Alert(Facts):
     store: str
     severity: str
     outcome: Outcome
-    opened_at: AwareDatetime
-    resolved_at: AwareDatetime | None
-    acknowledged_at: AwareDatetime | None
+    opened_at: Moment
+    resolved_at: Moment | None
+    acknowledged_at: Moment | None
     acknowledged_by: Said | None
     title: Said
     cause: Said

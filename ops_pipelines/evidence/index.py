@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import AwareDatetime
-
 from ops_pipelines.evidence.facts import PREDICATES, STATEMENT, By, Facts, Outcome
 from ops_pipelines.evidence.numbering import Numbering
+from ops_pipelines.evidence.period import Moment
 from ops_pipelines.evidence.summary import Counts, Days
 
 NAME = "index.dsse.json"
@@ -29,7 +28,7 @@ class Listed(Facts):
     kind: str
     source: str
     outcome: Outcome
-    at: AwareDatetime
+    at: Moment
     turn: int | None
     final: bool
     subjects: Mapping[str, str]
@@ -48,7 +47,7 @@ class Index(Facts):
     by: By
     period: Days
     sources: Sequence[str] | None
-    made_at: AwareDatetime
+    made_at: Moment
     key: Mapping[str, str]
     counts: Counts
     numbering: Numbering

@@ -4,14 +4,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 
 from ops_pipelines.clock import UTC
 from ops_pipelines.errors import OpsError
 
 _DAY = timedelta(days=1)
+Moment = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
+"""A time, always told in UTC: a ledger in PostgreSQL answers in the time zone of the session."""
 
 
 class Span(BaseModel):
@@ -19,8 +22,8 @@ class Span(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    begin: AwareDatetime
-    end: AwareDatetime
+    begin: Moment
+    end: Moment
 
     @property
     def seconds(self) -> float:

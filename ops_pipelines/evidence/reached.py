@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.evidence import facts
-from ops_pipelines.evidence.period import Span
+from ops_pipelines.evidence.period import Moment, Span
 from ops_pipelines.evidence.statements import Statement
 from ops_pipelines.evidence.timeline import Stretch, overlap
 from ops_pipelines.proof import Grade
@@ -43,7 +43,7 @@ class Rpo(_Figures):
 
     target_s: float | None
     greatest_age_s: float | None
-    greatest_at: AwareDatetime | None
+    greatest_at: Moment | None
     without_s: float
     held_s: float | None
     share: float | None
@@ -59,7 +59,7 @@ class Restored(_Figures):
     """
 
     what: Literal["verification", "drill", "restore"]
-    at: AwareDatetime
+    at: Moment
     took_s: float
     backup_id: str
     store: str

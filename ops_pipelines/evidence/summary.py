@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.evidence.facts import Said
-from ops_pipelines.evidence.period import Span
+from ops_pipelines.evidence.period import Moment, Span
 from ops_pipelines.evidence.reached import Rpo, Rto
 from ops_pipelines.evidence.statements import Statement
 
@@ -47,8 +47,8 @@ class Days(_Part):
     first: date
     last: date
     zone: str
-    begin: AwareDatetime
-    end: AwareDatetime
+    begin: Moment
+    end: Moment
 
 
 class Reached(_Part):
@@ -124,7 +124,7 @@ class Summary(_Part):
     product: str
     installation: str
     host: Said
-    made_at: AwareDatetime
+    made_at: Moment
     period: Days
     sources: Sequence[str] | None
     counts: Counts

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 
+from ops_pipelines.clock import UTC
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import Activity, Base, Incident, Outgoing, Since
 
@@ -82,12 +83,15 @@ def incidents_between(ledger: Ledger, begin: datetime, end: datetime) -> list[To
 
 
 def sha256_of(*rows: Base) -> str:
-    """The digest of rows as they stand: every column, as JSON with its keys in order. Hexadecimal."""
+    """The digest of rows as they stand: every column, as JSON with its keys in order, times in UTC. Hexadecimal."""
     columns = [{column.name: getattr(row, column.name) for column in row.__table__.columns} for row in rows]
     said: Any = columns[0] if len(columns) == 1 else columns
-    return hashlib.sha256(
-        json.dumps(said, sort_keys=True, separators=(",", ":"), default=datetime.isoformat).encode()
-    ).hexdigest()
+    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":"), default=_in_utc).encode()).hexdigest()
+
+
+def _in_utc(at: datetime) -> str:
+    """PostgreSQL answers in the time zone of the session."""
+    return at.astimezone(UTC).isoformat()
 
 
 def _rows(ledger: Ledger, query: Any) -> list[Activity]:
