@@ -29,13 +29,24 @@ from ops_pipelines.streams import Progress
 from ops_pipelines.text import shell
 
 T = TypeVar("T")
-Kind = Literal["full", "password", "missing", "locked", "interrupted", "snapshot", "damaged", "kept", "other"]
+Kind = Literal[
+    "full", "password", "missing", "unreached", "locked", "interrupted", "snapshot", "damaged", "kept", "other"
+]
 
 # The first that matches counts: a full disk also leaves short files, a wrong password also opens no config.
 _SAID: Sequence[tuple[Kind, str]] = (
     ("full", r"no space left on device|disk quota exceeded"),
     ("password", r"wrong password or no key found"),
-    ("missing", r"Is there a repository at the following location"),
+    # restic asks this whenever it cannot open a repository: that there is none is said by whoever was to give it.
+    (
+        "missing",
+        r"(no such file or directory|not a directory|does not exist|not found|\(404\)).*\n?Is there a repository at",
+    ),
+    ("unreached", r"Is there a repository at"),
+    (
+        "unreached",
+        r"connection refused|connection reset|broken pipe|i/o timeout|no route to host|network is unreachable",
+    ),
     ("locked", r"already locked"),
     ("snapshot", r"failed to load snapshot \S+: "),
     # Older ones say of a damaged key no more than that they cannot read it, and nothing is known of the rest.
@@ -330,6 +341,7 @@ _MEANS: Mapping[Kind, str] = {
     "full": "the disk is full",
     "password": "the password does not open the repository",
     "missing": "there is no repository",
+    "unreached": "the repository cannot be reached",
     "locked": "the repository is locked by another process",
     "interrupted": "it was interrupted",
     "snapshot": "the snapshot is not in the repository",

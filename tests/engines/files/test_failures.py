@@ -1,13 +1,16 @@
 """A backup that is not whole is none; what moves while it is read is said."""
 
 import os
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
+from ops_pipelines.engines.files import restic
 from ops_pipelines.engines.files.restic import failure
-from ops_pipelines.errors import OpsError, SourceError, StoreError
+from ops_pipelines.engines.files.restore import verdict_on
+from ops_pipelines.errors import Inconclusive, OpsError, SourceError, StoreError
 from tests.engines.files.conftest import PASSWORD, House
 
 
@@ -136,3 +139,37 @@ def test_where_in_its_program_restic_failed_does_not_hide_what_failed() -> None:
     why = failure("copy", said, 1).why
     assert why.splitlines()[-1] == "rename /nas/data/8a/8ae4-tmp-1 /nas/data/8a/8ae4: operation not permitted"
     assert "errgroup" not in why
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("Fatal: unable to open config file: stat /nas/crm/config: no such file or directory", "missing"),
+        ("Fatal: unable to open config file: <config/> does not exist", "missing"),
+        ("Fatal: unable to open config file: Stat: The specified key does not exist.", "missing"),
+        ('Fatal: unable to open config file: client.Head: Head "http://127.0.0.1:4/config": read: connection reset by peer', "unreached"),  # noqa: E501
+        ("Fatal: unable to open config file: Stat: Access Denied.", "unreached"),
+        ("Fatal: unable to open config file: Stat: 503 Service Unavailable", "unreached"),
+    ],
+)  # fmt: skip
+def test_a_repository_that_does_not_answer_is_not_one_that_is_gone(said: str, kind: str) -> None:
+    asked = "\nIs there a repository at the following location?\nrest:http://127.0.0.1:4/"
+    assert failure("snapshots", said + asked, 1).kind == kind
+
+
+def test_a_pack_that_nobody_delivers_is_not_a_damaged_one() -> None:
+    said = "Load(<data/0123456789>, 0, 0) returned error, retrying after 1s: dial tcp 127.0.0.1:4: connection refused"
+    assert failure("restore", said, 1).kind == "unreached"
+    assert failure("restore", "Load(<data/0123456789>, 0, 0): ciphertext verification failed", 1).kind == "damaged"
+
+
+def test_restic_itself_says_so_of_a_server_that_is_gone(house: House) -> None:
+    """Two of 944 kills ended the server of a repository before restic: the proof called the copy bad."""
+    house.backup()
+    program = restic.find(house.workspace.config.source("files").bin_dirs)
+    done = subprocess.run(
+        [program, "-r", "rest:http://127.0.0.1:1/", "snapshots"],
+        env={"RESTIC_PASSWORD": PASSWORD, "HOME": str(house.path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    error = failure("snapshots", done.stderr, done.returncode)
+    assert error.kind == "unreached" and isinstance(verdict_on(error, "rest:…"), Inconclusive), done.stderr
