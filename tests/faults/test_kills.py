@@ -40,6 +40,11 @@ _OF_DAGSTERS_OWN = re.compile(
     r'Traceback \(most recent call last\):\n(?:  File "[^"]*watch_orphans\.py".*\n    .*\n)+KeyboardInterrupt\n'
 )
 """What a helper of Dagster prints that is interrupted alone."""
+_OF_PYTHONS_START = re.compile(
+    r"Fatal Python error: init_import_site: .*\nPython runtime state: initialized\n"
+    r"Traceback \(most recent call last\):\n(?:  .*\n|\n)+KeyboardInterrupt\n"
+)
+"""What an interpreter prints that is interrupted before it has run a line of ours: no handler can stand yet."""
 _AT_FIRST_S = 3.0
 """How long a command is thought to take before one was seen to its end."""
 
@@ -164,7 +169,7 @@ def _known(house: House, row: Activity) -> bool:
 def _ended_well(verb: Verb, struck: Struck, status: int, command: Forked) -> list[str]:
     """It ended as it should, and said so in words of ours."""
     said, wrong = command.said, []
-    if "Traceback" in _OF_DAGSTERS_OWN.sub("", said):
+    if "Traceback" in _OF_PYTHONS_START.sub("", _OF_DAGSTERS_OWN.sub("", said)):
         wrong.append(f"a traceback: {said}")
     if struck.itself and struck.signal == signal.SIGKILL:
         return wrong
