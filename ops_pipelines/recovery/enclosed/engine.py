@@ -73,6 +73,7 @@ class _EnclosedEngine:
         self._process: Running | None = None
         self._listener: socket.socket | None = None
         self._ended = ""
+        self._unanswered = False
         self._exchanged = ("", "")
 
     def __getattr__(self, name: str) -> Any:
@@ -208,10 +209,16 @@ class _EnclosedEngine:
         return socket.socket(fileno=files[0])
 
     def _leave(self) -> None:
+        stopped = self._unanswered
         try:
             self._ask("leave")
         except Inconclusive:
             pass  # it has ended already, and its server with it
+        except OpsError:
+            # Whoever was stopped while he waited did not hear the answer. It comes now, and answers something else: it
+            # may say that a copy is bad, because the stop took away what it was read from.
+            if not stopped:
+                raise
         finally:
             self._connection = None
 
@@ -252,6 +259,7 @@ class _EnclosedEngine:
             inside, here = self._exchanged
             given["target"] = given["target"].replace(here, inside)
         self._send_message(self._connection, (what, given))
+        self._unanswered = True
         deadline = time.monotonic() + self._source.limits.total.total_seconds()
         while True:
             try:
@@ -265,8 +273,10 @@ class _EnclosedEngine:
             elif message.found is not None and each is not None:
                 yield each(message.found)
             elif message.error is not None:
+                self._unanswered = False
                 raise wire.as_error(message.error)
             else:
+                self._unanswered = False
                 yield message.answer
                 return
 

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
+from ops_pipelines.errors import Stopped
+from ops_pipelines.recovery.verify import verify
 from tests.engines.files.conftest import PASSWORD, House
 from tests.sample import files_holding
 
@@ -80,3 +83,17 @@ def test_the_password_is_in_no_command_line_and_in_no_file(house: House) -> None
     assert any("restic" in line and "copy" in line for line in seen)
     assert not [line for line in seen if PASSWORD in line]
     assert files_holding(house.path, PASSWORD, ignoring="password") == []
+
+
+def test_a_stop_in_the_middle_of_a_proof_is_a_stop_and_no_bad_copy(house: House) -> None:
+    """The stop took the repository away from restic, whose last words were then heard as the proof's."""
+    house.backup()
+
+    def stopped(phase: str, _done: int, _total: int | None) -> None:
+        if phase == "restore":
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        verify(house.workspace, house.point(), store="local", progress=stopped)
+    assert not house.point().verdicts
+    assert house.verify().outcome == "verified"
