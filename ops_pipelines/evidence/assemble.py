@@ -17,7 +17,7 @@ from ops_pipelines.evidence.reached import rpo_reached, rto_reached
 from ops_pipelines.evidence.statements import Statement
 from ops_pipelines.evidence.summary import Alerts, Days, Gap, Reached, Summary, counted
 from ops_pipelines.evidence.tell import Teller
-from ops_pipelines.evidence.timeline import events_of, starts_of, stretches
+from ops_pipelines.evidence.timeline import standings_of
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import Activity
 from ops_pipelines.ledger.period import (
@@ -29,6 +29,7 @@ from ops_pipelines.ledger.period import (
     proofs_until,
 )
 from ops_pipelines.vault.catalogue import Catalogue
+from ops_pipelines.watch.kept import stretches
 from ops_pipelines.workspace import Workspace
 
 _SLACK = timedelta(seconds=1)
@@ -134,9 +135,9 @@ class _Source:
         """What was done, and reached."""
         target, rpo = self._settings, None
         if self.looked_at is not None:
-            events = events_of(self._movements, self._proofs, self._catalogue)
-            starts = starts_of(events, self._catalogue, self._safety())
-            rpo = rpo_reached(stretches(events, starts, self.looked_at), target.rpo if target is not None else None)
+            found = standings_of(self._movements, self._proofs, self._catalogue, self._safety())
+            lived = stretches(found, self.looked_at.begin, self.looked_at.end)
+            rpo = rpo_reached(lived, target.rpo if target is not None else None)
         taken = [each.at for each in statements if each.kind == "backup" and each.outcome == "succeeded"]
         proofs = [each.predicate.proof for each in statements if isinstance(each.predicate, Verification)]
         drills = [each.predicate.drill for each in statements if isinstance(each.predicate, Drill)]

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from ops_pipelines.evidence import facts
 from ops_pipelines.evidence.period import Moment, Span
 from ops_pipelines.evidence.statements import Statement
-from ops_pipelines.evidence.timeline import Stretch, overlap
 from ops_pipelines.proof import Grade
+from ops_pipelines.watch.kept import Stretch
 
 
 class _Figures(BaseModel):
@@ -79,11 +79,12 @@ class Rto(_Figures):
 def rpo_reached(stretches: Sequence[Stretch], target: timedelta | None) -> Rpo:
     """How old the recovery point was over some time, and when that was too old."""
     whole = sum((each.end - each.begin for each in stretches), timedelta())
-    oldest = max(
-        ((each.end - each.since, each.end) for each in stretches if each.since is not None), default=(None, None)
+    ages = [(each.oldest, each.end) for each in stretches if each.oldest is not None]
+    oldest = max(ages, default=(None, None))
+    without = sum((each.end - each.begin for each in stretches if each.point is None), timedelta())
+    held = (
+        sum((each.held_until(target) - each.begin for each in stretches), timedelta()) if target is not None else None
     )
-    without = sum((each.end - each.begin for each in stretches if each.since is None), timedelta())
-    held = sum((_held(each, target) for each in stretches), timedelta()) if target is not None else None
     return Rpo(
         target_s=target.total_seconds() if target is not None else None,
         greatest_age_s=oldest[0].total_seconds() if oldest[0] is not None else None,
@@ -106,22 +107,15 @@ def rto_reached(statements: Iterable[Statement], target: timedelta | None) -> Rt
     )
 
 
-def _held(stretch: Stretch, target: timedelta) -> timedelta:
-    if stretch.since is None:
-        return timedelta()
-    return overlap(stretch.begin, min(stretch.end, stretch.since + target))
-
-
 def _breaches(stretches: Sequence[Stretch], target: timedelta) -> list[Breach]:
     found: list[Breach] = []
     for each in stretches:
-        begin = each.begin if each.since is None else max(each.begin, each.since + target)
-        if begin >= each.end:
-            continue
-        why: Literal["no verified restore point", "too old"] = (
-            "no verified restore point" if each.since is None else "too old"
-        )
-        found.append(Breach(span=Span(begin=begin, end=each.end), why=why, backup_id=each.point))
+        if (begin := each.held_until(target)) < each.end:
+            span = Span(begin=begin, end=each.end)
+            if each.point is None:
+                found.append(Breach(span=span, why="no verified restore point"))
+            else:
+                found.append(Breach(span=span, why="too old", backup_id=each.point.id))
     return found
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from ops_pipelines.clock import moment_of
 from ops_pipelines.ledger.models import REFUSED, RUNNING, SUCCEEDED, Activity, Since, Tally
-from ops_pipelines.watch.kept import Event, Kept, Standing, rpo_kept, standings
+from ops_pipelines.watch.kept import Event, Kept, Standing, judged, rpo_kept, standings
 
 Mark = Literal["bad", "verified", "failed", "unsure", "copied", "dumped", "nothing"]
 """A day in one word. What is worse is said before what is better: a bad proof is not hidden by a good one."""
@@ -238,11 +238,8 @@ def _happened(point: Made, row: Row[Any]) -> None:
 
 def _proved(point: Made, row: Row[Any]) -> None:
     meta, outcome = row.meta, row.meta["outcome"]
-    if outcome == "verified":
-        point.events.append(Event(row.finished_at, "good", row.store))
-    elif outcome == "bad":
-        whole = meta.get("blames") != "copy"
-        point.events.append(Event(row.finished_at, "bad" if whole else "bad copy", row.store))
+    if (found := judged(outcome, meta.get("blames"))) is not None:
+        point.events.append(Event(row.finished_at, found, row.store))
     point.provings.append(
         Proving(
             backup_id=row.backup_id,

@@ -7,10 +7,11 @@ gone; its age counts from the start of its dump. Pure arithmetic over facts that
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Literal
 
-What = Literal["copied", "removed", "good", "bad copy", "bad"]
-"""A copy was written or removed; a proof was good; a proof found a damaged copy, or a backup that is bad everywhere."""
+What = Literal["copied", "removed", "all removed", "good", "bad copy", "bad"]
+"""A copy was written or removed, or all were; a proof was good, found a bad copy, or a backup bad everywhere."""
 
 _NONE = timedelta(0)
 
@@ -37,6 +38,30 @@ class Standing:
     made_at: datetime
     since: datetime
     until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some time with one recovery point, or with none.
+
+    Attributes:
+        point: what a disaster would have gone back to.
+    """
+
+    begin: datetime
+    end: datetime
+    point: Standing | None
+
+    @property
+    def oldest(self) -> timedelta | None:
+        """How old it got; None without one."""
+        return max(self.end - self.point.made_at, _NONE) if self.point is not None else None
+
+    def held_until(self, rpo: timedelta) -> datetime:
+        """When it began to be too old: its end when it never was, its begin when it always was."""
+        if self.point is None:
+            return self.begin
+        return min(self.end, max(self.begin, self.point.made_at + rpo))
 
 
 @dataclass(frozen=True)
@@ -100,10 +125,11 @@ def standings(point: str, made_at: datetime, events: Iterable[Event]) -> list[St
     since: datetime | None = None
     for event in events:
         if event.what == "copied":
-            stores.add(event.store)
-            damaged.discard(event.store)
+            stores.add(event.store)  # one that was damaged counts again when it was restored, as every copy
         elif event.what == "removed":
             stores.discard(event.store)
+        elif event.what == "all removed":
+            stores.clear()
         elif event.what == "good":
             proved, condemned = True, False
             damaged.discard(event.store)
@@ -121,29 +147,48 @@ def standings(point: str, made_at: datetime, events: Iterable[Event]) -> list[St
     return [*found, Standing(point, made_at, since)] if since is not None else found
 
 
+def judged(outcome: str, blames: str | None) -> What | None:
+    """What a verification says of its restore point; None when it came to no verdict."""
+    if outcome == "verified":
+        return "good"
+    if outcome == "bad":
+        return "bad copy" if blames == "copy" else "bad"
+    return None
+
+
+def stretches(found: Iterable[Standing], begin: datetime, end: datetime) -> list[Stretch]:
+    """The recovery point at every moment from one to another, in the order of time.
+
+    Args:
+        found: of every restore point that may have been the recovery point in that time.
+    """
+    ours = [each for each in found if each.since < end and (each.until is None or each.until > begin)]
+    moments = {begin, end, *(each.since for each in ours), *(each.until for each in ours if each.until is not None)}
+    told: list[Stretch] = []
+    for since, until in pairwise(sorted(each for each in moments if begin <= each <= end)):
+        best = _recovery_point(ours, since)
+        before = told.pop() if told and told[-1].point == best else None
+        told.append(Stretch(before.begin if before is not None else since, until, best))
+    return told
+
+
 def rpo_kept(found: Iterable[Standing], begin: datetime, end: datetime, rpo: timedelta) -> Kept:
     """How an RPO was kept from one moment to another.
 
     Args:
-        found: of every restore point that may have been the recovery point in that time.
+        found: as `stretches` takes them.
         begin: must be before `end`; a source is promised nothing before somebody watched it.
     """
     if begin >= end:
         raise ValueError("a period ends after it begins")
-    ours = [each for each in found if each.since < end and (each.until is None or each.until > begin)]
-    moments = {begin, end, *(each.since for each in ours), *(each.until for each in ours if each.until is not None)}
-    cuts = sorted(each for each in moments if begin <= each <= end)
     breaches: list[Breach] = []
     oldest: timedelta | None = _NONE
-    for index, until in enumerate(cuts[1:]):
-        since = cuts[index]
-        best = _recovery_point(ours, since)
-        age = max(until - best.made_at, _NONE) if best is not None else None
+    for each in stretches(found, begin, end):
+        age, first = each.oldest, each.held_until(rpo)
         oldest = max(oldest, age) if oldest is not None and age is not None else None
-        if age is not None and age <= rpo:
-            continue
-        first = since if best is None else max(since, best.made_at + rpo)
-        _add(breaches, Breach(first, until, best.id if best is not None else None, age, lasts=until == end))
+        if first < each.end:
+            best = each.point.id if each.point is not None else None
+            _add(breaches, Breach(first, each.end, best, age, lasts=each.end == end))
     return Kept(begin, end, rpo, breaches, oldest)
 
 

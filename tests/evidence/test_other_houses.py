@@ -15,11 +15,11 @@ from ops_pipelines.evidence.against import compare_with_ledger
 from ops_pipelines.evidence.assemble import Evidence, assemble
 from ops_pipelines.evidence.bundle import write_bundle
 from ops_pipelines.evidence.check import Checked, check_bundle
-from ops_pipelines.evidence.period import Period, Span
+from ops_pipelines.evidence.period import Period
 from ops_pipelines.evidence.reached import rpo_reached
 from ops_pipelines.evidence.summary import counted
-from ops_pipelines.evidence.timeline import Event, stretches
 from ops_pipelines.recovery.verify import verify
+from ops_pipelines.watch.kept import Event, standings, stretches
 from ops_pipelines.workspace import Workspace
 from tests.evidence.conftest import days
 from tests.faults.conftest import LEDGERS, give_ledger
@@ -142,14 +142,13 @@ def test_an_age_grows_until_the_next_proof_and_a_bad_one_takes_it_back() -> None
     def hour(number: float) -> datetime:
         return AT + timedelta(hours=number)
 
-    starts = {"a": hour(0), "b": hour(24)}
-    events = [
-        Event(hour(0.5), "held", "a", "local"), Event(hour(1), "proved", "a", "local"),
-        Event(hour(24.5), "held", "b", "local"), Event(hour(25), "proved", "b", "local"),
-        Event(hour(30), "bad", "b", "local"),
+    a = [Event(hour(0.5), "copied", "local"), Event(hour(1), "good", "local")]
+    b = [
+        Event(hour(24.5), "copied", "local"), Event(hour(25), "good", "local"), Event(hour(30), "bad", "local"),
     ]  # fmt: skip
-    found = stretches(events, starts, Span(begin=hour(0), end=hour(48)))
-    assert [(each.point, each.begin, each.end) for each in found] == [
+    stood = [*standings("a", hour(0), a), *standings("b", hour(24), b)]
+    found = stretches(stood, hour(0), hour(48))
+    assert [(each.point.id if each.point else "", each.begin, each.end) for each in found] == [
         ("", hour(0), hour(1)), ("a", hour(1), hour(25)), ("b", hour(25), hour(30)), ("a", hour(30), hour(48)),
     ]  # fmt: skip
     rpo = rpo_reached(found, timedelta(hours=24))

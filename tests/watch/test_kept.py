@@ -60,12 +60,14 @@ def test_a_restore_point_stands_while_it_is_proved_and_has_a_sound_copy() -> Non
         Event(at(2), "good", "nas"),
         Event(at(3), "bad copy", "nas"),  # the local one is sound
         Event(at(4), "removed", "local"),
-        Event(at(5), "copied", "nas"),  # healed
+        Event(at(4.5), "copied", "nas"),  # healed, and not restored yet
+        Event(at(5), "good", "nas"),
+        Event(at(5.5), "copied", "usb"),
         Event(at(6), "bad", "nas"),
         Event(at(7), "copied", "local"),  # bad wherever it lies
         Event(at(8), "good", "nas"),
         Event(at(9), "removed", "nas"),
-        Event(at(10), "removed", "local"),
+        Event(at(10), "all removed", ""),
     ]
     found = standings("a", at(0), events)
     assert [(each.since, each.until) for each in found] == [(at(2), at(4)), (at(5), at(6)), (at(8), at(10))]
