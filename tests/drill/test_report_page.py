@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from ops_pipelines.drill.record import (
     Event,
@@ -18,7 +18,7 @@ from ops_pipelines.drill.report.page import html
 from ops_pipelines.proof import Gap
 from ops_pipelines.redact import register
 from ops_pipelines.vault.verdict import Check
-from tests.end_to_end.test_web_ui import FLAGS
+from tests.browser import chromium
 from tests.watch.test_report_page import _TOO_WIDE, Read
 
 BEGAN = datetime(2026, 11, 29, 4, tzinfo=timezone.utc)
@@ -88,10 +88,8 @@ def whole() -> Report:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
+    with chromium() as started:
         yield started
-        started.close()
 
 
 def test_each_source_has_a_card_with_its_steps_and_what_is_promised(whole: Report) -> None:

@@ -5,18 +5,15 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
 from ops_pipelines.workspace import Workspace
+from tests.browser import chromium
 from tests.end_to_end.conftest import Dagster, Shell
 from tests.sample import StoppedClock, flip_byte
 
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 _BACKFILL = """
 mutation ($keys: [AssetKeyInput!]!, $days: [String!]!) {
   launchPartitionBackfill(backfillParams: {assetSelection: $keys, partitionNames: $days}) {
@@ -34,12 +31,8 @@ _CHECK = """{ assetCheckExecutions(assetKey: {path: ["crm", "verified"]}, checkN
 @pytest.fixture
 def page() -> Iterator[Page]:
     """A page in headless Chromium."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
-        try:
-            yield browser.new_page(viewport={"width": 1500, "height": 900})
-        finally:
-            browser.close()
+    with chromium() as browser:
+        yield browser.new_page(viewport={"width": 1500, "height": 900})
 
 
 def materialize(dagster: Dagster, *assets: str) -> str:

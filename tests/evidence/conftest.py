@@ -25,11 +25,11 @@ from tests.faults.protected import protect
 from tests.watch.receivers import webhook
 
 _KILLED = textwrap.dedent("""
-    import sys, time
+    import signal, sys
     from ops_pipelines.ledger.ledger import Ledger
     with Ledger(sys.argv[1]).activity("dump", source="crm"):
         print("begun", flush=True)
-        time.sleep(300)
+        signal.pause()
 """)
 
 

@@ -28,7 +28,10 @@ def field_pg(request: pytest.FixtureRequest) -> PostgresServer:
     return server
 
 
-@pytest.fixture(scope="session", params=["mariadb", "mysqld"] if SCHEMAS < 100 else ["mariadb", "mysqld", "mariadb11"])
+MYSQLS = ["mariadb", "mysqld"] if SCHEMAS < 100 else ["mariadb", "mysqld", "mariadb11"]
+
+
+@pytest.fixture(scope="session", params=MYSQLS)
 def field_mysql(request: pytest.FixtureRequest) -> MysqlServer:
     """The distribution's MariaDB and a MySQL; a newer MariaDB too when much is asked for."""
     server: MysqlServer = request.getfixturevalue(request.param)

@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import MakeWorkspace
 from tests.conftest import TestServer as PostgresServer
 from tests.engines.mysql.conftest import TestServer as MysqlServer
-from tests.field.conftest import HERE, PYTHON, SCHEMAS, Login, application, mysql_login, needed, postgres_login
+from tests.field.conftest import HERE, MYSQLS, PYTHON, SCHEMAS, Login, application, mysql_login, needed, postgres_login
 from tests.oracle.rounds import mysql_round, postgres_round
 
 # Its migrations are three hundred, and a busy machine takes its time.
@@ -53,11 +53,9 @@ def test_a_site_on_postgresql(field_pg: PostgresServer, tmp_path: Path, make_wor
     postgres_round(field_pg, login.database, make_workspace)
 
 
-def test_a_site_on_mysql(
-    field_mysql: MysqlServer, tmp_path: Path, make_workspace: MakeWorkspace, request: pytest.FixtureRequest
-) -> None:
-    if SCHEMAS < 100 and request.node.callspec.params["field_mysql"] == "mysqld":
-        pytest.skip("make field plays it; the daily run has a site on MariaDB, and MySQL proper in other tests")
+# MySQL proper is played by `make field`; daily other tests have it.
+@pytest.mark.parametrize("field_mysql", MYSQLS[:1] if SCHEMAS < 100 else MYSQLS, indirect=True)
+def test_a_site_on_mysql(field_mysql: MysqlServer, tmp_path: Path, make_workspace: MakeWorkspace) -> None:
     login = mysql_login(field_mysql)
     _installed(login, tmp_path)
     mysql_round(field_mysql, login.database, make_workspace)

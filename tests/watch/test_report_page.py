@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from typer.testing import CliRunner
 
 from ops_pipelines.cli.main import app
@@ -14,7 +14,7 @@ from ops_pipelines.proof import Gap
 from ops_pipelines.redact import register
 from ops_pipelines.watch.report import build_page, build_report, renew_report
 from ops_pipelines.workspace import Workspace
-from tests.end_to_end.test_web_ui import FLAGS
+from tests.browser import chromium
 from tests.sample import StoppedClock
 from tests.watch.conftest import MakeHouse
 from tests.watch.past import HOUR, Past
@@ -57,10 +57,8 @@ def house(make_house: MakeHouse, clock: StoppedClock) -> Workspace:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
+    with chromium() as started:
         yield started
-        started.close()
 
 
 def test_it_says_of_each_source_what_the_markdown_says_and_shows_its_past(house: Workspace) -> None:

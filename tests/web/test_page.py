@@ -5,14 +5,13 @@ import io
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from ops_pipelines.watch.snapshots import look
 from ops_pipelines.web.pages.activity import activity_csv
 from ops_pipelines.web.pages.overview import PER_PAGE, overview
 from ops_pipelines.web.pages.source import source_page
 from ops_pipelines.workspace import Workspace
-from tests.end_to_end.test_web_ui import FLAGS
+from tests.browser import chromium
 from tests.sample import StoppedClock
 from tests.web.conftest import MakeHouse
 from tests.web.pages import status_page
@@ -123,26 +122,22 @@ def test_in_a_browser_it_renews_itself_and_keeps_open_what_was_opened(make_house
     house = make_house("crm", "forge")
     house.holds("crm", "verified")
     look(house.workspace)
-    with house.serving() as site, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(FLAGS))
-        try:
-            page = browser.new_page(viewport={"width": 390, "height": 800})
-            troubles: list[str] = []
-            page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
-            page.on("pageerror", lambda error: troubles.append(str(error)))
-            for path in PAGES:
-                page.goto(site.url + path)
-                assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
-            page.clock.install()
-            page.goto(f"{site.url}sources/forge")
-            assert "no recovery point" in page.content() or "never" in page.content()
-            page.click("#days summary")
-            house.holds("forge", "bad", detail="orders: 12 rows are missing")
-            look(house.workspace)
-            page.clock.run_for(31_000)
-            page.get_by_text("orders: 12 rows are missing").first.wait_for()
-            assert page.evaluate("document.getElementById('days').open"), "it does not snap shut"
-            page.keyboard.press("Tab")
-            assert troubles == []
-        finally:
-            browser.close()
+    with house.serving() as site, chromium() as browser:
+        page = browser.new_page(viewport={"width": 390, "height": 800})
+        troubles: list[str] = []
+        page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        for path in PAGES:
+            page.goto(site.url + path)
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        page.clock.install()
+        page.goto(f"{site.url}sources/forge")
+        assert "no recovery point" in page.content() or "never" in page.content()
+        page.click("#days summary")
+        house.holds("forge", "bad", detail="orders: 12 rows are missing")
+        look(house.workspace)
+        page.clock.run_for(31_000)
+        page.get_by_text("orders: 12 rows are missing").first.wait_for()
+        assert page.evaluate("document.getElementById('days').open"), "it does not snap shut"
+        page.keyboard.press("Tab")
+        assert troubles == []
