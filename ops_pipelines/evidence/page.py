@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from ops_pipelines import text
 from ops_pipelines.clock import human_duration
@@ -12,8 +12,8 @@ from ops_pipelines.evidence import dsse
 from ops_pipelines.evidence.facts import KINDS, PREDICATES, WELL
 from ops_pipelines.evidence.index import Listed
 from ops_pipelines.evidence.summary import Summary
-from ops_pipelines.redact import redact
 from ops_pipelines.vault.signing.minisign import PublicKey
+from ops_pipelines.watch.html import document, environment
 
 
 def page(summary: Summary, statements: Sequence[Listed], key: PublicKey) -> str:
@@ -23,8 +23,10 @@ def page(summary: Summary, statements: Sequence[Listed], key: PublicKey) -> str:
         statements: as the index lists them; those that did not end well are on the page.
         key: that signs the bundle.
     """
-    template = _environment(autoescape=True).get_template("evidence.html")
-    return template.render(
+    return document(
+        "evidence.html",
+        summary.made_at,
+        _environment(),
         summary=summary,
         bad=[each for each in statements if each.outcome not in WELL],
         kinds=[kind for kind in KINDS if kind in summary.counts],
@@ -35,8 +37,10 @@ def page(summary: Summary, statements: Sequence[Listed], key: PublicKey) -> str:
 
 def readme(summary: Summary, key: PublicKey) -> str:
     """How to check the bundle, with `ops` and without anything of ours, in Markdown."""
-    template = _environment(autoescape=False).get_template("README.md")
-    return template.render(
+    written = document(
+        "README.md",
+        summary.made_at,
+        environment("ops_pipelines.evidence", escaped=False),
         summary=summary,
         made=_moment(summary.made_at),
         sources=text.markdown(", ".join(summary.sources)) if summary.sources is not None else "all of them",
@@ -44,24 +48,15 @@ def readme(summary: Summary, key: PublicKey) -> str:
         key=dsse.key_id(key),
         number=key.name,
     )
+    return f"{written}\n"
 
 
-def _environment(*, autoescape: bool) -> Environment:
-    def shown(value: Any) -> Any:
-        # Whatever ends up on the page passes here, before it is escaped.
-        return text.lines(redact(value)) if type(value) is str else value
-
-    environment = Environment(
-        loader=PackageLoader("ops_pipelines.evidence"),
-        autoescape=autoescape,
-        undefined=StrictUndefined,
-        finalize=shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(moment=_moment, seconds=_seconds, share=_share)
-    return environment
+@cache
+def _environment() -> Environment:
+    """Times to the second, and nothing rounded up: an auditor counts."""
+    found = environment("ops_pipelines.evidence")
+    found.filters.update(exact=_moment, lasting=_seconds, portion=_share)
+    return found
 
 
 def _moment(at: datetime | None) -> str:

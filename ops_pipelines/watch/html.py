@@ -54,16 +54,17 @@ def document(template: str, now: datetime, found: Environment | None = None, **v
 
 
 @cache
-def environment(package: str) -> Environment:
+def environment(package: str, *, escaped: bool = True) -> Environment:
     """Where the templates of a room are found, and what they may use.
 
     Args:
+        escaped: it writes HTML; else the values of a template are put into its text as they are.
         package: has a folder `templates`, beside whose files are those of `watch`; `now` must be among the values that
             templates are given.
     """
     found = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("ops_pipelines.watch")]),
-        autoescape=True,
+        autoescape=escaped,
         undefined=StrictUndefined,
         finalize=_shown,
         trim_blocks=True,

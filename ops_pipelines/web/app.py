@@ -1,6 +1,7 @@
 """The web application: which path is answered by what. It reads the ledger, and never a source or a store."""
 
 from collections.abc import Callable, Mapping
+from importlib import resources
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -28,7 +29,7 @@ from ops_pipelines.workspace import Workspace
 
 # Functions, not coroutines: each is run in a thread, since the ledger is waited for.
 _Endpoint = Callable[[Request], Response]
-_PARTS = ("/static/style.css", "/static/page.js")
+_PARTS = ("/static/shared.css", "/static/style.css", "/static/page.js")
 _PAGES: Mapping[str, Callable[[Workspace, Mapping[str, str]], str]] = {
     "/": overview,
     "/incidents": incidents_page,
@@ -59,6 +60,7 @@ def build_app(workspace: Workspace, credentials: Credentials) -> Starlette:
             *(Route(each.path, _metrics(workspace, each.prefix, each.source), methods=["GET"]) for each in legacy),
             Route("/health", health, methods=["GET"]),
             Route("/health/{service}", health, methods=["GET"]),
+            Route("/static/shared.css", _shared_style, methods=["GET"]),
             Mount("/static", StaticFiles(packages=[("ops_pipelines.web", "static")])),
         ],
         middleware=[
@@ -91,6 +93,12 @@ def _source(workspace: Workspace, name: str, request: Request) -> Response:
 
 def _badge(workspace: Workspace, name: str, _request: Request) -> Response:
     return Response(badge(workspace, name), media_type="image/svg+xml")
+
+
+def _shared_style(_request: Request) -> Response:
+    """The style that pages have in common with reports, which carry it in them."""
+    style = resources.files("ops_pipelines.watch").joinpath("templates/shared.css").read_text(encoding="utf-8")
+    return Response(style, media_type="text/css")
 
 
 def _csv(workspace: Workspace) -> _Endpoint:
