@@ -43,6 +43,16 @@ os.environ.pop("OPS_CONFIG", None)
 if "COVERAGE_PROCESS_CONFIG" in os.environ:
     import tests.inside  # noqa: F401 (what runs in a sandbox is measured as well)
 
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Name what fails at once: a run that is ended from outside never comes to its summary."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        first, *_ = getattr(crash, "message", str(report.longrepr)).strip().splitlines() or [""]
+        print(f"\nfailed after {report.duration:.0f} s: {report.nodeid} ({report.when}): {first[:300]}", flush=True)
+
+
 PASSWORD = "a 'canary' pass:word@/%"
 # The newest PostgreSQL that the distribution has; of a machine without one, the name of what is missing.
 DEBIAN = max(
