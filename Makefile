@@ -23,7 +23,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) chromium jq libatomic1 minisign patchelf strac
 FIELD_PACKAGES := mediawiki roundcube-core php-cli php-cgi php-mysql php-pgsql php-xml php-mbstring php-intl
 
 .PHONY: help demo demo-backup up test coverage field faults field-applications mutants newer-servers newest-dagster versions lint docs reference dist install install-demo install-dev lock \
-        schemas clean
+        messages schemas clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -154,6 +154,9 @@ lock: ## compile the lock files from pyproject.toml (needs uv)
 	$(LOCK) --extra demo --extra deploy --extra dev --constraint requirements-deploy.txt --constraint requirements-demo.txt pyproject.toml --output-file requirements-dev.txt
 	$(subst --extra build --extra all,,$(subst 3.10,3.11,$(LOCK))) tests/field/requirements.in --output-file tests/field/requirements.txt
 	$(subst --extra build --extra all,,$(LOCK)) tools/mutants/requirements.in --output-file tools/mutants/requirements.txt
+
+messages: install ## renew the files of translations: new texts come in untranslated, unused ones go
+	$(BIN)/python -m tools.messages
 
 schemas: install ## write the committed JSON Schemas anew
 	$(BIN)/ops schema config > docs/reference/ops.schema.json

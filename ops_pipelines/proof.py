@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ops_pipelines.language.said import counted
+
 Grade = Literal["full", "sample", "counts", "restored"]
 """What was compared after a restore: all content, a sample of it, row counts alone, nothing."""
 
@@ -86,6 +88,17 @@ def in_words(grade: Grade, gaps: Sequence[Gap]) -> str:
     Args:
         gaps: what was not compared.
     """
+    count = len(gaps)
     if not gaps or grade == "restored":
         return _WORDS[grade]
-    return f"partly {_WORDS[grade]}, {len(gaps)} not compared"
+    if grade == "sample":
+        return counted(
+            "partly verified by sample, {count} not compared", "partly verified by sample, {count} not compared", count
+        )
+    if grade == "counts":
+        return counted(
+            "partly verified by row counts, {count} not compared",
+            "partly verified by row counts, {count} not compared",
+            count,
+        )
+    return counted("partly verified, {count} not compared", "partly verified, {count} not compared", count)

@@ -22,6 +22,7 @@ from ops_pipelines.config.web import Web
 from ops_pipelines.engines.base import Engine
 from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import OpsError
+from ops_pipelines.language.speech import Code
 from ops_pipelines.settings.common import DaemonHeartbeat, Model, Settings
 from ops_pipelines.settings.secrets import Secret
 from ops_pipelines.settings.values import Name, TimeZone, may_be_off, none_if_off
@@ -58,6 +59,11 @@ class Config(Model):
         json_schema_extra=may_be_off,
     )
     report: Report = Field(Report(), description="the backup report, for people")
+    language: Code = Field(
+        "en",
+        description="of reports, alerts, the runbook and the recovery kit; the status page speaks the browser's, and "
+        "this one to a browser that asks for none of these",
+    )
     logging: Logging | None = Field(None, description="structured logs; none but the web server's by default")
     _file: Path | None = PrivateAttr(None)
 

@@ -11,6 +11,8 @@ from typing import Literal
 
 from markupsafe import Markup
 
+from ops_pipelines.language.speech import ENGLISH, Language
+
 Tone = Literal["good", "warn", "bad", "none"]
 
 _WIDTH, _HEIGHT = 600, 150
@@ -43,13 +45,20 @@ class Cell:
 
 
 def line_chart(
-    title: str, points: Sequence[Point], shown: Callable[[float], str], *, target: float | None = None, words: str = ""
+    title: str,
+    points: Sequence[Point],
+    shown: Callable[[float], str],
+    spoken: Language = ENGLISH,
+    *,
+    target: float | None = None,
+    words: str = "",
 ) -> Markup:
     """Values over time as a line with dots, oldest first; with fewer than two of them there is nothing to draw.
 
     Args:
         title: what it shows, in words; it is the chart's name to a screen reader.
         shown: a value as text, for the axis.
+        spoken: how the days below the axis are written.
         target: a value that must not be passed: a dashed line.
         words: what that line is called.
     """
@@ -57,7 +66,7 @@ def line_chart(
         return Markup("")
     top = _ceiling(max([each.value for each in points] + ([target] if target is not None else [])))
     place = _Scale(points[0].at, points[-1].at, top)
-    parts = [_grid(place, top, shown), _dates(points)]
+    parts = [_grid(place, top, shown), _dates(points, spoken)]
     if target is not None:
         parts.append(_target(place, target, words))
     corners = " ".join(f"{place.x(each.at):.1f},{place.y(each.value):.1f}" for each in points)
@@ -152,10 +161,10 @@ def _grid(place: _Scale, top: float, shown: Callable[[float], str]) -> Markup:
     return Markup("").join(found)
 
 
-def _dates(points: Sequence[Point]) -> Markup:
+def _dates(points: Sequence[Point], spoken: Language) -> Markup:
     ends = ((_LEFT, "start", points[0].at), (_WIDTH - _RIGHT, "end", points[-1].at))
     return Markup("").join(
-        Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(x, _HEIGHT - 5, anchor, f"{at:%Y-%m-%d}")
+        Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(x, _HEIGHT - 5, anchor, spoken.day(at))
         for x, anchor, at in ends
     )
 

@@ -6,19 +6,20 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
-from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.language.said import counted, said
+from ops_pipelines.language.speech import ENGLISH, Language
 from ops_pipelines.watch.charts import Cell, Point, Tone, gauge, line_chart, strip
 from ops_pipelines.watch.history import Day, Made, Mark
-from ops_pipelines.watch.html import seconds, tone
+from ops_pipelines.watch.html import tone
 
 MARKS: Mapping[Mark, tuple[Tone, str]] = {
-    "verified": ("good", "restored and compared"),
-    "copied": ("warn", "dumped and copied, not proved"),
-    "dumped": ("warn", "dumped, not proved"),
-    "unsure": ("warn", "the proof came to no end"),
-    "failed": ("bad", "failed"),
-    "bad": ("bad", "a backup is bad"),
-    "nothing": ("none", "nothing"),
+    "verified": ("good", said("restored and compared")),
+    "copied": ("warn", said("dumped and copied, not proved")),
+    "dumped": ("warn", said("dumped, not proved")),
+    "unsure": ("warn", said("the proof came to no end")),
+    "failed": ("bad", said("failed")),
+    "bad": ("bad", said("a backup is bad")),
+    "nothing": ("none", said("nothing")),
 }
 """The colour of a day's mark, and what it means."""
 _MOST = 120
@@ -39,22 +40,30 @@ class Drawing:
     last: str
 
 
-def strip_of(name: str, days: Sequence[Day]) -> Markup:
+def strip_of(name: str, days: Sequence[Day], spoken: Language = ENGLISH) -> Markup:
     """A source's days, oldest first."""
-    cells = [Cell(f"{day.day}: {MARKS[day.mark][1]}", MARKS[day.mark][0], day.mark) for day in days]
+    told = {mark: (spoken.tell(words), colour) for mark, (colour, words) in MARKS.items()}
+    cells = [Cell(f"{spoken.day(day.day)}: {told[day.mark][0]}", told[day.mark][1], day.mark) for day in days]
     good = sum(day.mark == "verified" for day in days)
-    return strip(f"{name}: on {good} of {len(days)} days a backup was restored and compared", cells)
+    title = counted(
+        "{name}: on {count} of {days} days a backup was restored and compared",
+        "{name}: on {count} of {days} days a backup was restored and compared",
+        good,
+        name=name,
+        days=len(days),
+    )
+    return strip(spoken.tell(title), cells)
 
 
-def rpo_gauge(age: timedelta | None, rpo: timedelta, warn_after: timedelta) -> Markup:
+def rpo_gauge(age: timedelta | None, rpo: timedelta, warn_after: timedelta, spoken: Language = ENGLISH) -> Markup:
     """How much of the RPO the recovery point's age has used up."""
     if age is None:
-        return gauge("the age of the recovery point is not known", 1.0, "bad")
+        return gauge(spoken.tell(said("the age of the recovery point is not known")), 1.0, "bad")
     colour: Tone = "bad" if age > rpo else "warn" if age > warn_after else "good"
-    return gauge(f"{human_duration(age)} old, {human_duration(rpo)} is allowed", age / rpo, colour)
+    return gauge(spoken.tell(said("{age} old, {rpo} is allowed", age=age, rpo=rpo)), age / rpo, colour)
 
 
-def drawings(points: Sequence[Made], rto: timedelta) -> list[Drawing]:
+def drawings(points: Sequence[Made], rto: timedelta, spoken: Language = ENGLISH) -> list[Drawing]:
     """Sizes, times of dumps and times of proofs; those that have two values at least.
 
     Args:
@@ -67,28 +76,34 @@ def drawings(points: Sequence[Made], rto: timedelta) -> list[Drawing]:
     limit = rto.total_seconds()
     found = [
         _drawing(
-            "size of a backup", [(each.started_at, each.id, each.size_bytes, "none") for each in made], human_size
+            spoken,
+            said("size of a backup"),
+            [(each.started_at, each.id, each.size_bytes, "none") for each in made],
+            spoken.size,
         ),
         _drawing(
-            "time that a dump took",
+            spoken,
+            said("time that a dump took"),
             [(each.started_at, each.id, each.duration_s, "none") for each in made if not each.adopted],
-            seconds,
+            spoken.seconds,
         ),
         _drawing(
-            "time that a restore and its comparison took",
+            spoken,
+            said("time that a restore and its comparison took"),
             [
                 (proof.at, each.id, proof.took_s, "bad" if proof.took_s > limit else tone(proof.words))
                 for each, proof in proofs
             ],
-            seconds,
+            spoken.seconds,
             target=limit,
-            words=f"RTO {human_duration(rto)}",
+            words=said("RTO {rto}", rto=rto),
         ),
     ]
     return [each for each in found if each is not None]
 
 
 def _drawing(
+    spoken: Language,
     title: str,
     values: Sequence[tuple[datetime, str, float, Tone]],
     shown: Callable[[float], str],
@@ -102,8 +117,10 @@ def _drawing(
     # A target far above all values would press them into one line at the bottom.
     near = target is not None and target <= 5 * max(each.value for each in points)
     return Drawing(
-        title=title if near or target is None else f"{title}, {words} is far above",
-        svg=line_chart(title, points, shown, target=target if near else None, words=words),
+        title=title if near or target is None else said("{title}, {words} is far above", title=title, words=words),
+        svg=line_chart(
+            spoken.tell(title), points, shown, spoken, target=target if near else None, words=spoken.tell(words)
+        ),
         rows=[(at, name, shown(value)) for at, name, value, _colour in values],
         last=shown(values[-1][2]),
     )

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from ops_pipelines import text
+from ops_pipelines.language.said import counted, said
+from ops_pipelines.language.speech import ENGLISH, Language
 from ops_pipelines.watch.charts import Tone
-from ops_pipelines.watch.html import document, seconds
-from ops_pipelines.watch.monthly import Month, MonthOf, Rehearsed
-
-_OVERVIEW = ("source", "RPO", "kept", "broken", "recovery point at its oldest", "RTO", "restores", "in time", "slowest")
+from ops_pipelines.watch.html import document
+from ops_pipelines.watch.monthly import Broken, Month, MonthOf, Rehearsed
 
 
 @dataclass(frozen=True)
@@ -28,133 +28,178 @@ class Table:
     good: bool = True
 
 
-def month_markdown(month: Month) -> str:
+def month_markdown(month: Month, spoken: Language = ENGLISH) -> str:
     """The account as Markdown."""
-    lines = [f"# {_title(month)}", "", text.markdown(_headline(month)[0]), "", _period(month), ""]
-    lines += _rows(_OVERVIEW, [_overview(each) for each in month.sources])
+    verdict, _tone = _headline(month, spoken)
+    lines = [f"# {_title(month, spoken)}", "", text.markdown(verdict), "", _period(month, spoken), ""]
+    lines += _rows(_overview_columns(spoken), [_overview(each, spoken) for each in month.sources])
     for each in month.sources:
         lines += ["", f"## {each.source}"]
-        for table in _tables(each):
+        for table in _tables(each, spoken):
             lines += ["", f"**{table.title}**", "", *(f"- {text.markdown(line)}" for line in table.lines)]
             lines += _rows(table.columns, table.rows) if table.rows else []
     return "\n".join(lines) + "\n"
 
 
-def month_page(month: Month, now: datetime) -> str:
+def month_page(month: Month, now: datetime, spoken: Language = ENGLISH) -> str:
     """The account as one page of HTML that needs nothing beside itself."""
-    said, colour = _headline(month)
+    verdict, colour = _headline(month, spoken)
     return document(
         "month.html",
         now,
-        title=_title(month),
-        verdict=said,
+        spoken=spoken,
+        title=_title(month, spoken),
+        verdict=verdict,
         verdict_tone=colour,
-        period=_period(month),
-        columns=_OVERVIEW,
-        overview=[(_overview(each), _colour(each)) for each in month.sources],
-        sources=[(each.source, _colour(each), list(_tables(each))) for each in month.sources],
+        period=_period(month, spoken),
+        columns=_overview_columns(spoken),
+        overview=[(_overview(each, spoken), _colour(each)) for each in month.sources],
+        sources=[(each.source, _colour(each), list(_tables(each, spoken))) for each in month.sources],
     )
 
 
-def _title(month: Month) -> str:
-    return f"Backups in {month.begin:%B %Y}"
+def _overview_columns(spoken: Language) -> list[str]:
+    found = (
+        said("source"), "RPO", said("kept"), said("broken"), said("recovery point at its oldest"), "RTO",
+        said("restores"), said("in time"), said("slowest"),
+    )  # fmt: skip
+    return list(map(spoken.tell, found))
 
 
-def _period(month: Month) -> str:
-    until = f"{month.end:%Y-%m-%d %H:%M} UTC"
-    rest = "" if month.over else "; the month is not over"
-    return f"From {month.begin:%Y-%m-%d %H:%M} to {until}{rest}. Measured against rpo and rto as ops.yaml says now."
+def _title(month: Month, spoken: Language) -> str:
+    return spoken.tell(said("Backups in {month}", month=spoken.month(month.begin)))
 
 
-def _headline(month: Month) -> tuple[str, Tone]:
+def _period(month: Month, spoken: Language) -> str:
+    ends = {"begin": month.begin, "end": month.end}
+    over = said("From {begin} to {end}.", **ends)
+    if not month.over:
+        over = said("From {begin} to {end}; the month is not over.", **ends)
+    measured = said("Measured against rpo and rto as ops.yaml says now.")
+    return f"{spoken.tell(over)} {spoken.tell(measured)}"
+
+
+def _headline(month: Month, spoken: Language) -> tuple[str, Tone]:
     watched = [each for each in month.sources if each.begin is not None]
     if not watched:
-        return "No source was watched in this month.", "warn"
-    broken = [f"{each.source} ({_share(each.rpo_kept)})" for each in watched if each.broken]
+        return spoken.tell(said("No source was watched in this month.")), "warn"
+    broken = [f"{each.source} ({_share(each.rpo_kept, spoken)})" for each in watched if each.broken]
     slow = [each.source for each in watched if each.slow]
-    said = [f"RPO broken: {', '.join(broken)}" if broken else f"All {len(watched)} sources kept their RPO all the time"]
-    said.append(f"restores slower than the RTO: {', '.join(slow)}" if slow else "every restore was within its RTO")
-    return f"{'; '.join(said)}.", "bad" if broken or slow else "good"
+    if broken:
+        rpo = said("RPO broken: {sources}", sources=broken)
+    else:
+        rpo = counted(
+            "The source kept its RPO all the time", "All {count} sources kept their RPO all the time", len(watched)
+        )
+    if slow:
+        rto = said("restores slower than the RTO: {sources}", sources=slow)
+    else:
+        rto = said("every restore was within its RTO")
+    return f"{spoken.tell(rpo)}; {spoken.tell(rto)}.", "bad" if broken or slow else "good"
 
 
 def _colour(each: MonthOf) -> Tone:
     return "none" if each.begin is None else "good" if each.promises_kept else "bad"
 
 
-def _overview(each: MonthOf) -> tuple[str, ...]:
+def _overview(each: MonthOf, spoken: Language) -> tuple[str, ...]:
+    rpo, rto = spoken.seconds(each.rpo_s), spoken.seconds(each.rto_s)
     if each.begin is None:
-        return (each.source, seconds(each.rpo_s), "not watched", "–", "–", seconds(each.rto_s), "0", "–", "–")
+        return (each.source, rpo, spoken.tell(said("not watched")), "–", "–", rto, "0", "–", "–")
+    broken = counted("once", "{count} times", len(each.broken)) if each.broken else said("never")
     return (
         each.source,
-        seconds(each.rpo_s),
-        _share(each.rpo_kept),
-        f"{len(each.broken)} times" if each.broken else "never",
-        seconds(each.oldest_s) if each.oldest_s is not None else "there was none",
-        seconds(each.rto_s),
+        rpo,
+        _share(each.rpo_kept, spoken),
+        spoken.tell(broken),
+        spoken.seconds(each.oldest_s) if each.oldest_s is not None else spoken.tell(said("there was none")),
+        rto,
         str(each.restores),
-        _share(1 - len(each.slow) / each.restores) if each.restores else "–",
-        seconds(each.slowest_s) if each.slowest_s is not None else "–",
+        _share(1 - len(each.slow) / each.restores, spoken) if each.restores else "–",
+        spoken.seconds(each.slowest_s) if each.slowest_s is not None else "–",
     )
 
 
-def _tables(each: MonthOf) -> Iterator[Table]:
+def _tables(each: MonthOf, spoken: Language) -> Iterator[Table]:
     """What there is to say of a source beyond the overview."""
+    tell = spoken.tell
     if each.begin is None:
-        yield Table("Not watched", lines=["nobody watched it in this month: nothing was promised"], good=False)
+        line = tell(said("nobody watched it in this month: nothing was promised"))
+        yield Table(tell(said("Not watched")), lines=[line], good=False)
         return
     if each.broken:
-        rows = [
-            (
-                f"{gap.begin:%Y-%m-%d %H:%M}",
-                "not over" if gap.lasts else f"{gap.end:%Y-%m-%d %H:%M}",
-                seconds((gap.end - gap.begin).total_seconds()),
-                f"up to {seconds(gap.oldest_s)} old" if gap.oldest_s is not None else "there was none",
-            )
-            for gap in each.broken
-        ]
-        yield Table("RPO not kept (UTC)", ("from", "to", "for", "recovery point"), rows, good=False)
+        columns: Sequence[str] = (
+            tell(said("begin")),
+            tell(said("end")),
+            tell(said("for so long")),
+            tell(said("recovery point")),
+        )
+        yield Table(tell(said("RPO not kept")), columns, [_gap(gap, spoken) for gap in each.broken], good=False)
     if each.slow:
-        slow_ones = [(f"{slow.at:%Y-%m-%d %H:%M}", slow.backup_id, seconds(slow.took_s)) for slow in each.slow]
-        yield Table("Restores slower than the RTO", ("at (UTC)", "restore point", "took"), slow_ones, good=False)
-    yield Table("Dumps and proofs", lines=list(_counts(each)), good="failed" not in each.dumps)
+        columns = [tell(said("moment")), tell(said("restore point")), tell(said("took"))]
+        rows = [(spoken.moment(slow.at), slow.backup_id, spoken.seconds(slow.took_s)) for slow in each.slow]
+        yield Table(tell(said("Restores slower than the RTO")), columns, rows, good=False)
+    yield Table(tell(said("Dumps and proofs")), lines=list(_counts(each, spoken)), good="failed" not in each.dumps)
     if each.unproved:
-        yield Table("Days without a good proof", lines=[", ".join(_runs(each.unproved))], good=False)
+        days = ", ".join(_runs(each.unproved, spoken))
+        yield Table(tell(said("Days without a good proof")), lines=[days], good=False)
     if each.not_compared:
-        gaps = [(gap.what, f"{gap.proofs} of {each.restores}") for gap in each.not_compared]
-        yield Table("Not compared", ("what", "in how many proofs"), gaps, good=False)
-    yield _drills(each)
+        columns = [tell(said("what")), tell(said("in how many proofs"))]
+        gaps = [
+            (gap.what, tell(said("{some} of {all}", some=gap.proofs, all=each.restores))) for gap in each.not_compared
+        ]
+        yield Table(tell(said("Not compared")), columns, gaps, good=False)
+    yield _drills(each, spoken)
 
 
-def _counts(each: MonthOf) -> Iterator[str]:
-    yield f"dumps: {'; '.join(f'{count} {outcome}' for outcome, count in each.dumps.items()) or 'none'}"
-    yield f"proofs: {'; '.join(f'{count} {words}' for words, count in each.proofs.items()) or 'none'}"
+def _gap(gap: Broken, spoken: Language) -> tuple[str, ...]:
+    oldest = said("there was none")
+    if gap.oldest_s is not None:
+        oldest = said("up to {age} old", age=timedelta(seconds=gap.oldest_s))
+    return (
+        spoken.moment(gap.begin),
+        spoken.tell(said("not over")) if gap.lasts else spoken.moment(gap.end),
+        spoken.span(gap.end - gap.begin),
+        spoken.tell(oldest),
+    )
+
+
+def _counts(each: MonthOf, spoken: Language) -> Iterator[str]:
+    dumps = [f"{count} × {spoken.word(outcome)}" for outcome, count in each.dumps.items()]
+    yield spoken.tell(said("dumps: {outcomes}", outcomes="; ".join(dumps) or said("none at all")))
+    proofs = [f"{count} × {spoken.word(words)}" for words, count in each.proofs.items()]
+    yield spoken.tell(said("proofs: {outcomes}", outcomes="; ".join(proofs) or said("none at all")))
     if each.usual_s is not None:
-        yield f"a restore and its comparison usually took {seconds(each.usual_s)}"
+        usual = timedelta(seconds=each.usual_s)
+        yield spoken.tell(said("a restore and its comparison usually took {span}", span=usual))
 
 
-def _drills(each: MonthOf) -> Table:
+def _drills(each: MonthOf, spoken: Language) -> Table:
+    title = spoken.tell(said("Drills"))
+    if not each.drills:
+        return Table(title, lines=[spoken.tell(said("none in this month"))], good=False)
     rows = [
         (
-            f"{drill.at:%Y-%m-%d %H:%M}",
+            spoken.moment(drill.at),
             drill.scenario,
-            _result(drill, each.rto_s),
-            seconds(drill.took_s) if drill.took_s is not None else "–",
-            f"{drill.lost_minutes:.1f} minutes" if drill.lost_minutes is not None else "–",
+            spoken.tell(_result(drill, each.rto_s)),
+            spoken.seconds(drill.took_s) if drill.took_s is not None else "–",
+            spoken.seconds(drill.lost_minutes * 60) if drill.lost_minutes is not None else "–",
         )
         for drill in each.drills
     ]
-    if not rows:
-        return Table("Drills", lines=["none in this month"], good=False)
-    columns = ("at (UTC)", "scenario", "result", "back after", "lost")
-    return Table("Drills", columns, rows, good=all(drill.passed for drill in each.drills))
+    columns = (said("moment"), said("scenario"), said("result"), said("back after"), said("lost"))
+    return Table(title, list(map(spoken.tell, columns)), rows, good=all(drill.passed for drill in each.drills))
 
 
 def _result(drill: Rehearsed, rto_s: float) -> str:
     slower = drill.took_s is not None and drill.took_s > rto_s
-    return f"{'passed' if drill.passed else 'FAILED'}{', slower than the RTO' if slower else ''}"
+    if drill.passed:
+        return said("passed, slower than the RTO") if slower else said("passed")
+    return said("FAILED, slower than the RTO") if slower else said("FAILED")
 
 
-def _runs(days: Sequence[date]) -> list[str]:
+def _runs(days: Sequence[date], spoken: Language) -> list[str]:
     """Days as they follow each other: `2026-11-03 to 2026-11-05`."""
     found: list[tuple[date, date]] = []
     for day in days:
@@ -162,14 +207,15 @@ def _runs(days: Sequence[date]) -> list[str]:
             found[-1] = (found[-1][0], day)
         else:
             found.append((day, day))
-    return [str(first) if first == last else f"{first} to {last}" for first, last in found]
+    shown = [(spoken.day(first), spoken.day(last)) for first, last in found]
+    return [
+        first if first == last else spoken.tell(said("{first} to {last}", first=first, last=last))
+        for first, last in shown
+    ]
 
 
-def _share(value: float | None) -> str:
-    """Never 100% of what was not all of it."""
-    if value is None:
-        return "–"
-    return "100%" if value == 1 else f"{min(value, 0.9999):.2%}"
+def _share(value: float | None, spoken: Language) -> str:
+    return "–" if value is None else spoken.share(value, 2)
 
 
 def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from ops_pipelines.language.speech import Language, language, preferred
 from ops_pipelines.watch.exposition import OPENMETRICS, TEXT
 from ops_pipelines.watch.metrics import PREFIX, exposition
 from ops_pipelines.web.access import Credentials, Guard
@@ -30,7 +31,7 @@ from ops_pipelines.workspace import Workspace
 # Functions, not coroutines: each is run in a thread, since the ledger is waited for.
 _Endpoint = Callable[[Request], Response]
 _PARTS = ("/static/shared.css", "/static/style.css", "/static/page.js")
-_PAGES: Mapping[str, Callable[[Workspace, Mapping[str, str]], str]] = {
+PAGES: Mapping[str, Callable[[Workspace, Mapping[str, str], Language], str]] = {
     "/": overview,
     "/incidents": incidents_page,
     "/activity": activity_page,
@@ -51,7 +52,7 @@ def build_app(workspace: Workspace, credentials: Credentials) -> Starlette:
     uncounted = {"/metrics", *_PARTS, *(each.path for each in legacy)}
     return Starlette(
         routes=[
-            *(Route(path, _page(workspace, page), methods=["GET"]) for path, page in _PAGES.items()),
+            *(Route(path, _page(workspace, page), methods=["GET"]) for path, page in PAGES.items()),
             Route("/sources/{name}", _of_source(workspace, _source), methods=["GET"]),
             Route("/badge/{name}.svg", _of_source(workspace, _badge), methods=["GET"]),
             Route("/activity.csv", _csv(workspace), methods=["GET"]),
@@ -70,9 +71,19 @@ def build_app(workspace: Workspace, credentials: Credentials) -> Starlette:
     )
 
 
-def _page(workspace: Workspace, page: Callable[[Workspace, Mapping[str, str]], str]) -> _Endpoint:
+def spoken_to(workspace: Workspace, request: Request) -> Language:
+    """The language that a browser asks for; the one of `ops.yaml` where we speak none that it names."""
+    return language(preferred(request.headers.get("accept-language", ""), workspace.config.language))
+
+
+def _in(spoken: Language) -> Mapping[str, str]:
+    return {"Content-Language": spoken.code, "Vary": "Accept-Language"}
+
+
+def _page(workspace: Workspace, page: Callable[[Workspace, Mapping[str, str], Language], str]) -> _Endpoint:
     def show(request: Request) -> Response:
-        return HTMLResponse(page(workspace, request.query_params))
+        spoken = spoken_to(workspace, request)
+        return HTMLResponse(page(workspace, request.query_params, spoken), headers=_in(spoken))
 
     return show
 
@@ -88,7 +99,8 @@ def _of_source(workspace: Workspace, answer: Callable[[Workspace, str, Request],
 
 
 def _source(workspace: Workspace, name: str, request: Request) -> Response:
-    return HTMLResponse(source_page(workspace, name, request.query_params))
+    spoken = spoken_to(workspace, request)
+    return HTMLResponse(source_page(workspace, name, request.query_params, spoken), headers=_in(spoken))
 
 
 def _badge(workspace: Workspace, name: str, _request: Request) -> Response:

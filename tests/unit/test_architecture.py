@@ -15,8 +15,8 @@ PACKAGE = Path(ops_pipelines.__file__).parent
 FLOORS = (
     {"__init__", "clock", "durable", "private", "redact", "repository", "stopping", "streams", "text", "py"},
     {"chronology", "errors", "limits", "logs", "personal", "repeats"},
-    {"extras"},
-    {"lease", "process"},
+    {"extras", "language"},
+    {"lease", "process", "proof"},
     {"sandbox"},
     {"settings"},
     {"engines", "vault", "ledger"},

@@ -1,8 +1,10 @@
 """A house to watch: an `ops.yaml` with sources nobody can reach, a ledger of either kind, and receivers."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -53,31 +55,44 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     server.sql(f"drop database {database} with (force)")
 
 
-@pytest.fixture
-def make_house(tmp_path: Path, clock: StoppedClock) -> MakeHouse:
+def house_in(
+    folder: Path,
+    clock: StoppedClock,
+    channels: dict[str, str],
+    *,
+    ledger: str = "",
+    sources: tuple[str, ...] = ("crm",),
+    top: Mapping[str, Any] = MappingProxyType({}),
+    **alerts: Any,
+) -> Workspace:
     """Write an `ops.yaml`; returns the workspace, whose clock is the test's.
 
-    The made function takes URLs of channels by name, further keys of `alerts:`, and the ledger's URL.
+    Args:
+        channels: their URLs by name.
+        ledger: its URL.
+        top: further keys of the file.
+        alerts: further keys of `alerts:`.
     """
+    for name, secret in {**channels, "ledger": ledger, "source": "postgresql://127.0.0.1:1/crm"}.items():
+        (folder / f"{name}.secret").touch(mode=0o600)
+        (folder / f"{name}.secret").write_text(secret, encoding="utf-8")
+    named = {name: {"file": f"{name}.secret"} for name in channels}
+    document: dict[str, Any] = {
+        "base": "base",
+        "stores": {"nas": {"kind": "directory", "path": "nas"}},
+        "sources": {
+            name: {"kind": "postgres", "url": {"file": "source.secret"}, "copies": ["nas"]} for name in sources
+        },
+        "alerts": {"channels": named, **alerts},
+        **top,
+    }
+    if ledger:
+        document["ledger"] = {"file": "ledger.secret"}
+    (folder / "ops.yaml").write_text(json.dumps(document), encoding="utf-8")
+    return Workspace(load_config(folder / "ops.yaml", environ={}), clock)
 
-    def make(
-        channels: dict[str, str], *, ledger: str = "", sources: tuple[str, ...] = ("crm",), **alerts: Any
-    ) -> Workspace:
-        for name, secret in {**channels, "ledger": ledger, "source": "postgresql://127.0.0.1:1/crm"}.items():
-            (tmp_path / f"{name}.secret").touch(mode=0o600)
-            (tmp_path / f"{name}.secret").write_text(secret, encoding="utf-8")
-        named = {name: {"file": f"{name}.secret"} for name in channels}
-        document: dict[str, Any] = {
-            "base": "base",
-            "stores": {"nas": {"kind": "directory", "path": "nas"}},
-            "sources": {
-                name: {"kind": "postgres", "url": {"file": "source.secret"}, "copies": ["nas"]} for name in sources
-            },
-            "alerts": {"channels": named, **alerts},
-        }
-        if ledger:
-            document["ledger"] = {"file": "ledger.secret"}
-        (tmp_path / "ops.yaml").write_text(json.dumps(document), encoding="utf-8")
-        return Workspace(load_config(tmp_path / "ops.yaml", environ={}), clock)
 
-    return make
+@pytest.fixture
+def make_house(tmp_path: Path, clock: StoppedClock) -> MakeHouse:
+    """`house_in` a folder of the test's own."""
+    return partial(house_in, tmp_path, clock)

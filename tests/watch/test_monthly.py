@@ -96,7 +96,7 @@ def test_drills_of_the_month_are_in_it(house: Workspace, clock: StoppedClock) ->
     month = account(house)
     (drill,) = month.sources[0].drills
     assert (drill.id, drill.passed, drill.took_s, drill.lost_minutes) == ("d1", True, 2000.0, 12.5)
-    assert "total_loss | passed, slower than the RTO | 33m 20s | 12.5 minutes" in month_markdown(month)
+    assert "total_loss | passed, slower than the RTO | 33m 20s | 12m 30s" in month_markdown(month)
 
 
 def test_it_is_told_alike_in_markdown_and_html(house: Workspace) -> None:
@@ -109,7 +109,7 @@ def test_it_is_told_alike_in_markdown_and_html(house: Workspace) -> None:
         "restores slower than the RTO: crm.",
         "the month is not over",
         "up to 6d 14h old",
-        "proofs: 10 verified; 1 partly verified, 1 not compared; 1 bad",
+        "proofs: 10 × verified; 1 × partly verified, 1 not compared; 1 × bad",
         "2026-11-10, 2026-11-12 to 2026-11-13, 2026-11-15 to 2026-11-21",
         "1 of 11",
         "nobody watched it in this month",

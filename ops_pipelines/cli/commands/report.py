@@ -10,6 +10,7 @@ import typer
 from ops_pipelines import durable
 from ops_pipelines.cli import output
 from ops_pipelines.errors import OpsError
+from ops_pipelines.language.speech import language
 from ops_pipelines.redact import redact
 from ops_pipelines.watch.health import EXIT_STATUS
 from ops_pipelines.watch.monthly import month_of
@@ -73,7 +74,8 @@ def _account(workspace: Workspace, month: str, form: Form, to: Path | None, show
     if as_json:
         output.print_json({"ok": status == output.FINE, **found.model_dump(mode="json")})
         return status
-    said = redact(month_page(found, now) if form == "html" else month_markdown(found))
+    spoken = language(workspace.config.language)
+    said = redact(month_page(found, now, spoken) if form == "html" else month_markdown(found, spoken))
     if show:
         output.write(said)
         return status

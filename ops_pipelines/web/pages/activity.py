@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Select, select
 
+from ops_pipelines.language.speech import ENGLISH, Language
 from ops_pipelines.ledger.models import FAILED, RUNNING, SUCCEEDED, Activity
 from ops_pipelines.redact import redact
 from ops_pipelines.web.pages.environment import render
@@ -21,7 +22,7 @@ _COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def activity_page(workspace: Workspace, asked: Mapping[str, str]) -> str:
+def activity_page(workspace: Workspace, asked: Mapping[str, str], spoken: Language = ENGLISH) -> str:
     """The page as HTML.
 
     Args:
@@ -35,6 +36,7 @@ def activity_page(workspace: Workspace, asked: Mapping[str, str]) -> str:
         "activity.html",
         workspace.clock.now(),
         here="/activity",
+        spoken=spoken,
         attempts=rows[:_SHOWN],
         older=rows[_SHOWN - 1].turn if len(rows) > _SHOWN else None,
         asked=asked,

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ops_pipelines.language.said import said
+from ops_pipelines.language.speech import ENGLISH, Language
 from ops_pipelines.ledger.models import RUNNING, SUCCEEDED, Activity
 from ops_pipelines.watch.charts import Point, line_chart
-from ops_pipelines.watch.html import seconds
 from ops_pipelines.web.pages.environment import render
 from ops_pipelines.workspace import Workspace
 
@@ -35,16 +36,17 @@ class Drilled:
     parts: Sequence[Activity]
 
 
-def drills_page(workspace: Workspace, _asked: Mapping[str, str]) -> str:
+def drills_page(workspace: Workspace, _asked: Mapping[str, str], spoken: Language = ENGLISH) -> str:
     """The page as HTML. Raises LedgerError."""
     drills = _drills(workspace)
     scenarios = list(dict.fromkeys(each.scenario for each in drills))
-    charts = [(each, _trend(each, [drill for drill in drills if drill.scenario == each])) for each in scenarios]
+    charts = [(each, _trend(spoken, each, [drill for drill in drills if drill.scenario == each])) for each in scenarios]
     return render(
         workspace,
         "drills.html",
         workspace.clock.now(),
         here="/drills",
+        spoken=spoken,
         drills=drills[:_SHOWN],
         charts=[(title, svg) for title, svg in charts if svg],
         reports={each.id for each in drills[:_SHOWN] if report_of(workspace, each.id) is not None},
@@ -83,10 +85,11 @@ def _drilled(identifier: str, rows: Sequence[Activity]) -> Drilled:
     )
 
 
-def _trend(scenario: str, drills: Sequence[Drilled]) -> str:
+def _trend(spoken: Language, scenario: str, drills: Sequence[Drilled]) -> str:
     points = [
-        Point(each.at, each.took_s, f"{each.id}: {seconds(each.took_s)}", "good" if each.passed else "bad")
+        Point(each.at, each.took_s, f"{each.id}: {spoken.seconds(each.took_s)}", "good" if each.passed else "bad")
         for each in reversed(drills)
         if each.took_s is not None
     ]
-    return line_chart(f"{scenario}: time until the slowest source was back", points, seconds)
+    title = said("{scenario}: time until the slowest source was back", scenario=scenario)
+    return line_chart(spoken.tell(title), points, spoken.seconds, spoken)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import select
 
+from ops_pipelines.language.speech import ENGLISH, Language
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.models import DELIVERED, WAITING, Incident, Outgoing
 from ops_pipelines.web.pages.environment import render
@@ -12,7 +13,7 @@ from ops_pipelines.workspace import Workspace
 _RESOLVED, _MESSAGES = 50, 30
 
 
-def incidents_page(workspace: Workspace, _asked: Mapping[str, str]) -> str:
+def incidents_page(workspace: Workspace, _asked: Mapping[str, str], spoken: Language = ENGLISH) -> str:
     """The page as HTML. Raises LedgerError."""
     now, book = workspace.clock.now(), AlertLedger(workspace.ledger)
     with workspace.ledger.session() as session:
@@ -26,6 +27,7 @@ def incidents_page(workspace: Workspace, _asked: Mapping[str, str]) -> str:
         "incidents.html",
         now,
         here="/incidents",
+        spoken=spoken,
         incidents=opened,
         told={each.id: book.notified_channels(each.id) for each in opened},
         resolved=resolved,

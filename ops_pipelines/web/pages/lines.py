@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 from markupsafe import Markup
 
-from ops_pipelines.chronology import age, in_words
+from ops_pipelines.chronology import age
 from ops_pipelines.config.models import Config
+from ops_pipelines.language.said import counted, said
+from ops_pipelines.language.speech import Language
 from ops_pipelines.watch.charts import Tone
 from ops_pipelines.watch.drawn import rpo_gauge
 from ops_pipelines.watch.situations import State
@@ -56,10 +58,9 @@ class Line:
         """Whether its proof is no whole one: it must not look like one."""
         return self.seen is not None and self.seen.proof is not None and not self.seen.proof.whole
 
-    @property
-    def gauge(self) -> Markup:
+    def gauge(self, spoken: Language) -> Markup:
         """How much of the RPO is used up."""
-        return rpo_gauge(self.age, self.rpo, self.warn_after)
+        return rpo_gauge(self.age, self.rpo, self.warn_after, spoken)
 
     @property
     def slow(self) -> bool:
@@ -90,18 +91,31 @@ def line_of(config: Config, snapshot: Snapshot[Seen] | Snapshot[SeenWhole], now:
 
 
 def _dots(seen: Seen, now: datetime) -> list[Dot]:
-    return [Dot("the live data", "good", False), *(_dot(each, seen, now) for each in seen.stores)]
+    return [Dot(said("the live data"), "good", False), *(_dot(each, seen, now) for each in seen.stores)]
 
 
 def _dot(copies: CopiesSeen, seen: Seen, now: datetime) -> Dot:
-    where = f"{copies.store} ({copies.medium}{', off-site' if copies.offsite else ''})"
+    place = said("{medium}, off-site", medium=copies.medium) if copies.offsite else copies.medium
+    where: Mapping[str, str] = {"store": copies.store, "place": place}
     if not copies.readable:
-        return Dot(f"{where}: cannot be read", "bad", copies.offsite)
+        return Dot(said("{store} ({place}): cannot be read", **where), "bad", copies.offsite)
     if copies.damaged:
-        return Dot(f"{where}: {copies.damaged} damaged", "bad", copies.offsite)
+        title = counted(
+            "{store} ({place}): {count} damaged", "{store} ({place}): {count} damaged", copies.damaged, **where
+        )
+        return Dot(title, "bad", copies.offsite)
     if copies.newest_at is None:
-        return Dot(f"{where}: no copy", "bad", copies.offsite)
-    said = f"{where}: {copies.copies} copies, the newest {in_words(copies.newest_at, now)} old"
+        return Dot(said("{store} ({place}): no copy", **where), "bad", copies.offsite)
+    old = age(copies.newest_at, now)
+    found = counted(
+        "{store} ({place}): {count} copy, {age} old",
+        "{store} ({place}): {count} copies, the newest {age} old",
+        copies.copies,
+        age=old if old is not None else said("in the future"),
+        **where,
+    )
     newest = seen.newest.started_at if seen.newest is not None else copies.newest_at
     behind = newest - copies.newest_at > timedelta(minutes=1)
-    return Dot(f"{said}, behind" if behind else said, "warn" if behind else "good", copies.offsite)
+    return Dot(
+        said("{copies}, behind", copies=found) if behind else found, "warn" if behind else "good", copies.offsite
+    )

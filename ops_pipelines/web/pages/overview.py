@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from ops_pipelines.config.cadence import next_tick
 from ops_pipelines.config.models import Config
+from ops_pipelines.language.speech import ENGLISH, Language
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.watch.drawn import MARKS, strip_of
 from ops_pipelines.watch.history import strips
@@ -47,7 +48,7 @@ def summary_of(lines: Sequence[Line]) -> Summary:
     )
 
 
-def overview(workspace: Workspace, asked: Mapping[str, str]) -> str:
+def overview(workspace: Workspace, asked: Mapping[str, str], spoken: Language = ENGLISH) -> str:
     """The page as HTML.
 
     Args:
@@ -69,9 +70,10 @@ def overview(workspace: Workspace, asked: Mapping[str, str]) -> str:
         "overview.html",
         now,
         here="/",
+        spoken=spoken,
         summary=summary_of(lines),
         lines=part,
-        strips={name: strip_of(name, each) for name, each in days.items()},
+        strips={name: strip_of(name, each, spoken) for name, each in days.items()},
         matching=len(shown),
         asked=asked,
         states=[state for state in URGENCY if any(line.state == state for line in lines)],

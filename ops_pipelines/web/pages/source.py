@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from ops_pipelines.language.speech import ENGLISH, Language
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.watch.drawn import MARKS, drawings, strip_of
 from ops_pipelines.watch.history import Made, restore_points, strips
@@ -16,7 +17,7 @@ _LISTED, _ATTEMPTS = 60, 15
 _LONGEST_DAYS = 3650
 
 
-def source_page(workspace: Workspace, name: str, asked: Mapping[str, str]) -> str:
+def source_page(workspace: Workspace, name: str, asked: Mapping[str, str], spoken: Language = ENGLISH) -> str:
     """The page as HTML.
 
     Args:
@@ -37,15 +38,16 @@ def source_page(workspace: Workspace, name: str, asked: Mapping[str, str]) -> st
         workspace,
         "source.html",
         now,
+        spoken=spoken,
         line=line,
         seen=snapshot.seen,
-        strip=strip_of(name, days),
+        strip=strip_of(name, days, spoken),
         days=[(each.day, *MARKS[each.mark]) for each in reversed(days)],
         points=shown[:_LISTED],
         more=max(0, len(shown) - _LISTED),
         known=len(points),
         asked=asked,
-        charts=drawings(points, line.rto),
+        charts=drawings(points, line.rto, spoken),
         grades=Counter(each.words for point in points for each in point.provings),
         attempts=workspace.ledger.recent(source=name, limit=_ATTEMPTS),
         incidents=[each for each in AlertLedger(workspace.ledger).open_incidents() if each.source == name],

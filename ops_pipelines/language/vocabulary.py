@@ -1,0 +1,22 @@
+"""Words that machines know as well: states, outcomes, steps, units. Programs read them in English, people in theirs.
+
+`Language.word` looks them up, with the context `word`; one that is not here is shown as it is.
+"""
+
+from collections.abc import Sequence
+
+WORDS: Sequence[str] = (
+    # states
+    "OK", "WEAK", "STALE", "UNKNOWN", "OVERDUE", "FAIL", "NEVER",
+    # what a proof is called
+    "verified", "verified by sample", "verified by row counts", "restored, not compared", "bad", "inconclusive",
+    # how attempts and messages stand
+    "running", "succeeded", "failed", "cancelled", "waiting", "delivered", "suppressed",
+    # what was attempted, and steps
+    "backup", "dump", "snapshot", "copy", "verify", "restore", "prune", "drill", "adopt", "sign", "export", "retention",
+    # severities, and what happened to an incident
+    "warn", "error", "critical",
+    "opened", "escalated", "repeated", "resolved", "test", "digest", "all_clear", "summary",
+    # units
+    "B", "KiB", "MiB", "GiB", "TiB", "d", "h", "min", "s",
+)  # fmt: skip
