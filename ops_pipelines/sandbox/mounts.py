@@ -1,5 +1,6 @@
 """What can be seen inside the sandbox: programs with what belongs to them, read-only, and nothing of ours."""
 
+import os
 import shutil
 import site
 import sys
@@ -47,6 +48,11 @@ def python() -> tuple[Path, ...]:
     if site.ENABLE_USER_SITE:
         places.append(Path(site.getusersitepackages()))
     return tuple(outermost(places))
+
+
+def interpreter() -> Path:
+    """Our own interpreter. Typed as `../.venv/bin/python`, its path leads through folders that nobody sees inside."""
+    return Path(os.path.normpath(sys.executable))  # no symlink is followed: that of an environment says which it is
 
 
 def programs(bin_dirs: Sequence[Path], ours: Sequence[Path] = ()) -> list[Path]:

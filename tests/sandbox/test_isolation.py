@@ -118,6 +118,14 @@ def called(words: str) -> list[int]:
     return [each.pid for each in psutil.process_iter(["cmdline"]) if " ".join(each.info["cmdline"] or ()) == words]
 
 
+def test_an_interpreter_that_was_typed_from_a_folder_beside_it_proves(
+    backed_up: Made, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = tmp_path_factory.mktemp("beside")
+    monkeypatch.setattr(sys, "executable", f"{beside}{'/..' * (len(beside.parts) - 1)}{sys.executable}")
+    assert proved(backed_up).outcome == "verified"
+
+
 def test_a_sandbox_is_said_to_be_well(backed_up: Made) -> None:
     if isolation.standing().best == "sandbox":
         assert asked(backed_up).said == "proofs run in a sandbox"

@@ -3,7 +3,6 @@
 import re
 import shutil
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -161,7 +160,7 @@ class _EnclosedEngine:
         account.give(directory)
         bounds = bounds_for(self._manifest.plain_bytes)
         ours, theirs = socket.socketpair()
-        worker = [sys.executable, "-I", "-m", "ops_pipelines.recovery.enclosed.worker"]
+        worker = [str(mounts.interpreter()), "-I", "-m", "ops_pipelines.recovery.enclosed.worker"]
         environment = {"HOME": str(directory), "TMPDIR": str(directory / "tmp"), "USER": account.NAME}
         with ours, theirs:
             process = stack.enter_context(self._run(directory, worker, environment, theirs.fileno()))
@@ -183,7 +182,7 @@ class _EnclosedEngine:
     ) -> AbstractContextManager[Running]:
         if self._way == "account":
             directory.parent.chmod(0o711)  # to be passed through; what lies there belongs to one proof each
-            for path, write in ((Path(sys.executable), False), (account.PACKAGE, False), (directory, True)):
+            for path, write in ((mounts.interpreter(), False), (account.PACKAGE, False), (directory, True)):
                 if closed := account.cannot(path, write=write):
                     raise _kept_out(closed, path)
             words = [*account.dropping(), *worker]
