@@ -10,7 +10,7 @@ BIN := .venv/bin
 # With COVERAGE=1 it is measured which branches the tests run.
 PYTEST := TMPDIR=$${TMPDIR:-/var/tmp} $(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-export OPS_CONFIG ?= $(CURDIR)/$(if $(wildcard ops.yaml),ops.yaml,var/demo/ops.yaml)
+OPS_CONFIG ?= $(CURDIR)/$(if $(wildcard ops.yaml),ops.yaml,var/demo/ops.yaml)
 
 LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-emit-index-url \
         --no-strip-extras --no-header --extra build --extra all
@@ -30,9 +30,9 @@ help: ## this list
 
 demo: demo-backup ## four sample applications, backed up, proved, lost in a drill, and recovered
 	@echo; echo "demo: a disaster: everything back from the bucket and the recovery kit, away from what runs"
-	@OPS_CONFIG=$(CURDIR)/var/demo/ops.yaml $(BIN)/ops kit --to var/demo/kit --passphrase-file var/demo/kit.passphrase
-	@OPS_CONFIG=$(CURDIR)/var/demo/ops.yaml $(BIN)/ops drill total_loss
-	@echo; OPS_CONFIG=$(CURDIR)/var/demo/ops.yaml $(BIN)/ops status
+	@$(BIN)/ops kit --to var/demo/kit --passphrase-file var/demo/kit.passphrase --config var/demo/ops.yaml
+	@$(BIN)/ops drill total_loss --config var/demo/ops.yaml
+	@echo; $(BIN)/ops status --config var/demo/ops.yaml
 	@echo; echo "report    $(CURDIR)/var/demo/backups/reports/latest.md"
 	@echo "restore   OPS_CONFIG=var/demo/ops.yaml $(BIN)/ops restore forge --to forge_restored"
 	@echo "web UI    make up        (then http://127.0.0.1:$(PORT))"
@@ -40,11 +40,11 @@ demo: demo-backup ## four sample applications, backed up, proved, lost in a dril
 demo-backup: install-demo
 	@$(BIN)/python -m demo.servers start
 	@echo "demo: dump, copy, restore, compare, report (a Dagster run)"
-	@OPS_CONFIG=$(CURDIR)/var/demo/ops.yaml $(BIN)/ops backup
+	@$(BIN)/ops backup --config var/demo/ops.yaml
 
 up: install ## ops up: Dagster's web UI, daemon and schedules on this ops.yaml, on 127.0.0.1:$(PORT), and the status page
 	@if [ "$(OPS_CONFIG)" = "$(CURDIR)/var/demo/ops.yaml" ]; then $(BIN)/python -m demo.servers start; fi
-	exec $(BIN)/ops up --port $(PORT) --page-port $(PAGE_PORT)
+	exec $(BIN)/ops up --config $(OPS_CONFIG) --port $(PORT) --page-port $(PAGE_PORT)
 
 test: newer-servers field-applications ## everything installed, every test
 	@# On a busy machine a test may wait in vain for a server. What failed beside others must hold alone; both are shown.

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,8 +39,10 @@ pytest.register_assert_rewrite("tests.oracle.rounds")
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("ours", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("ours")
-# Tests have files of their own; whoever runs them may have named another, as the Makefile does.
+# Tests have files of their own; whoever runs them may have named another.
 os.environ.pop("OPS_CONFIG", None)
+# They type `ops`, and are advised to. Last: the programs of the machine are the ones that it has.
+os.environ["PATH"] += f"{os.pathsep}{Path(sys.executable).parent}"
 if "COVERAGE_PROCESS_CONFIG" in os.environ:
     import tests.inside  # noqa: F401 (what runs in a sandbox is measured as well)
 

@@ -7,6 +7,8 @@ set -a
 . /etc/ops_pipelines/ops.env
 if [ -e /etc/ops_pipelines/sources.env ]; then . /etc/ops_pipelines/sources.env; fi
 set +a
+# What is advised is `ops …`: the program is on the PATH.
+export PATH="${OPS_RELEASE:-/opt/ops_pipelines/current}/bin:$PATH"
 export HOME=/var/lib/ops_pipelines TMPDIR=/var/lib/ops_pipelines/tmp
 cd /
 program=ops
@@ -14,4 +16,4 @@ if [ "${1:-}" = --as-dagster ]; then
     shift
     program=dagster
 fi
-exec setpriv --reuid=ops --regid=ops --init-groups --inh-caps=-all "${OPS_RELEASE:-/opt/ops_pipelines/current}/bin/$program" "$@"
+exec setpriv --reuid=ops --regid=ops --init-groups --inh-caps=-all "$program" "$@"

@@ -2,21 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
 from ops_pipelines.cli.stopped import a_stop_is_told
-
-
-class Verb(NamedTuple):
-    """Where a command is, and its line in `ops --help`."""
-
-    place: str
-    """`module:object` in `cli/commands`; the object is a function, or a Typer of several."""
-    help: str
-    """One line of at most 64 characters: it fits on a terminal of 80."""
+from ops_pipelines.cli.verbs import Verb
 
 
 class OnDemand(Mapping[str, Any]):

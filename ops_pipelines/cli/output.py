@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ops_pipelines import text
+from ops_pipelines.cli.as_typed import as_typed, reading
 from ops_pipelines.cli.encoding import is_unicode
 from ops_pipelines.config.last_good import load_or_last_good
 from ops_pipelines.config.load import find_config, load_config
@@ -41,6 +42,11 @@ def explained(command: Callable[P, int]) -> Callable[P, None]:
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        given = kwargs.get("config")
+        with reading(given if isinstance(given, Path) else None):
+            told(*args, **kwargs)
+
+    def told(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             status = command(*args, **kwargs)
         except OpsError as error:
@@ -114,12 +120,12 @@ def markup(template: str, *values: object) -> Markup:
 
 def say(template: str, *values: object) -> None:
     """A line for people on standard output; see `markup`."""
-    console.print(markup(template, *values))
+    console.print(as_typed(markup(template, *values)))
 
 
 def warn(template: str, *values: object) -> None:
     """A line for people on standard error; see `markup`."""
-    errors.print(markup(template, *values))
+    errors.print(as_typed(markup(template, *values)))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -128,7 +134,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*map(_shown, row))
+        table.add_row(*(as_typed(_shown(each)) for each in row))
     console.print(table)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import yaml
 from sqlalchemy import func, select
@@ -61,7 +62,7 @@ def _watched(shared: Shared) -> Answer:
     with shared.workspace.ledger.session() as session:
         seen = [session.scalar(select(func.max(Health.watched_at))), session.scalar(select(func.max(Evaluation.at)))]
     moments = [each for each in seen if isinstance(each, datetime) and each > _BEFORE_US]
-    start = start_command()
+    start = start_command(shared.config_path)
     if not moments:
         return attention("the daemon has never run: backups run only when you start them by hand", start)
     now = shared.workspace.clock.now()
@@ -92,7 +93,7 @@ def _of_dagster(shared: Shared) -> Iterator[Question]:
         return state[0] if state else dagster_state(url)
 
     yield Question(DAGSTER, "web server", lambda: _code(asked()))
-    yield Question(DAGSTER, "daemons", lambda: _daemons(asked()))
+    yield Question(DAGSTER, "daemons", lambda: _daemons(asked(), shared.config_path))
     yield Question(DAGSTER, "schedules", lambda: _schedules(asked()))
     yield Question(DAGSTER, "settings", lambda: _settings(asked()))
 
@@ -110,12 +111,12 @@ def _code(state: DagsterState) -> Answer:
     return well(f"Dagster {state.version}, the code is loaded")
 
 
-def _daemons(state: DagsterState) -> Answer:
+def _daemons(state: DagsterState, config: Path) -> Answer:
     if dead := [each for each in state.daemons if not each.healthy]:
         beats = [each.beat_at for each in dead if each.beat_at is not None]
         since = f" since {max(beats):%Y-%m-%d %H:%M} UTC" if beats else ", and never were"
         said = f"{', '.join(each.name.lower() for each in dead)} are not alive{since}"
-        return failed(said, start_command())
+        return failed(said, start_command(config))
     return well(f"{len(state.daemons)} alive")
 
 

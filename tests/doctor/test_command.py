@@ -18,7 +18,8 @@ def typed(house: House, *words: str, expect: int) -> Result:
     return done
 
 
-def test_people_read_one_line_for_each_question_and_what_to_do(house: House) -> None:
+def test_people_read_one_line_for_each_question_and_what_to_do(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(house.path)
     shown = typed(house, expect=1).output
     assert re.search(r"^crm$", shown, re.MULTILINE)
     assert re.search(r"^  OK +rights +may read everything that is dumped$", shown, re.MULTILINE)

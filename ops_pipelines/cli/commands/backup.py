@@ -38,7 +38,7 @@ def backup(
         choices[name] = (chosen, None, {})
     status = run_sources(loaded, found, choices, as_json=as_json, verbose=verbose)
     if status == output.FINE and not as_json:
-        output.say("\nnext: [bold]{}[/]", "ops status" if ever_watched(workspace.ledger) else start_command())
+        output.say("\nnext: [bold]{}[/]", "ops status" if ever_watched(workspace.ledger) else start_command(found))
     return status
 
 
