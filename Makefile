@@ -22,7 +22,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) chromium jq libatomic1 minisign patchelf strac
 # php-cgi keeps Apache away, which php would bring.
 FIELD_PACKAGES := mediawiki roundcube-core php-cli php-cgi php-mysql php-pgsql php-xml php-mbstring php-intl
 
-.PHONY: help demo demo-backup up test coverage field faults field-applications mutants newer-servers newest-dagster versions lint docs reference dist install install-demo install-dev lock \
+.PHONY: help demo demo-backup up test coverage field faults field-applications mutants newer-servers newest-dagster pythons versions lint docs reference dist install install-demo install-dev lock \
         messages schemas clean
 
 help: ## this list
@@ -100,6 +100,10 @@ newest-dagster: install-dev ## the tests of Dagster's layer on the newest releas
 	  $(foreach part,dagster dagster-webserver dagster-graphql dagster-shared dagster-pipes,'$(part)<1.14')
 	@PYTHONPATH=$(CURDIR)/var/dagster-newest $(BIN)/python -c 'import dagster; print("dagster", dagster.__version__)'
 	PYTHONPATH=$(CURDIR)/var/dagster-newest $(PYTEST) $(or $(ONLY),tests/orchestration)
+
+pythons: install-dev ## the wheel on Python 3.10 to 3.14, each from nothing to a proved restore; those that are here, 3.14 from Debian sid
+	@tools/newer_servers.sh py314
+	@TMPDIR=$${TMPDIR:-/var/tmp} $(BIN)/python -m tools.pythons $(ONLY)
 
 versions: install-dev ## what the tests run on, with versions
 	@$(BIN)/python -m tools.versions

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Servers and tools of other Debian suites, unpacked into folders of their own for the tests: nothing is installed in /.
 #
-#   tools/newer_servers.sh [NAME...]      into var/newer/NAME; without names: all of them
+#   tools/newer_servers.sh [NAME...]      into var/newer/NAME; without names: all of them but py314
 #
 # The packages come from the mirror that this machine's apt uses. Their programs are relinked to the libraries that
 # came along, so that a folder is complete in itself and can be named in `bin_dirs`. What is there is left alone: remove
@@ -18,7 +18,8 @@ suite_and_packages() {
     pg18) echo sid postgresql-18 postgresql-client-18 ;;
     restic) echo sid restic ;;
     restic-old) echo bookworm restic ;;
-    *) echo "newer_servers: no $1; there are mysql mariadb pg17 pg18 restic restic-old" >&2; return 1 ;;
+    py314) echo sid python3.14-venv ;;
+    *) echo "newer_servers: no $1; there are mysql mariadb pg17 pg18 restic restic-old py314" >&2; return 1 ;;
   esac
 }
 

@@ -53,7 +53,7 @@ def main() -> None:
 
 def record(folder: Path) -> Iterator[Event]:
     """Type the commands in a new project; yields what the terminal showed."""
-    _make_project(folder)
+    make_project(folder)
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(folder), "TERM": "xterm-256color",
         "COLUMNS": str(_COLUMNS), "LINES": str(_ROWS), "TZ": "UTC",
@@ -96,7 +96,8 @@ def _shortened(part: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _make_project(folder: Path) -> None:
+def make_project(folder: Path) -> None:
+    """A Django project with a SQLite database and uploads."""
     for name, content in {"manage.py": "", "shop/__init__.py": "", "shop/settings.py": _SETTINGS}.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(content, encoding="utf-8")
