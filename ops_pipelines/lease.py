@@ -14,12 +14,12 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
-from ops_pipelines import durable
+from ops_pipelines import durable, stopping
 from ops_pipelines.errors import Busy
 
 Standing = Literal["dead", "alive", "foreign"]
@@ -106,18 +106,22 @@ def owned_directory(path: Path, *, outlives: Callable[[], bool] = _never, wait: 
         outlives: asked at the end: whether it is to be left to `sweep`, as if we had been killed.
         wait: as for `sweep`, which may raise the same.
     """
-    durable.make_directory(path.parent)
-    with _parent_lock(path.parent, wait):
-        path.mkdir(mode=0o700)
-        descriptor = os.open(path / _OWNER, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        yield path
-    finally:
-        if path.exists() and not outlives():
+    made = False
+
+    def remove() -> None:
+        if made and path.exists() and not outlives():
             with _parent_lock(path.parent, wait):
                 _remove_for_good(path)
-        os.close(descriptor)
+
+    durable.make_directory(path.parent)
+    with ExitStack() as files, stopping.ending(remove):
+        with _parent_lock(path.parent, wait):
+            path.mkdir(mode=0o700)
+            made = True
+            descriptor = os.open(path / _OWNER, os.O_RDWR | os.O_CREAT, 0o600)
+            files.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield path
 
 
 def hand_over(path: Path, final: Path, *, wait: timedelta = _WAIT) -> None:
@@ -150,7 +154,7 @@ def sweep(
     removed: list[Path] = []
     if not parent.is_dir():
         return removed
-    with _parent_lock(parent, wait):
+    with _parent_lock(parent, wait) as held, held.allow_stops():
         for directory in _directories(parent):
             with _claimed(directory, ours) as standing:
                 if standing == "dead" and before_removal(directory) is not False:
@@ -169,7 +173,7 @@ def census(parent: Path, *, ours: re.Pattern[str], wait: timedelta = _WAIT) -> l
     if not parent.is_dir():
         return []
     found = []
-    with _parent_lock(parent, wait):
+    with _parent_lock(parent, wait) as held, held.allow_stops():
         for directory in _directories(parent):
             with _claimed(directory, ours) as standing:
                 found.append((directory, standing))
@@ -232,15 +236,18 @@ def _claimed(directory: Path, ours: re.Pattern[str]) -> Iterator[Standing]:
 
 
 @contextmanager
-def _parent_lock(parent: Path, wait: timedelta) -> Iterator[None]:
-    """Between a directory's birth and its lease no sweeper may look at it."""
+def _parent_lock(parent: Path, wait: timedelta) -> Iterator[stopping.Held]:
+    """Between a directory's birth and its lease no sweeper may look at it, and no stop comes."""
     path = parent / ".sweep.lock"
-    descriptor = os.open(path, _LOCK_FLAGS, 0o600)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
-        if not _held(descriptor, deadline=time.monotonic() + wait.total_seconds()):
-            raise TimeoutError(errno.ETIMEDOUT, f"another process holds its lock for more than {wait}", str(path))
-        yield
-    finally:
-        os.close(descriptor)
+    with stopping.Held() as held:
+        descriptor = os.open(path, _LOCK_FLAGS, 0o600)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "it is no regular file", str(path))
+            with held.allow_stops():
+                ours = _held(descriptor, deadline=time.monotonic() + wait.total_seconds())
+            if not ours:
+                raise TimeoutError(errno.ETIMEDOUT, f"another process holds its lock for more than {wait}", str(path))
+            yield held
+        finally:
+            os.close(descriptor)

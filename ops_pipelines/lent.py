@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops_pipelines import durable
+from ops_pipelines import durable, stopping
 
 _NOTE = ".lent"
 
@@ -44,10 +44,8 @@ def noted(directory: Path, *, store: str, source: str) -> Iterator[Callable[[str
         locks.append(lock)
         durable.write(path, json.dumps({"store": store, "source": source, "locks": locks}).encode())
 
-    try:
+    with stopping.ending(lambda: path.unlink(missing_ok=True)):
         yield note
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def abandoned(root: Path) -> list[Lent]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from ops_pipelines import durable, lease, logs, process
+from ops_pipelines import durable, lease, logs, process, stopping
 from ops_pipelines.errors import OpsError
 from ops_pipelines.settings.outage import OutageCommands
 
@@ -58,11 +58,9 @@ def outage(root: Path, source: str, commands: OutageCommands) -> Iterator[Callab
     note = directory / _NOTE
     with lease.owned_directory(directory, outlives=note.exists):
         _write(note, _Note(source=source, command=commands.start, limit_s=commands.limit.total_seconds()))
-        try:
+        with stopping.ending(lambda: _start(note)):
             process.run(commands.stop, limits=_limits(commands.limit))
             yield lambda: _start(note)
-        finally:
-            _start(note)
 
 
 def end_outages(root: Path) -> list[Ended]:

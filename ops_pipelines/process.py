@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO
 
 from ops_pipelines import limits as spans
+from ops_pipelines import stopping
 from ops_pipelines.errors import OpsError
 from ops_pipelines.text import without_tracebacks
 
@@ -229,7 +230,9 @@ def running(
     words = [str(word) for word in argv]
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environment |= {"LC_ALL": "C.UTF-8", **(env or {})}
-    try:
+    command: Running | None = None
+
+    def start() -> Running:
         process = subprocess.Popen(
             [*_dies_with_us(death), *words],
             stdin=subprocess.DEVNULL if stdin is None else stdin,
@@ -241,13 +244,24 @@ def running(
             pipesize=_PIPE_BYTES,
             pass_fds=files,
         )
-    except OSError as error:
-        raise CommandFailed(f"{words[0]} cannot be started", why=str(error)) from None
-    command = Running(words, process, limits, stop, stderr_bytes)
-    try:
+        try:
+            return Running(words, process, limits, stop, stderr_bytes)
+        except BaseException:  # no file or no thread is left for it
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+
+    def end() -> None:
+        if command is not None:
+            command.kill()
+
+    with stopping.ending(end):
+        try:
+            with stopping.Held():  # `Popen` forgets its program when a stop comes while it starts
+                command = start()
+        except OSError as error:
+            raise CommandFailed(f"{words[0]} cannot be started", why=str(error)) from None
         yield command
-    finally:
-        command.kill()
 
 
 def run(

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -55,6 +55,26 @@ def _send(returned: threading.Event) -> None:
     returned.wait()
     time.sleep(_SOON_S)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def ending(end: Callable[[], object]) -> Iterator[None]:
+    """Whatever happens in the block, `end` is carried out after it; a stop that cuts it off has it begin again.
+
+    Enter it first, and make in the block what has to end: a stop between the two would leave it.
+
+    Args:
+        end: may be called twice, and before anything was made.
+    """
+    try:
+        try:
+            yield
+        finally:
+            end()
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            end()
+        raise
 
 
 class Held:

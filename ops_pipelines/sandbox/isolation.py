@@ -1,6 +1,7 @@
 """How well a proof can be kept to itself on this machine: in a sandbox, as another account, or not at all."""
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from ops_pipelines import stopping
 from ops_pipelines.errors import Inconclusive
 from ops_pipelines.process import CommandFailed, Limits
 from ops_pipelines.sandbox import account
@@ -99,8 +101,9 @@ def warning(isolation: Isolation) -> str:
 
 def _refused() -> str:
     """Why no command runs in a sandbox here; empty when one does."""
-    with tempfile.TemporaryDirectory(prefix="ops-sandbox-") as name:
-        directory = Path(name).resolve()
+    directory = Path(tempfile.gettempdir()).resolve() / f"ops-sandbox-{secrets.token_hex(8)}"
+    with stopping.ending(lambda: shutil.rmtree(directory, ignore_errors=True)):
+        directory.mkdir(mode=0o700)
         account.give(directory)
         try:
             with Jail(directory).running(["true"], limits=_QUICK) as tried:

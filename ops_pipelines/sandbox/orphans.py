@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
+from ops_pipelines import stopping
 from ops_pipelines.process import Running
 from ops_pipelines.sandbox import account
 from ops_pipelines.sandbox.family import children
@@ -24,14 +25,8 @@ _ours: set[int] = set()
 def without_orphans(starting: AbstractContextManager[Running]) -> Iterator[Running]:
     """Run a program as that account for the length of the block; all that it started ends with it."""
     pid = 0
-    try:
-        with starting as program:
-            pid = program.pid
-            with _started:
-                _ours.add(pid)
-                _inherit(True)
-            yield program
-    finally:
+
+    def end() -> None:
         with _started:
             _ours.discard(pid)
             while orphans := _orphans():
@@ -40,6 +35,13 @@ def without_orphans(starting: AbstractContextManager[Running]) -> Iterator[Runni
                         os.kill(each, signal.SIGKILL)
                         os.waitpid(each, 0)
             _inherit(bool(_ours))
+
+    with stopping.ending(end), starting as program:
+        pid = program.pid
+        with _started:
+            _ours.add(pid)
+            _inherit(True)
+        yield program
 
 
 def _inherit(yes: bool) -> None:

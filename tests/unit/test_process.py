@@ -1,5 +1,7 @@
 """Other people's programs run in their own group, within limits, and leave nothing behind."""
 
+import errno
+import os
 import subprocess
 import sys
 import textwrap
@@ -157,6 +159,17 @@ def test_an_exception_in_the_block_leaves_no_process() -> None:
     with pytest.raises(ZeroDivisionError), running(["sleep", "300"], limits=LIMITS) as command:
         raise ZeroDivisionError
     assert gone(command.pid)
+
+
+def test_a_program_that_we_have_no_file_left_to_watch_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_pid: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    before = psutil.Process().children()
+    monkeypatch.setattr(os, "pidfd_open", none_left)
+    with pytest.raises(CommandFailed, match="sleep cannot be started"), running(["sleep", "300"], limits=LIMITS):
+        pytest.fail("it runs, and nobody could tell when it has ended")
+    assert psutil.Process().children() == before
 
 
 def test_a_command_dies_with_a_parent_that_is_killed() -> None:

@@ -2,12 +2,14 @@
 
 import io
 import logging
+import os
 import signal
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,7 +18,7 @@ import pyrage
 import pytest
 from sqlalchemy import create_engine
 
-from ops_pipelines import stopping
+from ops_pipelines import lease, process, stopping
 from ops_pipelines.errors import CorruptCopy
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import FAILED, RUNNING, SUCCEEDED
@@ -58,7 +60,7 @@ def stopped_at(turn: int, work: Callable[[], object], number: signal.Signals, *f
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:
         nonlocal left
-        if Path(frame.f_code.co_filename).name not in (*files, "stopping.py"):
+        if Path(frame.f_code.co_filename).name not in (*files, "stopping.py") or _in_destructor(frame):
             return None
         if event == "line":
             left -= 1
@@ -72,6 +74,13 @@ def stopped_at(turn: int, work: Callable[[], object], number: signal.Signals, *f
     finally:
         sys.settrace(None)
     return left <= 0
+
+
+def _in_destructor(frame: FrameType | None) -> bool:
+    """Whether what is raised would be swallowed, and come again in a while."""
+    while frame is not None and frame.f_code.co_name != "__del__":
+        frame = frame.f_back
+    return frame is not None
 
 
 @pytest.mark.parametrize("number", stopping.STOPS)
@@ -112,6 +121,60 @@ def test_an_attempt_that_is_stopped_at_any_line_of_the_ledger_has_ended(tmp_path
         assert stopped, f"the stop before line {turn} was lost"
     assert turn > 30
     assert {row.status for row in ledger.recent(limit=1000)} == {FAILED} | (set() if failing else {SUCCEEDED})
+
+
+def test_a_program_has_ended_that_is_stopped_at_any_line_of_its_start_and_its_end() -> None:
+    """`Popen` forgets what it has started; the sandbox's own program then waited for ever for a word from us."""
+
+    minute = timedelta(minutes=1)
+    reading_end, writing_end = os.pipe()
+    os.set_blocking(reading_end, False)
+
+    def program() -> None:
+        with process.running(["sleep", "60"], limits=process.Limits(minute, minute), files=[writing_end]):
+            pass
+
+    def lives() -> bool:
+        """Whether anybody but us has the pipe that each was given."""
+        nonlocal reading_end, writing_end
+        os.close(writing_end)
+        try:
+            return os.read(reading_end, 1) != b""
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(reading_end)
+            reading_end, writing_end = os.pipe()
+            os.set_blocking(reading_end, False)
+
+    assert _stopped_at_each_line(program, ["process.py", "subprocess.py"], lives) > 200
+
+
+def test_an_owned_directory_is_gone_that_is_stopped_at_any_line_while_it_is_made_and_removed(tmp_path: Path) -> None:
+    """It stayed where a stop came between its making and its block, or while it was removed."""
+
+    def directory() -> None:
+        with lease.owned_directory(tmp_path / "scratch" / "one") as made:
+            (made / "data").mkdir()
+            (made / "data" / "rows").touch()
+
+    turns = _stopped_at_each_line(
+        directory, ["lease.py", "shutil.py"], lambda: [str(each) for each in tmp_path.glob("scratch/*/")]
+    )
+    assert turns > 100
+
+
+def _stopped_at_each_line(work: Callable[[], object], files: Sequence[str], left: Callable[[], object]) -> int:
+    """Stop it at each of its lines in turn; nothing may be left of any. Returns how many there were."""
+    for turn in range(1, 10_000):
+        hit = False
+        with suppress(KeyboardInterrupt):
+            if not stopped_at(turn, work, signal.SIGTERM, *files):
+                return turn
+            hit = True
+        assert not hit, f"the stop before line {turn} was lost"
+        assert not (found := left()), f"a stop before line {turn} left {found}"
+    raise AssertionError("it does not end")
 
 
 def test_damage_is_still_told_as_damage() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import JsonValue
 from pymongo.database import Database
 
-from ops_pipelines import process
+from ops_pipelines import process, stopping
 from ops_pipelines.engines import verify_databases
 from ops_pipelines.engines.address import can_be, is_address
 from ops_pipelines.engines.base import (
@@ -110,10 +110,8 @@ class MongoDBEngine:
         """A database of our own on the server that was lent to us, dropped afterwards."""
         name = verify_databases.new_name()
         verify_databases.note(directory, self._name, name)
-        try:
+        with stopping.ending(lambda: self.drop_verify_database(name)):
             yield self._lent().at(name).url()
-        finally:
-            self.drop_verify_database(name)
 
     def drop_verify_database(self, name: str, /) -> None:
         """Drop a database that we made on the lent server; see `VerifyServerUser`."""

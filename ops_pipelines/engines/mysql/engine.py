@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from ops_pipelines import process
+from ops_pipelines import process, stopping
 from ops_pipelines.engines import verify_databases
 from ops_pipelines.engines.address import can_be, is_address
 from ops_pipelines.engines.base import (
@@ -119,12 +119,10 @@ class MySQLEngine:
         """A database of our own on the server that was lent to us, dropped afterwards."""
         target = self._lent().at(verify_databases.new_name())
         verify_databases.note(directory, self._name, target.database)
-        try:
+        with stopping.ending(lambda: self.drop_verify_database(target.database)):
             database.create(target, facts)
             database.create_definers(target.at(""), facts.get("definers"), target.database)
             yield target.url()
-        finally:
-            self.drop_verify_database(target.database)
 
     def drop_verify_database(self, name: str, /) -> None:
         """Drop a database that we made on the lent server, and what was made for it; see `VerifyServerUser`."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from ops_pipelines import process
+from ops_pipelines import process, stopping
 from ops_pipelines.engines import verify_databases
 from ops_pipelines.engines.address import can_be, is_address
 from ops_pipelines.engines.base import (
@@ -116,10 +116,8 @@ class PostgresEngine:
                 next="name a server of the same major version",
             )
         verify_databases.note(directory, self._name, name)
-        try:
+        with stopping.ending(lambda: self.drop_verify_database(name)):
             yield self._new(lent, name, facts).url
-        finally:
-            self.drop_verify_database(name)
 
     def drop_verify_database(self, name: str, /) -> None:
         """Drop a database that we made on the lent server; see `VerifyServerUser`."""

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from ops_pipelines import logs
+from ops_pipelines import logs, stopping
 from ops_pipelines.errors import OpsError
 from ops_pipelines.vault.stores.objects import CONFIG, KINDS, Objects
 
@@ -37,15 +37,17 @@ def lent(listener: socket.socket, objects: Objects, note: Callable[[str], None])
     server = _Server(listener, objects, note)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
-    try:
-        yield
-    finally:
+
+    def end() -> None:
         server.shutdown()
         thread.join()
         server.server_close()
         for name in server.locks:
             with suppress(OpsError, OSError):
                 objects.remove_lock(name)
+
+    with stopping.ending(end):
+        yield
 
 
 class _Server(ThreadingHTTPServer):
