@@ -17,7 +17,7 @@ from ops_pipelines.errors import CorruptCopy
 from ops_pipelines.recovery.enclosed import engine as enclosed_engine
 from ops_pipelines.recovery.enclosed.setup import Bounds
 from ops_pipelines.recovery.verify import verify
-from ops_pipelines.sandbox import isolation
+from ops_pipelines.sandbox import isolation, jail
 from ops_pipelines.vault import codec
 from ops_pipelines.vault.manifest import Manifest, read_manifest
 from ops_pipelines.vault.verdict import Verdict
@@ -68,6 +68,26 @@ def with_part(workspace: Workspace, role: str, plain: bytes, **told: Any) -> Ver
     path.write_bytes(stored)
     rewrite(directory, manifest.model_copy(update={"parts": parts}), workspace.trust)
     return verify(workspace, point, store="local")
+
+
+@needs_sandbox
+def test_a_sandbox_that_was_killed_while_it_started_does_not_keep_its_proof_waiting(
+    databases: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second process of bubblewrap waits for the first one's word for ever, and holds our connection open."""
+    databases.database("app.sqlite", "create table t (v text)")
+    app = databases.configure(copies=[], limits={"total": "20s"})
+    killed = tmp_path / "bwrap"
+    killed.write_text("#!/bin/sh\nexec 3<&0\nsleep 600 &\nkill -KILL $$\n", encoding="utf-8")
+    killed.chmod(0o755)
+    monkeypatch.setattr(jail, "bwrap", lambda: str(killed))
+    take_backup(app, "app")
+    point = app.catalogue("app").newest
+    assert point is not None
+    verdict = verify(app, point)
+    assert verdict.outcome == "inconclusive"
+    assert "the process in the sandbox ended" in verdict.reason and "too long" not in verdict.reason
+    assert left_in(app.places.scratch) == []
 
 
 def test_a_part_unpacks_to_no_more_than_its_manifest_says(app: Workspace) -> None:

@@ -167,7 +167,7 @@ class _EnclosedEngine:
             self._process = process
             theirs.close()
             ours.settimeout(self._source.limits.total.total_seconds())
-            stack.enter_context(watched(directory, process.pid, bounds, self._stop))
+            stack.enter_context(watched(directory, process, bounds, self._stop))
             setup = Setup(
                 self._manifest.source, without_secrets(self._source), directory, facts,
                 frozenset(part.role for part in self._manifest.parts), bounds, isinstance(self._engine, Carrier),

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ops_pipelines.clock import human_size
+from ops_pipelines.process import Running
 from ops_pipelines.recovery.enclosed.setup import Bounds
 from ops_pipelines.sandbox.family import descendants
 
@@ -19,11 +20,12 @@ _SHARE = 50  # of the time looking may take
 
 
 @contextmanager
-def watched(directory: Path, pid: int, bounds: Bounds, stop: Callable[[str], None]) -> Iterator[None]:
+def watched(directory: Path, program: Running, bounds: Bounds, stop: Callable[[str], None]) -> Iterator[None]:
     """Measure a directory and who writes to it again and again for the length of the block.
 
     Args:
-        pid: the process that writes to it, by itself or by what it started.
+        program: writes to it, by itself or by what it started, all of which ends with it: bubblewrap that is killed
+            while it starts leaves a process that waits for it for ever, and us with that.
         bounds: of all of them together.
         stop: told why, once, when they take more.
     """
@@ -32,8 +34,11 @@ def watched(directory: Path, pid: int, bounds: Bounds, stop: Callable[[str], Non
     def watch() -> None:
         pause = _SHORTEST_PAUSE_S
         while not over.wait(pause):
+            if program.exited():
+                program.kill()
+                return
             started = time.monotonic()
-            processes = descendants(pid)
+            processes = descendants(program.pid)
             if written_bytes(directory) + unnamed_bytes(directory, processes) > bounds.written_bytes:
                 stop(f"it wrote more than {human_size(bounds.written_bytes)}, which its backup cannot need")
                 return
