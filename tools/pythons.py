@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -85,7 +86,7 @@ def _find(version: str) -> Path | None:
     return None
 
 
-def _run(argv: list[str | Path], folder: Path, *, env: dict[str, str] | None = None, expect: int = 0) -> str:
+def _run(argv: Sequence[str | Path], folder: Path, *, env: dict[str, str] | None = None, expect: int = 0) -> str:
     program = shutil.which(argv[0], path=env["PATH"]) if env else None
     done = subprocess.run(
         [program or argv[0], *argv[1:]], cwd=folder, env=env, umask=0o022, stdout=subprocess.PIPE,
