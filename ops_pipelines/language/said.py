@@ -22,6 +22,10 @@ class Size(int):
     """A number of bytes."""
 
 
+class Word(str):
+    """A word that machines know as well; people see it translated."""
+
+
 class Said(str):
     """A text of ours.
 
@@ -50,7 +54,7 @@ def said(pattern: str, **facts: Any) -> Said:
 
     Args:
         pattern: in English, with names in braces.
-        facts: for each name a text, number, `Size`, span or moment; another `Said`; a sequence of these.
+        facts: for each name a text, number, `Size`, span or moment; a `Word`, another `Said`; a sequence of these.
     """
     return Said(pattern, "", facts)
 
@@ -62,6 +66,11 @@ def counted(one: str, many: str, count: int, **facts: Any) -> Said:
         one: the pattern for 1, `many` for any other number.
     """
     return Said(one, many, {"count": count, **facts})
+
+
+def worded(text: str) -> str:
+    """What something is called, as a fact: words that no count or other fact is in are looked up as a `Word`."""
+    return text if isinstance(text, Said) else Word(text)
 
 
 def filled(pattern: str, facts: Mapping[str, Any], shown: Callable[[Any], str]) -> str:
@@ -90,6 +99,8 @@ def _kept(fact: Any) -> Any:
             "many": fact.many,
             "facts": {name: _kept(each) for name, each in fact.facts.items()},
         }
+    if isinstance(fact, Word):
+        return {"word": str(fact)}
     if isinstance(fact, timedelta):
         return {"seconds": fact.total_seconds()}
     if isinstance(fact, datetime):
@@ -107,6 +118,8 @@ def _read(kept: Any) -> Any:
         return kept
     if "said" in kept:
         return Said(kept["said"], kept["many"], {name: _read(each) for name, each in kept["facts"].items()})
+    if "word" in kept:
+        return Word(kept["word"])
     if "seconds" in kept:
         return timedelta(seconds=kept["seconds"])
     return read_moment(kept["at"]) if "at" in kept else Size(kept["bytes"])

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from ops_pipelines.chronology import age
 from ops_pipelines.clock import human_duration, human_size
-from ops_pipelines.language.said import Said, Size, filled, shown
+from ops_pipelines.language.said import Said, Size, Word, filled, shown
 
 Code = Literal["en", "cs", "fr"]
 CODES: Sequence[Code] = get_args(Code)
@@ -48,6 +48,8 @@ class Language:
         """A fact as this language writes it."""
         if isinstance(fact, Said):
             return self.tell(fact)
+        if isinstance(fact, Word):
+            return self.word(fact)
         if isinstance(fact, timedelta):
             return self.span(fact)
         if isinstance(fact, datetime):

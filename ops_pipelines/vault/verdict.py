@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from ops_pipelines.errors import CorruptCopy
+from ops_pipelines.language.said import counted, said
 from ops_pipelines.proof import BACK_UP, Gap, Grade, in_words, weaker
 from ops_pipelines.vault.version import refuse_newer
 
@@ -88,7 +89,7 @@ class Verdict(BaseModel):
         compared = [check.name for check in self.checks if check.name in _COMPARISONS and check.passed]
         if not compared:
             return in_words("restored", ())
-        return f"verified before grades ({', '.join(compared)} held)"
+        return said("verified before grades ({checks} held)", checks=compared)
 
     @property
     def whole(self) -> bool:
@@ -119,10 +120,19 @@ class Verdict(BaseModel):
         """One sentence: the first failed assertion, or what held."""
         if self.failed:
             first = self.failed[0]
-            more = f" (and {len(self.failed) - 1} more)" if len(self.failed) > 1 else ""
-            return f"{first.name}: {first.detail}{more}"
-        looked = f", {len(self.notable)} need a look" if self.notable else ""
-        return f"{sum(check.passed for check in self.checks)} checks passed{looked}"
+            if len(self.failed) == 1:
+                return f"{first.name}: {first.detail}"
+            return counted(
+                "{check}: {detail} (and {count} more)", "{check}: {detail} (and {count} more)", len(self.failed) - 1,
+                check=first.name, detail=first.detail,
+            )  # fmt: skip
+        held = sum(check.passed for check in self.checks)
+        passed = counted("{count} check passed", "{count} checks passed", held)
+        if not self.notable:
+            return passed
+        return counted(
+            "{passed}, {count} needs a look", "{passed}, {count} need a look", len(self.notable), passed=passed
+        )
 
     @property
     def took_s(self) -> float:

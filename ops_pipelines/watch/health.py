@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.clock import human_duration
 from ops_pipelines.engines.source import Source
+from ops_pipelines.language.said import Word, Words, said, worded
 from ops_pipelines.ledger.ledger import Ledger
+from ops_pipelines.proof import VERIFIED
 from ops_pipelines.settings.values import Duration
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.stores.registry import LOCAL
@@ -69,8 +71,8 @@ class SourceHealth(BaseModel):
     source: str
     kind: str
     state: State
-    cause: str
-    safe: str = ""
+    cause: Words
+    safe: Words = ""
     next: str
     situations: Sequence[Situation] = ()
     rpo: Duration
@@ -219,12 +221,16 @@ def _steps(phases: Sequence[PhaseHealth]) -> Iterator[Situation]:
     """What is wrong with steps, the worst first. Where the recovery point is young enough, it is not a loss yet."""
     for step in sorted(phases, key=lambda each: -EXIT_STATUS[each.state]):
         if step.situation is not None:
-            where = f"{step.phase}{f' to {step.store}' if step.store else ''}"
-            yield step.situation.model_copy(update={"state": "STALE", "what": f"{where}: {step.situation.what}"})
+            what = said("{step}: {what}", step=Word(step.phase), what=step.situation.what)
+            if step.store:
+                what = said(
+                    "{step} to {store}: {what}", step=Word(step.phase), store=step.store, what=step.situation.what
+                )
+            yield step.situation.model_copy(update={"state": "STALE", "what": what})
 
 
 def _proof_text(proof: Proved | None, age: timedelta) -> str:
-    return f"{proof.words if proof is not None else 'verified'}; {human_duration(age)} old"
+    return said("{words}; {age} old", words=worded(proof.words if proof is not None else VERIFIED), age=age)
 
 
 def _odd(newest: RestorePoint) -> list[str]:

@@ -11,12 +11,12 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.chronology import believed
-from ops_pipelines.clock import human_duration
 from ops_pipelines.config.drills import DefaultDrills, Drills, Scenario
 from ops_pipelines.config.models import Config
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import OpsError
+from ops_pipelines.language.said import Words, said, worded
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import CANCELLED, FAILED, RUNNING, Activity
 from ops_pipelines.proof import VERIFIED
@@ -52,8 +52,8 @@ class PhaseHealth(BaseModel):
     state: State
     age: Duration | None = None
     threshold: Duration | None = None
-    cause: str = ""
-    safe: str = ""
+    cause: Words = ""
+    safe: Words = ""
     next: str = ""
     situation: Situation | None = None
     damaged: Sequence[str] = ()
@@ -161,7 +161,7 @@ def _copy(name: str, source: Source, store: str, catalogue: Catalogue, now: date
         if damaged:
             return situations.damage(name, catalogue, damaged[-1])
         if not catalogue.points:
-            return situations.never_backed_up(name).model_copy(update={"what": "nothing to copy yet"})
+            return situations.never_backed_up(name).model_copy(update={"what": said("nothing to copy yet")})
         if lost:
             return situations.copy_lost(name, store, lost)
         if not held or all(store not in point.stores for point in catalogue.points[-2:]):
@@ -192,14 +192,15 @@ def _verify(name: str, source: Source, catalogue: Catalogue, now: datetime) -> P
         if not proofs:
             return situations.never_proved(name)
         if age is None:
-            when = f"the last verification is dated {proofs[-1].finished_at:%Y-%m-%d %H:%M} UTC: in the future"
+            when = said("the last verification is dated {at}: in the future", at=proofs[-1].finished_at)
             return situations.undated(name, when, f"ops verify {name}")
         if age > overdue:
             return situations.verify_overdue(name, age, overdue)
         if newest is not None and newest.verdict is not None and newest.verdict.outcome == "inconclusive":
             return situations.verify_inconclusive(name, newest.verdict.reason)
-        partly = f": {proofs[-1].words}" if proofs[-1].words != VERIFIED else ""
-        return f"last verified {human_duration(age)} ago{partly}"
+        if proofs[-1].words != VERIFIED:
+            return said("last verified {age} ago: {words}", age=age, words=worded(proofs[-1].words))
+        return said("last verified {age} ago", age=age)
 
     return _step("verify", found(), age=age, threshold=overdue)
 
@@ -223,12 +224,14 @@ def _retention(name: str, last: Mapping[str, _Last] | None, unread: OpsError | N
     if last is None:
         return _step("retention", situations.ledger_unreadable(name, unread))
     if "prune" not in last:
-        return _step("retention", "nothing had to be deleted yet")
+        return _step("retention", said("nothing had to be deleted yet"))
     attempt, age = last["prune"]
     if attempt.status == FAILED:
         failed = situations.attempt_failed(name, attempt.error, state="STALE", next=f"ops prune {name}", what="")
         return _step("retention", failed, age=age)
-    return _step("retention", f"last deleted {_ago(age)}", age=age)
+    if age is None:
+        return _step("retention", said("last deleted at a time in the future: was the clock wrong?"))
+    return _step("retention", said("last deleted {age} ago", age=age), age=age)
 
 
 def _drill(
@@ -245,17 +248,13 @@ def _drill(
         if attempt.status == FAILED:
             return situations.drill_failed(name, attempt.error, again)
         if age is None:
-            when = f"the last drill is dated {attempt.started_at:%Y-%m-%d %H:%M} UTC: in the future"
+            when = said("the last drill is dated {at}: in the future", at=attempt.started_at)
             return situations.undated(name, when, again)
         if age > drills.overdue_after:
             return situations.drill_overdue(name, age, drills.overdue_after, again)
-        return f"{attempt.meta.get('scenario', 'drill')} passed {human_duration(age)} ago"
+        return said("{scenario} passed {age} ago", scenario=attempt.meta.get("scenario", "drill"), age=age)
 
     return _step("drill", found(), age=age, threshold=drills.overdue_after)
-
-
-def _ago(age: timedelta | None) -> str:
-    return f"{human_duration(age)} ago" if age is not None else "at a time in the future: was the clock wrong?"
 
 
 def _aged(name: str, point: RestorePoint, catalogue: Catalogue, source: Source, now: datetime) -> Situation | str:
@@ -265,7 +264,7 @@ def _aged(name: str, point: RestorePoint, catalogue: Catalogue, source: Source, 
         return situations.clock_wrong(name, [point], now, age_known=False)
     if age > source.warn_window:
         return situations.step_old(name, age, source.rpo)
-    return f"{human_duration(age)} old"
+    return said("{age} old", age=age)
 
 
 def _proofs(catalogue: Catalogue) -> list[Verdict]:

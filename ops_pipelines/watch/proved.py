@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.engines.source import Source
+from ops_pipelines.language.said import Words
 from ops_pipelines.proof import BACK_UP, Gap, Grade
 from ops_pipelines.recovery.graded import configured_grade
 from ops_pipelines.vault.catalogue import RestorePoint
@@ -28,7 +29,7 @@ class Proved(BaseModel):
 
     source: str
     backup_id: str
-    words: str
+    words: Words
     reached: Grade | None
     configured: Grade
     gaps: Sequence[Gap]

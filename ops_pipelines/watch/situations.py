@@ -11,8 +11,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ops_pipelines.clock import human_duration
 from ops_pipelines.errors import INSTALL_NEWER, OpsError, recall
+from ops_pipelines.language.said import Words, counted, said, worded
 from ops_pipelines.proof import Gap
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.faults import Fault
@@ -27,6 +27,9 @@ Kind = Literal[
 ]  # fmt: skip
 SET_CLOCK = "timedatectl"
 """Tells the time it is here, and whether anything keeps it right."""
+_CLOCK = said("this machine's clock is wrong, or was then")
+_UNUSED = said("nothing uses it")
+_LAST_FAILED = said("the last attempt failed")
 
 
 class Situation(BaseModel):
@@ -46,9 +49,9 @@ class Situation(BaseModel):
     kind: Kind
     source: str
     state: State
-    what: str
-    why: str = ""
-    safe: str = ""
+    what: Words
+    why: Words = ""
+    safe: Words = ""
     next: str = ""
     store: str = ""
     backup_id: str = ""
@@ -61,7 +64,7 @@ class Situation(BaseModel):
     @property
     def cause(self) -> str:
         """What is wrong and why, in one line."""
-        return f"{self.what}: {self.why}" if self.why else self.what
+        return said("{what}: {why}", what=self.what, why=self.why) if self.why else self.what
 
 
 def clock_wrong(source: str, points: Sequence[RestorePoint], now: datetime, *, age_known: bool) -> Situation:
@@ -73,15 +76,19 @@ def clock_wrong(source: str, points: Sequence[RestorePoint], now: datetime, *, a
     """
     newest = points[-1]
     if newest.started_at > now:
-        ahead = human_duration(newest.started_at - now)
-        which = f"{len(points)} restore points are" if len(points) > 1 else f"{newest.id} is"
-        what = f"{which} dated in the future, by up to {ahead}"
+        what = counted(
+            "{id} is dated in the future, by up to {ahead}",
+            "{count} restore points are dated in the future, by up to {ahead}",
+            len(points),
+            id=newest.id,
+            ahead=newest.started_at - now,
+        )
     else:
-        what = f"{newest.id} has one place among the backups by its clock, and another by its number"
+        what = said("{id} has one place among the backups by its clock, and another by its number", id=newest.id)
+    why = _CLOCK if age_known else said("this machine's clock is wrong, or was then; nobody knows how old it is")
     return Situation(
-        kind="clock_wrong", source=source, state="STALE" if age_known else "UNKNOWN", what=what,
-        why="this machine's clock is wrong, or was then" + ("" if age_known else "; nobody knows how old it is"),
-        safe="no backup is deleted or marked bad because of it",
+        kind="clock_wrong", source=source, state="STALE" if age_known else "UNKNOWN", what=what, why=why,
+        safe=said("no backup is deleted or marked bad because of it"),
         next=f"{SET_CLOCK}; then: ops backup {source}", backup_id=newest.id,
     )  # fmt: skip
 
@@ -92,19 +99,19 @@ def never_backed_up(source: str, *, foreign: str = "") -> Situation:
     Args:
         foreign: whose others lie there.
     """
-    what = f"never backed up here; {foreign}" if foreign else "never backed up"
+    what = said("never backed up here; {foreign}", foreign=foreign) if foreign else said("never backed up")
     return Situation(kind="never_backed_up", source=source, state="NEVER", what=what, next=f"ops backup {source}")
 
 
 def nothing_verified(source: str, count: int) -> Situation:
     """There are restore points, and none was ever restored and found good."""
-    what = f"{count} backed up, none of them verified"
+    what = counted("{count} backed up, none of them verified", "{count} backed up, none of them verified", count)
     return Situation(kind="nothing_verified", source=source, state="NEVER", what=what, next=f"ops verify {source}")
 
 
 def strangers(source: str, words: str, *, state: State, next: str) -> Situation:
     """Something in a store cannot be read, or is not what it should be; `told` says what."""
-    return Situation(kind="strangers", source=source, state=state, what=words, safe="nothing uses it", next=next)
+    return Situation(kind="strangers", source=source, state=state, what=words, safe=_UNUSED, next=next)
 
 
 def backup_bad(source: str, backup_id: str, reason: str, *, in_a_row: int = 1, good: str = "") -> Situation:
@@ -114,9 +121,9 @@ def backup_bad(source: str, backup_id: str, reason: str, *, in_a_row: int = 1, g
         in_a_row: how many of the newest are.
         good: the newest verified restore point.
     """
-    row = f", {in_a_row} in a row" if in_a_row > 1 else ""
+    what = counted("the backup {id} is bad", "the backup {id} is bad, {count} in a row", max(in_a_row, 1), id=backup_id)
     return Situation(
-        kind="backup_bad", source=source, state="FAIL", what=f"the backup {backup_id} is bad{row}", why=reason,
+        kind="backup_bad", source=source, state="FAIL", what=what, why=reason,
         safe=_untouched(good), next=f"ops backup {source}", backup_id=backup_id,
     )  # fmt: skip
 
@@ -128,13 +135,12 @@ def copy_damaged(source: str, store: str, backup_id: str, reason: str, *, sound:
         sound: the stores whose copy of it is not known to be damaged.
     """
     if sound:
-        what, safe = (
-            f"the copy of {backup_id} in {store} is bad",
-            f"the copy is good in {' and in '.join(sound)}",
-        )
+        what = said("the copy of {id} in {store} is bad", id=backup_id, store=store)
+        safe = said("the copy is good in {stores}", stores=sound)
         advice = f"ops copy {source} --to {store}"
     else:
-        what, safe = f"every copy of {backup_id} is bad", "other restore points are untouched"
+        what = said("every copy of {id} is bad", id=backup_id)
+        safe = said("other restore points are untouched")
         advice = f"ops backup {source}"
     return Situation(
         kind="copy_damaged", source=source, state="FAIL", what=what, why=reason, safe=safe, next=advice, store=store,
@@ -167,26 +173,26 @@ def proved_badly(source: str, verdict: Verdict, catalogue: Catalogue) -> Situati
 
 def recovery_point_old(source: str, age: timedelta, rpo: timedelta) -> Situation:
     """The newest verified restore point is older than the RPO allows."""
-    what = f"the recovery point is {human_duration(age)} old, rpo is {human_duration(rpo)}"
+    what = said("the recovery point is {age} old, rpo is {rpo}", age=age, rpo=rpo)
     return Situation(kind="recovery_point_old", source=source, state="FAIL", what=what, next=f"ops backup {source}")
 
 
 def recovery_point_ageing(source: str, age: timedelta) -> Situation:
     """It is still young enough, and will not be for long."""
-    what = f"the recovery point is {human_duration(age)} old"
+    what = said("the recovery point is {age} old", age=age)
     return Situation(kind="recovery_point_ageing", source=source, state="STALE", what=what, next=f"ops backup {source}")
 
 
 def step_old(source: str, age: timedelta, rpo: timedelta) -> Situation:
     """What a step has made last is older than the RPO allows, or will be soon."""
     old = age > rpo
-    what = f"{human_duration(age)} old{f', rpo is {human_duration(rpo)}' if old else ''}"
+    what = said("{age} old, rpo is {rpo}", age=age, rpo=rpo) if old else said("{age} old", age=age)
     state: State = "FAIL" if old else "STALE"
     return Situation(kind="step_old", source=source, state=state, what=what, next=f"ops backup {source}")
 
 
 def attempt_failed(
-    source: str, recorded: str | None, *, state: State, next: str, what: str = "the last attempt failed"
+    source: str, recorded: str | None, *, state: State, next: str, what: str = _LAST_FAILED
 ) -> Situation:
     """The last attempt at a step failed: that alone makes no recovery point too old.
 
@@ -205,14 +211,16 @@ def store_unreadable(source: str, fault: Fault) -> Situation:
     newer = fault.problem == "newer"
     return Situation(
         kind="store_unreadable", source=source, state="UNKNOWN", what=fault.words,
-        safe="nothing uses, replaces or deletes it" if newer else "the copies in other stores",
+        safe=said("nothing uses, replaces or deletes it") if newer else said("the copies in other stores"),
         next=INSTALL_NEWER if newer else f"ops list {source}", store=fault.store,
     )  # fmt: skip
 
 
 def copy_behind(source: str, store: str, *, nothing: bool) -> Situation:
     """A store lacks the newest backups, or has none at all."""
-    what = f"nothing of {source} is in {store}" if nothing else "the newest two backups are not in it"
+    what = said("the newest two backups are not in it")
+    if nothing:
+        what = said("nothing of {source} is in {store}", source=source, store=store)
     state: State = "NEVER" if nothing else "STALE"
     advice = f"ops copy {source} --to {store}"
     return Situation(kind="copy_behind", source=source, state=state, what=what, next=advice, store=store)
@@ -220,8 +228,13 @@ def copy_behind(source: str, store: str, *, nothing: bool) -> Situation:
 
 def copy_lost(source: str, store: str, lost: Sequence[str]) -> Situation:
     """Copies are gone that nothing of ours removed."""
-    which = f"{len(lost)} copies are gone, the newest is {lost[-1]}" if len(lost) > 1 else f"{lost[-1]} is gone"
-    what, advice = f"{which}, and no prune removed it", f"ops copy {source} --to {store}"
+    what = counted(
+        "{id} is gone, and no prune removed it",
+        "{count} copies are gone, the newest is {id}, and no prune removed it",
+        len(lost),
+        id=lost[-1],
+    )
+    advice = f"ops copy {source} --to {store}"
     return Situation(kind="copy_lost", source=source, state="STALE", what=what, next=advice, store=store)
 
 
@@ -233,54 +246,60 @@ def verdict_damaged(source: str, store: str, words: str) -> Situation:
 
 def never_proved(source: str) -> Situation:
     """Nothing was ever restored."""
-    what = "no backup was ever restored and compared"
+    what = said("no backup was ever restored and compared")
     return Situation(kind="never_proved", source=source, state="NEVER", what=what, next=f"ops verify {source}")
 
 
 def verify_overdue(source: str, age: timedelta, allowed: timedelta) -> Situation:
     """No good proof for too long."""
-    what = f"last verified {human_duration(age)} ago, {human_duration(allowed)} is allowed"
+    what = said("last verified {age} ago, {allowed} is allowed", age=age, allowed=allowed)
     return Situation(kind="verify_overdue", source=source, state="OVERDUE", what=what, next=f"ops verify {source}")
 
 
 def verify_inconclusive(source: str, reason: str) -> Situation:
     """A verification found nothing out."""
     return Situation(
-        kind="verify_inconclusive", source=source, state="STALE", what="the newest verification was inconclusive",
-        why=reason, safe="the backup is not marked bad", next=f"ops verify {source}",
+        kind="verify_inconclusive", source=source, state="STALE", what=said("the newest verification was inconclusive"),
+        why=reason, safe=said("the backup is not marked bad"), next=f"ops verify {source}",
     )  # fmt: skip
 
 
 def proof_weaker(source: str, words: str, gap: Gap, next: str) -> Situation:
     """The proof compared less than is configured; `told` is what the proof is called."""
-    what = f"{words}; {gap.what}: {gap.why}"
+    what = said("{words}; {gap}: {why}", words=worded(words), gap=gap.what, why=gap.why)
     return Situation(kind="proof_weaker", source=source, state="WEAK", what=what, next=next)
 
 
 def needs_a_look(source: str, backup_id: str, notable: Sequence[str]) -> Situation:
     """A backup is good, and something about it is odd."""
     return Situation(
-        kind="needs_a_look", source=source, state="STALE", what=f"{backup_id} is good, but needs a look",
+        kind="needs_a_look", source=source, state="STALE", what=said("{id} is good, but needs a look", id=backup_id),
         why="; ".join(notable), next=f"ops list {source}", backup_id=backup_id,
     )  # fmt: skip
 
 
 def never_drilled(source: str, next: str) -> Situation:
     """Nobody has rehearsed a recovery."""
-    return Situation(kind="never_drilled", source=source, state="NEVER", what="no disaster drill yet", next=next)
+    return Situation(kind="never_drilled", source=source, state="NEVER", what=said("no disaster drill yet"), next=next)
 
 
 def drill_failed(source: str, recorded: str | None, next: str) -> Situation:
     """The last rehearsal failed."""
     cause, safe, _advice = recall(recorded)
     return Situation(
-        kind="drill_failed", source=source, state="FAIL", what="the last drill failed", why=cause, safe=safe, next=next
+        kind="drill_failed",
+        source=source,
+        state="FAIL",
+        what=said("the last drill failed"),
+        why=cause,
+        safe=safe,
+        next=next,
     )
 
 
 def drill_overdue(source: str, age: timedelta, allowed: timedelta, next: str) -> Situation:
     """The last rehearsal is too long ago."""
-    what = f"last drilled {human_duration(age)} ago, {human_duration(allowed)} is allowed"
+    what = said("last drilled {age} ago, {allowed} is allowed", age=age, allowed=allowed)
     return Situation(kind="drill_overdue", source=source, state="OVERDUE", what=what, next=next)
 
 
@@ -291,8 +310,8 @@ def ledger_unreadable(source: str, error: OpsError | None) -> Situation:
         error: what it said.
     """
     return Situation(
-        kind="ledger_unreadable", source=source, state="UNKNOWN", what="the ledger cannot be read",
-        why=error.what if error is not None else "", safe="backups and verdicts are in the stores",
+        kind="ledger_unreadable", source=source, state="UNKNOWN", what=said("the ledger cannot be read"),
+        why=error.what if error is not None else "", safe=said("backups and verdicts are in the stores"),
         next=(error.next if error is not None else "") or "look at the disk of base, then: ops status",
     )  # fmt: skip
 
@@ -300,10 +319,10 @@ def ledger_unreadable(source: str, error: OpsError | None) -> Situation:
 def undated(source: str, what: str, next: str) -> Situation:
     """A step whose last success is dated in the future, so that nobody knows how long ago it was."""
     return Situation(
-        kind="clock_wrong", source=source, state="UNKNOWN", what=what, why="this machine's clock is wrong, or was then",
+        kind="clock_wrong", source=source, state="UNKNOWN", what=what, why=_CLOCK,
         next=next,
     )  # fmt: skip
 
 
 def _untouched(good: str) -> str:
-    return f"the last verified backup is untouched: {good}" if good else ""
+    return said("the last verified backup is untouched: {id}", id=good) if good else ""

@@ -17,8 +17,8 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from ops_pipelines.chronology import believed, within
-from ops_pipelines.clock import human_duration
 from ops_pipelines.engines.source import Source
+from ops_pipelines.language.said import KEEP_FACTS, Word, Words, said
 from ops_pipelines.ledger.ledger import Ledger, LedgerError
 from ops_pipelines.ledger.models import Health
 from ops_pipelines.redact import redact_within
@@ -45,15 +45,15 @@ class PhaseSeen(_Seen):
     state: State
     well_at: datetime | None
     allowed_s: float | None
-    cause: str
-    safe: str = ""
+    cause: Words
+    safe: Words = ""
     next: str
 
 
 class SituationSeen(_Seen):
     """Something else that is the matter."""
 
-    cause: str
+    cause: Words
     next: str
 
 
@@ -104,8 +104,8 @@ class VerdictSeen(_Seen):
     backup_id: str
     store: str
     outcome: str
-    words: str = ""
-    reason: str
+    words: Words = ""
+    reason: Words
     finished_at: datetime
     failed: int
 
@@ -124,8 +124,8 @@ class Seen(_Seen):
     source: str
     kind: str
     state: State
-    cause: str
-    safe: str = ""
+    cause: Words
+    safe: Words = ""
     next: str
     also: Sequence[SituationSeen] = ()
     rpo_s: float
@@ -173,11 +173,17 @@ class Snapshot(Generic[AnySeen]):
     def judged(self, now: datetime, stale_after: timedelta) -> tuple[State, str, str]:
         """State, cause and next command as of now: what was seen grows older, and is not believed for ever."""
         if self.seen is None or self.at is None:
-            return "UNKNOWN", "it was never looked at", "ops status"
+            return "UNKNOWN", said("it was never looked at"), "ops status"
         if not within(self.at, now, stale_after):
-            when = f"{human_duration(now - self.at)} ago" if now > self.at else "at a time in the future"
-            silent = f"last looked at {when}: is the daemon running?"
-            return "UNKNOWN", f"{silent} (then: {self.seen.state}, {self.seen.cause})", "ops status"
+            then = {"state": Word(self.seen.state), "cause": self.seen.cause}
+            silent = said(
+                "last looked at {age} ago: is the daemon running? (then: {state}, {cause})", age=now - self.at, **then
+            )
+            if now <= self.at:
+                silent = said(
+                    "last looked at a time in the future: is the daemon running? (then: {state}, {cause})", **then
+                )
+            return "UNKNOWN", silent, "ops status"
         point = self.seen.recovery_point_at
         if self.seen.state in HOLDS and point is not None and (now - point).total_seconds() > self.seen.rpo_s:
             old = recovery_point_old(self.source, now - point, timedelta(seconds=self.seen.rpo_s))
@@ -196,7 +202,7 @@ def look(workspace: Workspace, *, watching: bool = False) -> list[SourceHealth]:
         catalogue, at = workspace.catalogue(name), workspace.clock.now()
         health = source_health(workspace, name, catalogue)
         seen = _seen(source, workspace.stores, health, catalogue, at)
-        document = json.dumps(redact_within(seen.model_dump(mode="json")))
+        document = json.dumps(redact_within(seen.model_dump(mode="json", context=KEEP_FACTS)))
         rows.append(Health(source=name, at=at, watched_at=at if watching else None, document=document))
         found.append(health)
     # Health is told although it cannot be kept; who reads what was kept sees how old it is.

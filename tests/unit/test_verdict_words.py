@@ -46,5 +46,5 @@ def test_the_reason_names_the_first_failure_and_counts_the_others() -> None:
     rows, content = (Check(name=name, passed=False, detail=f"{name} differ") for name in ("rows", "content"))
     assert proof(checks=[held, rows]).reason == "rows: rows differ"
     assert proof(checks=[odd, held, rows, content]).reason == "rows: rows differ (and 1 more)"
-    assert proof(checks=[held, odd]).reason == "1 checks passed, 1 need a look"
+    assert proof(checks=[held, odd]).reason == "1 check passed, 1 needs a look"
     assert proof(checks=[held, held]).reason == "2 checks passed"
