@@ -25,8 +25,8 @@ from ops_pipelines.orchestration.dagster_internals import (
 )
 from ops_pipelines.redact import redact
 
-Result = dg.AssetMaterialization
-"""What was found of one asset that was made or renewed."""
+Result = dg.AssetMaterialization | dg.AssetCheckEvaluation
+"""What was found of one asset that was made or renewed, or of one of its checks."""
 LOCATION = "ops_pipelines"
 """The code location in `workspace.yaml`."""
 
@@ -71,7 +71,7 @@ class Work:
         source: the one it is about; empty for several.
         failure: why it failed; empty when it did not.
         asked: what the command was given, as the job's step takes it.
-        results: of each asset that it has made or renewed, what it found.
+        results: of each asset that it has made or renewed, and of its checks, what it found.
     """
 
     source: str
@@ -79,7 +79,7 @@ class Work:
     ended: datetime
     failure: str = ""
     asked: Mapping[str, object] = field(default_factory=dict)
-    results: Sequence[dg.AssetMaterialization] = ()
+    results: Sequence[Result] = ()
 
 
 def record(instance: dg.DagsterInstance, job: dg.JobDefinition, work: Work) -> str:
@@ -100,8 +100,11 @@ def record(instance: dg.DagsterInstance, job: dg.JobDefinition, work: Work) -> s
 
     say(dg.DagsterEventType.RUN_START, "done by a command, without Dagster", began)
     for each in work.results:
-        data = StepMaterializationData(each)
-        say(dg.DagsterEventType.ASSET_MATERIALIZATION, f"Materialized {each.asset_key.to_user_string()}", ended, data)
+        asset = each.asset_key.to_user_string()
+        if isinstance(each, dg.AssetCheckEvaluation):
+            say(dg.DagsterEventType.ASSET_CHECK_EVALUATION, f"Checked {asset}: {each.check_name}", ended, each)
+        else:
+            say(dg.DagsterEventType.ASSET_MATERIALIZATION, f"Materialized {asset}", ended, StepMaterializationData(each))
     if work.failure:
         why = text.lines(redact(work.failure))
         failed = JobFailureData(error=None, failure_reason=RunFailureReason.STEP_FAILURE)

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from ops_pipelines.engines.postgres.connection import Server, session
 from tests.end_to_end.conftest import Dagster, Shell
 
@@ -10,7 +12,8 @@ _REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "op
 _JOB = """query ($job: PipelineSelector!) { pipelineOrError(params: $job) { ... on Pipeline { runs { runId status
   startTime endTime tags { key value } repositoryOrigin { repositoryName repositoryLocationName } } } } }"""
 _ASSETS = """{ assetNodes { assetKey { path } assetMaterializations(limit: 1) {
-  partition metadataEntries { label } } } }"""
+  partition metadataEntries { label } }
+  assetChecksOrError { ... on AssetChecks { checks { name executionForLatestMaterialization { status } } } } } }"""
 _LAUNCH = """mutation ($job: JobOrPipelineSelector!, $config: RunConfigData!) {
   launchRun(executionParams: {selector: $job, runConfigData: $config}) {
     __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
@@ -44,6 +47,7 @@ def labels(shown: list[dict[str, Any]]) -> set[str]:
     return {each["label"] for each in shown[0]["metadataEntries"]}
 
 
+@pytest.mark.timeout(600)  # nine commands, then three runs in a daemon, beside other tests
 def test_a_day_of_commands_is_seen_in_the_history_of_jobs_and_on_the_pages_of_assets(
     shell: Shell, crm: Server, request: Any
 ) -> None:
@@ -71,6 +75,8 @@ def test_a_day_of_commands_is_seen_in_the_history_of_jobs_and_on_the_pages_of_as
     nodes = dagster.ask(_ASSETS)["assetNodes"]
     shown = {"/".join(node["assetKey"]["path"]): node["assetMaterializations"] for node in nodes}
     assert {name for name, found in shown.items() if not found} <= {"backup_health"}, "the daemon writes that one"
+    checks = {check["name"]: check for node in nodes for check in node["assetChecksOrError"].get("checks", [])}
+    assert checks["pruned"]["executionForLatestMaterialization"] == {"status": "SUCCEEDED"}
     assert shown["crm/offsite_nas"][0]["partition"] == shown["crm/dump"][0]["partition"]
     assert "restore_by_hand" in labels(shown["crm/offsite_nas"]) and "decisions" in labels(shown["retention"])
 

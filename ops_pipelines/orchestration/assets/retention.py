@@ -51,12 +51,12 @@ def build_retention_asset(installation: Installation) -> dg.AssetsDefinition:
         sources = list(workspace.config.sources)
         with installation.step():
             pruned = prune(workspace, sources, apply=not config.dry_run, run_id=context.run.run_id)
-        return dg.MaterializeResult(metadata=retention_metadata(pruned), check_results=[_check(pruned)])
+        return dg.MaterializeResult(metadata=retention_metadata(pruned), check_results=[pruned_check(pruned)])
 
     return retention
 
 
-def _check(pruned: Sequence[SourcePruned]) -> dg.AssetCheckResult:
+def pruned_check(pruned: Sequence[SourcePruned]) -> dg.AssetCheckResult:
     """Refused is a warning: it ends with the next good run. What cannot be deleted will fill a disk."""
     problems = [problem for source in pruned for problem in source.problems]
     stuck = any(store.problems for source in pruned for store in source.stores)
