@@ -104,7 +104,8 @@ def record(instance: dg.DagsterInstance, job: dg.JobDefinition, work: Work) -> s
         if isinstance(each, dg.AssetCheckEvaluation):
             say(dg.DagsterEventType.ASSET_CHECK_EVALUATION, f"Checked {asset}: {each.check_name}", ended, each)
         else:
-            say(dg.DagsterEventType.ASSET_MATERIALIZATION, f"Materialized {asset}", ended, StepMaterializationData(each))
+            made = StepMaterializationData(each)
+            say(dg.DagsterEventType.ASSET_MATERIALIZATION, f"Materialized {asset}", ended, made)
     if work.failure:
         why = text.lines(redact(work.failure))
         failed = JobFailureData(error=None, failure_reason=RunFailureReason.STEP_FAILURE)
