@@ -9,6 +9,7 @@ from ops_pipelines import home
 from ops_pipelines.cli import output
 from ops_pipelines.cli.progress import as_last_time, shown
 from ops_pipelines.clock import SystemClock, human_size
+from ops_pipelines.config.cadence import day_of
 from ops_pipelines.config.models import Config
 from ops_pipelines.errors import OpsError
 from ops_pipelines.streams import Progress
@@ -52,7 +53,6 @@ def run_sources(
     from ops_pipelines.orchestration.describe import lines_of  # noqa: PLC0415
     from ops_pipelines.orchestration.instance import dagster_instance  # noqa: PLC0415
     from ops_pipelines.orchestration.launch import run_assets  # noqa: PLC0415
-    from ops_pipelines.orchestration.partitions import day_of  # noqa: PLC0415
 
     if home.find_home(found.parent) is None and home.make(found.parent / home.INSTANCE):
         output.warn("wrote {}: where Dagster keeps its history", found.parent / home.INSTANCE)

@@ -134,3 +134,8 @@ def quiet_moment(config: Config) -> str:
     ]
     best = max(moments, key=pause)
     return f"{best.minute} {best.hour} * * *"
+
+
+def day_of(config: Config, moment: datetime) -> str:
+    """The day that a moment falls in, in the configured time zone: the key of its partition in Dagster."""
+    return f"{moment.astimezone(ZoneInfo(config.timezone)):%Y-%m-%d}"

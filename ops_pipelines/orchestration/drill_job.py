@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import dagster as dg
 
 from ops_pipelines.config.drills import Scenario
+from ops_pipelines.naming import DRILL_STEP
 from ops_pipelines.orchestration import names
-from ops_pipelines.orchestration.assets.drill import DRILL_OP
 from ops_pipelines.orchestration.dagster_internals import AssetJob
 from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.orchestration.jobs import asset_job
@@ -50,7 +50,7 @@ def _schedule(
         name=installation.names.name(name),
         job=job,
         cron_schedule=cron,
-        run_config={"ops": {installation.names.name(DRILL_OP): {"config": {"scenario": scenario}}}},
+        run_config={"ops": {installation.names.name(DRILL_STEP): {"config": {"scenario": scenario}}}},
         execution_timezone=timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Plays {scenario} at {cron} ({timezone}).",

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta, timezone
 import dagster as dg
 
 from ops_pipelines.backup.history import PastRun, forgettable
-from ops_pipelines.orchestration import names
+from ops_pipelines.naming import SOURCE_TAG
 from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.orchestration.patience import in_one_process
 from ops_pipelines.orchestration.room import forget_runless, give_back, remove_files
@@ -115,14 +115,14 @@ def _sources(installation: Installation, run: dg.DagsterRun) -> frozenset[str]:
     """What a run was about; everything, when it does not say."""
     config = installation.config
     named = {installation.names.source_of(key) for key in run.asset_selection or ()}
-    if (tag := run.tags.get(names.SOURCE_TAG)) in config.sources:
+    if (tag := run.tags.get(SOURCE_TAG)) in config.sources:
         named |= set(config.group_of(str(tag)))
     return frozenset(named or config.sources)
 
 
 def _newest_good(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
     """The newest run of the same job about the same source that ended well."""
-    tags = {names.SOURCE_TAG: run.tags[names.SOURCE_TAG]} if names.SOURCE_TAG in run.tags else {}
+    tags = {SOURCE_TAG: run.tags[SOURCE_TAG]} if SOURCE_TAG in run.tags else {}
     good = dg.RunsFilter(job_name=run.job_name, tags=tags, statuses=[dg.DagsterRunStatus.SUCCESS])
     found = instance.get_runs(filters=good, limit=1)
     return found[0].run_id if found else None

@@ -10,6 +10,7 @@ import dagster as dg
 from ops_pipelines.clock import UTC
 from ops_pipelines.config.models import Config
 from ops_pipelines.ledger.ledger import LedgerError
+from ops_pipelines.naming import SOURCE_TAG
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.build import definitions_of
 from ops_pipelines.orchestration.checks.rpo import evaluation, unanswered
@@ -120,7 +121,7 @@ def _before_us(instance: dg.DagsterInstance, job: dg.JobDefinition) -> Iterator[
             record = instance.get_run_record_by_id(run_id)
             if record is None:
                 continue
-            about = record.dagster_run.tags.get(names.SOURCE_TAG, record.dagster_run.job_name)
+            about = record.dagster_run.tags.get(SOURCE_TAG, record.dagster_run.job_name)
             since = datetime.fromtimestamp(record.start_time or record.create_timestamp.timestamp(), UTC)
             yield f"the run {run_id[:8]} of {about}, which works since {since:%H:%M:%S} UTC"
 

@@ -9,8 +9,8 @@ import dagster as dg
 
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import OpsError
+from ops_pipelines.naming import Named
 
-SOURCE_TAG = "ops/source"
 PROCESS_TAG = "ops/process"
 """The process of a run that no code server watches: who typed `ops backup`."""
 RECORDED_TAG = "ops/recorded"
@@ -31,22 +31,12 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
-class Names:
-    """The names of one installation in a Dagster project.
-
-    Attributes:
-        prefix: what asset keys begin with, and joined by `_` everything else; empty where the project is ours alone.
-    """
-
-    prefix: tuple[str, ...] = ()
+class Names(Named):
+    """The same as Dagster takes them: asset keys, pools, schedules."""
 
     def key(self, *path: str) -> dg.AssetKey:
         """The key of an asset."""
         return dg.AssetKey([*self.prefix, *path])
-
-    def name(self, own: str) -> str:
-        """The name of a job, a schedule, a sensor, a group, a pool or an op."""
-        return "_".join([*self.prefix, own])
 
     def source_of(self, key: dg.AssetKey) -> str:
         """The part of an asset's key where a source's assets have its name; empty for an asset of somebody else."""
@@ -63,7 +53,7 @@ class Names:
 
     def verified(self, source: str) -> dg.AssetKey:
         """`crm/verified`."""
-        return self.key(source, "verified")
+        return dg.AssetKey(self.verified_path(source))
 
     def drill(self, source: str) -> dg.AssetKey:
         """`crm/drill`."""
@@ -80,7 +70,7 @@ class Names:
     @property
     def report(self) -> dg.AssetKey:
         """The report across all sources."""
-        return self.key("backup_report")
+        return dg.AssetKey(self.report_path)
 
     @property
     def health(self) -> dg.AssetKey:
@@ -91,36 +81,6 @@ class Names:
     def retention(self) -> dg.AssetKey:
         """What is deleted, across all sources."""
         return self.key("retention")
-
-    @property
-    def backup_job(self) -> str:
-        """The job that every source shares."""
-        return self.name("backup")
-
-    @property
-    def drill_job(self) -> str:
-        """The job that plays a disaster."""
-        return self.name("dr_drill")
-
-    @property
-    def history_job(self) -> str:
-        """The job that purges old runs."""
-        return self.name("purge_history")
-
-    @property
-    def report_job(self) -> str:
-        """The job that writes the report."""
-        return self.name("write_report")
-
-    @property
-    def retention_job(self) -> str:
-        """The job that deletes what is no longer kept."""
-        return self.name("prune")
-
-    @property
-    def restore_job(self) -> str:
-        """The job that restores beside what is protected."""
-        return self.name("restore")
 
     @property
     def jobs(self) -> frozenset[str]:

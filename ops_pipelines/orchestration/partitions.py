@@ -7,7 +7,7 @@ import dagster as dg
 
 from ops_pipelines.backup.legacy import time_in_name
 from ops_pipelines.clock import moment_of
-from ops_pipelines.config.models import Config
+from ops_pipelines.config.cadence import day_of
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.workspace import Workspace
 
@@ -33,11 +33,6 @@ def _oldest_day(workspace: Workspace) -> str:
             moments += [moment.replace(tzinfo=zone) for moment in named if moment is not None]
     # A clock that was ahead for a moment must not take today out of the calendar.
     return day_of(workspace.config, min([*moments, workspace.clock.now()]))
-
-
-def day_of(config: Config, moment: datetime) -> str:
-    """The key of the day a moment falls in."""
-    return f"{moment.astimezone(ZoneInfo(config.timezone)):%Y-%m-%d}"
 
 
 def still_now(window: dg.TimeWindow, now: datetime, *, asked_at: datetime) -> bool:

@@ -13,6 +13,7 @@ import dagster as dg
 
 from ops_pipelines import text
 from ops_pipelines.ledger.holder import anywhere
+from ops_pipelines.naming import SOURCE_TAG
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.dagster_internals import (
     JobFailureData,
@@ -39,7 +40,7 @@ def by_command(source: str = "") -> dict[str, str]:
     """
     # A daemon that finds such a run dead must not start it again somewhere else.
     found = {names.PROCESS_TAG: anywhere(), "ops/launched_by": "cli", "dagster/max_retries": "0"}
-    return {**found, **({names.SOURCE_TAG: source} if source else {})}
+    return {**found, **({SOURCE_TAG: source} if source else {})}
 
 
 def origin(job: str) -> RemoteJobOrigin:

@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import Field
 
 from ops_pipelines.errors import SafetyRefusal
+from ops_pipelines.naming import RESTORE_STEP
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.describe import Metadata, bullets
 from ops_pipelines.orchestration.installation import Installation
@@ -35,7 +36,7 @@ def build_restore_job(installation: Installation) -> dg.JobDefinition:
     """One job for every source."""
     workspace = installation.workspace
 
-    @dg.op(name=installation.names.name("restore_step"), description="Restores beside, and compares what came back.")
+    @dg.op(name=installation.names.name(RESTORE_STEP), description="Restores beside, and compares what came back.")
     def restore_step(context: dg.OpExecutionContext, config: RestoreConfig) -> None:
         with installation.step():
             if not config.to:

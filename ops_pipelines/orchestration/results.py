@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import dagster as dg
 
 from ops_pipelines.backup.retention import SourcePruned
+from ops_pipelines.config.cadence import day_of
 from ops_pipelines.drill.run import Drilled
 from ops_pipelines.healing import Brought
 from ops_pipelines.orchestration.assets.drill import drill_metadata
 from ops_pipelines.orchestration.assets.retention import pruned_check, retention_metadata
 from ops_pipelines.orchestration.describe import manifest_metadata
 from ops_pipelines.orchestration.names import PLAIN, PRUNED_CHECK
-from ops_pipelines.orchestration.partitions import day_of
 from ops_pipelines.orchestration.recorded import Result
 from ops_pipelines.workspace import Workspace
 

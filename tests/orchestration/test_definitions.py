@@ -15,6 +15,7 @@ from ops_pipelines.config.errors import ConfigError
 from ops_pipelines.config.load import load_config
 from ops_pipelines.config.models import Config
 from ops_pipelines.engines.postgres.connection import Server
+from ops_pipelines.naming import SOURCE_TAG
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.build import build_definitions
 from ops_pipelines.workspace import Workspace
@@ -43,7 +44,7 @@ def test_every_asset_is_grouped_tagged_owned_and_described(config: Config) -> No
         assert node.group_name in ("crm", "reports", "drills")
         assert node.description and node.owners and node.kinds
         if node.group_name == "crm":
-            assert node.tags[names.SOURCE_TAG] == "crm"
+            assert node.tags[SOURCE_TAG] == "crm"
             pools = {names.PLAIN.dump("crm", "postgres"): {"source_crm"}}
             assert node.pools == pools.get(key, set()), "proofs hold up no dump"
             assert key != names.PLAIN.drill("crm"), "to materialize all of a source is a backup"
@@ -105,7 +106,7 @@ def test_a_tick_requests_the_whole_chain_of_its_source_for_its_day(config: Confi
         names.PLAIN.dump("crm", "postgres"), names.PLAIN.copy("crm", "nas"), names.PLAIN.verified("crm"),
         names.PLAIN.report,
     ]  # fmt: skip
-    assert request.tags[names.SOURCE_TAG] == "crm"
+    assert request.tags[SOURCE_TAG] == "crm"
     assert request.tags["dagster/priority"] == "10", "before what is started by hand, and before every backfill"
 
 

@@ -9,6 +9,7 @@ import pytest
 from ops_pipelines.config.load import load_config
 from ops_pipelines.config.models import Config
 from ops_pipelines.engines.postgres.connection import Server
+from ops_pipelines.naming import SOURCE_TAG
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.build import build_definitions
 from ops_pipelines.orchestration.jobs import group_selection
@@ -46,7 +47,7 @@ def test_the_schedule_asks_for_one_run_of_both(grouped: Config) -> None:
     (request,) = (
         repository.get_schedule_def("backup_daily_0200_0800_1400_2000").evaluate_tick(context).run_requests or []
     )
-    assert request.tags[names.SOURCE_TAG] == "crm"
+    assert request.tags[SOURCE_TAG] == "crm"
     assert request.asset_selection == [
         names.PLAIN.dump("crm", "postgres"), names.PLAIN.verified("crm"),
         names.PLAIN.dump("uploads", "files"), names.PLAIN.verified("uploads"), names.PLAIN.report,

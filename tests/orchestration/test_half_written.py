@@ -11,11 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from ops_pipelines.cli.main import app
+from ops_pipelines.config.cadence import day_of
 from ops_pipelines.config.errors import ConfigError
 from ops_pipelines.config.last_good import load_or_last_good
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.orchestration import names
-from ops_pipelines.orchestration.partitions import day_of
 from ops_pipelines.watch.alerts.message import Message
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.workspace import Workspace

@@ -15,9 +15,10 @@ import pytest
 import ops_pipelines
 from ops_pipelines import Config, OpsError, build_definitions, load_config
 from ops_pipelines.ledger.alerts import AlertLedger
+from ops_pipelines.naming import SOURCE_TAG
 from ops_pipelines.orchestration.build import definitions_of
 from ops_pipelines.orchestration.installation import Installation
-from ops_pipelines.orchestration.names import SOURCE_TAG, Names, prefixed
+from ops_pipelines.orchestration.names import Names, prefixed
 from ops_pipelines.workspace import Workspace
 
 BACKUPS = Names(("backups",))

@@ -14,13 +14,14 @@ import psutil
 import pytest
 
 from ops_pipelines.backup.take import take_backup
+from ops_pipelines.config.cadence import day_of
 from ops_pipelines.config.load import load_config
 from ops_pipelines.ledger.holder import anywhere
+from ops_pipelines.naming import SOURCE_TAG
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.dead import end_dead_runs
 from ops_pipelines.orchestration.instance import dagster_instance
 from ops_pipelines.orchestration.launch import run_assets
-from ops_pipelines.orchestration.partitions import day_of
 from ops_pipelines.workspace import Workspace
 from tests.deploy.parts import BIN, PROJECT, until
 from tests.engines.sqlite.conftest import House, house  # noqa: F401 - a fixture
@@ -46,7 +47,7 @@ def process_of(pid: int) -> str:
 
 def someone_else(instance: dg.DagsterInstance, *, process: str) -> str:
     """A run of the same source that is under way and holds its place; its id."""
-    run = dg.DagsterRun(job_name=names.PLAIN.backup_job, tags={names.SOURCE_TAG: "app", names.PROCESS_TAG: process})
+    run = dg.DagsterRun(job_name=names.PLAIN.backup_job, tags={SOURCE_TAG: "app", names.PROCESS_TAG: process})
     instance.add_run(run)
     instance.report_dagster_event(
         dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, names.PLAIN.backup_job), run.run_id

@@ -22,7 +22,7 @@ FLOORS = (
     {"engines", "vault", "ledger"},
     {"compat"},
     {"config"},
-    {"scratch", "outages", "lent", "outside", "known", "by_hand", "starting", "home"},
+    {"naming", "scratch", "outages", "lent", "outside", "known", "by_hand", "starting", "home"},
     {"places"},
     {"locks"},
     {"workspace"},

@@ -11,6 +11,7 @@ from ops_pipelines import text
 from ops_pipelines.cli import output
 from ops_pipelines.cli.junit import Case, Suite, refusal_told, write_junit
 from ops_pipelines.cli.through_dagster import Chosen, run_sources
+from ops_pipelines.config.cadence import day_of
 from ops_pipelines.config.models import Config
 from ops_pipelines.errors import StoreError
 from ops_pipelines.places import Places
@@ -80,11 +81,10 @@ def _chosen(workspace: Workspace, name: str, backup: str, store: str) -> Restore
 def _choices(workspace: Workspace, points: Mapping[str, RestorePoint], store: str) -> dict[str, Chosen]:
     """What a run of each source is to do."""
     from ops_pipelines.orchestration.names import PLAIN  # noqa: PLC0415
-    from ops_pipelines.orchestration.partitions import day_of  # noqa: PLC0415
 
     found: dict[str, Chosen] = {}
     for name, point in points.items():
-        run_config = {"ops": {f"{name}__verified": {"config": {"backup_id": point.id, "store": store}}}}
+        run_config = {"ops": {PLAIN.verify_step(name): {"config": {"backup_id": point.id, "store": store}}}}
         # One that is dated in the future belongs to no day that there is yet.
         day = day_of(workspace.config, min(point.started_at, workspace.clock.now()))
         found[name] = ([PLAIN.verified(name), PLAIN.report], day, run_config)

@@ -9,6 +9,7 @@ import dagster as dg
 
 from ops_pipelines.config.models import Config
 from ops_pipelines.engines.source import Source
+from ops_pipelines.naming import SOURCE_TAG
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.text import markdown_block
@@ -56,7 +57,7 @@ class Chain:
         """What every asset of the chain has."""
         return {
             "group_name": self.names.name(self.name),
-            "tags": {**self.installation.tags, names.SOURCE_TAG: self.name},
+            "tags": {**self.installation.tags, SOURCE_TAG: self.name},
             "owners": [*self.installation.owners],
             "partitions_def": self.installation.calendar,
             "backfill_policy": dg.BackfillPolicy.multi_run(max_partitions_per_run=1),

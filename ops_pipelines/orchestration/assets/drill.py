@@ -11,12 +11,11 @@ from ops_pipelines.drill.record import Report, SourceResult
 from ops_pipelines.drill.report.sections import headline, markdown
 from ops_pipelines.drill.run import Drilled, run_drill
 from ops_pipelines.errors import OpsError
+from ops_pipelines.naming import DRILL_STEP, SOURCE_TAG
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.describe import Metadata, bullets
 from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.redact import redact
-
-DRILL_OP = "dr_drill_step"
 
 
 class DrillConfig(dg.Config):
@@ -37,7 +36,7 @@ def build_drill_asset(installation: Installation) -> list[dg.AssetsDefinition]:
             called.drill(name),
             # Not beside the source's other assets, where "Materialize all" means a backup.
             group_name=called.name("drills"),
-            tags={**installation.tags, names.SOURCE_TAG: name},
+            tags={**installation.tags, SOURCE_TAG: name},
             owners=[*installation.owners],
             kinds={"drill"},
             skippable=True,
@@ -49,7 +48,7 @@ def build_drill_asset(installation: Installation) -> list[dg.AssetsDefinition]:
     ]
 
     @dg.multi_asset(
-        name=called.name(DRILL_OP),
+        name=called.name(DRILL_STEP),
         specs=specs,
         can_subset=True,
         pool=called.drill_pool,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines.chronology import age
 from ops_pipelines.clock import UTC
+from ops_pipelines.naming import SOURCE_TAG
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.dagster_internals import (
     AssetCheckExecutionRecord,
@@ -153,7 +154,7 @@ def _about(run: dg.DagsterRun, installation: Installation) -> dict[str, frozense
     if found:
         return {source: frozenset(assets) for source, assets in found.items()}
     selected = _names(run.asset_selection or ())
-    return {run.tags.get(names.SOURCE_TAG) or next(iter(selected), run.job_name): frozenset(selected)}
+    return {run.tags.get(SOURCE_TAG) or next(iter(selected), run.job_name): frozenset(selected)}
 
 
 def _reported_elsewhere(run: dg.DagsterRun) -> bool:
