@@ -1,9 +1,9 @@
-"""`ops serve`: who may read it, and how often."""
+"""`ops serve`: who may read it, who may start something there, and how often."""
 
 from datetime import timedelta
 from ipaddress import ip_network
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ops_pipelines.compat.metrics import LegacyMetrics
 from ops_pipelines.settings.common import Model
@@ -16,6 +16,21 @@ class BasicAuth(Model):
 
     user: str = Field(min_length=1, pattern="^[^:]+$", examples=["ops"])
     password: Secret = Field(examples=[{"env": "OPS_WEB_PASSWORD"}])
+
+
+class Operators(Model):
+    """Who may start backups, proofs, drills and restores from the page, acknowledge and mute. They may read as well."""
+
+    token: Secret | None = Field(
+        None, description="`Authorization: Bearer …` may operate", examples=[{"env": "OPS_OPERATE_TOKEN"}]
+    )
+    basic: BasicAuth | None = Field(None, description="`Authorization: Basic …` may operate")
+
+    @model_validator(mode="after")
+    def _has_keys(self) -> "Operators":
+        if self.token is None and self.basic is None:
+            raise ValueError("name a token, or basic with a user and a password")
+        return self
 
 
 class RateLimits(Model):
@@ -33,6 +48,7 @@ class Web(Model):
         None, description="`Authorization: Bearer …` is let in", examples=[{"env": "OPS_WEB_TOKEN"}]
     )
     basic: BasicAuth | None = Field(None, description="`Authorization: Basic …` is let in")
+    operate: Operators | None = Field(None, description="who may press its buttons; without it, the page only reads")
     legacy_metrics: tuple[LegacyMetrics, ...] = Field(
         (), examples=[[{"path": "/crm/ops/metrics", "prefix": "crm_ops_", "source": "crm"}]]
     )

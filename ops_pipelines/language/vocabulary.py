@@ -17,6 +17,9 @@ WORDS: Sequence[str] = (
     # severities, and what happened to an incident
     "warn", "error", "critical",
     "opened", "escalated", "repeated", "resolved", "test", "digest", "all_clear", "summary",
+    # runs in Dagster, and their steps
+    "QUEUED", "NOT_STARTED", "STARTING", "STARTED", "IN_PROGRESS", "SUCCESS", "FAILURE", "CANCELING", "CANCELED",
+    "SKIPPED",
     # units
     "B", "KiB", "MiB", "GiB", "TiB", "d", "h", "min", "s",
 )  # fmt: skip

@@ -1,8 +1,5 @@
 """Dagster, asked over GraphQL: does it answer, do its daemons live, what runs and what stands still. Judges nothing."""
 
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,8 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ops_pipelines.clock import UTC
-from ops_pipelines.errors import OpsError
-from ops_pipelines.starting import start_command
+from ops_pipelines.probes.graphql import DagsterSilent, ask, silent
 
 _ANSWER_S = 2.0
 _LONGEST_S = 15.0
@@ -34,10 +30,6 @@ _STATE = """{
     } } }
   }
 }"""
-
-
-class DagsterSilent(OpsError):
-    """Dagster's web server does not answer, or not as expected."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +63,7 @@ class DagsterState:
 def dagster_answers(url: str) -> bool:
     """Whether Dagster's web server answers a GraphQL query."""
     with suppress(DagsterSilent):
-        return bool(_ask(url, "{ version }", limit_s=_ANSWER_S, most_bytes=65536)["version"])
+        return bool(ask(url, "{ version }", limit_s=_ANSWER_S, most_bytes=65536)["version"])
     return False
 
 
@@ -83,11 +75,11 @@ def dagster_state(url: str) -> DagsterState:
     Raises:
         DagsterSilent.
     """
-    data = _ask(url, _STATE, limit_s=_LONGEST_S, most_bytes=16 * 2**20)
+    data = ask(url, _STATE, limit_s=_LONGEST_S, most_bytes=16 * 2**20)
     try:
         return _state(data)
     except (KeyError, TypeError, AttributeError) as error:
-        raise _silent(url, f"its answer has no {error}") from None
+        raise silent(url, f"its answer has no {error}") from None
 
 
 def _state(data: Any) -> DagsterState:
@@ -112,36 +104,6 @@ def _state(data: Any) -> DagsterState:
         broken=broken,
         running=sorted(name for name, status in states.items() if status == "RUNNING"),
         stopped=sorted(name for name, status in states.items() if status != "RUNNING"),
-    )
-
-
-def _ask(url: str, query: str, *, limit_s: float, most_bytes: int) -> Any:
-    asked = urllib.request.Request(
-        f"{url.rstrip('/')}/graphql",
-        data=json.dumps({"query": query}).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    # It is named in our own configuration, and is no business of a proxy's.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(asked, timeout=limit_s) as answer:
-            document = json.loads(answer.read(most_bytes))
-    except urllib.error.HTTPError as error:
-        raise _silent(url, f"HTTP {error.code}") from None
-    except (OSError, ValueError) as error:
-        raise _silent(url, str(getattr(error, "reason", "") or error)) from None
-    if not isinstance(document, dict) or not isinstance(document.get("data"), dict):
-        errors = document.get("errors") if isinstance(document, dict) else None
-        raise _silent(url, str(errors[0].get("message")) if errors else "it is no GraphQL server")
-    return document["data"]
-
-
-def _silent(url: str, why: str) -> DagsterSilent:
-    return DagsterSilent(
-        f"Dagster's web server at {url} does not answer",
-        why=why,
-        safe="backups do not need it: ops backup works without",
-        next=f"start it: {start_command()}; or correct alerts.dagster_url",
     )
 
 

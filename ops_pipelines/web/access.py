@@ -1,4 +1,4 @@
-"""Who may read what `ops serve` tells: a token or a password, or nobody but this machine."""
+"""Who may read what `ops serve` tells, and who may start something: by a token, a password, or being this machine."""
 
 import base64
 import hashlib
@@ -8,19 +8,26 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse, Response
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ops_pipelines.config.web import Web
+from ops_pipelines.config.web import BasicAuth, Web
 from ops_pipelines.errors import SafetyRefusal
-from ops_pipelines.web.limits import Limits
+from ops_pipelines.settings.secrets import Secret
+from ops_pipelines.web.limits import READING, Limits
+from ops_pipelines.web.same_origin import from_our_pages
 
+OPERATOR = "ops.operator"
+"""Where a request's scope has who may start something; None for who may only read."""
+_BASIC = 'Basic realm="ops", charset="UTF-8"'
+_READ_ONLY = "403: these credentials may read only; web.operate in ops.yaml names others\n"
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True)
-class Credentials:
-    """What opens the door; neither when the door needs no key."""
+class Keys:
+    """What opens a door: a token, or a user and a password."""
 
     token: str | None = None
     basic: str | None = None
@@ -42,27 +49,75 @@ class Credentials:
                 return False
         return False
 
+    @property
+    def holder(self) -> str:
+        """Who comes in with them, as incidents name him."""
+        return self.basic.partition(":")[0] if self.basic is not None else "the holder of the token"
 
-def credentials(web: Web, host: str) -> Credentials:
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who may do what.
+
+    Attributes:
+        read: opens every page; where no key is needed, this machine alone may read.
+        operate: opens the buttons as well; where no key is named there are none.
+        anybody: whoever may read may operate: Dagster stands open beside this page.
+    """
+
+    read: Keys = Keys()
+    operate: Keys = Keys()
+    anybody: bool = False
+
+    def operator(self, authorization: str) -> str | None:
+        """Who may start something; None for who may not."""
+        if self.operate.open_for(authorization):
+            return self.operate.holder
+        readable = not self.read.needed or self.read.open_for(authorization)
+        return "the status page" if self.anybody and readable else None
+
+    def open_for(self, authorization: str) -> bool:
+        """Whether its bearer may read."""
+        return self.read.open_for(authorization) or self.operate.open_for(authorization)
+
+
+def credentials(web: Web, host: str, *, buttons: bool = False) -> Credentials:
     """The credentials of the configuration.
 
     Args:
         host: where the server listens.
+        buttons: whoever may read may operate.
     Raises:
         SafetyRefusal: others could reach the host, and nothing would be asked for.
         SecretMissing: a named secret is not there.
     """
-    token = web.token.reveal(purpose="web.token") if web.token else None
-    basic = f"{web.basic.user}:{web.basic.password.reveal(purpose='web.basic.password')}" if web.basic else None
-    found = Credentials(token, basic)
-    if not found.needed and not is_loopback(host):
+    found = Credentials(
+        read=_keys(web.token, web.basic, "web"),
+        operate=_keys(web.operate.token, web.operate.basic, "web.operate") if web.operate else Keys(),
+        anybody=buttons,
+    )
+    if not found.read.needed and not is_loopback(host):
         raise SafetyRefusal(
             f"the status page would be open to everybody who reaches {host}",
             why="neither web.token nor web.basic is in ops.yaml",
             safe="nothing was started",
             next="add web: {token: {env: OPS_WEB_TOKEN}} to ops.yaml, or serve on 127.0.0.1",
         )
+    if buttons and not is_loopback(host):
+        raise SafetyRefusal(
+            f"everybody who may read the page at {host} could start backups and restores",
+            why="--buttons needs no key of its own",
+            safe="nothing was started",
+            next="add web: {operate: {token: {env: OPS_OPERATE_TOKEN}}} to ops.yaml instead of --buttons",
+        )
     return found
+
+
+def _keys(token: Secret | None, basic: BasicAuth | None, where: str) -> Keys:
+    return Keys(
+        token=token.reveal(purpose=f"{where}.token") if token else None,
+        basic=f"{basic.user}:{basic.password.reveal(purpose=f'{where}.basic.password')}" if basic else None,
+    )
 
 
 def is_loopback(host: str) -> bool:
@@ -74,10 +129,11 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """Lets nobody past without credentials, `/health` aside.
+    """Lets nobody past without credentials, `/health` aside, and nobody change anything who may only read.
 
     Without any, the door is this machine's: a browser on it that was sent here under another name (DNS rebinding) is
-    turned away. Who fails too often, or asks too often, is told to wait.
+    turned away. Who fails too often, or asks too often, is told to wait. What is behind the door finds in the scope
+    who may operate.
     """
 
     def __init__(self, app: ASGIApp, credentials: Credentials, limits: Limits, uncounted: Collection[str]) -> None:
@@ -93,23 +149,49 @@ class Guard:
         refusal = self._stranger(headers, client)
         if refusal is None and path not in self._uncounted:
             refusal = self._limits.refuse_call(client, scope["method"])
+        scope[OPERATOR] = None if refusal else self._credentials.operator(headers.get("authorization", ""))
+        if refusal is None and scope["method"] not in READING:
+            refusal = self._no_operator(headers, scope[OPERATOR])
         await (refusal or self._app)(scope, receive, send)
 
     def _stranger(self, headers: Headers, client: str) -> Response | None:
         """The answer to whoever may not come in; None to the others."""
-        if self._credentials.needed:
-            given = headers.get("authorization", "")
-            if given and (wait := self._limits.refuse_login(client)) is not None:
-                return wait
-            if self._credentials.open_for(given):
-                return None
-            if given:
-                self._limits.count_failed_login(client)
-            asked = {"WWW-Authenticate": 'Basic realm="ops", charset="UTF-8"' if self._credentials.basic else "Bearer"}
-            return PlainTextResponse("401: a token or a password is needed\n", 401, asked)
+        given = headers.get("authorization", "")
+        if given and (wait := self._limits.refuse_login(client)) is not None:
+            return wait
+        if self._credentials.open_for(given):
+            return None
+        if given and (self._credentials.read.needed or self._credentials.operate.needed):
+            self._limits.count_failed_login(client)
+            return self._ask_again()
+        if self._credentials.read.needed:
+            return self._ask_again()
         if _host(headers.get("host", "")) in _LOCAL_NAMES:
             return None
         return PlainTextResponse("403: this is served under the name localhost only\n", 403)
+
+    def _no_operator(self, headers: Headers, operator: str | None) -> Response | None:
+        """The answer to whoever must not change anything; None to the others."""
+        if not from_our_pages(headers):
+            return PlainTextResponse("403: this came from a page of somebody else\n", 403)
+        if operator is None:
+            return PlainTextResponse(
+                "403: these credentials may read only; web.operate in ops.yaml names others\n", 403
+            )
+        return None
+
+    def _ask_again(self) -> Response:
+        keys = self._credentials
+        basic = keys.read.basic is not None or keys.operate.basic is not None
+        asked = {"WWW-Authenticate": _BASIC if basic else "Bearer"}
+        return PlainTextResponse("401: a token or a password is needed\n", 401, asked)
+
+
+def sign_in(request: Request) -> Response:
+    """Ask a browser for the password of an operator, and send it back to the first page."""
+    if request.scope[OPERATOR] is not None:
+        return RedirectResponse("/", 303)
+    return PlainTextResponse("401: the password of web.operate.basic is needed\n", 401, {"WWW-Authenticate": _BASIC})
 
 
 def _host(header: str) -> str:

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 
 from ops_pipelines.config.web import RateLimits
 
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _OF_ONE_NETWORK = 64  # who has one address of IPv6 usually has this many bits of them
 
 
@@ -33,7 +33,7 @@ class Limits:
 
     def refuse_call(self, client: str, method: str) -> PlainTextResponse | None:
         """Count a call; the answer to one too many, None to the others."""
-        limit = self._reads if method in _READING else self._writes
+        limit = self._reads if method in READING else self._writes
         return None if self._window.hit(limit, _whose(client)) else self._wait(limit, client)
 
     def refuse_login(self, client: str) -> PlainTextResponse | None:

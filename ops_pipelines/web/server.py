@@ -25,18 +25,20 @@ class CannotListen(OpsError):
     """The address cannot be listened on."""
 
 
-def serve(workspace: Workspace, *, host: str, port: int) -> None:
+def serve(workspace: Workspace, *, host: str, port: int, dagster_url: str | None = None, buttons: bool = False) -> None:
     """Answer requests until SIGTERM or SIGINT; those under way are answered first.
 
     Args:
         port: 0 takes a free one, which the log tells.
+        dagster_url: of the web server that starts runs, instead of the one in the configuration.
+        buttons: whoever may read may start them.
     Raises:
         SafetyRefusal: others could reach the host, and nothing would be asked for.
         CannotListen: the port is taken, or the host is not this machine's.
         LedgerError: there is nothing to read from.
     """
     proxies = workspace.config.web.trusted_proxies
-    app = build_app(workspace, credentials(workspace.config.web, host))
+    app = build_app(workspace, credentials(workspace.config.web, host, buttons=buttons), dagster_url=dagster_url)
     with workspace.ledger.session():
         pass  # now, while somebody is looking
     # A scrape of a thousand sources makes many objects and no circles; looking for some took half of its time.

@@ -1,21 +1,34 @@
 """Pages in other languages: nothing on them is English but names, commands and what tools have said."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from ops_pipelines.errors import OpsError
 from ops_pipelines.language.speech import Language, language
+from ops_pipelines.operate.runs import RunState, Step
 from ops_pipelines.proof import Gap
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.watch.snapshots import look
 from ops_pipelines.web.app import PAGES
+from ops_pipelines.web.pages.environment import Visit
+from ops_pipelines.web.pages.refused import refused_page
+from ops_pipelines.web.pages.restore import restore_page
+from ops_pipelines.web.pages.run import run_page
 from ops_pipelines.web.pages.source import source_page
 from ops_pipelines.workspace import Workspace
 from tests.sample import StoppedClock
 from tests.unit.vaults import AT
 from tests.watch.conftest import house_in
 from tests.watch.past import HOUR, Past
+
+_ENDED = RunState(
+    id="r1", job="restore", status="SUCCESS", source="crm", operator="boss", started_at=AT, ended_at=AT + HOUR,
+    steps=[Step("restore_step", "SUCCESS", AT, AT + HOUR)], said=[(AT, "restore")], failures=[],
+    facts={"proof": "verified", "target": "crm_restored", "backup_id": "20261121T020000Z-0001"},
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +55,20 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def pages(house: Workspace, spoken: Language) -> dict[str, str]:
-    """Every page, by its path."""
-    shown = {path: page(house, {}, spoken) for path, page in PAGES.items()}
-    return {**shown, **{f"/sources/{name}": source_page(house, name, {}, spoken) for name in house.config.sources}}
+    """Every page, by its path, as an operator sees it."""
+    visit = Visit(operator="boss", dagster_url="http://127.0.0.1:3000", spoken=spoken)
+    preview = replace(visit, asked={"preview": "1", "only": "contacts"})
+    error = OpsError("it failed", why="its disk is full", safe="every backup", next="df -h")
+    return {
+        **{path: page(house, visit) for path, page in PAGES.items()},
+        **{f"/sources/{name}": source_page(house, name, visit) for name in house.config.sources},
+        "/sources/crm/restore": restore_page(house, "crm", visit),
+        "/sources/crm/restore?preview=1": restore_page(house, "crm", preview),
+        "/sources/wiki/restore": restore_page(house, "wiki", visit),
+        "/runs/r1": run_page(house, visit, _ENDED),
+        "/runs/r2": run_page(house, visit, replace(_ENDED, started_at=None, ended_at=None, status="QUEUED")),
+        "refused": refused_page(house, visit, error),
+    }
 
 
 @pytest.mark.parametrize("code", ["cs", "fr"])

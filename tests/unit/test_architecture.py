@@ -30,7 +30,7 @@ FLOORS = (
     {"numbering"},
     {"backup", "recovery", "probes", "setup", "upgrading"},
     {"healing"},
-    {"watch", "plan"},
+    {"watch", "plan", "operate"},
     {"drill"},
     {"doctor", "evidence"},
     {"orchestration", "web"},

@@ -8,6 +8,7 @@ import pytest
 
 from ops_pipelines.watch.snapshots import look
 from ops_pipelines.web.pages.activity import activity_csv
+from ops_pipelines.web.pages.environment import Visit
 from ops_pipelines.web.pages.overview import PER_PAGE, overview
 from ops_pipelines.web.pages.source import source_page
 from ops_pipelines.workspace import Workspace
@@ -52,7 +53,7 @@ def test_whatever_a_source_says_stays_text(make_house: MakeHouse) -> None:
     house = make_house()
     house.holds("crm", "bad", detail=SCRIPT)
     look(house.workspace)
-    page = source_page(house.workspace, "crm", {"q": SCRIPT})
+    page = source_page(house.workspace, "crm", Visit({"q": SCRIPT}))
     assert SCRIPT not in page
     assert "&lt;script&gt;" in page
 
@@ -62,7 +63,7 @@ def test_a_silent_watcher_is_said_so(make_house: MakeHouse) -> None:
     house.holds("crm", "verified")
     assert "it was never looked at" in status_page(house.workspace)
     look(house.workspace)
-    assert "crm can be restored" in overview(house.workspace, {})
+    assert "crm can be restored" in overview(house.workspace, Visit())
     later = Workspace(house.workspace.config, StoppedClock(house.workspace.clock.now() + timedelta(hours=3)))
     assert "last looked at 3h 00m ago: is the daemon running?" in status_page(later)
 
@@ -71,14 +72,14 @@ def test_many_sources_are_paged_and_found(make_house: MakeHouse) -> None:
     house = make_house(*(f"app{number:02}" for number in range(PER_PAGE + 5)), "forge")
     house.holds("forge", "verified")
     look(house.workspace)
-    first, last = overview(house.workspace, {}), overview(house.workspace, {"page": "2"})
+    first, last = overview(house.workspace, Visit()), overview(house.workspace, Visit({"page": "2"}))
     assert first.count('class="line"') == PER_PAGE and last.count('class="line"') == 6
-    assert "page 2 of 2" in last and "page 2 of 2" in overview(house.workspace, {"page": "99"})
-    assert overview(house.workspace, {"page": "x"}).count('class="line"') == PER_PAGE
-    found = overview(house.workspace, {"q": "forg"})
+    assert "page 2 of 2" in last and "page 2 of 2" in overview(house.workspace, Visit({"page": "99"}))
+    assert overview(house.workspace, Visit({"page": "x"})).count('class="line"') == PER_PAGE
+    found = overview(house.workspace, Visit({"q": "forg"}))
     assert found.count('class="line"') == 1 and "1 of 31" in found
-    assert "No source matches" in overview(house.workspace, {"q": "nobody"})
-    assert overview(house.workspace, {"state": "OK"}).count('class="line"') == 1
+    assert "No source matches" in overview(house.workspace, Visit({"q": "nobody"}))
+    assert overview(house.workspace, Visit({"state": "OK"})).count('class="line"') == 1
 
 
 def test_restore_points_are_listed_with_the_commands_that_restore_them(make_house: MakeHouse) -> None:
@@ -86,10 +87,10 @@ def test_restore_points_are_listed_with_the_commands_that_restore_them(make_hous
     with house.workspace.ledger.activity("dump", source="crm") as entry:
         entry.backup_id, entry.store = "20261121T020000Z-0001", "local"
         entry.meta = {"size_bytes": 2048, "rows": 12}
-    page = source_page(house.workspace, "crm", {})
+    page = source_page(house.workspace, "crm", Visit())
     assert "ops restore crm --backup 20261121T020000Z-0001 --to crm_restored" in page
     assert "not verified yet" in page
-    assert "No restore point matches" in source_page(house.workspace, "crm", {"q": "verified (sample)"})
+    assert "No restore point matches" in source_page(house.workspace, "crm", Visit({"q": "verified (sample)"}))
 
 
 def test_the_audit_trail_leaves_as_csv_that_runs_no_formula(make_house: MakeHouse) -> None:

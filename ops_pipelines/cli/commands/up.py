@@ -37,7 +37,7 @@ def up(
     loaded, found = output.open_config(config)
     instance, workspace = _files(found.parent)
     _refuse_second(instance)
-    parts = [Part("web UI", _dagster(port, workspace, verbose=verbose), port), *_page(page_port)]
+    parts = [Part("web UI", _dagster(port, workspace, verbose=verbose), port), *_page(page_port, port)]
     for each in parts:
         refuse_taken("--port" if each.port == port else "--page-port", each.port)
     _notice_stops()
@@ -88,15 +88,19 @@ def _dagster(port: int, workspace: Path, *, verbose: bool) -> list[str]:
     ]  # fmt: skip
 
 
-def _page(port: int) -> list[Part]:
-    """The status page; without what it needs, the rest runs all the same."""
+def _page(port: int, dagster_port: int) -> list[Part]:
+    """The status page; without what it needs, the rest runs all the same.
+
+    Its buttons are open to who reaches it: so is Dagster beside it.
+    """
     try:
         with needed("web"):
             import ops_pipelines.web.server  # noqa: F401, PLC0415
     except ExtraMissing as error:
         output.warn("[yellow]![/] there will be no status page: {}", error)
         return []
-    argv = [sys.executable, "-m", "ops_pipelines", "serve", "--host", HOST, "--port", str(port)]
+    beside = ["--dagster", f"http://{HOST}:{dagster_port}", "--buttons"]
+    argv = [sys.executable, "-m", "ops_pipelines", "serve", "--host", HOST, "--port", str(port), *beside]
     return [Part("status page", argv, port)]
 
 

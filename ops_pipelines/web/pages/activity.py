@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Select, select
 
-from ops_pipelines.language.speech import ENGLISH, Language
 from ops_pipelines.ledger.models import FAILED, RUNNING, SUCCEEDED, Activity
 from ops_pipelines.redact import redact
-from ops_pipelines.web.pages.environment import render
+from ops_pipelines.web.pages.environment import Visit, render
 from ops_pipelines.workspace import Workspace
 
 KINDS = ("dump", "copy", "verify", "restore", "prune", "drill", "adopt", "sign", "export")
@@ -22,24 +21,22 @@ _COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def activity_page(workspace: Workspace, asked: Mapping[str, str], spoken: Language = ENGLISH) -> str:
+def activity_page(workspace: Workspace, visit: Visit) -> str:
     """The page as HTML.
 
     Args:
-        asked: `source`, `kind`, `status`; `before`, the turn to go on from.
+        visit: asks for `source`, `kind`, `status`; `before`, the turn to go on from.
     Raises:
         LedgerError.
     """
-    rows = _rows(workspace, _query(asked).limit(_SHOWN + 1))
+    rows = _rows(workspace, _query(visit.asked).limit(_SHOWN + 1))
     return render(
-        workspace,
+        visit,
         "activity.html",
         workspace.clock.now(),
         here="/activity",
-        spoken=spoken,
         attempts=rows[:_SHOWN],
         older=rows[_SHOWN - 1].turn if len(rows) > _SHOWN else None,
-        asked=asked,
         sources=list(workspace.config.sources),
         kinds=KINDS,
         statuses=STATUSES,

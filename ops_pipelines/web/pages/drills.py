@@ -1,15 +1,16 @@
 """Rehearsed disasters: what was played, how long recovery took, what was lost, and how that develops."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ops_pipelines.config.drills import SCENARIOS
 from ops_pipelines.language.said import said
-from ops_pipelines.language.speech import ENGLISH, Language
+from ops_pipelines.language.speech import Language
 from ops_pipelines.ledger.models import RUNNING, SUCCEEDED, Activity
 from ops_pipelines.watch.charts import Point, line_chart
-from ops_pipelines.web.pages.environment import render
+from ops_pipelines.web.pages.environment import Visit, render
 from ops_pipelines.workspace import Workspace
 
 _LOOKED_AT, _SHOWN = 400, 30
@@ -36,20 +37,23 @@ class Drilled:
     parts: Sequence[Activity]
 
 
-def drills_page(workspace: Workspace, _asked: Mapping[str, str], spoken: Language = ENGLISH) -> str:
+def drills_page(workspace: Workspace, visit: Visit) -> str:
     """The page as HTML. Raises LedgerError."""
     drills = _drills(workspace)
     scenarios = list(dict.fromkeys(each.scenario for each in drills))
-    charts = [(each, _trend(spoken, each, [drill for drill in drills if drill.scenario == each])) for each in scenarios]
+    charts = [
+        (each, _trend(visit.spoken, each, [drill for drill in drills if drill.scenario == each])) for each in scenarios
+    ]
     return render(
-        workspace,
+        visit,
         "drills.html",
         workspace.clock.now(),
         here="/drills",
-        spoken=spoken,
         drills=drills[:_SHOWN],
         charts=[(title, svg) for title, svg in charts if svg],
         reports={each.id for each in drills[:_SHOWN] if report_of(workspace, each.id) is not None},
+        scenarios=SCENARIOS,
+        scenario=workspace.config.scenario,
         every=workspace.config.drilled.every if workspace.config.drilled else None,
     )
 

@@ -1,19 +1,16 @@
 """What is the matter, who was told, and who looks after it; what was the matter before."""
 
-from collections.abc import Mapping
-
 from sqlalchemy import select
 
-from ops_pipelines.language.speech import ENGLISH, Language
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.models import DELIVERED, WAITING, Incident, Outgoing
-from ops_pipelines.web.pages.environment import render
+from ops_pipelines.web.pages.environment import Visit, render
 from ops_pipelines.workspace import Workspace
 
 _RESOLVED, _MESSAGES = 50, 30
 
 
-def incidents_page(workspace: Workspace, _asked: Mapping[str, str], spoken: Language = ENGLISH) -> str:
+def incidents_page(workspace: Workspace, visit: Visit) -> str:
     """The page as HTML. Raises LedgerError."""
     now, book = workspace.clock.now(), AlertLedger(workspace.ledger)
     with workspace.ledger.session() as session:
@@ -23,11 +20,10 @@ def incidents_page(workspace: Workspace, _asked: Mapping[str, str], spoken: Lang
         session.expunge_all()
     opened = book.open_incidents()
     return render(
-        workspace,
+        visit,
         "incidents.html",
         now,
         here="/incidents",
-        spoken=spoken,
         incidents=opened,
         told={each.id: book.notified_channels(each.id) for each in opened},
         resolved=resolved,

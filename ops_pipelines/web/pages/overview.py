@@ -7,12 +7,11 @@ from urllib.parse import urlencode
 
 from ops_pipelines.config.cadence import next_tick
 from ops_pipelines.config.models import Config
-from ops_pipelines.language.speech import ENGLISH, Language
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.watch.drawn import MARKS, strip_of
 from ops_pipelines.watch.history import strips
 from ops_pipelines.watch.snapshots import Seen, snapshots
-from ops_pipelines.web.pages.environment import render
+from ops_pipelines.web.pages.environment import Visit, render
 from ops_pipelines.web.pages.lines import URGENCY, Line, line_of
 from ops_pipelines.workspace import Workspace
 
@@ -48,11 +47,11 @@ def summary_of(lines: Sequence[Line]) -> Summary:
     )
 
 
-def overview(workspace: Workspace, asked: Mapping[str, str], spoken: Language = ENGLISH) -> str:
+def overview(workspace: Workspace, visit: Visit) -> str:
     """The page as HTML.
 
     Args:
-        asked: `q`, a part of a name or a kind; `state`; `page`, counted from 1.
+        visit: asks for `q`, a part of a name or a kind; `state`; `page`, counted from 1.
     Raises:
         LedgerError.
     """
@@ -60,26 +59,24 @@ def overview(workspace: Workspace, asked: Mapping[str, str], spoken: Language = 
     with workspace.ledger.session() as session:
         found = snapshots(session, config.sources, Seen)
         lines = sorted((line_of(config, each, now) for each in found), key=lambda line: URGENCY[line.state])
-        shown = _asked_for(lines, asked)
-        page, pages = _page(asked, len(shown))
+        shown = _asked_for(lines, visit.asked)
+        page, pages = _page(visit.asked, len(shown))
         part = shown[(page - 1) * PER_PAGE : page * PER_PAGE]
         days = strips(session, [line.name for line in part], now)
     looked = [each.at for each in found if each.at is not None]
     return render(
-        workspace,
+        visit,
         "overview.html",
         now,
         here="/",
-        spoken=spoken,
         summary=summary_of(lines),
         lines=part,
-        strips={name: strip_of(name, each, spoken) for name, each in days.items()},
+        strips={name: strip_of(name, each, visit.spoken) for name, each in days.items()},
         matching=len(shown),
-        asked=asked,
         states=[state for state in URGENCY if any(line.state == state for line in lines)],
         page=page,
         pages=pages,
-        link=lambda number: "/?" + urlencode({**asked, "page": number}),
+        link=lambda number: "/?" + urlencode({**visit.asked, "page": number}),
         incidents=AlertLedger(workspace.ledger).open_incidents(),
         looked_at=min(looked, default=None),
         upcoming=_upcoming(config, now),

@@ -4,12 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from ops_pipelines.language.speech import ENGLISH, Language
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.watch.drawn import MARKS, drawings, strip_of
 from ops_pipelines.watch.history import Made, restore_points, strips
 from ops_pipelines.watch.snapshots import SeenWhole, snapshots
-from ops_pipelines.web.pages.environment import render
+from ops_pipelines.web.pages.environment import Visit, render
 from ops_pipelines.web.pages.lines import line_of
 from ops_pipelines.workspace import Workspace
 
@@ -17,12 +16,12 @@ _LISTED, _ATTEMPTS = 60, 15
 _LONGEST_DAYS = 3650
 
 
-def source_page(workspace: Workspace, name: str, asked: Mapping[str, str], spoken: Language = ENGLISH) -> str:
+def source_page(workspace: Workspace, name: str, visit: Visit) -> str:
     """The page as HTML.
 
     Args:
         name: a source of `ops.yaml`.
-        asked: `q`, a part of an id or a verdict; `days`, how far back; `all`, those too that were deleted.
+        visit: asks for `q`, a part of an id or a verdict; `days`, how far back; `all`, those too that were deleted.
     Raises:
         LedgerError.
     """
@@ -32,22 +31,20 @@ def source_page(workspace: Workspace, name: str, asked: Mapping[str, str], spoke
         days = strips(session, [name], now)[name]
         points = restore_points(session, name, gone=True)
     line = line_of(config, snapshot, now)
-    shown = _asked_for(points, asked, now)
-    link = _lineage(config.alerts.dagster_url, name)
+    shown = _asked_for(points, visit.asked, now)
+    link = _lineage(visit.dagster_url, name)
     return render(
-        workspace,
+        visit,
         "source.html",
         now,
-        spoken=spoken,
         line=line,
         seen=snapshot.seen,
-        strip=strip_of(name, days, spoken),
+        strip=strip_of(name, days, visit.spoken),
         days=[(each.day, *MARKS[each.mark]) for each in reversed(days)],
         points=shown[:_LISTED],
         more=max(0, len(shown) - _LISTED),
         known=len(points),
-        asked=asked,
-        charts=drawings(points, line.rto, spoken),
+        charts=drawings(points, line.rto, visit.spoken),
         grades=Counter(each.words for point in points for each in point.provings),
         attempts=workspace.ledger.recent(source=name, limit=_ATTEMPTS),
         incidents=[each for each in AlertLedger(workspace.ledger).open_incidents() if each.source == name],

@@ -1,15 +1,14 @@
 """Every place where copies lie: how much, how much room is left, and for how long that will do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ops_pipelines.config.cadence import longest_interval
 from ops_pipelines.config.models import Config
-from ops_pipelines.language.speech import ENGLISH, Language
 from ops_pipelines.vault.stores.registry import LOCAL
 from ops_pipelines.watch.snapshots import CopiesSeen, Seen, snapshots
-from ops_pipelines.web.pages.environment import render
+from ops_pipelines.web.pages.environment import Visit, render
 from ops_pipelines.workspace import Workspace
 
 _DAY = timedelta(days=1)
@@ -45,13 +44,13 @@ class Kept:
         return min(_DAY * (self.free_bytes / self.a_day_bytes), timedelta(days=3650))
 
 
-def stores_page(workspace: Workspace, _asked: Mapping[str, str], spoken: Language = ENGLISH) -> str:
+def stores_page(workspace: Workspace, visit: Visit) -> str:
     """The page as HTML. Raises LedgerError."""
     config = workspace.config
     with workspace.ledger.session() as session:
         seen = [each.seen for each in snapshots(session, config.sources, Seen) if each.seen is not None]
     kept = [_kept(config, name, seen) for name in (LOCAL, *config.stores)]
-    return render(workspace, "stores.html", workspace.clock.now(), here="/stores", spoken=spoken, stores=kept)
+    return render(visit, "stores.html", workspace.clock.now(), here="/stores", stores=kept)
 
 
 def _kept(config: Config, name: str, seen: Sequence[Seen]) -> Kept:

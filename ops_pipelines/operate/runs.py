@@ -1,0 +1,138 @@
+"""How a run in Dagster is doing: what it works at, what it said, how it ended."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ops_pipelines.clock import UTC
+from ops_pipelines.naming import SOURCE_TAG
+from ops_pipelines.operate.launch import OPERATOR_TAG
+from ops_pipelines.operate.project import LIMIT_S, MOST_BYTES
+from ops_pipelines.probes.graphql import ask, silent
+
+_RUN = """query ($id: ID!, $run: ID!) {
+  runOrError(runId: $id) {
+    __typename
+    ... on Run { runId status jobName startTime endTime tags { key value }
+                 stepStats { stepKey status startTime endTime } }
+  }
+  logsForRun(runId: $run, limit: 1000) {
+    ... on EventConnection { events {
+      __typename
+      ... on LogMessageEvent { message timestamp level }
+      ... on ExecutionStepOutputEvent { metadataEntries { label ... on TextMetadataEntry { text } } }
+      ... on MaterializationEvent { metadataEntries { label ... on TextMetadataEntry { text } } }
+      ... on ExecutionStepFailureEvent { stepKey error { message cause { message } } failureMetadata { description } }
+      ... on RunFailureEvent { message }
+    } }
+  }
+}"""
+_ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+_LINES = 20
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a run; `state` is Dagster's word, the moments are None until they come."""
+
+    name: str
+    state: str
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run, as of now.
+
+    Attributes:
+        status: Dagster's word: QUEUED, STARTED, SUCCESS, FAILURE, CANCELED and others.
+        source: the one it is about; empty for several.
+        operator: who pressed the button; empty for a schedule.
+        steps: in the order in which they began.
+        said: its last messages, with their moments.
+        failures: why steps failed, in words.
+        facts: what its steps told of their results: `proof`, `backup_id`, `target`.
+    """
+
+    id: str
+    job: str
+    status: str
+    source: str
+    operator: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    steps: Sequence[Step]
+    said: Sequence[tuple[datetime, str]]
+    failures: Sequence[str]
+    facts: Mapping[str, str]
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.status in _ENDED
+
+
+def run_state(url: str, run_id: str) -> RunState | None:
+    """A run, as of now; None where Dagster knows none of that id.
+
+    Args:
+        url: of Dagster's web server.
+    Raises:
+        DagsterSilent.
+    """
+    data = ask(url, _RUN, variables={"id": run_id, "run": run_id}, limit_s=LIMIT_S, most_bytes=MOST_BYTES)
+    try:
+        run = data["runOrError"]
+        if run["__typename"] == "RunNotFoundError":
+            return None
+        return _state(run, (data["logsForRun"] or {}).get("events") or [])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise silent(url, f"its answer has no {error}") from None
+
+
+def _state(run: Any, events: Sequence[Any]) -> RunState:
+    tags = {tag["key"]: tag["value"] for tag in run["tags"]}
+    steps = [
+        Step(each["stepKey"], each["status"] or "", _moment(each["startTime"]), _moment(each["endTime"]))
+        for each in sorted(run["stepStats"], key=lambda each: each["startTime"] or float("inf"))
+    ]
+    messages = [each for each in events if each["__typename"] == "LogMessageEvent" and each["level"] != "DEBUG"]
+    said = [(datetime.fromtimestamp(int(each["timestamp"]) / 1000, UTC), each["message"]) for each in messages]
+    failures = list(dict.fromkeys(filter(None, map(_failure, events))))
+    if not failures and run["status"] == "FAILURE":
+        failures = [each["message"] for each in events if each["__typename"] == "RunFailureEvent"]
+    return RunState(
+        id=run["runId"],
+        job=run["jobName"],
+        status=run["status"],
+        source=tags.get(SOURCE_TAG, ""),
+        operator=tags.get(OPERATOR_TAG, ""),
+        started_at=_moment(run["startTime"]),
+        ended_at=_moment(run["endTime"]),
+        steps=steps,
+        said=said[-_LINES:],
+        failures=failures,
+        facts=dict(_facts(events)),
+    )
+
+
+def _failure(event: Any) -> str:
+    if event["__typename"] != "ExecutionStepFailureEvent":
+        return ""
+    if described := (event["failureMetadata"] or {}).get("description"):
+        return str(described)
+    error = event["error"] or {}
+    return str((error.get("cause") or error).get("message") or f"{event['stepKey']} failed").strip()
+
+
+def _facts(events: Sequence[Any]) -> Iterator[tuple[str, str]]:
+    for event in events:
+        for entry in event.get("metadataEntries") or ():
+            if "text" in entry:
+                yield entry["label"], entry["text"]
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None

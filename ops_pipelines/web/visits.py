@@ -1,0 +1,44 @@
+"""What a request tells of who asks, and of what was filled in."""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from ops_pipelines.language.speech import language, preferred
+from ops_pipelines.web.access import OPERATOR
+from ops_pipelines.web.operations import Operations
+from ops_pipelines.web.pages.environment import Visit
+
+_LONGEST_FORM = 64 * 1024
+
+
+def visit_of(request: Request, operations: Operations, *, may_sign_in: bool = False) -> Visit:
+    """Who looks at a page.
+
+    Args:
+        operations: what an operator may start, and where; our language where he reads none that we speak.
+        may_sign_in: there is a password that makes him one.
+    """
+    accepted = request.headers.get("accept-language", "")
+    return Visit(
+        asked=request.query_params,
+        operator=request.scope.get(OPERATOR),
+        dagster_url=operations.dagster_url,
+        may_sign_in=may_sign_in,
+        spoken=language(preferred(accepted, operations.workspace.config.language)),
+    )
+
+
+async def form_of(request: Request) -> Mapping[str, str]:
+    """The fields of a form. Raises HTTPException for one that is too long, or none."""
+    content = b""
+    async for part in request.stream():
+        content += part
+        if len(content) > _LONGEST_FORM:
+            raise HTTPException(413, "413: the form is too long")
+    try:
+        return dict(parse_qsl(content.decode("ascii"), keep_blank_values=True, strict_parsing=bool(content)))
+    except ValueError:
+        raise HTTPException(400, "400: this is no form") from None
