@@ -22,7 +22,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) chromium jq libatomic1 minisign patchelf strac
 # php-cgi keeps Apache away, which php would bring.
 FIELD_PACKAGES := mediawiki roundcube-core php-cli php-cgi php-mysql php-pgsql php-xml php-mbstring php-intl
 
-.PHONY: help demo demo-backup up test coverage field faults field-applications mutants newer-servers newest-dagster pythons versions lint docs reference dist install install-demo install-dev lock \
+.PHONY: help demo demo-backup up test coverage field faults long field-applications mutants newer-servers newest-dagster pythons versions lint docs reference dist install install-demo install-dev lock \
         messages schemas clean
 
 help: ## this list
@@ -46,7 +46,7 @@ up: install ## ops up: Dagster's web UI, daemon and schedules on this ops.yaml, 
 	@if [ "$(OPS_CONFIG)" = "$(CURDIR)/var/demo/ops.yaml" ]; then $(BIN)/python -m demo.servers start; fi
 	exec $(BIN)/ops up --config $(OPS_CONFIG) --port $(PORT) --page-port $(PAGE_PORT)
 
-test: newer-servers field-applications ## everything installed, every test
+test: newer-servers field-applications ## everything installed, every test; of some, not every case (make long)
 	@# On a busy machine a test may wait in vain for a server. What failed beside others must hold alone; both are shown.
 	$(PYTEST) --numprocesses $(WORKERS) --dist loadfile || { [ $$? -eq 1 ] && \
 	  echo "once more, alone:" && $(PYTEST) --last-failed --last-failed-no-failures none; }
@@ -68,7 +68,7 @@ faults: newer-servers ## kills, power cuts, full disks, dead networks: make faul
 	@test -n "$(N)" || { echo "say how many tries each: make faults N=25"; exit 1; }
 	@mkdir -p var/faults && rm -f var/faults/tally.*
 	@echo "seed $${OPS_FAULTS_SEED:-$(or $(SEED),1)}"
-	OPS_FAULTS=$(N) OPS_FAULTS_SEED=$${OPS_FAULTS_SEED:-$(or $(SEED),1)} OPS_FAULTS_TALLY=$(CURDIR)/var/faults/tally.jsonl \
+	OPS_LONG=1 OPS_FAULTS=$(N) OPS_FAULTS_SEED=$${OPS_FAULTS_SEED:-$(or $(SEED),1)} OPS_FAULTS_TALLY=$(CURDIR)/var/faults/tally.jsonl \
 	  $(PYTEST) --numprocesses $(WORKERS) --dist loadfile --timeout 7200 tests/faults $(SHORTENED) $(if $(ONLY),-k "$(ONLY)"); \
 	  ended=$$?; $(BIN)/python -m tests.faults.tally var/faults/tally.jsonl && exit $$ended
 

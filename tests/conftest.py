@@ -47,6 +47,24 @@ if "COVERAGE_PROCESS_CONFIG" in os.environ:
     import tests.inside  # noqa: F401 (what runs in a sandbox is measured as well)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of a test that is marked `daily(n)`, n of its cases are played; with OPS_LONG=1, or when it is named, all."""
+    if os.environ.get("OPS_LONG") or any("::" in each for each in config.args):
+        return
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("daily") is not None:
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    left: set[pytest.Item] = set()
+    for some in cases.values():
+        marker = some[0].get_closest_marker("daily")
+        count = marker.args[0] if marker is not None else 0
+        # Spread over them all, the same ones every day.
+        left |= set(some) - {some[number * len(some) // count] for number in range(min(count, len(some)))}
+    config.hook.pytest_deselected(items=[item for item in items if item in left])
+    items[:] = [item for item in items if item not in left]
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Name what fails at once: a run that is ended from outside never comes to its summary."""

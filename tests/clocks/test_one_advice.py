@@ -79,6 +79,7 @@ SITUATIONS: dict[str, tuple[Callable[[Notes], None], str, str, str, str]] = {
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
+@pytest.mark.daily(4)
 def test_every_face_says_the_same(situation: str, notes: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
     play, state, words, advice, rule = SITUATIONS[situation]
     play(notes)

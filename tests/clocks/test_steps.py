@@ -32,6 +32,7 @@ def _proved(notes: Notes) -> RestorePoint:
 
 @pytest.mark.parametrize("after", [1, 2, 4, 8])
 @pytest.mark.parametrize("hours", [1, -1])
+@pytest.mark.daily(4)
 def test_a_clock_that_is_set_in_the_middle_of_a_run_makes_no_verdict_false_and_no_time_negative(
     notes: Notes, hours: int, after: int
 ) -> None:

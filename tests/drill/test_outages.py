@@ -152,6 +152,7 @@ def test_without_allow_outage_a_real_server_is_not_stopped(house: House, product
     assert production.is_up() and not house.workspace().ledger.recent(kind="drill")
 
 
+@pytest.mark.daily(0)
 def test_a_drill_that_is_stopped_or_killed_in_an_outage_leaves_no_server_down(
     house: House, production: Production, channel: Webhook
 ) -> None:
@@ -190,6 +191,7 @@ def test_a_server_that_does_not_start_again_is_told_until_it_does(
     assert production.is_up() and any("OK crm: stopped by a drill" in text for text in channel.texts)
 
 
+@pytest.mark.daily(0)
 def test_a_drill_killed_in_any_phase_leaves_nothing_after_the_next_start(house: House) -> None:
     with begun(house, "total_loss") as process:
         began = time.monotonic()

@@ -145,6 +145,7 @@ def test_an_outage_is_noticed_told_and_its_end_too(house: House, channel: Webhoo
     assert house.server.sql("select 1", database=house.database) == [(1,)]  # production was not touched
 
 
+@pytest.mark.daily(0)
 def test_an_outage_that_nobody_is_told_of_fails_the_drill(house: House, channel: Webhook) -> None:
     channel.always.status = 500
     drills = json.loads((house.path / "ops.yaml").read_text("utf-8"))["drills"]

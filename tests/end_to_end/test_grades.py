@@ -128,6 +128,7 @@ def make_house(make_workspace: MakeWorkspace, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.daily(2)
 def test_a_proof_has_the_words_of_its_grade_in_every_face(level: str, make_house: MakeHouse, crm: Server) -> None:
     words, figure = LEVELS[level]
     house = make_house(crm.url(), fingerprint=level)

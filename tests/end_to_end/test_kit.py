@@ -90,6 +90,7 @@ def test_a_kit_sealed_for_an_ssh_key_opens_with_it(backed_up: Shell, clean: Clea
     assert backed_up.json("kit", "--check", "kit", "--identity-file", str(private))["proved"]
 
 
+@pytest.mark.daily(0)
 def test_checking_a_kit_opens_the_newest_backups_and_tells_what_has_changed(backed_up: Shell) -> None:
     kit, proof = make_kit(backed_up), ("--check", "kit", "--passphrase-file", "passphrase")
     assert "opened" in backed_up.ops("kit", *proof)

@@ -159,6 +159,7 @@ def test_a_source_in_use_is_replaced_and_nothing_written_is_lost(own_shell: Shel
     own_shell.ops("backup")
 
 
+@pytest.mark.daily(0)
 def test_a_replacement_killed_at_any_moment_leaves_the_source_whole(own_shell: Shell, own: Server) -> None:
     execute(own, "update contacts set name = 'now'")
     chance = random.Random(4)

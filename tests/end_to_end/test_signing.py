@@ -4,6 +4,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from ops_pipelines.config.load import load_config
 from ops_pipelines.engines.postgres.connection import Server
 from ops_pipelines.workspace import Workspace
@@ -28,6 +30,7 @@ def test_after_an_upgrade_everything_says_what_to_type_and_one_command_makes_it_
     assert "everything there is signed" in shell.ops("sign")
 
 
+@pytest.mark.daily(0)
 def test_what_the_ledger_did_not_see_is_signed_only_with_a_word_of_its_own(shell: Shell) -> None:
     back_up(shell)
     for path in (*shell.folder.rglob("*.minisig"), *shell.folder.rglob("ledger.sqlite*")):
@@ -38,6 +41,7 @@ def test_what_the_ledger_did_not_see_is_signed_only_with_a_word_of_its_own(shell
     assert point["verdict"] is None  # nobody vouches for the old proof
 
 
+@pytest.mark.daily(0)
 def test_two_machines_on_one_nas_see_each_other_and_leave_each_other_alone(
     shell: Shell, crm: Server, tmp_path: Path
 ) -> None:

@@ -68,6 +68,7 @@ def state(server: TestServer, name: str) -> list[object]:
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+@pytest.mark.daily(4)
 def test_a_dump_that_names_its_database_is_restored_beside_it_and_leaves_it_alone(
     pg: TestServer, make_workspace: MakeWorkspace, tmp_path: Path, options: tuple[str, ...]
 ) -> None:

@@ -78,6 +78,7 @@ def _locales(server: TestServer) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", BARE)
+@pytest.mark.daily(5)
 def test_a_database_of_any_encoding_comes_back(pg: TestServer, kind: str, make_workspace: MakeWorkspace) -> None:
     if kind not in _locales(pg):
         pytest.skip(f"PostgreSQL {pg.major} here has no {kind} locale")
@@ -240,6 +241,7 @@ def _contents(server: TestServer, database: str) -> Contents:
 
 @pytest.mark.parametrize("pg", [18], indirect=True)
 @pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.daily(26)
 def test_a_change_of_the_source_is_named(pg: TestServer, everything: str, held: Contents, change: str) -> None:
     sql, named = CHANGES[change]
     name = pg.new_database(options=f"template {quoted(everything)}")

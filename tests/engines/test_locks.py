@@ -79,6 +79,7 @@ REWRITES = {
 
 @pytest.mark.parametrize("form", ["custom", "directory"])
 @pytest.mark.parametrize("rewrite", REWRITES)
+@pytest.mark.daily(5)
 def test_a_migration_that_commits_while_the_backup_begins_costs_no_row(
     rewrite: str, form: str, pg: TestServer, shop: str, make_workspace: MakeWorkspace
 ) -> None:

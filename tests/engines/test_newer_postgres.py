@@ -41,6 +41,7 @@ def unpacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.mark.parametrize("form", ["custom", "directory", "sql"])
+@pytest.mark.daily(3)
 def test_everything_comes_back(unpacked: Newer, form: str, make_workspace: MakeWorkspace) -> None:
     postgres_round(unpacked.server, unpacked.everything, make_workspace, format=form, bin_dirs=unpacked.bin_dirs)
 
@@ -61,5 +62,6 @@ def rig(unpacked: Newer) -> Iterator[Rig]:
 
 
 @pytest.mark.parametrize("case", _SAMPLE, ids=lambda case: case.name)
+@pytest.mark.daily(8)
 def test_a_corruption_ends_as_the_matrix_says(rig: Rig, case: Case) -> None:
     assert observe(rig, case) == case.expected

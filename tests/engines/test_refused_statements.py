@@ -40,6 +40,7 @@ def _difference(server: TestServer, name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("form", _FORMATS)
+@pytest.mark.daily(3)
 def test_a_key_that_the_sources_own_rows_violate_is_left_out_and_named(
     pg: TestServer, form: str, make_workspace: MakeWorkspace
 ) -> None:

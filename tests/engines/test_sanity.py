@@ -49,6 +49,7 @@ def small(pg18: TestServer) -> str:
 
 
 @pytest.mark.parametrize(("form", "lie"), CASES, ids=[f"{form}-{lie}" for form, lie in CASES])
+@pytest.mark.daily(8)
 def test_a_lying_dump_client_is_not_believed(
     form: str, lie: str, pg18: TestServer, small: str, tmp_path: Path, make_workspace: MakeWorkspace
 ) -> None:

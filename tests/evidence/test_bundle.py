@@ -116,6 +116,7 @@ FILES = [
 
 
 @pytest.mark.parametrize("name", FILES)
+@pytest.mark.daily(3)
 def test_one_flipped_byte_is_found_in_every_kind_of_file(house: House, bundle: Path, name: str) -> None:
 
     victim = sorted(bundle.glob(name))[-1]

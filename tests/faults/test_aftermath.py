@@ -15,6 +15,7 @@ from tests.sample import flip_byte
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.daily(2)
 def test_a_house_in_which_nothing_went_wrong_passes(make_house: MakeHouse, engine: str) -> None:
     house = make_house(engine)
     back_up(house)

@@ -13,6 +13,8 @@ from datetime import datetime, timezone
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from ops_pipelines.ledger.models import RUNNING
 from ops_pipelines.vault.signing.keys import Keys
 from tests.faults.aftermath import aftermath, standing
@@ -45,6 +47,7 @@ def at_once(house: House, *works: str) -> list[End]:
     return ends
 
 
+@pytest.mark.daily(1)
 def test_ten_calls_on_one_source_and_more_on_another_double_and_lose_nothing(busy_house: House) -> None:
     for number in range(tries(1)):
         random = chance(f"a crowd {number}")

@@ -79,7 +79,7 @@ def living(request: pytest.FixtureRequest) -> Iterator[Callable[[str, bool], Liv
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("number", range(tries(2)))
+@pytest.mark.parametrize("number", range(tries(1)))
 def test_what_is_killed_leaves_backups_whole_and_nothing_behind(
     living: Callable[..., Lived], engine: str, number: int
 ) -> None:

@@ -143,6 +143,7 @@ def test_the_lock_of_a_process_that_died_here_is_in_nobodys_way(verb: str, make_
     aftermath(house, before, kind="lock of a dead restic", swept=False, gone=before.copies.keys())
 
 
+@pytest.mark.daily(0)
 def test_the_lock_of_a_proof_that_was_killed_is_in_nobodys_way(make_house: MakeHouse) -> None:
     """In its sandbox the machine has another name, and restic cannot tell that the process is dead."""
     house, repository = locked_house(make_house, "prune")

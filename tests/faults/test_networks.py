@@ -14,6 +14,7 @@ _FIRST_WORDS = 8000
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 @pytest.mark.parametrize("engine", ["postgres", "mysql", "mongodb"])
+@pytest.mark.daily(8)
 def test_a_network_in_trouble_ends_a_backup_in_time_and_leaves_nothing(
     engine: str, trouble: Trouble, make_house: MakeHouse
 ) -> None:

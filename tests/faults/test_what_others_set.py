@@ -77,6 +77,7 @@ def _slowly(sleep: str, table: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("of", ["database", "role"])
 @pytest.mark.parametrize("settings", _IN_POSTGRES, ids=lambda each: str(each[0]))
+@pytest.mark.daily(2)
 def test_what_is_set_for_a_database_or_a_role_of_postgres_is_in_nobodys_way(
     settings: Sequence[str], of: str, pg18: TestServer, make_workspace: MakeWorkspace
 ) -> None:

@@ -57,6 +57,7 @@ def told_and_healed(house: House, store: str, rule: str = "copy_damaged") -> Non
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
+@pytest.mark.daily(4)
 def test_damage_that_a_listing_shows(house: House, kind: str) -> None:
     backup_id = newest(house)
     files = house.files("nas", backup_id)
@@ -73,6 +74,7 @@ def test_damage_that_a_listing_shows(house: House, kind: str) -> None:
 
 @pytest.mark.parametrize("store", ["local", "far"])
 @pytest.mark.parametrize("kind", ["manifest flipped", "sums gone", "part cut off"])
+@pytest.mark.daily(3)
 def test_in_every_kind_of_store(house: House, store: str, kind: str) -> None:
     files = house.files(store, newest(house))
     DAMAGE[kind](files)

@@ -8,5 +8,6 @@ from tests.matrix.rig import Rig, observe
 
 
 @pytest.mark.parametrize("case", played("files"), ids=lambda case: case.name)
+@pytest.mark.daily(40)
 def test_a_corruption_ends_as_the_matrix_says(files_rig: Rig, case: Case) -> None:
     assert observe(files_rig, case) == case.expected

@@ -8,5 +8,6 @@ from tests.matrix.rig import Rig, observe
 
 
 @pytest.mark.parametrize("case", played("mysql"), ids=lambda case: case.name)
+@pytest.mark.daily(40)
 def test_a_corruption_ends_as_the_matrix_says(mysql_rig: Rig, case: Case) -> None:
     assert observe(mysql_rig, case) == case.expected

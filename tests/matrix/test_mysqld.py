@@ -9,5 +9,6 @@ from tests.matrix.rig import Rig, observe
 
 
 @pytest.mark.parametrize("case", played("mysqld")[:: 1 if long_run() else 3], ids=lambda case: case.name)
+@pytest.mark.daily(10)
 def test_a_corruption_ends_as_the_matrix_says(mysqld_rig: Rig, case: Case) -> None:
     assert observe(mysqld_rig, case) == case.expected

@@ -59,6 +59,7 @@ def by_recipe(folder: Path, recipe: str) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["custom", "directory", "sql"])
+@pytest.mark.daily(3)
 def test_the_old_recipe_restores_a_postgres_export(
     pg: TestServer, make_workspace: MakeWorkspace, tmp_path: Path, form: str
 ) -> None:

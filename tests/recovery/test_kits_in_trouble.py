@@ -152,6 +152,7 @@ def test_what_cannot_be_carried_is_named_and_passwords_stay_out_of_the_open_half
 
 @pytest.mark.parametrize("at", [1, 4, 8])
 @pytest.mark.parametrize("step", ["write", "replace"])
+@pytest.mark.daily(3)
 def test_a_stop_while_a_kit_is_written_anew_leaves_one_that_opens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, at: int
 ) -> None:

@@ -5,6 +5,8 @@ import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import pytest
+
 from ops_pipelines.backup.copies import copy_to
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
@@ -62,6 +64,7 @@ def test_what_is_nearly_overdue_is_proved_at_once(tmp_path: Path, crm: Server) -
     assert clock.at - oldest < timedelta(days=10)
 
 
+@pytest.mark.daily(0)
 def test_the_time_a_day_bounds_it(tmp_path: Path, crm: Server) -> None:
     workspace, clock = made(tmp_path, crm, days=2, verify_settings="reprove_daily: 0s")
     clock.at += timedelta(days=40)

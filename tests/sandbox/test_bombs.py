@@ -148,6 +148,7 @@ end $fill$
     ],
     ids=["temporary_files", "table", "large_objects"],
 )
+@pytest.mark.daily(3)
 def test_what_writes_without_an_end_is_ended(
     pg: TestServer, make_workspace: MakeWorkspace, low: None, endless: str
 ) -> None:

@@ -109,6 +109,7 @@ TREES: dict[str, Tree] = {
 
 @needs_sandbox
 @pytest.mark.parametrize("name", TREES)
+@pytest.mark.daily(4)
 def test_a_snapshot_that_restic_never_makes_writes_nowhere_else(folders: House, canary: Canary, name: str) -> None:
     manifest = folders.backup()
     forger = Forger.of(folders.repository(), PASSWORD)

@@ -40,6 +40,7 @@ def doctored(house: House, **facts: Any) -> RestorePoint:
 
 @pytest.mark.parametrize("fact", ["snapshot", "tag"])
 @pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.daily(6)
 def test_what_is_no_id_of_restic_is_given_to_no_restic(folders: House, canary: Canary, fact: str, value: str) -> None:
     said = {"snapshot": "0" * 64, "tag": "ops-0123456789abcdef", fact: canary.filled(value), "bytes": 1}
     engine, repository = folders.engine, folders.workspace.local.repository("files")

@@ -118,6 +118,7 @@ def statements(canary: Canary) -> str:
 
 
 @needs_sandbox
+@pytest.mark.daily(1)
 def test_what_a_server_is_told_to_do_is_done_to_nothing_outside(
     server: TestServer, protect: Protect, canary: Canary, tmp_path: Path
 ) -> None:
@@ -140,6 +141,7 @@ def test_without_a_sandbox_it_would_be_done(
 
 
 @pytest.mark.parametrize("way", ["none", pytest.param("sandbox", marks=needs_sandbox)])
+@pytest.mark.daily(2)
 def test_no_client_obeys_what_lies_in_data(
     server: TestServer, protect: Protect, canary: Canary, tmp_path: Path, way: str
 ) -> None:
@@ -169,6 +171,7 @@ def test_a_client_that_was_not_told_would(server: TestServer, canary: Canary, tm
     "statement",
     ["shutdown", "drop user {user}", "kill connection_id()", "set global read_only = 1; flush tables with read lock"],
 )
+@pytest.mark.daily(2)
 def test_a_dump_that_ends_its_own_server_gets_no_good_verdict(
     mariadb: TestServer, protect: Protect, canary: Canary, tmp_path: Path, statement: str
 ) -> None:

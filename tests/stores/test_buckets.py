@@ -49,6 +49,7 @@ def test_a_manifest_that_appears_while_we_copy_wins(
     assert bucket.read(key) == theirs
 
 
+@pytest.mark.daily(0)
 def test_a_long_catalogue_costs_two_listings_however_long(
     moto_bucket: Bucket, open_store: MakeStore, local: DirectoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

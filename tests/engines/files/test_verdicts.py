@@ -134,6 +134,7 @@ def test_a_damaged_origin_is_not_copied(house: House) -> None:
 
 
 @pytest.mark.parametrize("kind", ["packs", "index and snapshot"])
+@pytest.mark.daily(1)
 def test_a_damaged_repository_is_made_whole_by_the_copy_that_replaces_it(house: House, kind: str) -> None:
     """And what only this repository has is left as it is: the oldest restore point is gone from the local store."""
     oldest = house.backup()
@@ -162,6 +163,7 @@ def test_a_damaged_repository_is_made_whole_by_the_copy_that_replaces_it(house: 
         assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
 
 
+@pytest.mark.daily(0)
 def test_making_a_repository_whole_costs_nothing_that_was_good_there(house: House) -> None:
     """The one that is replaced is good in the local store alone, another one in the store that is mended alone."""
     house.backup()

@@ -91,6 +91,7 @@ def test_a_server_that_is_frozen_from_the_start_is_not_waited_for(backups: Backu
     _assert_clean(backups)
 
 
+@pytest.mark.daily(0)
 def test_a_worker_killed_at_any_moment_publishes_nothing(backups: Backups) -> None:
     chance = random.Random(5)
     for _ in range(4):

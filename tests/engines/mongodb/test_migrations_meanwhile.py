@@ -125,6 +125,7 @@ def held(database: Mongo) -> set[str]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.daily(4)
 def test_a_change_between_any_two_commands_of_a_dump_loses_nothing(
     seed: int, mongo: TestServer, other: MongoClient[dict[str, Any]], tmp_path: Path
 ) -> None:

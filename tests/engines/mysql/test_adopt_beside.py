@@ -18,6 +18,7 @@ from tests.engines.mysql.conftest import TestServer
 @pytest.mark.parametrize(
     "options", [(), ("--databases",), ("--databases", "--add-drop-database")], ids=["plain", "create", "create_drop"]
 )
+@pytest.mark.daily(1)
 def test_a_dump_that_names_its_database_is_restored_beside_it_and_leaves_it_alone(
     mariadb: TestServer, protect: Callable[..., Made], tmp_path: Path, options: tuple[str, ...]
 ) -> None:

@@ -209,6 +209,7 @@ def held(mariadb: TestServer, copies: Callable[[], str]) -> Contents:
 
 
 @pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.daily(30)
 def test_a_change_of_the_source_is_named(
     mariadb: TestServer, copies: Callable[[], str], held: Contents, change: str
 ) -> None:

@@ -137,6 +137,7 @@ def kept(server: TestServer, name: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.daily(3)
 def test_a_backup_amid_migrations_loses_no_row_and_nothing_good_is_condemned(
     server: TestServer, protect: Protect, seed: int
 ) -> None:

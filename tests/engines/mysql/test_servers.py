@@ -78,6 +78,7 @@ def of_house(made: Made) -> list[str]:
 
 
 @pytest.mark.parametrize("moment", ["mariadb-install-db", "--init-file", "--force"], ids=["install", "start", "load"])
+@pytest.mark.daily(1)
 def test_a_killed_verification_leaves_nothing_after_the_next_start(
     mariadb: TestServer, protect: Protect, moment: str
 ) -> None:
@@ -117,6 +118,7 @@ def test_a_killed_verification_leaves_nothing_after_the_next_start(
 
 
 @pytest.mark.parametrize("name", ["it's", 'quo"te', "back\\slash", "per%cent_", "tick`"])
+@pytest.mark.daily(3)
 def test_a_database_of_an_odd_name_comes_back_or_is_refused_with_the_cause(
     mariadb: TestServer, protect: Protect, name: str
 ) -> None:

@@ -79,6 +79,7 @@ def writers(mariadb: TestServer, database: str, count: int = 3) -> Iterator[None
 
 
 @pytest.mark.parametrize("right", ["reload", "lock tables"])
+@pytest.mark.daily(1)
 def test_dump_and_fingerprint_show_one_instant_while_others_write(
     mariadb: TestServer, protect: Protect, right: str
 ) -> None:

@@ -48,6 +48,7 @@ def comes_back(server: TestServer, made: Made, point: RestorePoint, name: str) -
 @pytest.mark.parametrize(
     "collation", ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin", "latin1_general_ci", "utf8mb3_bin"]
 )
+@pytest.mark.daily(2)
 def test_a_collation_that_reads_differently_after_a_reload_is_the_same(
     mysqld: TestServer, make_workspace: MakeWorkspace, collation: str
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_column_that_counts_no_longer_is_no_counter(any_server: TestServer, ma
 
 
 @pytest.mark.parametrize("product", [clients.MARIADB, clients.MYSQL])
+@pytest.mark.daily(1)
 def test_names_that_a_server_folds_are_folded_in_the_proof(make_workspace: MakeWorkspace, product: str) -> None:
     where = ((10, 3), ()) if product == clients.MARIADB else ((8, 0), newer.bin_dirs("mysql", "mysqld"))
     with start_server(product, *where, lower_case_table_names="1") as server:

@@ -98,6 +98,7 @@ _ALL = [(fault, place, engine) for fault in FAULTS for place in PLACES for engin
 
 @pytest.mark.timeout(24 * 3600)
 @pytest.mark.parametrize(("fault", "place", "engine"), _ALL if long_run() else _DAILY)
+@pytest.mark.daily(5)
 def test_a_disk_that_fails(fault: str, place: str, engine: str, make_house: MakeHouse) -> None:
     moments = chance(f"{fault} {place} {engine}")
     house = make_house(engine)
