@@ -3,16 +3,15 @@
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 from ops_pipelines.config.models import Config
+from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.watch.history import Made, restore_points
 from ops_pipelines.watch.snapshots import Seen, snapshots
 from ops_pipelines.web.pages.environment import Visit, render
 from ops_pipelines.workspace import Workspace
 
 _OFFERED = 60
-_ON_DISK = ("files", "sqlite")
 
 
 def restore_page(workspace: Workspace, name: str, visit: Visit) -> str:
@@ -37,8 +36,7 @@ def restore_page(workspace: Workspace, name: str, visit: Visit) -> str:
         now,
         refresh_s=0,
         name=name,
-        kind=config.sources[name].kind,
-        on_disk=config.sources[name].kind in _ON_DISK,
+        on_disk=_on_disk(config, name),
         points=points,
         point=point,
         only=only,
@@ -51,12 +49,13 @@ def restore_page(workspace: Workspace, name: str, visit: Visit) -> str:
 
 
 def _beside(config: Config, name: str, now: datetime) -> str:
-    """A name that is hardly taken; a folder or a file lies where the configuration does."""
+    """A name that is hardly taken; a folder lies where the configuration does."""
     beside = f"{name}_{now:%Y%m%d_%H%M}"
-    kind = config.sources[name].kind
-    if kind not in _ON_DISK:
-        return beside
-    return str(Path(config.base).resolve().parent / "restored" / (f"{beside}.db" if kind == "sqlite" else beside))
+    return str(config.base.resolve().parent / "restored" / beside) if _on_disk(config, name) else beside
+
+
+def _on_disk(config: Config, name: str) -> bool:
+    return kind_of(config.sources[name].kind).on_disk
 
 
 def _command(name: str, point: Made, only: Sequence[str], to: str) -> str:
