@@ -159,7 +159,10 @@ def _channel(shared: Shared, name: str, *, sending: bool) -> Answer:
     channel = open_channel(name, shared.workspace.config.alerts.channels[name])
     if not sending:
         return well("set; to try it: ops doctor --send")
-    return well(send(channel, trial(shared.workspace.clock.now(), name)) or "accepted a message")
+    return well(
+        send(channel, trial(shared.workspace.clock.now(), name, shared.workspace.config.language))
+        or "accepted a message"
+    )
 
 
 def _delivery(shared: Shared) -> Answer:

@@ -18,6 +18,7 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.engines.base import Dumper
 from ops_pipelines.errors import OpsError
+from ops_pipelines.language.said import said
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import DELIVERED
@@ -58,8 +59,9 @@ class DrillAlarm:
     def __init__(self, drill: Drill, source: str) -> None:
         self._drill, self._alerts = drill, _Alerts.of(drill.workspace)
         self._condition = Condition(
-            RULE, "error", source, "health", "DRILL: the server is down",
-            "this is a drill: its server was stopped on purpose", "nothing; a resolved alert follows", store=drill.id,
+            RULE, "error", source, "health", said("DRILL: the server is down"),
+            said("this is a drill: its server was stopped on purpose"), said("nothing; a resolved alert follows"),
+            store=drill.id,
         )  # fmt: skip
         self._raised = self._ended = False
 

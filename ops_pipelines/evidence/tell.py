@@ -69,8 +69,8 @@ class Teller:
         alert = Alert(
             by=self._by, incident=row.id, rule=row.rule, source=row.source, store=row.store, severity=row.severity,
             outcome=outcome, opened_at=row.opened_at, resolved_at=row.resolved_at, acknowledged_at=row.acked_at,
-            acknowledged_by=row.acked_by, title=str(row.condition.get("title", "")),
-            cause=str(row.condition.get("cause", "")),
+            acknowledged_by=row.acked_by, title=row.told("title"),
+            cause=row.told("cause"),
             messages=[
                 Message(event=each.event, severity=each.severity, decided_at=each.created_at, status=each.status,
                         delivered_at=each.delivered_at, channels=each.accepted, attempts=each.attempts,

@@ -6,7 +6,7 @@ writes them.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import PlainSerializer, SerializationInfo, WrapValidator
@@ -73,6 +73,24 @@ def worded(text: str) -> str:
     return text if isinstance(text, Said) else Word(text)
 
 
+def changed(text: str, change: Callable[[str], str]) -> str:
+    """The same with everything that others have said in it changed: redacted, say, or cut off."""
+    if not isinstance(text, Said):
+        return change(text)
+    return Said(text.pattern, text.many, {name: _changed(fact, change) for name, fact in text.facts.items()})
+
+
+def _changed(fact: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(fact, (list, tuple)):
+        return [_changed(each, change) for each in fact]
+    return changed(fact, change) if isinstance(fact, str) and not isinstance(fact, Word) else fact
+
+
+def told(kept: Any) -> str:
+    """A text that a model was dumped with, again. Raises ValueError."""
+    return _validated(kept, str)
+
+
 def filled(pattern: str, facts: Mapping[str, Any], shown: Callable[[Any], str]) -> str:
     """A pattern with its facts in it. A name without a fact stays: what was kept may be from another version."""
     return _PLACE.sub(lambda found: shown(facts[found[1]]) if found[1] in facts else found[0], pattern)
@@ -105,6 +123,8 @@ def _kept(fact: Any) -> Any:
         return {"seconds": fact.total_seconds()}
     if isinstance(fact, datetime):
         return {"at": fact.isoformat()}
+    if isinstance(fact, date):
+        return {"day": fact.isoformat()}
     if isinstance(fact, Size):
         return {"bytes": int(fact)}
     return [_kept(each) for each in fact] if isinstance(fact, (list, tuple)) else fact
@@ -122,6 +142,8 @@ def _read(kept: Any) -> Any:
         return Word(kept["word"])
     if "seconds" in kept:
         return timedelta(seconds=kept["seconds"])
+    if "day" in kept:
+        return date.fromisoformat(kept["day"])
     return read_moment(kept["at"]) if "at" in kept else Size(kept["bytes"])
 
 

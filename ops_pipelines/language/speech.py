@@ -54,6 +54,8 @@ class Language:
             return self.span(fact)
         if isinstance(fact, datetime):
             return self.moment(fact)
+        if isinstance(fact, date):
+            return self.day(fact)
         if isinstance(fact, Size):
             return self.size(fact)
         if isinstance(fact, (list, tuple)):

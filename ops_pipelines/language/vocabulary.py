@@ -20,6 +20,8 @@ WORDS: Sequence[str] = (
     # runs in Dagster, and their steps
     "QUEUED", "NOT_STARTED", "STARTING", "STARTED", "IN_PROGRESS", "SUCCESS", "FAILURE", "CANCELING", "CANCELED",
     "SKIPPED",
+    # why a message was kept back
+    "no channel is configured", "sent less than 5 minutes ago",
     # units
     "B", "KiB", "MiB", "GiB", "TiB", "d", "h", "min", "s",
 )  # fmt: skip

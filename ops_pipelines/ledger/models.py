@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Float, ForeignKey, Index, String, Text, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from ops_pipelines.language.said import told
+
 RUNNING, SUCCEEDED, FAILED = "running", "succeeded", "failed"
 REFUSED = "refused_for_safety"  # in the facts of a failed attempt that was never begun
 CANCELLED = "cancelled"  # of one that somebody stopped
@@ -94,6 +96,10 @@ class Incident(Base):
     told_severity: Mapped[str | None] = mapped_column(String(16))
     acked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     acked_by: Mapped[str | None] = mapped_column(String(255))
+
+    def told(self, name: str) -> str:
+        """What was last seen of it: its `title`, `cause`, `safe` or `next`."""
+        return told(self.condition.get(name, ""))
 
 
 class Outgoing(Base):

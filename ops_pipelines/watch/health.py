@@ -46,7 +46,7 @@ class CopyHealth(BaseModel):
         """Its age for people; `none` without a copy."""
         if self.age is not None:
             return human_duration(self.age)
-        return "of unknown age" if self.backup_id is not None else "none"
+        return said("of unknown age") if self.backup_id is not None else said("none")
 
 
 class SourceHealth(BaseModel):

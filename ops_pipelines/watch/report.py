@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Literal
 
 from ops_pipelines import durable, logs, text
-from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.config.models import Config
 from ops_pipelines.errors import OpsError
+from ops_pipelines.language.said import said
+from ops_pipelines.language.speech import Language, language
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.redact import redact
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
-from ops_pipelines.watch.health import SourceHealth, all_health
+from ops_pipelines.watch.health import CopyHealth, SourceHealth, all_health
 from ops_pipelines.watch.report_page import report_page
 from ops_pipelines.watch.snapshots import look
 from ops_pipelines.watch.words import headline, remarks
@@ -30,11 +31,14 @@ def build_report(workspace: Workspace, found: Sequence[SourceHealth] | None = No
     """
     found = found if found is not None else all_health(workspace)
     now = workspace.clock.now()
-    said, colour = headline(found)
-    said = f"**{text.markdown(said)}**" if colour == "bad" else text.markdown(said)
-    lines = [f"# Backup report, {now:%Y-%m-%d %H:%M} UTC", "", said, "", *_overview(found)]
+    spoken = language(workspace.config.language)
+    told, colour = headline(found)
+    verdict = text.markdown(spoken.tell(told))
+    verdict = f"**{verdict}**" if colour == "bad" else verdict
+    title = spoken.tell(said("Backup report, {moment}", moment=now))
+    lines = [f"# {title}", "", verdict, "", *_overview(found, spoken)]
     for health in found:
-        lines += ["", f"## {health.source}", "", *_details(workspace.catalogue(health.source), health)]
+        lines += ["", f"## {health.source}", "", *_details(workspace.catalogue(health.source), health, spoken)]
     return "\n".join(lines) + "\n"
 
 
@@ -45,7 +49,8 @@ def build_page(workspace: Workspace, found: Sequence[SourceHealth] | None = None
     def ledger() -> Ledger:
         return workspace.ledger
 
-    return report_page(workspace.config, found, workspace.catalogue, ledger, workspace.clock.now())
+    spoken = language(workspace.config.language)
+    return report_page(workspace.config, found, workspace.catalogue, ledger, workspace.clock.now(), spoken)
 
 
 def write_report(workspace: Workspace, found: Sequence[SourceHealth] | None = None, *, form: Form = "md") -> list[Path]:
@@ -104,50 +109,62 @@ def _write_all(workspace: Workspace, found: Sequence[SourceHealth], paths: Mappi
         durable.write(path, built[form])
 
 
-def _overview(found: Sequence[SourceHealth]) -> list[str]:
-    rows = [
-        "| source | state | recovery point | proof | age | RPO | size | restore took | proved / kept |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+def _overview(found: Sequence[SourceHealth], spoken: Language) -> list[str]:
+    columns = (
+        said("source"), said("state"), said("recovery point"), said("proof"), said("age"), "RPO", said("size"),
+        said("restore took"), said("proved / kept"),
+    )  # fmt: skip
+    rows = [f"| {' | '.join(map(spoken.tell, columns))} |", "|---|---|---|---|---|---|---|---|---|"]
     for health in found:
-        unknown = "not known" if health.recovery_point else "never"
-        age = human_duration(health.age) if health.age is not None else unknown
-        size = human_size(health.size_bytes) if health.size_bytes is not None else "–"
-        took = f"{health.restore_s:.1f}s" if health.restore_s is not None else "–"
+        unknown = spoken.tell(said("not known") if health.recovery_point else said("never"))
+        age = spoken.span(health.age) if health.age is not None else unknown
+        size = spoken.size(health.size_bytes) if health.size_bytes is not None else "–"
+        took = spoken.seconds(health.restore_s) if health.restore_s is not None else "–"
         rows.append(
             f"| {health.source} | {health.state} | {text.markdown(health.recovery_point or '–')} | "
-            f"{text.markdown(health.proof.words) if health.proof is not None else '–'} | {age} | "
-            f"{human_duration(health.rpo)} | {size} | {took} | {health.verified} / {health.restore_points} |"
+            f"{text.markdown(spoken.word(health.proof.words)) if health.proof is not None else '–'} | {age} | "
+            f"{spoken.span(health.rpo)} | {size} | {took} | {health.verified} / {health.restore_points} |"
         )
     return rows
 
 
-def _details(catalogue: Catalogue, health: SourceHealth) -> list[str]:
-    lines = [f"{health.state}: {text.markdown(health.cause)}."]
+def _details(catalogue: Catalogue, health: SourceHealth, spoken: Language) -> list[str]:
+    def shown(words: str) -> str:
+        return text.markdown(spoken.tell(words))
+
+    following = spoken.tell(said("Next:"))
+    lines = [f"{health.state}: {shown(health.cause)}."]
     if health.safe:
-        lines.append(f"Safe: {text.markdown(health.safe)}.")
+        lines.append(spoken.tell(said("Safe: {what}.", what=shown(health.safe))))
     if health.next:
-        lines.append(f"Next: {text.markdown_code(health.next)}")
+        lines.append(f"{following} {text.markdown_code(health.next)}")
     for each in health.besides:
-        lines += ["", f"Also: {text.markdown(each.cause)}. Next: {text.markdown_code(each.next)}"]
-    copies = ", ".join(
-        f"{copy.store} {copy.age_text}" if copy.backup_id is not None else f"{copy.store} **none**"
-        for copy in health.copies
-    )
-    lines += ["", f"Newest copy by store: {copies}.", ""]
+        also = spoken.tell(said("Also:"))
+        lines += ["", f"{also} {shown(each.cause)}. {following} {text.markdown_code(each.next)}"]
+    copies = ", ".join(f"{copy.store} {_age_of(copy, spoken)}" for copy in health.copies)
+    lines += ["", spoken.tell(said("Newest copy by store: {copies}.", copies=copies)), ""]
     points = list(catalogue.points)[-_SHOWN:]
     if points:
-        lines += ["| restore point | rows | size | stores | verdict |", "|---|---|---|---|---|"]
-        lines += [_row(point) for point in reversed(points)]
-    said = remarks(health)
-    return [*lines, *([""] if said else []), *(f"- {text.markdown(line)}" for line in said)]
+        columns = (said("restore point"), said("rows"), said("size"), said("stores"), said("verdict"))
+        lines += [f"| {' | '.join(map(spoken.tell, columns))} |", "|---|---|---|---|---|"]
+        lines += [_row(point, spoken) for point in reversed(points)]
+    told = remarks(health)
+    return [*lines, *([""] if told else []), *(f"- {shown(line)}" for line in told)]
 
 
-def _row(point: RestorePoint) -> str:
+def _age_of(copy: CopyHealth, spoken: Language) -> str:
+    if copy.backup_id is None:
+        return f"**{spoken.tell(copy.age_text)}**"
+    return spoken.span(copy.age) if copy.age is not None else spoken.tell(copy.age_text)
+
+
+def _row(point: RestorePoint, spoken: Language) -> str:
     verdict = point.verdict
-    said = f"{verdict.words} ({verdict.reason})" if verdict is not None else "not verified yet"
+    told = spoken.tell(said("not verified yet"))
+    if verdict is not None:
+        told = f"{spoken.word(verdict.words)} ({spoken.tell(verdict.reason)})"
     manifest = point.manifest
     return (
-        f"| {text.markdown(point.id)} | {manifest.contents.rows_text} | {human_size(manifest.size_bytes)} | "
-        f"{', '.join(point.stores)} | {text.markdown(said)} |"
+        f"| {text.markdown(point.id)} | {manifest.contents.rows_text} | {spoken.size(manifest.size_bytes)} | "
+        f"{', '.join(point.stores)} | {text.markdown(told)} |"
     )

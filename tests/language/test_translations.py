@@ -1,12 +1,13 @@
 """Every text is translated, none is left over, and each has the places for its facts."""
 
+import ast
 import re
 
 import pytest
 from babel.messages.catalog import Catalog, Message
 
 from ops_pipelines.language.speech import CODES
-from tools.messages import found, translations
+from tools.messages import PACKAGE, found, translations
 
 TRANSLATED = [code for code in CODES if code != "en"]
 _PLACES = re.compile(r"%\(\w+\)s|\{[a-z_]+\}|%%|<[^>]+>")
@@ -50,6 +51,19 @@ def test_each_translation_takes_the_facts_of_its_text(code: str) -> None:
             assert got == places or (len(ids) > 1 and got == sorted(_PLACES.findall(ids[0]))), form
             assert form == form.strip() and "'" not in form, form
             assert form[-1:] in ".:;?!" or ids[0][-1] not in ".:;?!", form
+
+
+def test_each_text_in_code_is_found(wanted: Catalog) -> None:
+    """One in an f-string, or made of pieces, would never be translated."""
+    lost = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call) or "ops_pipelines.language.said" not in path.read_text("utf-8"):
+                continue
+            if isinstance(node.func, ast.Name) and node.func.id in ("said", "counted"):
+                text = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+                lost += [f"{path.name}:{node.lineno}"] if text is None or wanted.get(text) is None else []
+    assert lost == []
 
 
 def test_french_puts_a_space_that_does_not_break_before_its_signs() -> None:

@@ -49,7 +49,7 @@ def test_a_run_dumps_copies_restores_compares_and_reports(config: Config, instan
     assert result.facts["verdict"] == "verified"
     assert result.facts["store"] == "nas", "the farthest copy is the one to prove"
     assert result.facts["states"] == {"crm": "OK"}
-    assert "All 1 sources hold their RPO" in str(result.facts["report"])
+    assert "The source holds its RPO" in str(result.facts["report"])
     assert materialized(instance) == {"crm/dump", "crm/offsite_nas", "crm/verified", "backup_report"}
 
 

@@ -8,6 +8,7 @@ from multiprocessing.synchronize import Barrier
 
 import pytest
 
+from ops_pipelines.language.said import told
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.watch.alerts.conditions import Condition, Look
@@ -169,7 +170,7 @@ def test_rules_of_another_part_are_left_alone(house: Workspace, evaluate: Evalua
 def test_a_source_that_left_the_file_did_not_recover(evaluate: Evaluate, book: AlertLedger) -> None:
     evaluate(replace(FAILED, source="gone"))
     evaluate(after=timedelta(minutes=1))
-    assert book.outbox()[0].message["ended"].startswith("no longer watched")
+    assert told(book.outbox()[0].message["ended"]).startswith("no longer watched")
 
 
 def test_an_older_look_changes_nothing_and_a_clock_set_back_does_not_silence(

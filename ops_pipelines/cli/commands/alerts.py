@@ -282,7 +282,7 @@ def _row(row: Incident, now: datetime, waiting: Collection[str]) -> list[str]:
         row.id,
         output.coloured(row.severity),
         row.source or f"store {row.store}",
-        f"{row.condition['title']} ({row.rule}): {row.condition['cause']}",
+        f"{row.told('title')} ({row.rule}): {row.told('cause')}",
         in_words(row.opened_at, now),
         f"{alerted}{acked}",
     ]
@@ -295,7 +295,7 @@ def _scope(mute: Mute) -> str:
 def _incident(row: Incident) -> dict[str, object]:
     return {
         "id": row.id, "rule": row.rule, "source": row.source, "store": row.store, "severity": row.severity,
-        "title": row.condition["title"], "cause": row.condition["cause"], "next": row.condition["next"],
+        "title": row.told("title"), "cause": row.told("cause"), "next": row.told("next"),
         "opened_at": row.opened_at, "told_at": row.told_at, "acked_at": row.acked_at, "acked_by": row.acked_by,
     }  # fmt: skip
 

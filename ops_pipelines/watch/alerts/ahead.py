@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import median
 
-from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.config.models import Config
 from ops_pipelines.errors import OpsError
+from ops_pipelines.language.said import Size, counted, said
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.watch.alerts.conditions import Condition
@@ -52,8 +52,19 @@ def _filling(store: Store, free: int, each_run: int, sources: int) -> Condition:
         severity="error" if free < each_run else "warn",
         source="",
         phase="health",
-        title=f"the disk will be full after {free // each_run} more runs",
-        cause=f"{human_size(free)} free on {store.root}; a run of its {sources} sources writes {human_size(each_run)}",
+        title=counted(
+            "the disk will be full after {count} more run",
+            "the disk will be full after {count} more runs",
+            free // each_run,
+        ),
+        cause=counted(
+            "{free} free on {path}; a run of its {count} source writes {each}",
+            "{free} free on {path}; a run of its {count} sources writes {each}",
+            sources,
+            free=Size(free),
+            path=str(store.root),
+            each=Size(each_run),
+        ),
         next=f"df -h {store.root}; ops prune",
         store=store.name,
     )
@@ -80,14 +91,24 @@ def _locks(
 
 
 def _ending(name: str, store: str, point: RestorePoint, until: datetime | None) -> Condition:
-    ends = f"is locked until {until:%Y-%m-%d %H:%M} UTC" if until is not None else "is not locked any more"
+    title = said("object lock in {store} has ended", store=store)
+    cause = said(
+        "{id}, the newest verified copy there, is not locked any more: whoever has a key can delete it", id=point.id
+    )
+    if until is not None:
+        title = said("object lock in {store} ends soon", store=store)
+        cause = said(
+            "{id}, the newest verified copy there, is locked until {at}: then whoever has a key can delete it",
+            id=point.id,
+            at=until,
+        )
     return Condition(
         rule="lock_ending",
         severity="warn" if until is not None else "error",
         source=name,
         phase="copy",
-        title=f"object lock in {store} {'ends soon' if until is not None else 'has ended'}",
-        cause=f"{point.id}, the newest verified copy there, {ends}: then whoever has a key can delete it",
+        title=title,
+        cause=cause,
         next=f"ops backup {name}",
         store=store,
     )
@@ -100,13 +121,18 @@ def _growth(name: str, points: Sequence[RestorePoint]) -> Iterator[Condition]:
     *before, grown = growth_by_day(days)
     usual, size = max(median(before), 0), days[-1].manifest.plain_bytes
     if grown > max(_TIMES_USUAL * usual, _LEAST_SHARE * (size - grown), _LEAST_BYTES):
-        over = human_duration(days[-1].started_at - days[-2].started_at)
         yield Condition(
             rule="source_grows",
             severity="warn",
             source=name,
             phase="dump",
-            title="grows unusually",
-            cause=f"by {human_size(grown)} to {human_size(size)} in {over}; usually by {human_size(usual)} a day",
+            title=said("grows unusually"),
+            cause=said(
+                "by {grown} to {size} in {span}; usually by {usual} a day",
+                grown=Size(grown),
+                size=Size(size),
+                span=days[-1].started_at - days[-2].started_at,
+                usual=Size(usual),
+            ),
             next=f"ops list {name}",
         )

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 
 from ops_pipelines.chronology import age, believed
-from ops_pipelines.clock import human_duration, moment_of
+from ops_pipelines.clock import moment_of
 from ops_pipelines.config.cadence import longest_interval
 from ops_pipelines.config.models import Config
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import recall
+from ops_pipelines.language.said import Word, counted, said
 from ops_pipelines.ledger.alerts import AlertLedger, Attempt
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import CANCELLED, FAILED, REFUSED
@@ -94,7 +95,7 @@ def _dated(rows: Sequence[Attempt], now: datetime) -> list[Attempt]:
 def still_down(outage: Ended) -> Condition:
     """A server that a drill stopped before it died, and that does not start: nothing is louder."""
     return Condition(
-        "outage_left", "critical", outage.source, "health", "stopped by a drill that died, and does not start",
+        "outage_left", "critical", outage.source, "health", said("stopped by a drill that died, and does not start"),
         outage.problem, outage.command,
     )  # fmt: skip
 
@@ -152,9 +153,10 @@ def _bad_older(history: _History, proofs: Sequence[Attempt], store: str) -> list
 
 def _older(history: _History, bad: Sequence[Attempt], store: str) -> Condition:
     cause, _ = _cause_and_advice(bad[0])
-    title = "an older backup is bad" if len(bad) == 1 else f"{len(bad)} older backups are bad"
+    title = counted("an older backup is bad", "{count} older backups are bad", len(bad))
+    cause = said("{id} in {store}: {cause}", id=bad[0].backup_id, store=store, cause=cause)
     return Condition(
-        "older_backup_bad", "error", history.name, "verify", title, f"{bad[0].backup_id} in {store}: {cause}",
+        "older_backup_bad", "error", history.name, "verify", title, cause,
         f"ops copy {history.name} --to {store}; ops list {history.name}", store,
         run_id=bad[0].run_id, backup=bad[0].backup_id or "",
     )  # fmt: skip
@@ -162,18 +164,18 @@ def _older(history: _History, bad: Sequence[Attempt], store: str) -> Condition:
 
 def _odd(history: _History, row: Attempt, notable: Sequence[str], store: str) -> Condition:
     return Condition(
-        "needs_a_look", "warn", history.name, "verify", "the backup is good, but needs a look",
+        "needs_a_look", "warn", history.name, "verify", said("the backup is good, but needs a look"),
         f"{row.backup_id}: {'; '.join(notable)}", f"ops list {history.name}", store,
         run_id=row.run_id, backup=row.backup_id or "",
     )  # fmt: skip
 
 
 def _inconclusive(history: _History, unsure: Sequence[Attempt], store: str) -> Condition:
-    lasts = human_duration(history.now - unsure[-1].started_at)
+    lasts = history.now - unsure[-1].started_at
     cause, _ = _cause_and_advice(unsure[0])
     return Condition(
-        "verify_inconclusive", "warn", history.name, "verify", f"verify inconclusive for {lasts}", cause,
-        f"fix the verifier, then: ops verify {history.name}", store,
+        "verify_inconclusive", "warn", history.name, "verify", said("verify inconclusive for {span}", span=lasts),
+        cause, f"fix the verifier, then: ops verify {history.name}", store,
         run_id=unsure[0].run_id, backup=unsure[0].backup_id or "",
     )  # fmt: skip
 
@@ -191,7 +193,7 @@ def _retention(history: _History) -> Iterator[Condition]:
     if failed:
         cause, advice = _cause_and_advice(failed[0])
         yield Condition(
-            "retention_refused", "warn", history.name, "retention", "nothing is deleted any more", cause,
+            "retention_refused", "warn", history.name, "retention", said("nothing is deleted any more"), cause,
             advice or f"ops prune {history.name}", run_id=failed[0].run_id, backup=failed[0].backup_id or "",
         )  # fmt: skip
 
@@ -202,8 +204,8 @@ def _cancelled(history: _History) -> Iterator[Condition]:
         row = history.cancelled(kind)
         if row is not None and history.now - row.started_at < _RESTORE_FORGOTTEN:
             yield Condition(
-                "cancelled", "warn", history.name, phase, f"{phase} was cancelled",
-                "somebody stopped it, or its machine was shut down",
+                "cancelled", "warn", history.name, phase, said("{step} was cancelled", step=Word(phase)),
+                said("somebody stopped it, or its machine was shut down"),
                 _AGAIN[kind].format(name=history.name, store=row.store or ""),
                 run_id=row.run_id, backup=row.backup_id or "",
             )  # fmt: skip
@@ -215,9 +217,11 @@ def _failure(
 ) -> Condition:
     """A failure; critical from the second in a row."""
     cause, better = _cause_and_advice(failed[0])
-    again = f", {'twice' if len(failed) == 2 else f'{len(failed)} times'} in a row" if len(failed) > 1 else ""
+    title = counted("{step} failed", "{step} failed, {count} times in a row", len(failed), step=Word(phase))
+    if len(failed) == 2:
+        title = said("{step} failed, twice in a row", step=Word(phase))
     return Condition(
-        rule, "critical" if again else "error", history.name, phase, f"{phase} failed{again}", cause,
+        rule, "critical" if len(failed) > 1 else "error", history.name, phase, title, cause,
         better or advice, store, run_id=failed[0].run_id, backup=failed[0].backup_id or "",
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from ops_pipelines import text
 from ops_pipelines.config.last_good import fault, used_instead
+from ops_pipelines.language.said import said
 from ops_pipelines.watch.alerts.conditions import Condition, Look
 from ops_pipelines.workspace import Workspace
 
@@ -24,7 +25,7 @@ def look_at_configuration(workspace: Workspace) -> Look:
                 severity="error",
                 source="",
                 phase="health",
-                title=f"{error.path.name} cannot be used",
+                title=said("{file} cannot be used", file=error.path.name),
                 cause=text.line("; ".join([*lines[:_SHOWN], *more, used_instead(workspace.config)])),
                 next=f"correct {error.path}, then: ops check",
             )

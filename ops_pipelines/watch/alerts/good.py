@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ops_pipelines.config.models import Config
+from ops_pipelines.language.said import said
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint, Look
 from ops_pipelines.watch.snapshots import Seen, snapshots
 
-_UNSEEN = GoodPoint("", None, "not known yet: the stores were never looked at")
+_UNSEEN = GoodPoint("", None, said("not known yet: the stores were never looked at"))
 
 
 def with_good(config: Config, ledger: Ledger, look: Look) -> Look:

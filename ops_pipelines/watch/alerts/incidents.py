@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 
 from ops_pipelines.chronology import just
 from ops_pipelines.config.models import Config
+from ops_pipelines.language.said import said
 from ops_pipelines.ledger.alerts import AlertLedger, Settling
 from ops_pipelines.ledger.models import Incident, Mute
 from ops_pipelines.watch.alerts.conditions import Condition, Look, worse
@@ -76,7 +77,7 @@ class _Evaluation:
             source=condition.source,
             store=condition.store,
             severity=condition.severity,
-            condition=self._message(condition, "", "opened", self._now).model_dump(mode="json"),
+            condition=self._message(condition, "", "opened", self._now).kept(),
         )
         self._settled.opened.append(condition.key)
         self._announce(incident, condition, "opened", changed=True)
@@ -86,7 +87,7 @@ class _Evaluation:
         if changed:
             incident.acked_at = incident.acked_by = None
         incident.severity = condition.severity
-        incident.condition = self._message(condition, incident.id, "opened", incident.opened_at).model_dump(mode="json")
+        incident.condition = self._message(condition, incident.id, "opened", incident.opened_at).kept()
         if (event := self._due(incident)) is not None:
             self._announce(incident, condition, event, changed=changed)
 
@@ -105,7 +106,7 @@ class _Evaluation:
         if silenced and not changed:
             return
         message = self._message(condition, incident.id, event, incident.opened_at)
-        self._settling.put(incident, event, message.model_dump(mode="json"), suppressed=silenced)
+        self._settling.put(incident, event, message.kept(), suppressed=silenced)
         if silenced:
             self._settled.suppressed.append((event, incident.key))
             return
@@ -129,14 +130,16 @@ class _Evaluation:
         # Those who were told hear of the end even when the source is muted meanwhile: it is one message, and good news.
         known = Message.model_validate(incident.condition).model_copy(update={"incident": incident.id})
         watched = not incident.source or incident.source in _watched(self._config)
-        message = resolution(known, at=self._now, ended="" if watched else "no longer watched (removed from ops.yaml)")
-        self._settling.put(incident, "resolved", message.model_dump(mode="json"))
+        message = resolution(
+            known, at=self._now, ended="" if watched else said("no longer watched (removed from ops.yaml)")
+        )
+        self._settling.put(incident, "resolved", message.kept())
         self._settled.announced.append(("resolved", incident.key))
 
     def _message(self, condition: Condition, incident: str, event: Event, since: datetime) -> Message:
         return message_about(
             condition, incident=incident, event=event, since=since, at=self._now,
-            dagster_url=self._config.alerts.dagster_url,
+            dagster_url=self._config.alerts.dagster_url, language=self._config.language,
         )  # fmt: skip
 
 

@@ -3,15 +3,18 @@
 Every text is redacted when the message is made, before it reaches the ledger.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from ops_pipelines import text
-from ops_pipelines.chronology import age, in_words
+from ops_pipelines.chronology import age
 from ops_pipelines.config.alerts import SEVERITIES, Severity
+from ops_pipelines.language.said import KEEP_FACTS, Words, changed, counted, said, worded
+from ops_pipelines.language.speech import Code, language
 from ops_pipelines.redact import redact
 from ops_pipelines.watch.alerts.conditions import Condition
 
@@ -27,6 +30,13 @@ _SIGNS: Mapping[str, str] = {
     "OK": ":large_green_circle:",
     "TEST": ":information_source:",
 }
+_SPACES = re.compile("[ \n\t]+")
+_THIS_MACHINE = said("this machine")
+_LABELS: Mapping[str, str] = {
+    "source": said("source:"), "store": said("store:"), "phase": said("phase:"), "cause": said("cause:"),
+    "since": said("since:"), "until": said("until:"), "last good": said("last good:"), "safe": said("safe:"),
+    "next": said("next:"), "run": said("run:"), "incident": said("incident:"),
+}  # fmt: skip
 _NO_CALLS = str.maketrans("<>", "‹›")
 _LONGEST_CAUSE = 1500
 _LONGEST_HEADER, _LONGEST_TITLE = 150, 80
@@ -47,6 +57,7 @@ class Message(BaseModel):
         listed: of a digest, a line for each incident.
         listed_events: of a digest, the event line of each incident.
         sections: of a summary, lines under headings.
+        language: in which it is read.
         fine: of a summary, whether nobody has to do anything.
     """
 
@@ -59,22 +70,27 @@ class Message(BaseModel):
     source: str
     store: str
     phase: str
-    title: str
-    cause: str
-    safe: str = ""
-    next: str
+    title: Words
+    cause: Words
+    safe: Words = ""
+    next: Words
     at: datetime
     since: datetime
     good: str | None = None
     good_at: datetime | None = None
-    good_words: str = ""
+    good_words: Words = ""
     link: str | None = None
-    ended: str = ""
+    ended: Words = ""
     backup: str = ""
     listed: tuple[str, ...] = ()
     listed_events: tuple[str, ...] = ()
     sections: tuple[tuple[str, tuple[str, ...]], ...] = ()
     fine: bool = False
+    language: Code = "en"
+
+    def kept(self) -> dict[str, Any]:
+        """As the ledger keeps it: texts with their facts."""
+        return self.model_dump(mode="json", context=KEEP_FACTS)
 
     @property
     def word(self) -> str:
@@ -92,14 +108,21 @@ class Message(BaseModel):
     def headline(self) -> str:
         """`FAIL crm: verify failed`."""
         if self.listed or self.event == "summary":
-            return f"{self.word} {self.title}"
-        about = self.source or (f"store {self.store}" if self.store else "this machine")
-        after = {
-            "escalated": ", got worse",
-            "repeated": f", for {self._lasted}",
-            "resolved": f": {self.ended or 'recovered'} after {self._lasted}",
-        }.get(self.event, "")
-        return " ".join(f"{self.word} {about}: {self.title}{after}".split())
+            return f"{self.word} {self._tell(self.title)}"
+        about = self.source or (said("store {name}", name=self.store) if self.store else _THIS_MACHINE)
+        told = said("{about}: {what}", about=about, what=self._what)
+        return _SPACES.sub(" ", f"{self.word} {self._tell(told)}").strip()
+
+    @property
+    def _what(self) -> str:
+        if self.event == "escalated":
+            return said("{title}, got worse", title=self.title)
+        if self.event == "repeated":
+            return said("{title}, for {span}", title=self.title, span=self._lasted)
+        if self.event == "resolved":
+            ended = self.ended or said("recovered")
+            return said("{title}: {ended} after {span}", title=self.title, ended=ended, span=self._lasted)
+        return self.title
 
     @property
     def event_lines(self) -> tuple[str, ...]:
@@ -123,21 +146,21 @@ class Message(BaseModel):
     def facts(self) -> dict[str, str]:
         """What is known, by its name, in the order of its weight."""
         if self.listed or self.event == "summary":
-            return {"next": self.next} if self.next else {}
+            return {"next": self._tell(self.next)} if self.next else {}
         facts = {
             "source": self.source,
             "store": self.store,
-            "phase": self.phase,
-            "cause": self.cause,
-            "since": f"{_moment(self.since)} ({self._lasted})",
-            "last good": self._good(),
-            "safe": self.safe,
-            "next": self.next,
+            "phase": language(self.language).word(self.phase),
+            "cause": self._tell(self.cause),
+            "since": f"{self._moment(self.since)} ({language(self.language).shown(self._lasted)})",
+            "last good": self._tell(self._good()),
+            "safe": self._tell(self.safe),
+            "next": self._tell(self.next),
             "run": self.link or "",
             "incident": f"{self.incident} ({self.rule})",
         }
         if self.event == "resolved":
-            facts["until"] = _moment(self.at)
+            facts["until"] = self._moment(self.at)
             facts["next"] = facts["safe"] = ""
         if self.event == "test":
             facts["since"] = facts["last good"] = ""
@@ -146,8 +169,10 @@ class Message(BaseModel):
     @property
     def text(self) -> str:
         """The whole message as plain text."""
-        set_in = f"\n{'':11}"  # a line of a tool's error must not read as a fact of ours
-        facts = (f"{name + ':':<11}{value.replace(chr(10), set_in)}" for name, value in self.facts.items())
+        labels = {name: self._label(name) for name in self.facts}
+        width = max([11, *(len(label) + 1 for label in labels.values())])
+        set_in = f"\n{'':{width}}"  # a line of a tool's error must not read as a fact of ours
+        facts = (f"{labels[name]:<{width}}{value.replace(chr(10), set_in)}" for name, value in self.facts.items())
         told = [*self.listed, *([""] if self.listed else [])]
         for heading, lines in self.sections:
             told += [f"{heading}:", *(f"  {line}" for line in lines), ""]
@@ -161,7 +186,7 @@ class Message(BaseModel):
         lines = [*(f"• {text.slack(line)}" for line in self.listed)]
         for heading, told in self.sections:
             lines += [f"*{text.slack(heading)}*", *(f"• {text.slack(line)}" for line in told)]
-        lines += [f"*{name}:* {_formatted(name, value)}" for name, value in self.facts.items()]
+        lines += [f"*{self._label(name)}* {_formatted(name, value)}" for name, value in self.facts.items()]
         lines += [text.slack(line) for line in self.event_lines]
         return {
             "text": text.slack(self.subject),
@@ -172,27 +197,45 @@ class Message(BaseModel):
         }
 
     @property
-    def _lasted(self) -> str:
-        return in_words(self.since, self.at) if self.since <= self.at else "a clock was set back since"
+    def _lasted(self) -> timedelta | str:
+        return self.at - self.since if self.since <= self.at else said("a clock was set back since")
 
     def _good(self) -> str:
         if self.good is None:
-            return f"nothing of {self.source} has been verified yet" if self.source else ""
+            return said("nothing of {source} has been verified yet", source=self.source) if self.source else ""
         if not self.good:
             return self.good_words
-        words = f", {self.good_words}" if self.good_words else ""
-        if self.good_at is None or age(self.good_at, self.at) is None:
-            return f"{self.good}, age not known{words}"
-        return f"{self.good}, {in_words(self.good_at, self.at)} old{words}"
+        passed = age(self.good_at, self.at) if self.good_at is not None else None
+        found = said("{id}, age not known", id=self.good)
+        if passed is not None:
+            found = said("{id}, {age} old", id=self.good, age=passed)
+        return said("{point}, {words}", point=found, words=worded(self.good_words)) if self.good_words else found
+
+    def _tell(self, text: str) -> str:
+        return language(self.language).tell(text)
+
+    def _label(self, name: str) -> str:
+        return self._tell(_LABELS[name])
+
+    def _moment(self, at: datetime) -> str:
+        return f"{at:%Y-%m-%d %H:%M:%S} UTC" if self.language == "en" else language(self.language).moment(at)
 
 
 def message_about(
-    condition: Condition, *, incident: str, event: Event, since: datetime, at: datetime, dagster_url: str | None
+    condition: Condition,
+    *,
+    incident: str,
+    event: Event,
+    since: datetime,
+    at: datetime,
+    dagster_url: str | None,
+    language: Code = "en",
 ) -> Message:
     """The message about a condition at a moment of its incident.
 
     Args:
         dagster_url: where the web UI is, for the link to the run.
+        language: in which it is read.
     """
     linked = dagster_url is not None and condition.run_id is not None
     return Message(
@@ -203,10 +246,10 @@ def message_about(
         source=condition.source,
         store=condition.store,
         phase=condition.phase,
-        title=text.line(redact(condition.title)),
-        cause=_shortened(text.lines(redact(condition.cause))),
-        safe=text.line(redact(condition.safe)),
-        next=text.line(redact(condition.next)),
+        title=changed(condition.title, _one_line),
+        cause=changed(condition.cause, lambda cause: _shortened(text.lines(redact(cause)))),
+        safe=changed(condition.safe, _one_line),
+        next=changed(condition.next, _one_line),
         at=at,
         since=since,
         backup=condition.backup,
@@ -214,6 +257,7 @@ def message_about(
         good_at=condition.good.at if condition.good else None,
         good_words=condition.good.words if condition.good else "",
         link=f"{str(dagster_url).rstrip('/')}/runs/{condition.run_id}" if linked else None,
+        language=language,
     )
 
 
@@ -231,14 +275,23 @@ def digest(messages: Sequence[Message], *, at: datetime) -> Message:
     """One message in place of many that are due at once, the worst first. They are either all ends, or none is."""
     over = messages[0].event == "resolved"
     worst = sorted(messages, key=lambda each: -SEVERITIES.index(each.severity))
-    lines = [f"{each.headline}{'' if over else f' ({each.cause})'}" for each in worst]
-    more = [f"and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
-    about = ", ".join(dict.fromkeys(each.source or each.store or "this machine" for each in worst))
-    how_many = f"{len(messages)} incidents {'resolved' if over else 'at once'}"
+    spoken = language(worst[0].language)
+    lines = [f"{each.headline}{'' if over else f' ({spoken.tell(each.cause)})'}" for each in worst]
+    left = len(lines) - _LISTED
+    more = [spoken.tell(counted("and {count} more", "and {count} more", left))] if left > 0 else []
+    about = ", ".join(dict.fromkeys(each.source or each.store or spoken.tell(_THIS_MACHINE) for each in worst))
+    about = f"{about[:_LONGEST_TITLE]}{'…' if len(about) > _LONGEST_TITLE else ''}"
+    title = counted(
+        "{count} incident at once: {about}", "{count} incidents at once: {about}", len(messages), about=about
+    )
+    if over:
+        title = counted(
+            "{count} incident resolved: {about}", "{count} incidents resolved: {about}", len(messages), about=about
+        )
     return worst[0].model_copy(
         update={
             "event": "all_clear" if over else "digest",
-            "title": f"{how_many}: {about[:_LONGEST_TITLE]}{'…' if len(about) > _LONGEST_TITLE else ''}",
+            "title": title,
             "next": "ops alerts list",
             "at": at,
             "listed": tuple([" ".join(line.split())[:_LONGEST_LINE] for line in lines[:_LISTED]] + more),
@@ -247,7 +300,7 @@ def digest(messages: Sequence[Message], *, at: datetime) -> Message:
     )
 
 
-def trial(at: datetime, channel: str) -> Message:
+def trial(at: datetime, channel: str, language: Code = "en") -> Message:
     """The message of `ops alerts test`."""
     return Message(
         incident="none",
@@ -257,11 +310,12 @@ def trial(at: datetime, channel: str) -> Message:
         source="",
         store="",
         phase="alerts",
-        title=f"test of channel {channel}",
-        cause="this is a test (ops alerts test); nothing is wrong",
-        next="nothing: if you can read this, the channel works",
+        title=said("test of channel {channel}", channel=channel),
+        cause=said("this is a test (ops alerts test); nothing is wrong"),
+        next=said("nothing: if you can read this, the channel works"),
         at=at,
         since=at,
+        language=language,
     )
 
 
@@ -279,8 +333,8 @@ def _sections(lines: Sequence[str]) -> list[str]:
     return sections
 
 
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+def _one_line(words: str) -> str:
+    return text.line(redact(words))
 
 
 def _formatted(name: str, value: str) -> str:

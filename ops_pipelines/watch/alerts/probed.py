@@ -4,14 +4,14 @@ What was found longer ago than `web.stale_after` says nothing about now: its inc
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, time, timezone
+from datetime import datetime, time, timedelta, timezone
 
 from ops_pipelines.chronology import within
-from ops_pipelines.clock import human_duration
 from ops_pipelines.config.alerts import Severity
 from ops_pipelines.config.models import Config
 from ops_pipelines.config.probes import Probes
 from ops_pipelines.engines.registry import KINDS
+from ops_pipelines.language.said import counted, said
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.probes.measured import Measured, kept
 from ops_pipelines.watch.alerts.conditions import Condition
@@ -53,8 +53,9 @@ def _declared(probes: Probes, now: datetime) -> Iterator[Condition]:
         ends = datetime.combine(day, time.max, timezone.utc)
         if ends - now < probes.certificate:
             yield Condition(
-                "credential_ends", "warn" if now < ends else "error", name, "probe", _ending("it", ends, now),
-                f"it expires on {day}", f"renew it, then write the new date to probes.expires.{name} in ops.yaml",
+                "credential_ends", "warn" if now < ends else "error", name, "probe", _ending(said("it"), ends, now),
+                said("it expires on {day}", day=day),
+                f"renew it, then write the new date to probes.expires.{name} in ops.yaml",
             )  # fmt: skip
 
 
@@ -64,39 +65,61 @@ def _judged(found: Measured, probes: Probes, now: datetime) -> Iterator[Conditio
         return Condition(rule, severity, found.target, "probe", title, cause, f"{here}on its host: {_LOOK[found.kind]}")
 
     if not found.is_up or found.latency_s is None:
-        yield condition("server_down", "critical", f"{found.kind} does not answer", found.cause)
+        yield condition("server_down", "critical", said("{what} does not answer", what=found.kind), found.cause)
         return
     figures = found.figures
     if found.latency_s > probes.slow_after.total_seconds():
-        yield condition("server_slow", "warn", f"{found.kind} is slow", f"it took {found.latency_s:.1f} s to answer")
+        yield condition(
+            "server_slow",
+            "warn",
+            said("{what} is slow", what=found.kind),
+            said("it took {span} to answer", span=timedelta(seconds=found.latency_s)),
+        )
     elif figures.slow_queries:
-        longer = f"{figures.slow_queries} queries run for longer than {human_duration(probes.slow_query)}"
-        yield condition("server_slow", "warn", "slow queries", longer)
+        longer = counted(
+            "{count} query runs for longer than {span}",
+            "{count} queries run for longer than {span}",
+            figures.slow_queries,
+            span=probes.slow_query,
+        )
+        yield condition("server_slow", "warn", said("slow queries"), longer)
     used, allowed = figures.connections, figures.connections_allowed
     if used is not None and allowed and used > probes.connections * allowed:
-        yield condition("server_crowded", "error", "too many connections", f"{used} of {allowed} are taken")
+        yield condition(
+            "server_crowded",
+            "error",
+            said("too many connections"),
+            said("{some} of {all} are taken", some=used, all=allowed),
+        )
     if figures.replica_stopped:
-        yield condition("replica_behind", "error", "a replica has stopped", figures.replica_stopped)
+        yield condition("replica_behind", "error", said("a replica has stopped"), figures.replica_stopped)
     elif figures.lag_s is not None and figures.lag_s > probes.lag.total_seconds():
-        yield condition("replica_behind", "warn", "a replica is behind", f"by {figures.lag_s:.0f} s")
+        yield condition(
+            "replica_behind",
+            "warn",
+            said("a replica is behind"),
+            said("by {span}", span=timedelta(seconds=figures.lag_s)),
+        )
     yield from _ends(found, probes, now)
 
 
 def _ends(found: Measured, probes: Probes, now: datetime) -> Iterator[Condition]:
     figures = found.figures
     for rule, what, ends, advice in (
-        ("certificate_ends", "its certificate", figures.certificate_ends_at, "renew it, and reload the server"),
+        ("certificate_ends", said("its certificate"), figures.certificate_ends_at, "renew it, and reload the server"),
         (
             "credential_ends",
-            "our password",
+            said("our password"),
             figures.password_ends_at,
             "ask for a new one, and put it where url: points",
         ),
     ):
         if ends is not None and ends - now < probes.certificate:
-            cause = f"it is valid until {ends:%Y-%m-%d %H:%M} UTC"
+            cause = said("it is valid until {at}", at=ends)
             yield Condition(rule, "error", found.target, "probe", _ending(what, ends, now), cause, advice)
 
 
 def _ending(what: str, ends: datetime, now: datetime) -> str:
-    return f"{what} expires in {human_duration(ends - now)}" if ends > now else f"{what} has expired"
+    if ends > now:
+        return said("{what} expires in {span}", what=what, span=ends - now)
+    return said("{what} has expired", what=what)

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 
 from ops_pipelines.chronology import just
-from ops_pipelines.clock import human_duration
 from ops_pipelines.config.models import Config
+from ops_pipelines.language.said import counted, said
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import FAILED, Activity, Incident
 from ops_pipelines.watch.alerts.conditions import Condition, Look
@@ -100,10 +100,10 @@ def _runs(config: Config, ledger: Ledger, runs: Sequence[EndedRun], now: datetim
     silent = [each for each in runs if each.run_id not in recorded_ids and not _over(each, now)]
     for run in silent:
         if run.about in config.sources:
-            yield _ended(run, run.about, f"run {_HOW[run.status]}", f"ops backup {run.about}")
+            yield _ended(run, run.about, _RUN[run.status], f"ops backup {run.about}")
     if others := [each for each in silent if each.about not in config.sources]:
         worst = min(others, key=lambda each: each.status != "FAILURE")
-        title = f"{_listed([each.about for each in others])}: {_HOW[worst.status]}"
+        title = said("{about}: {how}", about=_listed([each.about for each in others]), how=_HOW[worst.status])
         yield _ended(worst, "", title, "look at the run in Dagster's web UI, and launch it again")
 
 
@@ -112,11 +112,13 @@ def _over(run: EndedRun, now: datetime) -> bool:
     return run.status == "CANCELED" and not just(run.at, now, BACKFILL_FORGOTTEN)
 
 
-_HOW = {"FAILURE": "failed or was killed", "CANCELED": "was cancelled"}
+_HOW = {"FAILURE": said("failed or was killed"), "CANCELED": said("was cancelled")}
+_RUN = {"FAILURE": said("run failed or was killed"), "CANCELED": said("run was cancelled")}
 
 
 def _ended(run: EndedRun, source: str, title: str, advice: str) -> Condition:
-    cause = f"run {run.run_id} ended {run.at:%Y-%m-%d %H:%M} UTC: {run.cause or 'Dagster gives no reason'}"
+    why = run.cause or said("Dagster gives no reason")
+    cause = said("run {id} ended {at}: {why}", id=run.run_id, at=run.at, why=why)
     return Condition(
         "run_failed", "error" if run.status == "FAILURE" else "warn", source, "run", title, cause, advice,
         run_id=run.run_id,
@@ -128,9 +130,8 @@ def _checks(config: Config, checks: Sequence[FailedCheck]) -> Iterator[Condition
         ours = [each for each in checks if each.source == source]
         worst = min(ours, key=lambda each: each.blames != "error")
         cause = "; ".join(f"{each.name} of {each.asset}{f': {each.said}' if each.said else ''}" for each in ours)
-        title = (
-            f"{'a check fails' if len(ours) == 1 else f'{len(ours)} checks fail'}: {_listed([e.name for e in ours])}"
-        )
+        names = _listed([each.name for each in ours])
+        title = counted("a check fails: {names}", "{count} checks fail: {names}", len(ours), names=names)
         advice = f"ops status --steps; ops list {source}" if source in config.sources else "ops status"
         yield Condition(
             "check_failed", worst.blames, source, "check", title, cause, advice, run_id=worst.run_id or None
@@ -141,10 +142,13 @@ def _backfills(backfills: Sequence[EndedBackfill], now: datetime) -> Iterator[Co
     recent = [each for each in backfills if now - each.at < BACKFILL_FORGOTTEN]
     if recent:
         newest = max(recent, key=lambda each: each.at)
-        cause = f"{newest.id} of {_listed(newest.assets)} ended as {newest.status}"
+        facts = {"id": newest.id, "assets": _listed(newest.assets), "status": newest.status}
+        cause = said("{id} of {assets} ended as {status}", **facts)
+        if newest.cause:
+            cause = said("{id} of {assets} ended as {status}: {why}", **facts, why=newest.cause)
+        title = said("a backfill failed") if len(recent) == 1 else said("backfills failed")
         yield Condition(
-            "backfill_failed", "warn", "", "run", "a backfill failed" if len(recent) == 1 else "backfills failed",
-            f"{cause}: {newest.cause}" if newest.cause else cause,
+            "backfill_failed", "warn", "", "run", title, cause,
             "launch it again in Dagster's web UI, for the days that failed",
         )  # fmt: skip
 
@@ -155,14 +159,19 @@ def _freshness(config: Config, ledger: Ledger, unfresh: Mapping[str, Sequence[st
         broken = set(session.scalars(select(Incident.source).where(Incident.open_key.like("rpo/%"))))
     for source, assets in unfresh.items():
         if assets and source not in broken:
-            rpo = human_duration(config.source(source).rpo)
             yield Condition(
-                "freshness_failed", "warn", source, "health", "stale in Dagster, and fresh in the stores",
-                f"{_listed(assets)} was not materialized within {rpo}: backups come from elsewhere, or Dagster's "
-                "history was lost", f"ops status; ops backup {source}",
+                "freshness_failed", "warn", source, "health", said("stale in Dagster, and fresh in the stores"),
+                said(
+                    "{assets} was not materialized within {rpo}: backups come from elsewhere, or Dagster's "
+                    "history was lost",
+                    assets=_listed(assets), rpo=config.source(source).rpo,
+                ), f"ops status; ops backup {source}",
             )  # fmt: skip
 
 
 def _listed(names: Sequence[str]) -> str:
     few = list(dict.fromkeys(names))
-    return ", ".join(few[:3]) + (f" and {len(few) - 3} more" if len(few) > 3 else "")
+    shown = ", ".join(few[:3])
+    if len(few) <= 3:
+        return shown
+    return counted("{shown} and {count} more", "{shown} and {count} more", len(few) - 3, shown=shown)

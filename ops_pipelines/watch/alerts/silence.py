@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from ops_pipelines.chronology import age, within
-from ops_pipelines.clock import human_duration
+from ops_pipelines.language.said import said
 from ops_pipelines.ledger.models import Health
 from ops_pipelines.starting import start_command
 from ops_pipelines.watch.alerts.conditions import Condition, Look
@@ -44,8 +44,8 @@ def look_at_daemon(workspace: Workspace, *, inside: bool = False) -> Look:
         severity="critical",
         source="",
         phase="health",
-        title="Dagster's daemon is silent: nothing is backed up, nothing is watched",
-        cause=f"it last looked {_when(watched_at, now)}, at {watched_at:%Y-%m-%d %H:%M} UTC",
+        title=said("Dagster's daemon is silent: nothing is backed up, nothing is watched"),
+        cause=_when(watched_at, now),
         next=restart if age(watched_at, now) is not None else f"{SET_CLOCK}; ops backup; then: {restart}",
     )
     return Look("daemon", frozenset(RULES), now, [condition])
@@ -54,5 +54,9 @@ def look_at_daemon(workspace: Workspace, *, inside: bool = False) -> Look:
 def _when(watched_at: datetime, now: datetime) -> str:
     passed = age(watched_at, now)
     if passed is None:
-        return f"{human_duration(watched_at - now)} ahead of this machine's clock, which was set back since"
-    return f"{human_duration(passed)} ago"
+        return said(
+            "it last looked {ahead} ahead of this machine's clock, which was set back since, at {at}",
+            ahead=watched_at - now,
+            at=watched_at,
+        )
+    return said("it last looked {age} ago, at {at}", age=passed, at=watched_at)

@@ -6,16 +6,16 @@ it: these rules speak when nothing was attempted at all, or when what is there h
 What will go wrong is told in `ahead`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ops_pipelines.chronology import age
-from ops_pipelines.clock import human_duration
 from ops_pipelines.config.alerts import Severity
 from ops_pipelines.config.cadence import longest_interval, next_tick
 from ops_pipelines.config.models import Config
 from ops_pipelines.engines.registry import kind_of
+from ops_pipelines.language.said import Word, said, worded
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.settings.common import Settings
 from ops_pipelines.watch.alerts.conditions import Condition, GoodPoint
@@ -37,6 +37,7 @@ RULES: Mapping[str, str] = {
     "verify_overdue": "no verification succeeded for longer than `verify.overdue_after`",
     "drill_overdue": "no disaster drill passed within `drills.overdue_after`; error when the last one failed",
 }
+_BROKEN = said("RPO broken")
 _MISSING = timedelta(hours=24)
 
 
@@ -86,30 +87,30 @@ def standing(config: Config, ledger: Ledger, health: SourceHealth, now: datetime
 def unjudged(name: str, why: str) -> Condition:
     """Nothing is known of a source, which is not good news."""
     return Condition(
-        "store_unreadable", "error", name, "health", "its state is unknown", why, f"ops status; ops list {name}"
+        "store_unreadable", "error", name, "health", said("its state is unknown"), why, f"ops status; ops list {name}"
     )
 
 
 def _clock(this: _Standing) -> Iterator[Condition]:
     """Restore points from the future: how old they are nobody knows, and whether others are as old as they look."""
     if (wrong := this.health.clock) is not None:
-        yield _situation(this, "clock_wrong", "error", "health", "a clock is wrong", wrong)
+        yield _situation(this, "clock_wrong", "error", "health", said("a clock is wrong"), wrong)
 
 
 def _rpo(this: _Standing) -> Iterator[Condition]:
     """Never is a breach as well, once the first backup was due."""
     rules: Mapping[str, tuple[Severity, str]] = {
-        "never_backed_up": ("error", "RPO broken"), "strangers": ("error", "RPO broken"),
-        "nothing_verified": ("error", "RPO broken"), "recovery_point_old": ("critical", "RPO broken"),
-        "recovery_point_ageing": ("warn", "RPO at risk"),
+        "never_backed_up": ("error", _BROKEN), "strangers": ("error", _BROKEN),
+        "nothing_verified": ("error", _BROKEN), "recovery_point_old": ("critical", _BROKEN),
+        "recovery_point_ageing": ("warn", said("RPO at risk")),
     }  # fmt: skip
     found = next((each for each in this.health.situations if _about_rpo(each)), None)
     if found is None or (found.state == "NEVER" and not this.was_due(this.settings.every)):
         return
     severity, title = rules[found.kind]
     if found.kind == "recovery_point_ageing":
-        allowed = human_duration(this.health.rpo)
-        found = found.model_copy(update={"what": f"{found.what}, rpo is {allowed}"})
+        what = said("{what}, rpo is {rpo}", what=found.what, rpo=this.health.rpo)
+        found = found.model_copy(update={"what": what})
     yield _situation(this, "rpo", severity, "health", title, found)
 
 
@@ -124,18 +125,18 @@ def _proof(this: _Standing) -> Iterator[Condition]:
     proof = this.health.proof
     if proof is not None and proof.weaker:
         gaps = "; ".join(f"{gap.what}: {gap.why}" for gap in proof.gaps)
-        cause = f"{proof.backup_id} is {proof.words}; not compared: {gaps}"
+        cause = said("{id} is {words}; not compared: {gaps}", id=proof.backup_id, words=worded(proof.words), gaps=gaps)
         yield _condition(
-            this, "proof_weaker", "warn", "verify", "verified with less than configured", cause, proof.next
+            this, "proof_weaker", "warn", "verify", said("verified with less than configured"), cause, proof.next
         )
 
 
 def _rto(this: _Standing) -> Iterator[Condition]:
     took = timedelta(seconds=this.health.restore_s or 0)
     if took > this.settings.rto:
-        cause = f"the last restore took {human_duration(took)}, rto is {human_duration(this.settings.rto)}"
+        cause = said("the last restore took {span}, rto is {rto}", span=took, rto=this.settings.rto)
         advice = f"ops list {this.health.source}"
-        yield _condition(this, "rto_over_target", "warn", "verify", "RTO over target", cause, advice)
+        yield _condition(this, "rto_over_target", "warn", "verify", said("RTO over target"), cause, advice)
 
 
 def _dump(this: _Standing) -> Iterator[Condition]:
@@ -147,12 +148,14 @@ def _dump(this: _Standing) -> Iterator[Condition]:
     if not missing and this.dumping():
         return  # it did come, and takes its time
     phase = kind_of(this.health.kind).step
-    cause = f"the newest backup is {human_duration(old)} old; one is due every {human_duration(this.interval)}"
+    cause = said("the newest backup is {age} old; one is due every {interval}", age=old, interval=this.interval)
     advice = f"ops backup {this.health.source}"
     if missing:
-        yield _condition(this, "dump_stale", "error", phase, f"no {phase} for {human_duration(old)}", cause, advice)
+        yield _condition(
+            this, "dump_stale", "error", phase, said("no {step} for {age}", step=Word(phase), age=old), cause, advice
+        )
     else:
-        yield _condition(this, "dump_stale", "warn", phase, f"{phase} stale", cause, advice)
+        yield _condition(this, "dump_stale", "warn", phase, said("{step} stale", step=Word(phase)), cause, advice)
 
 
 def _phases(this: _Standing) -> Iterator[Condition]:
@@ -164,18 +167,18 @@ def _phases(this: _Standing) -> Iterator[Condition]:
             yield from _copy(this, phase, found)
         elif phase.phase == "verify" and phase.state == "OVERDUE" and this.health.newest_verdict != "verified":
             # With the newest proved, it is the dumps that do not come.
-            yield _situation(this, "verify_overdue", "error", "verify", "verify overdue", found)
+            yield _situation(this, "verify_overdue", "error", "verify", said("verify overdue"), found)
         elif phase.phase == "drill" and phase.state in _DRILL and not this.drill_to_come(found):
-            title = "drill overdue or failed"
+            title = said("drill overdue or failed")
             yield _situation(this, "drill_overdue", _DRILL[phase.state], "drill", title, found)
 
 
 _DRILL: Mapping[str, Severity] = {"OVERDUE": "warn", "NEVER": "warn", "FAIL": "error"}
-_COPIES: Mapping[str, tuple[Severity, str]] = {
-    "copy_damaged": ("error", "damaged copy in {}"),
-    "copy_lost": ("warn", "copy in {} is gone"),
-    "verdict_damaged": ("warn", "damaged verdict in {}"),
-    "store_unreadable": ("error", "store {} cannot be read"),
+_COPIES: Mapping[str, tuple[Severity, Callable[[str], str]]] = {
+    "copy_damaged": ("error", lambda store: said("damaged copy in {store}", store=store)),
+    "copy_lost": ("warn", lambda store: said("copy in {store} is gone", store=store)),
+    "verdict_damaged": ("warn", lambda store: said("damaged verdict in {store}", store=store)),
+    "store_unreadable": ("error", lambda store: said("store {store} cannot be read", store=store)),
 }
 
 
@@ -183,12 +186,12 @@ def _copy(this: _Standing, phase: PhaseHealth, found: Situation) -> Iterator[Con
     store, newest = phase.store or "", this.newest_age
     if found.kind in _COPIES:
         severity, title = _COPIES[found.kind]
-        yield _situation(this, found.kind, severity, "copy", title.format(store), found, store)
+        yield _situation(this, found.kind, severity, "copy", title(store), found, store)
     elif newest is None:
         return  # nothing to copy: others tell it
     elif phase.age - newest > 1.5 * this.interval if phase.age is not None else this.health.restore_points > 1:
         # One behind is on its way, two are not: a distance does not change while nothing happens, an age does.
-        yield _situation(this, "copy_behind", "warn", "copy", f"copy in {store} behind", found, store)
+        yield _situation(this, "copy_behind", "warn", "copy", said("copy in {store} behind", store=store), found, store)
 
 
 def _situation(

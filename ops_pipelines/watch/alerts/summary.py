@@ -11,14 +11,16 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ops_pipelines import text
-from ops_pipelines.chronology import in_words
-from ops_pipelines.clock import human_duration, human_size
+from ops_pipelines.chronology import age
 from ops_pipelines.config.alerts import Severity
 from ops_pipelines.config.cadence import next_tick, ticks
 from ops_pipelines.config.models import Config
+from ops_pipelines.language.said import Size, counted, said, worded
+from ops_pipelines.language.speech import language
 from ops_pipelines.ledger.alerts import SUMMARY, AlertLedger
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import RUNNING, SUCCEEDED, Activity, Incident
+from ops_pipelines.proof import VERIFIED
 from ops_pipelines.redact import redact
 from ops_pipelines.watch.alerts.message import Message
 from ops_pipelines.watch.charts import sparkline
@@ -69,7 +71,7 @@ def put_if_due(config: Config, ledger: Ledger, now: datetime) -> bool:
         return False
     message = summary_message(config, ledger, since_of(config, due), now)
     with alerts.settling(SUMMARY, as_of=now) as settling:
-        return settling is not None and settling.put_summary(key, message.severity, message.model_dump(mode="json"))
+        return settling is not None and settling.put_summary(key, message.severity, message.kept())
 
 
 def put_now(config: Config, ledger: Ledger, now: datetime) -> Message:
@@ -78,7 +80,9 @@ def put_now(config: Config, ledger: Ledger, now: datetime) -> Message:
     with AlertLedger(ledger).settling(f"{SUMMARY}_by_hand", as_of=now) as settling:
         if settling is not None:
             settling.put_summary(
-                f"{SUMMARY}/by hand {now.isoformat()}", message.severity, message.model_dump(mode="json")
+                f"{SUMMARY}/by hand {now.isoformat()}",
+                message.severity,
+                message.kept(),
             )
     return message
 
@@ -100,6 +104,7 @@ def since_of(config: Config, due: datetime) -> datetime:
 
 def summary_message(config: Config, ledger: Ledger, since: datetime, now: datetime) -> Message:
     """The digest about what happened since a moment. Raises LedgerError."""
+    spoken = language(config.language)
     with ledger.session() as session:
         seen = snapshots(session, config.sources, Seen)
         told = []
@@ -110,18 +115,20 @@ def summary_message(config: Config, ledger: Ledger, since: datetime, now: dateti
         drills, incidents = list(_drills(session, config, now)), list(_incidents(session, now))
     broken = [each.name for each in told if EXIT_STATUS[each.state] > 1]
     severity: Severity = "error" if broken else "warn"
-    when = f"{since:%Y-%m-%d %H:%M} UTC"
-    sections = {
-        f"proved since {when}": [_proved(each, now) for each in told],
-        "not proved, or to look at": [line for each in told for line in _unproved(each)] or ["nothing"],
-        "sizes in 30 days": [line for each in told if (line := _sizes(each, now))] or ["not known yet"],
-        "drills": drills,
-        "open incidents": incidents or ["none"],
-    }
+    sections: list[tuple[str, Sequence[str]]] = [
+        (said("proved since {at}", at=since), [_proved(each, now) for each in told]),
+        (said("not proved, or to look at"), [line for each in told for line in _unproved(each)] or [said("nothing")]),
+        (said("sizes in 30 days"), [line for each in told if (line := _sizes(each, now))] or [said("not known yet")]),
+        (said("drills"), drills),
+        (said("open incidents"), incidents or [said("no incident")]),
+    ]
+    told_sections = tuple(
+        (spoken.tell(name), tuple(text.line(redact(spoken.tell(line))) for line in lines)) for name, lines in sections
+    )
     return Message(
         incident=SUMMARY, event="summary", severity=severity, rule="digest", source="", store="", phase="alerts",
         title=_verdict(told, broken), cause="", next="", at=now, since=since,
-        sections=tuple((name, tuple(text.line(redact(line)) for line in lines)) for name, lines in sections.items()),
+        sections=told_sections, language=config.language,
         fine=all(each.state == "OK" for each in told),
     )  # fmt: skip
 
@@ -129,12 +136,20 @@ def summary_message(config: Config, ledger: Ledger, since: datetime, now: dateti
 def _verdict(told: Sequence[_Told], broken: Sequence[str]) -> str:
     """How it stands, in one sentence: the subject of the message."""
     if broken:
-        return f"{len(broken)} of {len(told)} sources cannot be restored as promised: {', '.join(broken)}"
+        return counted(
+            "{count} of {all} sources cannot be restored as promised: {names}",
+            "{count} of {all} sources cannot be restored as promised: {names}",
+            len(broken), all=len(told), names=broken,
+        )  # fmt: skip
     if unknown := [each.name for each in told if each.state == "UNKNOWN"]:
-        return f"nobody knows whether {len(unknown)} of {len(told)} sources can be restored: {', '.join(unknown)}"
+        return counted(
+            "nobody knows whether {count} of {all} sources can be restored: {names}",
+            "nobody knows whether {count} of {all} sources can be restored: {names}",
+            len(unknown), all=len(told), names=unknown,
+        )  # fmt: skip
     if unsure := [each.name for each in told if each.state != "OK"]:
-        return f"every source can be restored, look at {', '.join(unsure)}"
-    return "every source can be restored: each was restored and compared"
+        return said("every source can be restored, look at {names}", names=unsure)
+    return said("every source can be restored: each was restored and compared")
 
 
 def _told(
@@ -154,7 +169,11 @@ def _told(
         dumps=counted.get(SUCCEEDED, 0),
         failed=sum(count for status, count in counted.items() if status != SUCCEEDED),
         proved=sum(each.outcome == "verified" for each in provings),
-        unproved=[f"{each.backup_id} in {each.store}: {each.words}" for each in provings if each.outcome != "verified"],
+        unproved=[
+            said("{id} in {store}: {cause}", id=each.backup_id, store=each.store, cause=worded(each.words))
+            for each in provings
+            if each.outcome != "verified"
+        ],
     )
 
 
@@ -168,23 +187,35 @@ def _counted(session: Session, name: str, since: datetime) -> Mapping[str, int]:
 def _proved(each: _Told, now: datetime) -> str:
     seen = each.seen
     if seen is None or seen.recovery_point is None:
-        return f"{each.name}: nothing was ever proved"
-    age = f"{in_words(seen.recovery_point_at, now)} old" if seen.recovery_point_at is not None else "of unknown age"
-    words = seen.proof.words if seen.proof is not None else "verified"
-    counts = f"dumped {each.dumps} ×, proved {each.proved} ×"
-    return f"{each.name}: {words}, recovery point {age} (RPO {human_duration(each.rpo)}); {counts}"
+        return said("{name}: nothing was ever proved", name=each.name)
+    old = age(seen.recovery_point_at, now) if seen.recovery_point_at is not None else None
+    return said(
+        "{name}: {words}, recovery point {age} (RPO {rpo}); dumped {dumps} ×, proved {proofs} ×",
+        name=each.name,
+        words=worded(seen.proof.words if seen.proof is not None else VERIFIED),
+        age=said("{age} old", age=old) if old is not None else said("of unknown age"),
+        rpo=each.rpo,
+        dumps=each.dumps,
+        proofs=each.proved,
+    )
 
 
 def _unproved(each: _Told) -> Iterator[str]:
     if each.state != "OK":
-        yield f"{each.name}: {each.state}: {each.cause}{f'; next: {each.next}' if each.next else ''}"
+        found = {"name": each.name, "state": each.state, "cause": each.cause, "next": each.next}
+        yield (
+            said("{name}: {state}: {cause}; next: {next}", **found)
+            if each.next
+            else said("{name}: {state}: {cause}", **found)
+        )
     if each.failed:
-        yield f"{each.name}: {each.failed} {'dump' if each.failed == 1 else 'dumps'} failed"
-    yield from (f"{each.name}: {line}" for line in each.unproved)
+        yield counted("{name}: {count} dump failed", "{name}: {count} dumps failed", each.failed, name=each.name)
+    yield from (said("{about}: {what}", about=each.name, what=line) for line in each.unproved)
     if each.seen is not None and each.seen.proof is not None:
         gaps = each.seen.proof.gaps
         # Of a proof that is only weak, the cause has named the first.
-        yield from (f"{each.name}: not compared: {gap}" for gap in (gaps[1:] if each.state == "WEAK" else gaps))
+        left = gaps[1:] if each.state == "WEAK" else gaps
+        yield from (said("{name}: not compared: {gap}", name=each.name, gap=str(gap)) for gap in left)
 
 
 def _sizes(each: _Told, now: datetime) -> str:
@@ -194,29 +225,51 @@ def _sizes(each: _Told, now: datetime) -> str:
         return ""
     daily = list({point.started_at.date(): point.size_bytes for point in made}.values())[-_BARS:]
     first, last = daily[0], daily[-1]
-    more = f"{'+' if last >= first else '-'}{human_size(abs(last - first))}"
-    return f"{each.name}: {human_size(last)} ({more}) {''.join(sparkline(daily))}".rstrip()
+    return said(
+        "{name}: {size} ({sign}{more}) {bars}",
+        name=each.name,
+        size=Size(last),
+        sign="+" if last >= first else "-",
+        more=Size(abs(last - first)),
+        bars="".join(sparkline(daily)),
+    )
 
 
 def _drills(session: Session, config: Config, now: datetime) -> Iterator[str]:
     if config.drilled is None:
-        yield "none is scheduled"
+        yield said("none is scheduled")
     else:
-        yield f"next: {config.scenario} at {next_tick(config.drilled.every, config.timezone, now):%Y-%m-%d %H:%M} UTC"
+        at = next_tick(config.drilled.every, config.timezone, now)
+        yield said("next: {scenario} at {at}", scenario=config.scenario, at=at)
     query = select(Activity).where(Activity.kind == "drill", Activity.status != RUNNING)
     newest = session.scalars(query.order_by(Activity.turn.desc(), Activity.id.desc()).limit(1)).first()
     if newest is None:
-        yield "last: never drilled"
+        yield said("last: never drilled")
         return
     same = select(Activity).where(Activity.kind == "drill", Activity.started_at >= newest.started_at - _DAY)
     rows = [row for row in session.scalars(same) if row.meta.get("drill") == newest.meta.get("drill")]
     failed = [row.source for row in rows if row.status != SUCCEEDED]
-    how = f"FAILED for {', '.join(failed)}" if failed else f"passed for {len(rows)} sources"
-    yield f"last: {newest.meta.get('scenario', 'drill')}, {in_words(newest.started_at, now)} ago: {how}"
+    how = counted("passed for {count} source", "passed for {count} sources", len(rows))
+    if failed:
+        how = said("FAILED for {names}", names=failed)
+    passed = age(newest.started_at, now)
+    yield said(
+        "last: {scenario}, {age} ago: {how}",
+        scenario=newest.meta.get("scenario", "drill"),
+        age=passed if passed is not None else said("in the future"),
+        how=how,
+    )
 
 
 def _incidents(session: Session, now: datetime) -> Iterator[str]:
     query = select(Incident).where(Incident.open_key.is_not(None)).order_by(Incident.opened_at, Incident.id)
     for row in session.scalars(query):
-        about = row.source or (f"store {row.store}" if row.store else "this machine")
-        yield f"{row.severity} {about}: {row.condition['title']}, for {in_words(row.opened_at, now)}"
+        about = row.source or (said("store {name}", name=row.store) if row.store else said("this machine"))
+        passed = age(row.opened_at, now)
+        yield said(
+            "{severity} {about}: {title}, for {span}",
+            severity=row.severity,
+            about=about,
+            title=row.told("title"),
+            span=passed if passed is not None else said("in the future"),
+        )

@@ -14,6 +14,7 @@ from pathlib import Path
 from ops_pipelines.chronology import just
 from ops_pipelines.clock import Clock
 from ops_pipelines.config.models import Config
+from ops_pipelines.language.said import said
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.watch.alerts.conditions import Condition, Look
@@ -99,11 +100,18 @@ def _send_without_ledger(config: Config, clock: Clock, error: LedgerError) -> No
     if last is not None and just(last, now, settings.repeat_after):
         return
     condition = Condition(
-        "ledger_unusable", "critical", "", "alerts", "nothing can be recorded, backups and alerts stand still",
+        "ledger_unusable", "critical", "", "alerts",
+        said("nothing can be recorded, backups and alerts stand still"),
         f"{error.what}: {error.why}", error.next,
     )  # fmt: skip
     message = message_about(
-        condition, incident="none", event="opened", since=now, at=now, dagster_url=settings.dagster_url
+        condition,
+        incident="none",
+        event="opened",
+        since=now,
+        at=now,
+        dagster_url=settings.dagster_url,
+        language=config.language,
     )
     if send_at_once(settings, message) is not None:
         _sent_without_ledger[config.base] = now
