@@ -1,5 +1,6 @@
 """A signal for one process of a living tree, at a moment and on a victim that chance chooses."""
 
+import os
 import signal
 import time
 from collections import defaultdict
@@ -126,7 +127,9 @@ def _change(chance: Random, pid: int, lasts_s: float, watched: Sequence[Path]) -
 
 
 def _entries(watched: Sequence[Path]) -> frozenset[str]:
-    return frozenset(str(each) for top in watched for each in top.glob("**/*"))
+    # Not `glob`: it fails where a folder goes while it is read.
+    walked = (each for top in watched for each in os.walk(top))
+    return frozenset(f"{at}/{name}" for at, folders, files in walked for name in (*folders, *files))
 
 
 def _wait(pid: int, lasts_s: float, until: Callable[[], bool]) -> None:
