@@ -148,6 +148,14 @@ def test_what_cannot_be_carried_is_named_and_passwords_stay_out_of_the_open_half
     )
     assert "Nothing of it was verified when this was written." in page and "**Not in this kit:**" in page
     assert f"opened/{SECOND}" in page and json.dumps("abc") not in page
+    czech = workspace.config.model_copy(update={"language": "cs"})
+    told = write_runbook(
+        czech, workspace.stores, workspace.catalogue, carried, ["passphrase"], made_at=workspace.clock.now()
+    )
+    assert told.startswith("# Postup obnovy\n") and "**Není v této sadě:**" in told
+    assert [line for line in told.splitlines() if line.startswith("    sh ")] == [
+        line for line in page.splitlines() if line.startswith("    sh ")
+    ], "commands are the same in each language"
 
 
 @pytest.mark.parametrize("at", [1, 4, 8])
