@@ -17,6 +17,7 @@ from ops_pipelines.watch.exposition import OPENMETRICS, TEXT
 from ops_pipelines.watch.metrics import PREFIX, exposition
 from ops_pipelines.web.access import Credentials, Guard, sign_in
 from ops_pipelines.web.actions import buttons
+from ops_pipelines.web.api.app import VERSION, build_api
 from ops_pipelines.web.desk import NO_SOURCE, Desk, Endpoint
 from ops_pipelines.web.limits import Limits
 from ops_pipelines.web.negotiation import prefers_openmetrics
@@ -72,6 +73,7 @@ def build_app(workspace: Workspace, credentials: Credentials, *, dagster_url: st
             *(Route(each.path, _metrics(workspace, each.prefix, each.source), methods=["GET"]) for each in legacy),
             Route("/health", health, methods=["GET"]),
             Route("/health/{service}", health, methods=["GET"]),
+            Mount(VERSION, build_api(desk.operations)),
             Route("/static/shared.css", _shared_style, methods=["GET"]),
             Mount("/static", StaticFiles(packages=[("ops_pipelines.web", "static")])),
         ],

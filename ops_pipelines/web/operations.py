@@ -80,7 +80,7 @@ class Operations:
     def mute(self, source: str, rule: str, length: timedelta, reason: str, operator: str) -> Mute:
         """Tell nobody of new troubles for a while; empty words stand for every source and every rule."""
         if source:
-            self.workspace.config.source(source)
+            self.known(source)
         now = self.workspace.clock.now()
         return AlertLedger(self.workspace.ledger).mute(
             source=source or None, rule=rule or None, until=now + length, by=operator, reason=reason, at=now
@@ -100,9 +100,14 @@ class Operations:
             raise NothingSuch(f"Dagster knows no run {run_id}", safe="old runs are purged; what they made is not")
         return found
 
+    def known(self, source: str) -> None:
+        """Raise NothingSuch where no source is called so."""
+        if source not in self.workspace.config.sources:
+            raise NothingSuch(f"no source is called {source!r}", safe="nothing was started")
+
     def point(self, source: str, backup: str) -> Made:
         """A restore point of a source that some store still has."""
-        self.workspace.config.source(source)
+        self.known(source)
         with self.workspace.ledger.session() as session:
             found = [each for each in restore_points(session, source) if each.id == backup]
         if not found:
@@ -113,7 +118,7 @@ class Operations:
         return self._project(next(iter(self.workspace.config.sources)))
 
     def _project(self, source: str) -> Project:
-        self.workspace.config.source(source)
+        self.known(source)
         return find_project(self._url(), source)
 
     def _url(self) -> str:
