@@ -10,7 +10,10 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
+from ops_pipelines.config.load import load_config
 from ops_pipelines.engines.postgres.connection import Server, session
+from ops_pipelines.watch.alerts.watch import watch_once
+from ops_pipelines.workspace import Workspace
 from tests.browser import chromium
 from tests.end_to_end.conftest import OPS, Dagster, Shell, back_up
 from tests.sample import flip_byte
@@ -90,6 +93,7 @@ def test_an_operator_backs_up_restores_and_sees_what_is_bad(
         expect(page.locator("h1 .badge")).to_have_text("FAIL", timeout=_LONG_MS)
 
         # The incident is acknowledged, and its source muted, by name.
+        watch_once(Workspace(load_config(shell.folder / "ops.yaml", environ={})))
         page.get_by_role("link", name="incidents").click()
         page.get_by_role("button", name="Acknowledge").first.click()
         seen(page, "acknowledged by the status page")
