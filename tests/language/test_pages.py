@@ -11,7 +11,6 @@ from ops_pipelines.errors import OpsError
 from ops_pipelines.language.speech import Language, language
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.operate.runs import RunState, Step
-from ops_pipelines.proof import Gap
 from ops_pipelines.watch.alerts.message import Message
 from ops_pipelines.watch.alerts.summary import summary_message
 from ops_pipelines.watch.alerts.watch import watch_once
@@ -20,7 +19,6 @@ from ops_pipelines.watch.monthly import month_of
 from ops_pipelines.watch.monthly_report import month_page
 from ops_pipelines.watch.report import build_report
 from ops_pipelines.watch.report_page import report_page
-from ops_pipelines.watch.snapshots import look
 from ops_pipelines.web.app import PAGES
 from ops_pipelines.web.pages.environment import Visit
 from ops_pipelines.web.pages.refused import refused_page
@@ -33,6 +31,7 @@ from tests.sample import StoppedClock
 from tests.unit.vaults import AT
 from tests.watch.conftest import house_in
 from tests.watch.past import HOUR, Past
+from tests.web.lived_in import lived_in
 
 NAMES = re.compile(
     r"crm|forge|wiki|local|nas|disk|postgres|ops_pipelines|ops|Dagster|UTC|20\d{6}T\d{6}Z-\w+|RPO|RTO|total_loss|boss|"
@@ -54,25 +53,8 @@ _ENDED = RunState(
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Two sources with some days behind them, one that was never backed up; a drill, and incidents."""
-    clock = StoppedClock(AT)
-    found = house_in(tmp_path_factory.mktemp("house"), clock, {}, sources=("crm", "forge", "wiki"))
-    past = Past(found, clock)
-    past.month("crm", days=5)
-    gap = Gap(what="table audit_log", why="permission denied", cure="grant select on audit_log to x")
-    past.backed_up("forge", 3 * HOUR, gaps=[gap], real=True)
-    with found.ledger.activity("drill", source="crm") as entry:
-        entry.meta = {
-            "drill": "d1",
-            "scenario": "total_loss",
-            "started_by": "boss",
-            "took_s": 40.0,
-            "lost_minutes": 3.0,
-        }
-    clock.at += timedelta(minutes=1)
-    look(found, watching=True)
-    watch_once(found)
-    return found
+    """Three sources with a past."""
+    return lived_in(tmp_path_factory.mktemp("house"))
 
 
 def pages(house: Workspace, spoken: Language) -> dict[str, str]:
