@@ -22,7 +22,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) chromium jq libatomic1 minisign patchelf strac
 # php-cgi keeps Apache away, which php would bring.
 FIELD_PACKAGES := mediawiki roundcube-core php-cli php-cgi php-mysql php-pgsql php-xml php-mbstring php-intl
 
-.PHONY: help demo demo-backup up test coverage field faults long field-applications mutants newer-servers newest-dagster pythons versions lint docs reference dist install install-demo install-dev lock \
+.PHONY: help demo demo-backup up test coverage field faults long pictures field-applications mutants newer-servers newest-dagster pythons versions lint docs reference dist install install-demo install-dev lock \
         messages schemas clean
 
 help: ## this list
@@ -71,6 +71,12 @@ faults: newer-servers ## kills, power cuts, full disks, dead networks: make faul
 	OPS_LONG=1 OPS_FAULTS=$(N) OPS_FAULTS_SEED=$${OPS_FAULTS_SEED:-$(or $(SEED),1)} OPS_FAULTS_TALLY=$(CURDIR)/var/faults/tally.jsonl \
 	  $(PYTEST) --numprocesses $(WORKERS) --dist loadfile --timeout 7200 tests/faults $(SHORTENED) $(if $(ONLY),-k "$(ONLY)"); \
 	  ended=$$?; $(BIN)/python -m tests.faults.tally var/faults/tally.jsonl && exit $$ended
+
+long: newer-servers field-applications ## all cases of the tests of which make test plays some: what takes long
+	OPS_LONG=1 $(PYTEST) --numprocesses $(WORKERS) --dist loadfile --timeout 7200 -m daily
+
+pictures: install-dev ## the pictures of the status page in docs/images, taken anew
+	OPS_PICTURES=1 $(PYTEST) tests/web/test_accessible.py
 
 field-applications: var/field/.venv ## what those installers are, in var/field and from Debian
 	@tools/debian_packages.sh $(FIELD_PACKAGES)
