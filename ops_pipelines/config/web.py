@@ -49,6 +49,12 @@ class Web(Model):
     )
     basic: BasicAuth | None = Field(None, description="`Authorization: Basic …` is let in")
     operate: Operators | None = Field(None, description="who may press its buttons; without it, the page only reads")
+    url: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="where people reach the status page, for links to it",
+        examples=["https://ops.example.com"],
+    )
     legacy_metrics: tuple[LegacyMetrics, ...] = Field(
         (), examples=[[{"path": "/crm/ops/metrics", "prefix": "crm_ops_", "source": "crm"}]]
     )

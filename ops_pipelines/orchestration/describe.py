@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import dagster as dg
 
@@ -10,13 +10,23 @@ from ops_pipelines import text
 from ops_pipelines.by_hand import steps
 from ops_pipelines.clock import human_duration, human_size
 from ops_pipelines.errors import OpsError
+from ops_pipelines.ledger.ledger import LedgerError
 from ops_pipelines.outside.errors import report
 from ops_pipelines.redact import redact
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.vault.verdict import Verdict
 from ops_pipelines.watch.health import SourceHealth
+from ops_pipelines.watch.past import past
+from ops_pipelines.workspace import Workspace
 
 Metadata = dict[str, dg.MetadataValue]
+DAGSTERS_WORDS = (
+    "\n\n---\n*Dagster's words:* to **materialize** an asset is to make it now: to back up, copy or prove. A "
+    "**partition** is a day; today's takes a new backup, a past one shows what that day has. A **backfill** does "
+    "several days, one after the other. A **run** is one such piece of work, with its log. A **check** says whether "
+    "what must hold does hold."
+)
+"""For whoever sees Dagster for the first time; it ends the description of an asset."""
 
 
 @contextmanager
@@ -98,6 +108,15 @@ def proof_metadata(verdict: Verdict) -> Metadata:
         "configured_grade": dg.MetadataValue.text(verdict.wanted or "not known"),
         **_listed("not_compared", [str(gap) for gap in verdict.missing]),
     }
+
+
+def past_metadata(workspace: Workspace, source: str) -> Metadata:
+    """How a source developed, as small charts, and where its page is; less where the ledger does not answer."""
+    page = workspace.config.web.url
+    found: Metadata = {"page": dg.MetadataValue.url(f"{page.rstrip('/')}/sources/{source}")} if page else {}
+    with suppress(LedgerError):
+        found["past"] = dg.MetadataValue.md(past(workspace, source, workspace.clock.now()))
+    return found
 
 
 def health_metadata(health: SourceHealth) -> Mapping[str, dg.MetadataValue]:

@@ -1,5 +1,6 @@
 """The chain of assets, run in process on a real server: what is green, what is red, and why."""
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
@@ -51,6 +52,17 @@ def test_a_run_dumps_copies_restores_compares_and_reports(config: Config, instan
     assert result.facts["states"] == {"crm": "OK"}
     assert "The source holds its RPO" in str(result.facts["report"])
     assert materialized(instance) == {"crm/dump", "crm/offsite_nas", "crm/verified", "backup_report"}
+
+
+def test_a_proof_shows_how_its_source_developed(config: Config, instance: dg.DagsterInstance) -> None:
+    web = config.web.model_copy(update={"url": "https://ops.example.com/"})
+    linked = config.model_copy(update={"web": web})
+    run(linked, instance)
+    result = run(linked, instance)
+    shown = str(result.facts["past"])
+    assert "⬜" * 29 + "🟩" in shown and "on 1 of 30 days" in shown
+    assert re.search(r"size of a backup: `[▁▂▃▄▅▆▇█]{2}`", shown) and "30m 00s is allowed" in shown
+    assert result.facts["page"] == "https://ops.example.com/sources/crm"
 
 
 def test_every_materialization_says_what_was_made(config: Config, instance: dg.DagsterInstance) -> None:

@@ -8,7 +8,7 @@ from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
 from ops_pipelines.orchestration.days import is_todays, points_of_day
-from ops_pipelines.orchestration.describe import manifest_metadata
+from ops_pipelines.orchestration.describe import DAGSTERS_WORDS, manifest_metadata
 from ops_pipelines.orchestration.probes import is_probed
 from ops_pipelines.orchestration.ticks import dumped_by_twin
 from ops_pipelines.vault.manifest import Manifest
@@ -31,7 +31,7 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
         pool=chain.names.pool(chain.name),
         description=(
             f"A consistent snapshot of `{chain.name}`, compressed, encrypted and sealed in the local store. "
-            "Today's partition takes a new one; a past day adopts the restore point it already has."
+            "Today's partition takes a new one; a past day adopts the restore point it already has." + DAGSTERS_WORDS
         ),
         **chain.options,
     )

@@ -7,7 +7,7 @@ from ops_pipelines.errors import StoreError
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain, show_failure
 from ops_pipelines.orchestration.days import is_todays, points_of_day
-from ops_pipelines.orchestration.describe import bullets, proof_metadata, verdict_metadata
+from ops_pipelines.orchestration.describe import bullets, past_metadata, proof_metadata, verdict_metadata
 from ops_pipelines.recovery.rotation import reprove, turns
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.vault.catalogue import RestorePoint
@@ -52,7 +52,7 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
                 workspace, point, store=config.store or None, progress=watcher.watch(context), run_id=context.run.run_id
             )
             situation = proved_badly(chain.name, verdict, workspace.catalogue(chain.name))
-        metadata = verdict_metadata(verdict)
+        metadata = {**verdict_metadata(verdict), **past_metadata(workspace, chain.name)}
         if verdict.outcome == "verified":
             return dg.MaterializeResult(
                 metadata=metadata,
