@@ -84,3 +84,30 @@ def _tab_to(page: Page, words: str) -> None:
         if str(page.evaluate("document.activeElement.textContent")).strip().startswith(words):
             return
     pytest.fail(f"no Tab leads to {words!r}")
+
+
+@pytest.mark.parametrize(
+    ("locale", "heading", "button"),
+    [("cs-CZ", "Zálohy", "Zálohovat hned"), ("fr-FR", "Points de restauration", "Sauvegarder maintenant")],
+)
+def test_a_browser_is_spoken_to_in_its_language(
+    site: str, browser: Browser, locale: str, heading: str, button: str
+) -> None:
+    page = browser.new_page(locale=locale)
+    page.goto(f"{site}sources/crm")
+    expect(page.locator("html")).to_have_attribute("lang", locale[:2])
+    expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    expect(page.get_by_role("button", name=button)).to_be_visible()
+
+
+def test_restore_points_are_filtered(site: str, browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto(f"{site}sources/crm")
+    expect(page.locator("#restore-points ~ .wide-table tr").nth(1)).to_be_visible()
+    page.get_by_label("part of an id, or a verdict").fill("no such id")
+    page.get_by_role("button", name="show").click()
+    seen = page.locator("main")
+    expect(seen).to_contain_text("No restore point matches")
+    page.get_by_label("part of an id, or a verdict").fill("verified")
+    page.get_by_role("button", name="show").click()
+    expect(seen).not_to_contain_text("No restore point matches")
