@@ -1,12 +1,17 @@
 """What an operator may start or settle, whichever face he uses: a page or the API."""
 
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from ops_pipelines.config.cadence import day_of
 from ops_pipelines.config.drills import SCENARIOS
-from ops_pipelines.errors import OpsError
+from ops_pipelines.config.models import Config
+from ops_pipelines.engines.registry import kind_of
+from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.ledger.models import Mute
 from ops_pipelines.operate.launch import start_backup, start_drill, start_report, start_restore, start_verification
@@ -16,6 +21,8 @@ from ops_pipelines.starting import start_command
 from ops_pipelines.watch.history import Made, restore_points
 from ops_pipelines.workspace import Workspace
 
+_NAME = re.compile(r"[^\s/\\:$?*\"'`]{1,63}")
+
 
 class NothingSuch(OpsError):
     """What was named is not there, or no longer."""
@@ -23,6 +30,11 @@ class NothingSuch(OpsError):
 
 class NoDagster(OpsError):
     """Nobody said where Dagster runs."""
+
+
+def restored_below(config: Config, source: str) -> Path | None:
+    """The folder below which a source is restored from here; None for one that is restored into a database."""
+    return config.base.resolve().parent / "restored" if kind_of(config.sources[source].kind).on_disk else None
 
 
 @dataclass(frozen=True)
@@ -51,11 +63,29 @@ class Operations:
         """Restore one beside the source; the run's id.
 
         Args:
-            to: a new database, or a new folder or file where Dagster runs.
+            to: a new database on the source's own server, or a new folder below `restored`.
             only: nothing but these tables, collections or paths.
         """
+        self.known(source)
+        self._refuse_elsewhere(source, to)
         self.point(source, backup)
         return start_restore(self._project(source), source, backup=backup, to=to, only=only, operator=operator)
+
+    def _refuse_elsewhere(self, source: str, to: str) -> None:
+        """Who may press a button takes no backup out of the house, and writes nowhere else on the machine."""
+        folder = restored_below(self.workspace.config, source)
+        if folder is None:
+            allowed = _NAME.fullmatch(to) is not None
+        else:
+            below = Path(os.path.normpath(to))
+            allowed = below.is_absolute() and folder in below.parents
+        if not allowed:
+            raise SafetyRefusal(
+                f"from here, {source} is not restored into {to!r}",
+                why=f"it must be a folder below {folder}" if folder else "it must be the name of a new database",
+                safe="nothing was started",
+                next=f"ops restore {source} --to …, in a terminal, restores into any place",
+            )
 
     def drill(self, scenario: str, operator: str) -> str:
         """Play a disaster; the run's id. An empty scenario is the configured one."""

@@ -7,10 +7,11 @@ from contextlib import suppress
 
 import pytest
 
-from ops_pipelines.errors import OpsError
+from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.watch.snapshots import look
+from ops_pipelines.web.operations import NothingSuch, Operations, restored_below
 from tests.web.conftest import House, MakeHouse, Site
 from tests.web.test_access import basic
 
@@ -115,6 +116,25 @@ def test_what_cannot_be_started_says_why_and_what_is_safe(site: Site) -> None:
     assert press(site, "mutes", "for=eternity", Authorization=OPERATOR)[0] == 400
     assert press(site, "mutes", "x" * 70000, Authorization=OPERATOR)[0] == 413
     assert press(site, "incidents/none/acknowledge", Authorization=OPERATOR)[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("source", "to", "allowed"),
+    [
+        ("crm", "crm_again", True), ("crm", "postgresql://evil.example/crm", False), ("crm", "$CRM_URL", False),
+        ("crm", "/etc/cron.d", False), ("uploads", "{restored}/uploads_again", True), ("uploads", "{restored}", False),
+        ("uploads", "/etc/ssh/sshd_config.d", False), ("uploads", "{restored}/../../etc", False),
+        ("uploads", "restored/x", False),
+    ],
+)  # fmt: skip
+def test_a_button_restores_beside_and_nowhere_else(make_house: MakeHouse, source: str, to: str, allowed: bool) -> None:
+    """A backup is not sent to a server of somebody else, and root writes no folder of the machine."""
+    crm = {"kind": "postgres", "url": {"file": "url"}}
+    uploads = {"kind": "files", "paths": ["uploads"], "password": {"file": "url"}}
+    house = make_house(web=WEB, sources={"crm": crm, "uploads": uploads})
+    target = to.format(restored=restored_below(house.workspace.config, source))
+    with pytest.raises(NothingSuch if allowed else SafetyRefusal):
+        Operations(house.workspace, None).restore(source, "none", target, [], "anna")
 
 
 def test_buttons_for_everybody_are_for_this_machine_alone(make_house: MakeHouse) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ops_pipelines.config.models import Config
-from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.watch.history import Made, restore_points
 from ops_pipelines.watch.snapshots import Seen, snapshots
+from ops_pipelines.web.operations import restored_below
 from ops_pipelines.web.pages.environment import Visit, render
 from ops_pipelines.workspace import Workspace
 
@@ -36,7 +36,7 @@ def restore_page(workspace: Workspace, name: str, visit: Visit) -> str:
         now,
         refresh_s=0,
         name=name,
-        on_disk=_on_disk(config, name),
+        on_disk=restored_below(config, name) is not None,
         points=points,
         point=point,
         only=only,
@@ -49,13 +49,9 @@ def restore_page(workspace: Workspace, name: str, visit: Visit) -> str:
 
 
 def _beside(config: Config, name: str, now: datetime) -> str:
-    """A name that is hardly taken; a folder lies where the configuration does."""
-    beside = f"{name}_{now:%Y%m%d_%H%M}"
-    return str(config.base.resolve().parent / "restored" / beside) if _on_disk(config, name) else beside
-
-
-def _on_disk(config: Config, name: str) -> bool:
-    return kind_of(config.sources[name].kind).on_disk
+    """A name that is hardly taken."""
+    beside, folder = f"{name}_{now:%Y%m%d_%H%M}", restored_below(config, name)
+    return str(folder / beside) if folder is not None else beside
 
 
 def _command(name: str, point: Made, only: Sequence[str], to: str) -> str:
