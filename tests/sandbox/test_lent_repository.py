@@ -56,6 +56,16 @@ def test_its_own_locks_go_by_its_word_or_with_it(repository: Path) -> None:
     assert [path.name for path in (repository / "locks").iterdir()] == [THEIRS]
 
 
+def test_whoever_is_still_connected_when_the_proof_is_over_makes_no_lock(repository: Path) -> None:
+    """A stop ends the proof first, and restic a moment later: its lock and the note of it were left."""
+    noted: list[str] = []
+    with asked(repository, noted.append) as asking:
+        assert status(asking, "GET", "/locks/") == 200
+    assert status(asking, "POST", f"/locks/{OURS}", b"ours") == 403
+    assert noted == []
+    assert [path.name for path in (repository / "locks").iterdir()] == [THEIRS]
+
+
 def test_a_lock_is_noted_before_it_is_there(repository: Path) -> None:
     def note(lock: str) -> None:
         assert not (repository / "locks" / lock).exists()

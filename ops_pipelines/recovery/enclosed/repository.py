@@ -42,9 +42,11 @@ def lent(listener: socket.socket, objects: Objects, note: Callable[[str], None])
         server.shutdown()
         thread.join()
         server.server_close()
-        for name in server.locks:
-            with suppress(OpsError, OSError):
-                objects.remove_lock(name)
+        with server.locking:
+            server.over = True  # who is connected still asks
+            for name in server.locks:
+                with suppress(OpsError, OSError):
+                    objects.remove_lock(name)
 
     with stopping.ending(end):
         yield
@@ -57,6 +59,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("", 0), _Request, bind_and_activate=False)
         self.socket.close()
         self.socket, self.objects, self.note, self.locks = listener, objects, note, set[str]()
+        self.locking, self.over = threading.Lock(), False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that ends in the middle is restic's business, which is stopped at any moment."""
@@ -140,17 +143,21 @@ class _Request(BaseHTTPRequestHandler):
             self.close_connection = True
             self._send(HTTPStatus.CONFLICT)  # somebody else's: it would be removed with ours
             return
-        self.server.note(name)
-        self.server.objects.write_lock(name, self.rfile.read(length))
-        self.server.locks.add(name)
-        self._send(HTTPStatus.OK)
+        content = self.rfile.read(length)
+        with self.server.locking:
+            if not self.server.over:
+                self.server.note(name)
+                self.server.objects.write_lock(name, content)
+                self.server.locks.add(name)
+        self._send(HTTPStatus.FORBIDDEN if self.server.over else HTTPStatus.OK)
 
     def _delete(self, kind: str, name: str) -> None:
         if kind != "locks" or name not in self.server.locks:
             self._send(HTTPStatus.FORBIDDEN)  # that of another process guards what that is doing
             return
         self.server.objects.remove_lock(name)
-        self.server.locks.discard(name)
+        with self.server.locking:
+            self.server.locks.discard(name)
         self._send(HTTPStatus.OK)
 
     def _send(self, status: HTTPStatus, body: bytes = b"", kind: str = "text/plain") -> None:
