@@ -115,7 +115,7 @@ def past_metadata(workspace: Workspace, source: str) -> Metadata:
     page = workspace.config.web.url
     found: Metadata = {"page": dg.MetadataValue.url(f"{page.rstrip('/')}/sources/{source}")} if page else {}
     with suppress(LedgerError):
-        found["past"] = dg.MetadataValue.md(past(workspace, source, workspace.clock.now()))
+        found["past"] = dg.MetadataValue.md(past(workspace.config, workspace.ledger, source, workspace.clock.now()))
     return found
 
 

@@ -3,29 +3,30 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from ops_pipelines.config.models import Config
 from ops_pipelines.language.said import said
 from ops_pipelines.language.speech import Language, language
+from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.watch.charts import Tone, sparkline
 from ops_pipelines.watch.drawn import MARKS
 from ops_pipelines.watch.history import Day, restore_points, strips
-from ops_pipelines.workspace import Workspace
 
 _SQUARES: Mapping[Tone, str] = {"good": "🟩", "warn": "🟨", "bad": "🟥", "none": "⬜"}
 _NEWEST = 30
 
 
-def past(workspace: Workspace, source: str, now: datetime) -> str:
+def past(config: Config, ledger: Ledger, source: str, now: datetime) -> str:
     """Thirty days, and how size and restore time develop, in the language of `ops.yaml`.
 
     Raises:
         LedgerError: the past is not known.
     """
-    spoken = language(workspace.config.language)
-    with workspace.ledger.session() as session:
+    spoken = language(config.language)
+    with ledger.session() as session:
         days = strips(session, [source], now)[source]
         points = restore_points(session, source, newest=_NEWEST, gone=True)[::-1]
     restores = [proof.took_s for each in points for proof in each.provings if proof.outcome == "verified"]
-    allowed = spoken.tell(said("{rto} is allowed", rto=workspace.config.sources[source].rto))
+    allowed = spoken.tell(said("{rto} is allowed", rto=config.sources[source].rto))
     return "\n\n".join(
         [
             *_days(days, spoken),

@@ -48,6 +48,7 @@ DUMP = """--
 NOT_TYPED = {
     "up": "runs until it is stopped; tests/setup/test_installed.py types it",
     "serve": "serves until it is stopped; tests/web types it",
+    "serve --buttons": "serves until it is stopped; tests/web types it",
     "serve --host 0.0.0.0": "serves until it is stopped; tests/web types it",
     "drill outage": "takes minutes; tests/drill does it",
     "drill total_loss": "takes minutes; tests/drill does it",
