@@ -109,8 +109,8 @@ def test_a_killed_run_that_left_no_attempt_is_told_until_the_same_was_done_again
     daemon.ended(daemon.run(DUMP, NAS, names.PLAIN.report), "FAILURE")
     incident = daemon.tick()["run_failed"]
     assert (incident.source, incident.severity) == ("crm", "error")
-    assert "Run worker exited unexpectedly" in incident.condition["cause"]
-    assert incident.condition["next"] == "ops backup crm"
+    assert "Run worker exited unexpectedly" in incident.told("cause")
+    assert incident.told("next") == "ops backup crm"
     daemon.ended(daemon.run(NAS))
     assert daemon.tick()["run_failed"].id == incident.id, "a part of it is not the whole"
     daemon.ended(daemon.run(dg.AssetKey(["forge", "dump"])))
@@ -124,7 +124,7 @@ def test_a_cancelled_run_is_a_warning_and_one_that_dagster_tries_again_is_nothin
     assert daemon.tick() == {}
     daemon.ended(daemon.run(DUMP), "CANCELED")
     incident = daemon.tick()["run_failed"]
-    assert (incident.severity, incident.condition["title"]) == ("warn", "run was cancelled")
+    assert (incident.severity, incident.told("title")) == ("warn", "run was cancelled")
 
 
 def test_a_run_whose_failure_is_in_the_ledger_is_not_told_twice(daemon: Daemon) -> None:
@@ -141,7 +141,7 @@ def test_runs_about_no_source_share_one_incident(daemon: Daemon) -> None:
     daemon.ended(daemon.run(names.PLAIN.report), "FAILURE")
     incident = daemon.tick()["run_failed"]
     assert incident.source == ""
-    assert incident.condition["title"] == "retention, backup_report: failed or was killed"
+    assert incident.told("title") == "retention, backup_report: failed or was killed"
 
 
 def test_a_check_that_stops_no_run_is_told_with_what_it_found_and_only_if_no_rule_tells_it(daemon: Daemon) -> None:
@@ -151,7 +151,7 @@ def test_a_check_that_stops_no_run_is_told_with_what_it_found_and_only_if_no_rul
     daemon.checked("three_two_one", passed=False, missing="- 1 off-site: no copy is")
     incident = daemon.tick()["check_failed"]
     assert (incident.source, incident.severity) == ("crm", "warn")
-    assert incident.condition["cause"] == "three_two_one of crm/verified: 1 off-site: no copy is"
+    assert incident.told("cause") == "three_two_one of crm/verified: 1 off-site: no copy is"
     daemon.checked("three_two_one", passed=True)
     assert daemon.tick() == {}
 
@@ -159,7 +159,7 @@ def test_a_check_that_stops_no_run_is_told_with_what_it_found_and_only_if_no_rul
 def test_a_backfill_that_failed_is_told_until_it_is_done_again(daemon: Daemon) -> None:
     daemon.backfilled(BulkActionStatus.COMPLETED_FAILED, NAS)
     incident = daemon.tick()["backfill_failed"]
-    assert "of crm/offsite_nas ended as completed_failed" in incident.condition["cause"]
+    assert "of crm/offsite_nas ended as completed_failed" in incident.told("cause")
     daemon.backfilled(BulkActionStatus.COMPLETED_SUCCESS, DUMP)
     assert daemon.tick()["backfill_failed"].id == incident.id, "that was another one"
     daemon.backfilled(BulkActionStatus.COMPLETED_SUCCESS, NAS, VERIFIED)
@@ -172,7 +172,7 @@ def test_freshness_is_told_where_the_stores_say_otherwise(daemon: Daemon) -> Non
     daemon.aged(DUMP, FreshnessState.FAIL)
     incident = daemon.tick()["freshness_failed"]
     assert (incident.source, incident.severity) == ("crm", "warn")
-    assert "crm/dump was not materialized within 1d 0h" in incident.condition["cause"]
+    assert "crm/dump was not materialized within 1d 0h" in incident.told("cause")
     watched_for_long(daemon.workspace)
     watch_once(daemon.workspace)
     assert daemon.tick() == {}, "the rule that reads the stores says it, and better"

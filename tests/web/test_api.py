@@ -45,6 +45,7 @@ def test_every_answer_is_as_its_description_says(site: Site) -> None:  # noqa: F
 
 def test_a_reader_reads_and_an_operator_settles(site: Site) -> None:  # noqa: F811
     [incident] = call(site, "GET", "incidents", key=READER)[1]
+    assert (incident["source"], incident["title"]) == ("crm", "dump failed")
     assert call(site, "POST", f"incidents/{incident['id']}/acknowledgement", key=READER)[0] == 403
     assert call(site, "POST", f"incidents/{incident['id']}/acknowledgement")[0] == 204
     assert call(site, "GET", "incidents", key=READER)[1][0]["acknowledged_by"] == "anna"

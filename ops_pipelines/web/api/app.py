@@ -210,16 +210,15 @@ def _point(made: Made) -> models.RestorePoint:
 
 
 def _incident(row: rows.Incident) -> models.Incident:
-    condition = row.condition
     return models.Incident(
         id=row.id,
         severity=row.severity,
         rule=row.rule,
         source=row.source,
         store=row.store,
-        title=str(condition["title"]),
-        cause=str(condition["cause"]),
-        next=str(condition.get("next") or ""),
+        title=str(row.told("title")),
+        cause=str(row.told("cause")),
+        next=str(row.told("next")),
         opened_at=row.opened_at,
         acknowledged_by=row.acked_by,
     )
