@@ -83,7 +83,7 @@ def test_the_report_is_true_after_a_failed_verification(notes: Notes) -> None:
     point = notes.backed_up()
     renew_report(notes.workspace)
     latest = notes.folder / "base" / "reports" / "latest.md"
-    assert "hold their RPO" in latest.read_text(encoding="utf-8")
+    assert "holds its RPO" in latest.read_text(encoding="utf-8")
     notes.damaged(point.id)
     notes.proved(point.id)
     renew_report(notes.workspace)
