@@ -21,7 +21,8 @@ from ops_pipelines.starting import start_command
 from ops_pipelines.watch.history import Made, restore_points
 from ops_pipelines.workspace import Workspace
 
-_NAME = re.compile(r"[^\s/\\:$?*\"'`]{1,63}")
+_NAME = re.compile(r"\w[\w.+-]{0,62}")
+"""Of a database. Nothing that a program could read as an option or, as libpq reads `host=…`, as a server."""
 
 
 class NothingSuch(OpsError):
@@ -67,25 +68,29 @@ class Operations:
             only: nothing but these tables, collections or paths.
         """
         self.known(source)
-        self._refuse_elsewhere(source, to)
+        beside = self._beside(source, to)
         self.point(source, backup)
-        return start_restore(self._project(source), source, backup=backup, to=to, only=only, operator=operator)
+        return start_restore(self._project(source), source, backup=backup, to=beside, only=only, operator=operator)
 
-    def _refuse_elsewhere(self, source: str, to: str) -> None:
-        """Who may press a button takes no backup out of the house, and writes nowhere else on the machine."""
+    def _beside(self, source: str, to: str) -> str:
+        """The target, where links and `..` have led already: what is allowed is what is written to.
+
+        Who may press a button takes no backup out of the house, and writes nowhere else on the machine.
+        """
         folder = restored_below(self.workspace.config, source)
-        if folder is None:
-            allowed = _NAME.fullmatch(to) is not None
-        else:
-            below = Path(os.path.normpath(to))
-            allowed = below.is_absolute() and folder in below.parents
-        if not allowed:
-            raise SafetyRefusal(
-                f"from here, {source} is not restored into {to!r}",
-                why=f"it must be a folder below {folder}" if folder else "it must be the name of a new database",
-                safe="nothing was started",
-                next=f"ops restore {source} --to …, in a terminal, restores into any place",
-            )
+        if folder is None and _NAME.fullmatch(to):
+            return to
+        if folder is not None and Path(to).is_absolute() and "\0" not in to:
+            # A link may lie in what was restored before: a backup holds whatever its source held.
+            place = os.path.realpath(to)
+            if Path(os.path.realpath(folder)) in Path(place).parents:
+                return place
+        raise SafetyRefusal(
+            f"from here, {source} is not restored into {to!r}",
+            why=f"it must be a folder below {folder}" if folder else "it must be the name of a new database",
+            safe="nothing was started",
+            next=f"ops restore {source} --to …, in a terminal, restores into any place",
+        )
 
     def drill(self, scenario: str, operator: str) -> str:
         """Play a disaster; the run's id. An empty scenario is the configured one."""

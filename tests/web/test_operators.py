@@ -122,9 +122,11 @@ def test_what_cannot_be_started_says_why_and_what_is_safe(site: Site) -> None:
     ("source", "to", "allowed"),
     [
         ("crm", "crm_again", True), ("crm", "postgresql://evil.example/crm", False), ("crm", "$CRM_URL", False),
-        ("crm", "/etc/cron.d", False), ("uploads", "{restored}/uploads_again", True), ("uploads", "{restored}", False),
+        ("crm", "/etc/cron.d", False), ("crm", "host=evil.example", False), ("crm", "-x", False), ("crm", "a\0", False),
+        ("uploads", "{restored}/uploads_again", True), ("uploads", "{restored}", False),
         ("uploads", "/etc/ssh/sshd_config.d", False), ("uploads", "{restored}/../../etc", False),
-        ("uploads", "restored/x", False),
+        ("uploads", "restored/x", False), ("uploads", "{restored}/was_restored/link/cron.d", False),
+        ("uploads", "{restored}/was_restored/link/../x", False), ("uploads", "{restored}/\0", False),
     ],
 )  # fmt: skip
 def test_a_button_restores_beside_and_nowhere_else(make_house: MakeHouse, source: str, to: str, allowed: bool) -> None:
@@ -132,7 +134,11 @@ def test_a_button_restores_beside_and_nowhere_else(make_house: MakeHouse, source
     crm = {"kind": "postgres", "url": {"file": "url"}}
     uploads = {"kind": "files", "paths": ["uploads"], "password": {"file": "url"}}
     house = make_house(web=WEB, sources={"crm": crm, "uploads": uploads})
-    target = to.format(restored=restored_below(house.workspace.config, source))
+    restored = restored_below(house.workspace.config, "uploads")
+    assert restored is not None
+    (restored / "was_restored").mkdir(parents=True)
+    (restored / "was_restored" / "link").symlink_to("/etc")
+    target = to.format(restored=restored)
     with pytest.raises(NothingSuch if allowed else SafetyRefusal):
         Operations(house.workspace, None).restore(source, "none", target, [], "anna")
 
