@@ -6,7 +6,7 @@ from typing import Any
 from ops_pipelines.errors import OpsError
 from ops_pipelines.naming import DAY_TAG, DRILL_STEP, RESTORE_STEP, SOURCE_TAG
 from ops_pipelines.operate.project import LIMIT_S, MOST_BYTES, Project
-from ops_pipelines.probes.graphql import ask, silent
+from ops_pipelines.probes.graphql import as_expected, ask
 
 OPERATOR_TAG = "ops/operator"
 """Of a run: who pressed the button."""
@@ -109,13 +109,16 @@ def _launch(
         "runConfigData": config,
         "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in tags.items()]},
     }
-    answer = _asked(project, _LAUNCH, run=run).get("launchRun") or {}
-    if answer.get("__typename") == "LaunchRunSuccess":
-        return str(answer["run"]["runId"])
-    said = [each["message"] for each in answer.get("errors", [])] or [answer.get("message") or "it gave no reason"]
+    data = _asked(project, _LAUNCH, run=run)
+    with as_expected(project.url):
+        answer = data["launchRun"]
+        if answer["__typename"] == "LaunchRunSuccess":
+            return str(answer["run"]["runId"])
+        said = [each["message"] for each in answer.get("errors", [])] or [answer.get("message")]
+        why = f"{answer['__typename']}: {str(said[0] or 'it gave no reason').strip().partition(chr(10))[0]}"
     raise NotLaunched(
         f"Dagster did not start a run of {job}",
-        why=f"{answer.get('__typename', 'no answer')}: {said[0].strip().splitlines()[0]}",
+        why=why,
         safe="nothing was started",
         next="see Dagster's Deployment page: was the code location loaded from this ops.yaml?",
     )
@@ -124,12 +127,11 @@ def _launch(
 def _under_way(project: Project, job: str, source: str = "") -> str | None:
     tags = [{"key": SOURCE_TAG, "value": source}] if source else []
     wanted = {"pipelineName": job, "statuses": _NOT_ENDED, **({"tags": tags} if tags else {})}
-    found = (_asked(project, _UNDER_WAY, filter=wanted).get("runsOrError") or {}).get("results") or []
-    return str(found[0]["runId"]) if found else None
+    data = _asked(project, _UNDER_WAY, filter=wanted)
+    with as_expected(project.url):
+        found = data["runsOrError"]["results"]
+        return str(found[0]["runId"]) if found else None
 
 
-def _asked(project: Project, query: str, **variables: object) -> Mapping[str, Any]:
-    answer = ask(project.url, query, variables=variables, limit_s=LIMIT_S, most_bytes=MOST_BYTES)
-    if not isinstance(answer, dict):
-        raise silent(project.url, "its answer is no object")
-    return answer
+def _asked(project: Project, query: str, **variables: object) -> Any:
+    return ask(project.url, query, variables=variables, limit_s=LIMIT_S, most_bytes=MOST_BYTES)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ops_pipelines.errors import OpsError
 from ops_pipelines.naming import SOURCE_TAG, Named
-from ops_pipelines.probes.graphql import ask, silent
+from ops_pipelines.probes.graphql import as_expected, ask
 from ops_pipelines.starting import start_command
 
 LIMIT_S, MOST_BYTES = 15.0, 64 * 2**20
@@ -58,10 +58,11 @@ class Project:
             limit_s=LIMIT_S,
             most_bytes=MOST_BYTES,
         )
-        paths = [each["assetKey"]["path"] for each in data["assetNodes"] if each["isMaterializable"]]
-        own = [path for path in paths if path[:-1] == [*self.named.prefix, source]]
-        steps = [path for path in own if path[-1] in _BACKUP_STEPS or path[-1].startswith("offsite_")]
-        return [*steps, self.named.report_path]
+        with as_expected(self.url):
+            paths = [each["assetKey"]["path"] for each in data["assetNodes"] if each["isMaterializable"]]
+            own = [path for path in paths if path[:-1] == [*self.named.prefix, source]]
+            steps = [path for path in own if path[-1] in _BACKUP_STEPS or path[-1].startswith("offsite_")]
+            return [*steps, self.named.report_path]
 
 
 def find_project(url: str, source: str) -> Project:
@@ -73,10 +74,8 @@ def find_project(url: str, source: str) -> Project:
         DagsterSilent: it does not answer.
         NotLoaded: it has another ops.yaml, an older one, or could not load ours.
     """
-    plain = _nodes(url, [{"path": Named().verified_path(source)}])
-    found = [each for each in plain if _is_proof_of(each, source)]
     # Only a project that has put us below a prefix has to look through all that it has.
-    found = found or [each for each in _nodes(url, None) if _is_proof_of(each, source)]
+    found = _proofs(url, source, [{"path": Named().verified_path(source)}]) or _proofs(url, source, None)
     if not found:
         raise NotLoaded(
             f"Dagster at {url} has no assets of {source}",
@@ -84,7 +83,16 @@ def find_project(url: str, source: str) -> Project:
             safe="nothing was started",
             next=f"reload the code location in Dagster's Deployment page; or start it anew: {start_command()}",
         )
-    node = found[0]
+    return found[0]
+
+
+def _proofs(url: str, source: str, keys: list[dict[str, list[str]]] | None) -> list[Project]:
+    data = ask(url, _OURS, variables={"keys": keys}, limit_s=LIMIT_S, most_bytes=MOST_BYTES)
+    with as_expected(url):
+        return [_project(url, each) for each in data["assetNodes"] if _is_proof_of(each, source)]
+
+
+def _project(url: str, node: Any) -> Project:
     return Project(
         url=url,
         location=node["repository"]["location"]["name"],
@@ -92,14 +100,6 @@ def find_project(url: str, source: str) -> Project:
         group=node["groupName"],
         named=Named(tuple(node["assetKey"]["path"][:-2])),
     )
-
-
-def _nodes(url: str, keys: list[dict[str, list[str]]] | None) -> list[Any]:
-    data = ask(url, _OURS, variables={"keys": keys}, limit_s=LIMIT_S, most_bytes=MOST_BYTES)
-    nodes = data.get("assetNodes")
-    if not isinstance(nodes, list):
-        raise silent(url, "its answer has no assets")
-    return nodes
 
 
 def _is_proof_of(node: Any, source: str) -> bool:

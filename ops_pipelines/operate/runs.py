@@ -9,7 +9,7 @@ from ops_pipelines.clock import UTC
 from ops_pipelines.naming import SOURCE_TAG
 from ops_pipelines.operate.launch import OPERATOR_TAG
 from ops_pipelines.operate.project import LIMIT_S, MOST_BYTES
-from ops_pipelines.probes.graphql import ask, silent
+from ops_pipelines.probes.graphql import as_expected, ask
 
 _RUN = """query ($id: ID!, $run: ID!) {
   runOrError(runId: $id) {
@@ -83,30 +83,28 @@ def run_state(url: str, run_id: str) -> RunState | None:
         DagsterSilent.
     """
     data = ask(url, _RUN, variables={"id": run_id, "run": run_id}, limit_s=LIMIT_S, most_bytes=MOST_BYTES)
-    try:
+    with as_expected(url):
         run = data["runOrError"]
         if run["__typename"] == "RunNotFoundError":
             return None
         return _state(run, (data["logsForRun"] or {}).get("events") or [])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise silent(url, f"its answer has no {error}") from None
 
 
 def _state(run: Any, events: Sequence[Any]) -> RunState:
-    tags = {tag["key"]: tag["value"] for tag in run["tags"]}
+    tags = {tag["key"]: str(tag["value"]) for tag in run["tags"]}
     steps = [
-        Step(each["stepKey"], each["status"] or "", _moment(each["startTime"]), _moment(each["endTime"]))
+        Step(str(each["stepKey"]), str(each["status"] or ""), _moment(each["startTime"]), _moment(each["endTime"]))
         for each in sorted(run["stepStats"], key=lambda each: each["startTime"] or float("inf"))
     ]
     messages = [each for each in events if each["__typename"] == "LogMessageEvent" and each["level"] != "DEBUG"]
-    said = [(datetime.fromtimestamp(int(each["timestamp"]) / 1000, UTC), each["message"]) for each in messages]
+    said = [(datetime.fromtimestamp(int(each["timestamp"]) / 1000, UTC), str(each["message"])) for each in messages]
     failures = list(dict.fromkeys(filter(None, map(_failure, events))))
     if not failures and run["status"] == "FAILURE":
-        failures = [each["message"] for each in events if each["__typename"] == "RunFailureEvent"]
+        failures = [str(each["message"]) for each in events if each["__typename"] == "RunFailureEvent"]
     return RunState(
-        id=run["runId"],
-        job=run["jobName"],
-        status=run["status"],
+        id=str(run["runId"]),
+        job=str(run["jobName"]),
+        status=str(run["status"]),
         source=tags.get(SOURCE_TAG, ""),
         operator=tags.get(OPERATOR_TAG, ""),
         started_at=_moment(run["startTime"]),
@@ -131,7 +129,7 @@ def _facts(events: Sequence[Any]) -> Iterator[tuple[str, str]]:
     for event in events:
         for entry in event.get("metadataEntries") or ():
             if "text" in entry:
-                yield entry["label"], entry["text"]
+                yield str(entry["label"]), str(entry["text"])
 
 
 def _moment(seconds: float | None) -> datetime | None:

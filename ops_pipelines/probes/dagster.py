@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ops_pipelines.clock import UTC
-from ops_pipelines.probes.graphql import DagsterSilent, ask, silent
+from ops_pipelines.probes.graphql import DagsterSilent, as_expected, ask
 
 _ANSWER_S = 2.0
 _LONGEST_S = 15.0
@@ -63,7 +63,7 @@ class DagsterState:
 def dagster_answers(url: str) -> bool:
     """Whether Dagster's web server answers a GraphQL query."""
     with suppress(DagsterSilent):
-        return bool(ask(url, "{ version }", limit_s=_ANSWER_S, most_bytes=65536)["version"])
+        return bool(ask(url, "{ version }", limit_s=_ANSWER_S, most_bytes=65536).get("version"))
     return False
 
 
@@ -76,10 +76,8 @@ def dagster_state(url: str) -> DagsterState:
         DagsterSilent.
     """
     data = ask(url, _STATE, limit_s=_LONGEST_S, most_bytes=16 * 2**20)
-    try:
+    with as_expected(url):
         return _state(data)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise silent(url, f"its answer has no {error}") from None
 
 
 def _state(data: Any) -> DagsterState:

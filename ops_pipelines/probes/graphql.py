@@ -3,7 +3,9 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.client import HTTPException
 from typing import Any
 
 from ops_pipelines.errors import OpsError
@@ -24,24 +26,40 @@ def ask(url: str, query: str, *, limit_s: float, most_bytes: int, variables: Map
     Raises:
         DagsterSilent.
     """
-    asked = urllib.request.Request(
-        f"{url.rstrip('/')}/graphql",
-        data=json.dumps({"query": query, "variables": dict(variables or {})}).encode(),
-        headers={"Content-Type": "application/json"},
-    )
     # It is named in our own configuration, and is no business of a proxy's.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
+        asked = urllib.request.Request(
+            f"{url.rstrip('/')}/graphql",
+            data=json.dumps({"query": query, "variables": dict(variables or {})}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
         with opener.open(asked, timeout=limit_s) as answer:
             document = json.loads(answer.read(most_bytes))
     except urllib.error.HTTPError as error:
         raise silent(url, f"HTTP {error.code}") from None
-    except (OSError, ValueError) as error:
+    # Something else may listen on its port, and say anything.
+    except (OSError, HTTPException, ValueError, RecursionError) as error:
         raise silent(url, str(getattr(error, "reason", "") or error)) from None
-    if not isinstance(document, dict) or not isinstance(document.get("data"), dict):
-        errors = document.get("errors") if isinstance(document, dict) else None
-        raise silent(url, str(errors[0].get("message")) if errors else "it is no GraphQL server")
-    return document["data"]
+    match document:
+        case {"data": dict(data)}:
+            return data
+        case {"errors": [{"message": str(message)}, *_]}:
+            raise silent(url, message)
+    raise silent(url, "it is no GraphQL server")
+
+
+@contextmanager
+def as_expected(url: str) -> Iterator[None]:
+    """Take an answer apart inside of the block.
+
+    Raises:
+        DagsterSilent: it lacks something, or something in it is of another kind.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError, OSError) as error:
+        raise silent(url, f"its answer is not as expected: {type(error).__name__}, {error}") from None
 
 
 def silent(url: str, why: str) -> DagsterSilent:
