@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Wi
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SIZE = r"^(\d+(?:\.\d+)?)\s*([KkMGT]?)(i?)B?$"
+_LONGEST = timedelta(days=36525)
+"""A century: with what is longer, moments end that a date can name."""
 _DURATION = r"^(\d+(?:\.\d+)?)\s*([smhdw])$"
 
 
@@ -25,7 +27,13 @@ def parse_duration(value: Any) -> Any:
     match = re.match(_DURATION, value.strip())
     if match is None:
         raise ValueError(f"a duration such as 24h, 30m or 35d, not {value!r}")
-    return timedelta(**{_UNITS[match[2]]: float(match[1])})
+    try:
+        length = timedelta(**{_UNITS[match[2]]: float(match[1])})
+    except OverflowError:
+        length = timedelta.max
+    if length > _LONGEST:
+        raise ValueError(f"a duration of at most {_LONGEST.days}d, not {value!r}")
+    return length
 
 
 def parse_size(value: Any) -> Any:

@@ -18,6 +18,7 @@ from ops_pipelines.watch.metrics import PREFIX, exposition
 from ops_pipelines.web.access import Credentials, Guard, sign_in
 from ops_pipelines.web.actions import buttons
 from ops_pipelines.web.api.app import VERSION, build_api
+from ops_pipelines.web.bodies import Bounded
 from ops_pipelines.web.desk import NO_SOURCE, Desk, Endpoint
 from ops_pipelines.web.limits import Limits
 from ops_pipelines.web.negotiation import prefers_openmetrics
@@ -80,6 +81,7 @@ def build_app(workspace: Workspace, credentials: Credentials, *, dagster_url: st
         middleware=[
             Middleware(RequestLog),
             Middleware(Guard, credentials=credentials, limits=Limits(web.limits), uncounted=uncounted),
+            Middleware(Bounded),
         ],
     )
 

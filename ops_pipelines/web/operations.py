@@ -18,6 +18,7 @@ from ops_pipelines.operate.launch import start_backup, start_drill, start_report
 from ops_pipelines.operate.project import Project, find_project
 from ops_pipelines.operate.runs import RunState, run_state
 from ops_pipelines.starting import start_command
+from ops_pipelines.watch.alerts.rules import RULES
 from ops_pipelines.watch.history import Made, restore_points
 from ops_pipelines.workspace import Workspace
 
@@ -116,6 +117,8 @@ class Operations:
         """Tell nobody of new troubles for a while; empty words stand for every source and every rule."""
         if source:
             self.known(source)
+        if rule and not any(rule in rules for rules in RULES.values()):
+            raise NothingSuch(f"no rule is called {rule!r}", safe="nothing is muted", next="ops alerts list names them")
         now = self.workspace.clock.now()
         return AlertLedger(self.workspace.ledger).mute(
             source=source or None, rule=rule or None, until=now + length, by=operator, reason=reason, at=now

@@ -5,8 +5,6 @@ no browser's call, and brings no password that a browser has kept. As Go's `http
 https://pkg.go.dev/net/http#CrossOriginProtection and https://words.filippo.io/csrf/.
 """
 
-from urllib.parse import urlsplit
-
 from starlette.datastructures import Headers
 
 
@@ -15,5 +13,5 @@ def from_our_pages(headers: Headers) -> bool:
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
-    origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host", "")
+    origin, host = headers.get("origin"), headers.get("host", "")
+    return origin is None or (host != "" and origin.partition("://")[2] == host)

@@ -11,8 +11,6 @@ from ops_pipelines.web.access import OPERATOR
 from ops_pipelines.web.operations import Operations
 from ops_pipelines.web.pages.environment import Visit
 
-_LONGEST_FORM = 64 * 1024
-
 
 def visit_of(request: Request, operations: Operations, *, may_sign_in: bool = False) -> Visit:
     """Who looks at a page.
@@ -32,12 +30,8 @@ def visit_of(request: Request, operations: Operations, *, may_sign_in: bool = Fa
 
 
 async def form_of(request: Request) -> Mapping[str, str]:
-    """The fields of a form. Raises HTTPException for one that is too long, or none."""
-    content = b""
-    async for part in request.stream():
-        content += part
-        if len(content) > _LONGEST_FORM:
-            raise HTTPException(413, "413: the form is too long")
+    """The fields of a form. Raises HTTPException for what is none."""
+    content = await request.body()
     try:
         return dict(parse_qsl(content.decode("ascii"), keep_blank_values=True, strict_parsing=bool(content)))
     except ValueError:

@@ -16,7 +16,7 @@ V1 = "api/v1"
 
 def call(there: Site, method: str, path: str, document: object = None, key: str = OPERATOR) -> tuple[int, Any]:
     """Ask; the status and the document."""
-    body = json.dumps(document).encode() if document is not None else None
+    body = document if isinstance(document, bytes) else json.dumps(document).encode() if document is not None else None
     headers = {"Authorization": key, "Content-Type": "application/json"}
     request = urllib.request.Request(f"{there.url}{V1}/{path}", body, headers, method=method)
     try:
@@ -67,6 +67,12 @@ def test_a_reader_reads_and_an_operator_settles(site: Site) -> None:  # noqa: F8
         ("drills", {}, 404),
         ("mutes", {"length": "eternity"}, 409),
         ("mutes", {"source": "nobody"}, 404),
+        ("mutes", {"length": "9999999d"}, 409),
+        ("mutes", {"reason": "\ud800"}, 422),
+        ("mutes", {"\ud800": 1}, 422),
+        ("mutes", {"source": float("nan")}, 422),
+        ("mutes", b"[" * 60_000, 400),
+        ("mutes", {"reason": "x" * 70_000}, 413),
         ("reports", None, 409),
     ],
 )

@@ -85,6 +85,8 @@ def test_only_an_operator_changes_anything(house: House, site: Site) -> None:
         {"Sec-Fetch-Site": "same-site"},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://["},
     ],
     ids=lambda headers: "{}: {}".format(*next(iter(headers.items()))),
 )
@@ -113,7 +115,9 @@ def test_what_cannot_be_started_says_why_and_what_is_safe(site: Site) -> None:
     assert status == 409 and "nobody said where Dagster runs" in said and "nothing was started" in said
     assert press(site, "sources/nobody/backup", Authorization=OPERATOR)[0] == 404
     assert press(site, "sources/crm/verify", Authorization=OPERATOR)[0] == 400
-    assert press(site, "mutes", "for=eternity", Authorization=OPERATOR)[0] == 400
+    for length in ("eternity", "9999999d", "9" * 20 + "w"):
+        assert press(site, "mutes", f"for={length}", Authorization=OPERATOR)[0] == 400
+    assert press(site, "mutes", "for=1h&rule=nothing", Authorization=OPERATOR)[0] == 404
     assert press(site, "mutes", "x" * 70000, Authorization=OPERATOR)[0] == 413
     assert press(site, "incidents/none/acknowledge", Authorization=OPERATOR)[0] == 404
 

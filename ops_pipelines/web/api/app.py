@@ -1,10 +1,12 @@
 """The API: what pages show, read, and what buttons do, asked for. Who may do what is decided before it is reached."""
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Path, Query, Request
-from fastapi.responses import JSONResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from sqlalchemy import select
 
@@ -48,6 +50,7 @@ def build_api(operations: Operations) -> FastAPI:
         root_path_in_servers=False,
     )
     api.add_exception_handler(OpsError, _refused)
+    api.add_exception_handler(RequestValidationError, _not_understood)
     _reading(api, operations)
     _starting(api, operations)
     _settling(api, operations)
@@ -58,6 +61,13 @@ def _refused(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OpsError)
     status = 404 if isinstance(error, NothingSuch) else 502 if isinstance(error, DagsterSilent) else 409
     return JSONResponse(error.as_dict(), status)
+
+
+def _not_understood(_request: Request, error: Exception) -> Response:
+    """What is wrong and where, without what was sent: it may be long, or be nothing that JSON can say again."""
+    assert isinstance(error, RequestValidationError)
+    found = [{key: each[key] for key in ("type", "loc", "msg")} for each in error.errors()]
+    return Response(json.dumps({"detail": found}), 422, media_type="application/json")
 
 
 def _operator(request: Request) -> str:
