@@ -10,7 +10,7 @@ _EXTRAS = {
     "mysql": ("MySQL and MariaDB sources", ("pymysql",)),
     "mongodb": ("MongoDB sources", ("pymongo", "bson", "gridfs")),
     "s3": ("buckets", ("boto3", "botocore")),
-    "web": ("the status page and /metrics", ("starlette", "uvicorn", "limits")),
+    "web": ("the status page and /metrics", ("starlette", "uvicorn", "limits", "fastapi")),
     "sentry": ("messages to Sentry", ("sentry_sdk",)),
     "alerts": ("channels of other services than Slack and mail", ("apprise",)),
 }
