@@ -44,14 +44,14 @@ class SecretRef(BaseModel):
         if self.literal is not None:
             return redact.register_url(self.literal.get_secret_value())
         if self.env is not None:
-            value = os.environ.get(self.env, "")
+            value = os.environ.get(self.env, "").strip()
             if not value:
                 raise SecretMissing(
                     f"{purpose}: the environment variable {self.env} is not set",
                     safe="existing backups are untouched",
                     next=f"export {self.env}=… (or name a file: {{file: /path}}), then run this again",
                 )
-            return redact.register_url(value.strip())
+            return redact.register_url(value)
         assert self.file is not None
         try:
             value = self.file.read_text(encoding="utf-8").strip()

@@ -14,14 +14,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ops_pipelines.config.web import BasicAuth, Web
 from ops_pipelines.errors import SafetyRefusal
-from ops_pipelines.settings.secrets import Secret
+from ops_pipelines.settings.secrets import Secret, SecretMissing
 from ops_pipelines.web.limits import READING, Limits
 from ops_pipelines.web.same_origin import from_our_pages
 
 OPERATOR = "ops.operator"
 """Where a request's scope has who may start something; None for who may only read."""
 _BASIC = 'Basic realm="ops", charset="UTF-8"'
-_READ_ONLY = "403: these credentials may read only; web.operate in ops.yaml names others\n"
+_FORWARDED = ("forwarded", "x-forwarded-for")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -62,19 +62,23 @@ class Credentials:
     Attributes:
         read: opens every page; where no key is needed, this machine alone may read.
         operate: opens the buttons as well; where no key is named there are none.
-        anybody: whoever may read may operate: Dagster stands open beside this page.
+        anybody: whoever may read, and is on this machine, may operate: Dagster stands open beside this page.
     """
 
     read: Keys = Keys()
     operate: Keys = Keys()
     anybody: bool = False
 
-    def operator(self, authorization: str) -> str | None:
-        """Who may start something; None for who may not."""
+    def operator(self, authorization: str, *, here: bool) -> str | None:
+        """Who may start something; None for who may not.
+
+        Args:
+            here: he is on this machine, and comes through no proxy.
+        """
         if self.operate.open_for(authorization):
             return self.operate.holder
         readable = not self.read.needed or self.read.open_for(authorization)
-        return "the status page" if self.anybody and readable else None
+        return "the status page" if self.anybody and here and readable else None
 
     def open_for(self, authorization: str) -> bool:
         """Whether its bearer may read."""
@@ -115,9 +119,21 @@ def credentials(web: Web, host: str, *, buttons: bool = False) -> Credentials:
 
 def _keys(token: Secret | None, basic: BasicAuth | None, where: str) -> Keys:
     return Keys(
-        token=token.reveal(purpose=f"{where}.token") if token else None,
-        basic=f"{basic.user}:{basic.password.reveal(purpose=f'{where}.basic.password')}" if basic else None,
+        token=_key(token, f"{where}.token") if token else None,
+        basic=f"{basic.user}:{_key(basic.password, f'{where}.basic.password')}" if basic else None,
     )
+
+
+def _key(secret: Secret, purpose: str) -> str:
+    found = secret.reveal(purpose=purpose)
+    if not found:
+        raise SecretMissing(
+            f"{purpose} is empty",
+            why="whoever gives none would come in",
+            safe="nothing was started",
+            next="name one as {env: NAME} or {file: path}",
+        )
+    return found
 
 
 def is_loopback(host: str) -> bool:
@@ -149,7 +165,9 @@ class Guard:
         refusal = self._stranger(headers, client)
         if refusal is None and path not in self._uncounted:
             refusal = self._limits.refuse_call(client, scope["method"])
-        scope[OPERATOR] = None if refusal else self._credentials.operator(headers.get("authorization", ""))
+        here = is_loopback(client) and not any(each in headers for each in _FORWARDED)
+        given = headers.get("authorization", "")
+        scope[OPERATOR] = None if refusal else self._credentials.operator(given, here=here)
         if refusal is None and scope["method"] not in READING:
             refusal = self._no_operator(headers, scope[OPERATOR])
         await (refusal or self._app)(scope, receive, send)

@@ -150,3 +150,26 @@ def test_a_button_restores_beside_and_nowhere_else(make_house: MakeHouse, source
 def test_buttons_for_everybody_are_for_this_machine_alone(make_house: MakeHouse) -> None:
     status, said = make_house(web={"token": {"env": "READ"}}).refused("--host", "0.0.0.0", "--buttons", environ=SECRETS)
     assert status == 3 and "web: {operate:" in said
+
+
+def test_buttons_for_everybody_are_for_nobody_behind_a_proxy(make_house: MakeHouse) -> None:
+    """It is on this machine, and brings whoever it likes."""
+    house = make_house(web={"trusted_proxies": ["127.0.0.1"]})
+    with house.serving("--buttons") as site:
+        for header in ("X-Forwarded-For", "Forwarded"):
+            for where in ("127.0.0.1", "192.0.2.1"):
+                assert press(site, "mutes", "for=1h", **{header: where})[0] == 403
+        assert press(site, "mutes", "for=1h") == (303, "/incidents")
+
+
+@pytest.mark.parametrize(
+    "web", [{"token": ""}, {"token": {"env": "BLANK"}}, {"token": {"env": "READ"}, "operate": {"token": ""}}]
+)
+def test_an_empty_key_opens_nothing(make_house: MakeHouse, web: dict[str, object]) -> None:
+    status, said = make_house(web=web).refused("--host", "0.0.0.0", environ={**SECRETS, "BLANK": " "})
+    assert status == 2 and ("is empty" in said or "is not set" in said)
+
+
+def test_a_browser_says_of_our_forms_that_they_are_ours(site: Site) -> None:
+    """Over plain HTTP on another host it sends no Sec-Fetch-Site, and with no-referrer the Origin null."""
+    assert site.get("", Authorization=READER).headers["referrer-policy"] == "same-origin"
