@@ -83,7 +83,7 @@ def test_an_operator_launches_a_backup_that_everybody_sees(machine: Machine, fir
 
     def green() -> bool | None:
         page = machine.get("/", user="viewer").body
-        return (b"Every source can be restored" in page and b"never backed up" not in page) or None
+        return (b"can be restored</h1>" in page and b"never backed up" not in page) or None
 
     until(green, "a green page")
 
