@@ -12,6 +12,8 @@ from ops_pipelines.ledger.alerts import AlertLedger
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.watch.snapshots import look
 from ops_pipelines.web.operations import NothingSuch, Operations, restored_below
+from ops_pipelines.web.pages.environment import Visit
+from ops_pipelines.web.pages.restore import restore_page
 from tests.web.conftest import House, MakeHouse, Site
 from tests.web.test_access import basic
 
@@ -173,3 +175,19 @@ def test_an_empty_key_opens_nothing(make_house: MakeHouse, web: dict[str, object
 def test_a_browser_says_of_our_forms_that_they_are_ours(site: Site) -> None:
     """Over plain HTTP on another host it sends no Sec-Fetch-Site, and with no-referrer the Origin null."""
     assert site.get("", Authorization=READER).headers["referrer-policy"] == "same-origin"
+
+
+def test_a_restore_point_that_was_named_is_restored_or_none_is(make_house: MakeHouse) -> None:
+    """The one behind a link may be older than what is offered, or be gone meanwhile: another is no substitute."""
+    workspace = make_house().workspace
+    for number in range(62):
+        with workspace.ledger.activity("dump", source="crm", backup_id=f"point-{number:02}") as entry:
+            entry.store = "local"
+
+    def shown(backup: str) -> str:
+        return restore_page(workspace, "crm", Visit(asked={"backup": backup, "preview": "1"}))
+
+    button = '<input type="hidden" name="backup" value="{}">'
+    assert button.format("point-00") in shown("point-00")
+    assert button.format("point-61") in shown("")
+    assert '<form method="post"' not in shown("gone")

@@ -26,8 +26,11 @@ def restore_page(workspace: Workspace, name: str, visit: Visit) -> str:
     config, now, asked = workspace.config, workspace.clock.now(), visit.asked
     with workspace.ledger.session() as session:
         [snapshot] = snapshots(session, [name], Seen)
-        points = restore_points(session, name)[:_OFFERED]
-    point = next((each for each in points if each.id == asked.get("backup")), points[0] if points else None)
+        known = restore_points(session, name)
+    wanted = asked.get("backup", "")
+    points = [each for turn, each in enumerate(known) if turn < _OFFERED or each.id == wanted]
+    named = next((each for each in points if each.id == wanted), None)
+    point = named or next(iter(points), None)
     only = [line.strip() for line in asked.get("only", "").splitlines() if line.strip()]
     to = asked.get("to", "").strip() or _beside(config, name, now)
     return render(
@@ -41,7 +44,8 @@ def restore_page(workspace: Workspace, name: str, visit: Visit) -> str:
         point=point,
         only=only,
         to=to,
-        preview=bool(asked.get("preview")) and point is not None,
+        # One that was named and is gone is chosen anew: nothing else is restored in its place.
+        preview=bool(asked.get("preview")) and point is not None and (named is not None or not wanted),
         command=_command(name, point, only, to) if point is not None else "",
         took_s=snapshot.seen.restore_s if snapshot.seen is not None else None,
         rto=config.sources[name].rto,
