@@ -9,11 +9,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from ops_pipelines.errors import OpsError
-from ops_pipelines.probes.graphql import DagsterSilent
 from ops_pipelines.settings.values import parse_duration
 from ops_pipelines.web.desk import answered
-from ops_pipelines.web.operations import NothingSuch, Operations
+from ops_pipelines.web.operations import Operations
 from ops_pipelines.web.pages.refused import refused_page
+from ops_pipelines.web.statuses import status_of
 from ops_pipelines.web.visits import form_of, visit_of
 
 Form = Mapping[str, str]
@@ -44,8 +44,7 @@ def _endpoint(operations: Operations, press: _Press) -> Callable[[Request], Awai
             # Dagster and the ledger are waited for: in a thread.
             where = await run_in_threadpool(press, operations, request, form, visit.operator or "")
         except OpsError as error:
-            status = 404 if isinstance(error, NothingSuch) else 502 if isinstance(error, DagsterSilent) else 409
-            return answered(visit, refused_page(operations.workspace, visit, error), status)
+            return answered(visit, refused_page(operations.workspace, visit, error), status_of(error))
         return RedirectResponse(where, 303)
 
     return answer

@@ -7,10 +7,11 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from ops_pipelines.errors import OpsError
 from ops_pipelines.web.access import Credentials
-from ops_pipelines.web.operations import NothingSuch, Operations
+from ops_pipelines.web.operations import Operations
 from ops_pipelines.web.pages.environment import Visit
 from ops_pipelines.web.pages.refused import refused_page
 from ops_pipelines.web.pages.run import run_page
+from ops_pipelines.web.statuses import status_of
 from ops_pipelines.web.visits import visit_of
 from ops_pipelines.workspace import Workspace
 
@@ -57,8 +58,7 @@ class Desk:
         try:
             found = self.operations.run(request.path_params["run"])
         except OpsError as error:
-            status = 404 if isinstance(error, NothingSuch) else 502
-            return answered(visit, refused_page(workspace, visit, error), status)
+            return answered(visit, refused_page(workspace, visit, error), status_of(error))
         return answered(visit, run_page(workspace, visit, found))
 
     def _visit(self, request: Request) -> Visit:

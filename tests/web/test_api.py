@@ -1,6 +1,7 @@
 """The API for programs: it says of itself what it answers, and answers so."""
 
 import json
+import sqlite3
 import urllib.error
 import urllib.request
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.web.conftest import Site
+from tests.web.conftest import House, Site
 from tests.web.test_operators import OPERATOR, READER, house, site  # noqa: F401 - fixtures
 
 V1 = "api/v1"
@@ -85,3 +86,12 @@ def test_what_cannot_be_done_is_told_with_its_cause(
     status, said = call(site, "POST", path, document)
     assert status == expected, said
     assert said.get("what") or said["detail"]
+
+
+def test_a_ledger_that_cannot_be_used_is_no_conflict(house: House, site: Site) -> None:  # noqa: F811
+    """A program tries again after 503; after 409 it asks somebody."""
+    with sqlite3.connect(house.folder / "base" / "ledger.sqlite") as ledger:
+        ledger.execute("alter table ops_mutes rename to elsewhere")
+    status, said = call(site, "GET", "mutes")
+    assert (status, said["error"]) == (503, "LedgerError")
+    assert call(site, "POST", "mutes", {})[0] == 503

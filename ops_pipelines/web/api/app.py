@@ -14,14 +14,14 @@ from ops_pipelines import __version__
 from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger import models as rows
 from ops_pipelines.ledger.alerts import AlertLedger
-from ops_pipelines.probes.graphql import DagsterSilent
 from ops_pipelines.settings.values import parse_duration
 from ops_pipelines.watch.history import Made, restore_points
 from ops_pipelines.watch.snapshots import Seen, Snapshot, snapshots
 from ops_pipelines.web.access import OPERATOR
 from ops_pipelines.web.api import models
-from ops_pipelines.web.operations import NothingSuch, Operations
+from ops_pipelines.web.operations import Operations
 from ops_pipelines.web.pages.lines import line_of
+from ops_pipelines.web.statuses import status_of
 
 VERSION = "/api/v1"
 _ABOUT = (
@@ -32,6 +32,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     404: {"model": models.Problem, "description": "there is nothing of that name"},
     409: {"model": models.Problem, "description": "it cannot be done now"},
     502: {"model": models.Problem, "description": "Dagster does not answer"},
+    503: {"model": models.Problem, "description": "the ledger cannot be read or written"},
 }
 _Name = Annotated[str, Path(description="of a source")]
 _Point = Annotated[str, Path(description="id of a restore point")]
@@ -59,8 +60,7 @@ def build_api(operations: Operations) -> FastAPI:
 
 def _refused(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OpsError)
-    status = 404 if isinstance(error, NothingSuch) else 502 if isinstance(error, DagsterSilent) else 409
-    return JSONResponse(error.as_dict(), status)
+    return JSONResponse(error.as_dict(), status_of(error))
 
 
 def _not_understood(_request: Request, error: Exception) -> Response:
