@@ -21,6 +21,7 @@ from ops_pipelines.web.same_origin import from_our_pages
 OPERATOR = "ops.operator"
 """Where a request's scope has who may start something; None for who may only read."""
 _BASIC = 'Basic realm="ops", charset="UTF-8"'
+_TOKEN = "the holder of the token"
 _FORWARDED = ("forwarded", "x-forwarded-for")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
@@ -37,22 +38,21 @@ class Keys:
         """Whether anything is asked for."""
         return self.token is not None or self.basic is not None
 
-    def open_for(self, authorization: str) -> bool:
-        """Whether the value of an `Authorization` header is one of ours. Takes the same time for each wrong one."""
+    def holder(self, authorization: str) -> str | None:
+        """Who sends the value of an `Authorization` header, as incidents name him; None where it is none of ours.
+
+        Takes the same time for each wrong one.
+        """
         scheme, _space, given = authorization.partition(" ")
         if scheme.lower() == "bearer" and self.token is not None:
-            return _same(given.strip().encode(), self.token.encode())
+            return _TOKEN if _same(given.strip().encode(), self.token.encode()) else None
         if scheme.lower() == "basic" and self.basic is not None:
             try:
-                return _same(base64.b64decode(given.strip(), validate=True), self.basic.encode())
+                sent = base64.b64decode(given.strip(), validate=True)
             except ValueError:  # of letters that are no base64, or not even ASCII
-                return False
-        return False
-
-    @property
-    def holder(self) -> str:
-        """Who comes in with them, as incidents name him."""
-        return self.basic.partition(":")[0] if self.basic is not None else "the holder of the token"
+                return None
+            return self.basic.partition(":")[0] if _same(sent, self.basic.encode()) else None
+        return None
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,14 @@ class Credentials:
         Args:
             here: he is on this machine, and comes through no proxy.
         """
-        if self.operate.open_for(authorization):
-            return self.operate.holder
-        readable = not self.read.needed or self.read.open_for(authorization)
+        if (holder := self.operate.holder(authorization)) is not None:
+            return holder
+        readable = not self.read.needed or self.read.holder(authorization) is not None
         return "the status page" if self.anybody and here and readable else None
 
     def open_for(self, authorization: str) -> bool:
         """Whether its bearer may read."""
-        return self.read.open_for(authorization) or self.operate.open_for(authorization)
+        return any(keys.holder(authorization) is not None for keys in (self.read, self.operate))
 
 
 def credentials(web: Web, host: str, *, buttons: bool = False) -> Credentials:
