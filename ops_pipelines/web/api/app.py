@@ -1,13 +1,11 @@
 """The API: what pages show, read, and what buttons do, asked for. Who may do what is decided before it is reached."""
 
 import json
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel
 from sqlalchemy import select
 
 from ops_pipelines import __version__
@@ -110,7 +108,7 @@ def _reading(api: FastAPI, operations: Operations) -> None:
         query = select(rows.Activity).order_by(rows.Activity.turn.desc(), rows.Activity.id.desc()).limit(newest)
         query = query.where(*(column == value for column, value in wanted.items() if value))
         with workspace.ledger.session() as session:
-            return [models.Activity.model_validate(_plain(each)) for each in session.scalars(query)]
+            return [models.Activity.model_validate(each) for each in session.scalars(query)]
 
     @api.get("/incidents")
     def incidents() -> list[models.Incident]:
@@ -121,12 +119,12 @@ def _reading(api: FastAPI, operations: Operations) -> None:
     def mutes() -> list[models.Mute]:
         """Those that hold."""
         held = AlertLedger(workspace.ledger).mutes(workspace.clock.now())
-        return [models.Mute.model_validate(_plain(each, models.Mute)) for each in held]
+        return [models.Mute.model_validate(each) for each in held]
 
     @api.get("/runs/{run}")
     def run(run: str) -> models.Run:
         """How a run is doing."""
-        return models.Run.model_validate(_plain(operations.run(run), models.Run))
+        return models.Run.model_validate(operations.run(run))
 
 
 def _starting(api: FastAPI, operations: Operations) -> None:
@@ -170,17 +168,12 @@ def _settling(api: FastAPI, operations: Operations) -> None:
         except ValueError as error:
             raise OpsError(str(error), safe="nothing is muted") from None
         made = operations.mute(asked.source, asked.rule, length, asked.reason, operator)
-        return models.Mute.model_validate(_plain(made, models.Mute))
+        return models.Mute.model_validate(made)
 
     @api.delete("/mutes/{mute}", status_code=204)
     def unmute(mute: str) -> None:
         """End a mute."""
         operations.unmute(mute)
-
-
-def _plain(row: object, model: type[BaseModel] = models.Activity) -> Mapping[str, object]:
-    """The fields of a row or an object that a model has."""
-    return {name: getattr(row, name) for name in model.model_fields}
 
 
 def _started(run: str) -> models.Started:
