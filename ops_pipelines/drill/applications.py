@@ -14,6 +14,7 @@ from ops_pipelines.drill.record import GroupResult, Loss
 from ops_pipelines.drill.recover import Alive, recover, total_rto
 from ops_pipelines.engines.folders import folder_of
 from ops_pipelines.engines.registry import kind_of
+from ops_pipelines.language.said import said
 from ops_pipelines.personal import masked
 from ops_pipelines.recovery.assertions import run_check
 from ops_pipelines.redact import redact, register
@@ -36,19 +37,20 @@ def recover_application(drill: Drill, name: str, choose: Choice = _free_choice) 
     """Recover an application and check it; the result is added to the drill. Returns what runs."""
     application = drill.applications[name]
     started, alive, results = time.monotonic(), dict[str, Alive](), []
-    drill.say(f"application {name}: {', then '.join(application.sources)}")
+    drill.say(said("application {name}, in this order: {sources}", name=name, sources=list(application.sources)))
     for source in application.sources:
         point, store, loss = choose(source)
         result, living = recover(drill, source, alive, point=point, store=store, loss=loss)
         results.append(result)
-        drill.keep(f"{source}.json", result.model_dump_json(indent=1), f"what was restored and asserted of {source}")
+        what = said("what was restored and asserted of {source}", source=source)
+        drill.keep(f"{source}.json", result.model_dump_json(indent=1), what)
         if living is not None:
             alive[source] = living
     checks = []
     if all(each.passed for each in results):
         checks = [check_application(drill, probe, alive) for probe in application.checks]
     elif application.checks:
-        drill.notes.append(f"{name}: its own checks were not run, since not every source came back")
+        drill.notes.append(said("{name}: its own checks were not run, since not every source came back", name=name))
     drill.groups.append(
         GroupResult(
             name=name,
@@ -71,13 +73,17 @@ def check_application(drill: Drill, probe: Probe, alive: Mapping[str, Alive]) ->
         there, asked = alive[probe.source], probe.model_dump(exclude={"source"}, exclude_none=True)
         found = run_check(there.engine, there.target, SqlCheck.model_validate(asked), as_of=there.manifest.started_at)
     check = found.model_copy(update={"name": f"{probe.name}", "detail": _told(probe, found.detail)})
-    drill.say(f"check {check.name}: {'holds' if check.passed else 'FAILED'}: {check.detail.splitlines()[0][:200]}")
+    detail = check.detail.splitlines()[0][:200]
+    if check.passed:
+        drill.say(said("check {name} holds: {detail}", name=check.name, detail=detail))
+    else:
+        drill.say(said("check {name} FAILED: {detail}", name=check.name, detail=detail))
     return check
 
 
-def _told(probe: Probe, said: str) -> str:
+def _told(probe: Probe, words: str) -> str:
     """What a check says, for everybody who reads the report; a question's answer is masked where it is asked."""
-    return masked(redact(said)) if probe.mask and not isinstance(probe, SqlProbe) else redact(said)
+    return masked(redact(words)) if probe.mask and not isinstance(probe, SqlProbe) else redact(words)
 
 
 def environment(alive: Mapping[str, Alive]) -> dict[str, str]:
@@ -110,13 +116,13 @@ def _command(drill: Drill, probe: CommandProbe, given: Mapping[str, str]) -> Che
         done = process.run(probe.command, limits=limits, env=given, cwd=directory)
     except process.CommandFailed as error:
         return Check(name=probe.name, passed=False, detail=f"{error.what}: {error.why}" if error.why else error.what)
-    said = done.stdout.decode(errors="replace").strip()
+    printed = done.stdout.decode(errors="replace").strip()
     drill.keep(
         f"check-{probe.name}.txt",
-        _told(probe, f"{said}\n{done.stderr}"),
-        f"what the command of check {probe.name} printed",
+        _told(probe, f"{printed}\n{done.stderr}"),
+        said("what the command of check {name} printed", name=probe.name),
     )
-    return Check(name=probe.name, passed=True, detail=(said.splitlines() or ["exit status 0"])[-1])
+    return Check(name=probe.name, passed=True, detail=(printed.splitlines() or ["exit status 0"])[-1])
 
 
 def _http(drill: Drill, probe: HttpProbe, given: Mapping[str, str]) -> Check:
@@ -134,7 +140,7 @@ def _http(drill: Drill, probe: HttpProbe, given: Mapping[str, str]) -> Check:
             drill.keep(
                 f"check-{probe.name}.txt",
                 _told(probe, app.stderr()),
-                f"what the application of check {probe.name} printed",
+                said("what the application of check {name} printed", name=probe.name),
             )
     except process.CommandFailed as error:
         return Check(name=probe.name, passed=False, detail=f"{error.what}: {error.why}")
@@ -153,12 +159,12 @@ def _ask(probe: HttpProbe, port: int, app: process.Running) -> Check:
         status, body = error.code, error.read(_READ_BYTES).decode(errors="replace")
     except (OSError, ValueError) as error:
         return Check(name=probe.name, passed=False, detail=f"{probe.path}: {error}")
-    said = f"{probe.path} answered {status}, {len(body)} characters"
+    answered = f"{probe.path} answered {status}, {len(body)} characters"
     if status != probe.status:
-        return Check(name=probe.name, passed=False, detail=f"{said}, {probe.status} was expected")
+        return Check(name=probe.name, passed=False, detail=f"{answered}, {probe.status} was expected")
     if probe.contains not in body:
-        return Check(name=probe.name, passed=False, detail=f"{said}, without {probe.contains!r}")
-    return Check(name=probe.name, passed=True, detail=said)
+        return Check(name=probe.name, passed=False, detail=f"{answered}, without {probe.contains!r}")
+    return Check(name=probe.name, passed=True, detail=answered)
 
 
 def _free_port() -> int:

@@ -21,6 +21,7 @@ from ops_pipelines.drill.recover import newest
 from ops_pipelines.engines.base import Contents, Prover
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import OpsError
+from ops_pipelines.language.said import said
 from ops_pipelines.proof import grade_of
 from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.recovery.compare import compare, uncompared
@@ -65,9 +66,11 @@ def recover_by_script(drill: Drill, points: Mapping[str, RestorePoint] | None = 
         else:
             chosen[name] = (point, where)
     for name, tools in missing.items():
-        drill.limits.append(f"{name} cannot be restored with standard tools here: {tools} is not installed")
+        drill.limits.append(
+            said("{name} cannot be restored with standard tools here: {tools} is not installed", name=name, tools=tools)
+        )
     if not chosen:
-        drill.limits.append("nothing was restored with standard tools only")
+        drill.limits.append(said("nothing was restored with standard tools only"))
         return
     past = drill.workspace.ledger.recent(kind="drill", limit=200)
     last: dict[object, int] = {}
@@ -101,7 +104,11 @@ def _program(drill: Drill, name: str, wanted: str) -> tuple[str, Path] | None:
 
 def _play(drill: Drill, name: str, point: RestorePoint, store: str) -> None:
     started = time.monotonic()
-    drill.say(f"{name}: {point.id} from {store} once more, with recover.sh and standard tools only")
+    again = said(
+        "{name}: {id} from {store} once more, with recover.sh and standard tools only",
+        name=name, id=point.id, store=store,
+    )  # fmt: skip
+    drill.say(again)
     settings = drill.workspace.config.source(name)
     facts: dict[str, object] = {
         "source": name, "kind": settings.kind, "by": "recover.sh", "backup_id": point.id, "store": store,
@@ -114,8 +121,12 @@ def _play(drill: Drill, name: str, point: RestorePoint, store: str) -> None:
         facts["failure"] = sentence(error)
     result = SourceResult.model_validate({**facts, "took_s": round(time.monotonic() - started, 3)})
     drill.by_hand.append(result)
-    state = "is back and equal" if result.passed else f"is NOT back: {result.problems[0]}"
-    drill.say(f"{name}: {state} by recover.sh after {result.took_s:.1f} s")
+    took = round(result.took_s, 1)
+    if result.passed:
+        drill.say(said("{name}: is back and equal by recover.sh after {took} s", name=name, took=took))
+    else:
+        why = result.problems[0]
+        drill.say(said("{name}: is NOT back by recover.sh after {took} s: {why}", name=name, took=took, why=why))
 
 
 class _ByScript:
@@ -127,7 +138,7 @@ class _ByScript:
         for each in ("bin", "tmp", "keys"):
             (self._home / each).mkdir(mode=0o700, parents=True, exist_ok=True)
         self._secrets: dict[str, str] = {}
-        self._needs_network = ""  # for what
+        self._needs_network: str = ""  # for what
 
     def run(self) -> dict[str, object]:
         """Restore and compare. Raises OpsError."""
@@ -175,8 +186,8 @@ class _ByScript:
             path.write_text(f"{key}\n", encoding="utf-8")
         where, prefix = self._where(), _offline()
         if self._needs_network or not prefix:
-            why = self._needs_network or "this machine allows no namespace without one"
-            self._drill.limits.append(f"recover.sh ran with a network: {why}")
+            why = self._needs_network or said("this machine allows no namespace without one")
+            self._drill.limits.append(said("recover.sh ran with a network: {why}", why=why))
             prefix = []
         limits = self._drill.workspace.config.source(self._name).limits
         argv: list[str | Path] = [*prefix, shutil.which("env") or "env", "-i"]
@@ -196,10 +207,11 @@ class _ByScript:
                 argv, limits=process.Limits(stall=limits.total, total=limits.total), accept=(0, 1), cwd=self._home
             )
         except process.CommandFailed as error:
-            self._drill.keep("recover.sh.txt", error.why, f"what recover.sh said about {self._name}")
+            self._drill.keep("recover.sh.txt", error.why, said("what recover.sh said about {name}", name=self._name))
             raise OpsError(f"recover.sh could not restore {self._name}", why=error.why or error.what) from None
-        said = f"{done.stdout.decode(errors='replace')}{done.stderr}"
-        self._drill.keep("recover.sh.txt", said, f"what recover.sh printed while it restored {self._name}")
+        printed = f"{done.stdout.decode(errors='replace')}{done.stderr}"
+        what = said("what recover.sh printed while it restored {name}", name=self._name)
+        self._drill.keep("recover.sh.txt", printed, what)
 
     def _where(self) -> str:
         """The store in the script's words."""
@@ -207,7 +219,7 @@ class _ByScript:
         if settings is None or store.root is not None:
             return str(store.root)
         self._secrets |= {**store.repository(self._name).environment, **settings.shell_environment}
-        self._needs_network = "the store is a bucket"
+        self._needs_network = said("the store is a bucket")
         return settings.shell_address
 
     def _target(self, manifest: Manifest, target: str, directory: Path) -> tuple[str, Sequence[str]]:
@@ -220,7 +232,7 @@ class _ByScript:
         login = kind.script_login(target, self._home)
         self._secrets |= login.environment
         if not login.local:
-            self._needs_network = "the new server is reached over it"
+            self._needs_network = said("the new server is reached over it")
         return _TARGET, login.options
 
     def _compared(self, engine: Prover, manifest: Manifest, held: Contents, target: str, to: str) -> dict[str, object]:

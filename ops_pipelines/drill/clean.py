@@ -19,6 +19,7 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.config.sentry import Sentry
 from ops_pipelines.engines.source import Source
 from ops_pipelines.errors import OpsError
+from ops_pipelines.language.said import Word, said
 from ops_pipelines.places import Places
 from ops_pipelines.recovery.kit import seal
 from ops_pipelines.recovery.kit.kit import CONFIG, read_index
@@ -49,6 +50,7 @@ class Kit:
         values: other secrets by the variable they are exported as.
         signing: whose signatures are believed, by the names of the files.
         config: the `ops.yaml` in it; None when there is no kit.
+        told: what the report says of it.
     """
 
     directory: Path | None = None
@@ -56,7 +58,7 @@ class Kit:
     values: Mapping[str, str] = field(default_factory=dict)
     signing: Mapping[str, bytes] = field(default_factory=dict)
     config: bytes | None = None
-    said: str = "none: keys came from encrypt.identity, which a disaster would have taken with it"
+    told: str = said("none: keys came from encrypt.identity, which a disaster would have taken with it")
 
 
 def open_kit(settings: DrillKit) -> Kit:
@@ -70,9 +72,13 @@ def open_kit(settings: DrillKit) -> Kit:
     values = dict(each.split("=", 1) for each in exported)
     for value in values.values():
         redact.register(value)
-    sealed = " and ".join(index.sealed) or "nothing"
-    said = f"{settings.directory}, made {index.made_at:%Y-%m-%d %H:%M} UTC, sealed with {sealed}"
-    return Kit(settings.directory, keys, values, signing_in(files), files.get(CONFIG), said)
+    told = said("{directory}, made {moment}, not sealed", directory=str(settings.directory), moment=index.made_at)
+    if index.sealed:
+        told = said(
+            "{directory}, made {moment}, sealed with {means}",
+            directory=str(settings.directory), moment=index.made_at, means=list(map(Word, index.sealed)),
+        )  # fmt: skip
+    return Kit(settings.directory, keys, values, signing_in(files), files.get(CONFIG), told)
 
 
 def second_only(kit: Kit) -> Kit:
@@ -86,8 +92,8 @@ def second_only(kit: Kit) -> Kit:
             safe="every backup is untouched; but who loses encrypt.identity loses them all",
             next="ops kit --to DIR --new-identity; add its recipient to encrypt.age; set drills.kit",
         )
-    said = f"{kit.said}; second identity only"
-    return Kit(kit.directory, {SECOND: kit.keys[SECOND]}, kit.values, kit.signing, kit.config, said)
+    told = said("{kit}; second identity only", kit=kit.told)
+    return Kit(kit.directory, {SECOND: kit.keys[SECOND]}, kit.values, kit.signing, kit.config, told)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from ops_pipelines.config.drills import Application, Drills, Scenario
 from ops_pipelines.drill.clean import CleanMachine, Kit
 from ops_pipelines.drill.record import Event, GroupResult, Outage, SourceResult
+from ops_pipelines.language.said import changed
 from ops_pipelines.redact import redact
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.workspace import Workspace
@@ -47,7 +48,7 @@ class Drill:
 
     def say(self, what: str) -> None:
         """Add a line to the timeline."""
-        self.timeline.append(Event(at=self.workspace.clock.now(), what=redact(what)))
+        self.timeline.append(Event(at=self.workspace.clock.now(), what=changed(what, redact)))
         self.progress(what, 0, None)
 
     def keep(self, name: str, text: str, what: str) -> None:

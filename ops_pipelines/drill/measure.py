@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from statistics import median
 
-from ops_pipelines.clock import human_duration
 from ops_pipelines.config.drills import Scenario
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.record import GroupResult, SourceResult
+from ops_pipelines.language.said import Said, Word, counted, said
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import SUCCEEDED
 
@@ -38,35 +38,40 @@ def past_times(ledger: Ledger, source: str, scenario: Scenario) -> Sequence[Mapp
 
 def slower_steps(now: Mapping[str, float], past: Sequence[Mapping[str, float]]) -> list[str]:
     """Steps that took over half as long again as the median of past drills, and a second more at least."""
-    found = []
+    found: list[str] = []
     for step, took in now.items():
         before = [times[step] for times in past if step in times]
         if before and took > _SLOWER * median(before) and took - median(before) > _WORTH_TELLING_S:
-            found.append(f"{step} took {took:.1f} s, {median(before):.1f} s is usual over {len(before)} drills")
+            found.append(
+                counted(
+                    "{step} took {took} s, {usual} s in the only drill before",
+                    "{step} took {took} s, {usual} s is usual over {count} drills",
+                    len(before), step=Word(step), took=round(took, 1), usual=round(median(before), 1),
+                )
+            )  # fmt: skip
     return found
 
 
 def missed_targets(drill: Drill) -> list[str]:
     """Every target that was not met, in words."""
-    found = []
+    found: list[str] = []
     for group in drill.groups:
         for each in group.sources:
             if each.took_s > each.rto_s:
-                found.append(f"RTO of {each.source}: {_words(each.took_s)}, {_words(each.rto_s)} is the target")
+                found.append(_missed(said("RTO of {name}", name=each.source), each.took_s, each.rto_s))
             if each.loss is not None and each.loss.minutes * 60 > each.rpo_s:
-                found.append(
-                    f"RPO of {each.source}: {_words(each.loss.minutes * 60)}, {_words(each.rpo_s)} is the target"
-                )
+                found.append(_missed(said("RPO of {name}", name=each.source), each.loss.minutes * 60, each.rpo_s))
         if group.took_s > group.rto_s:
-            found.append(
-                f"RTO of application {group.name}: {_words(group.took_s)}, {_words(group.rto_s)} is the target"
-            )
-    within = drill.settings.detect_within
+            found.append(_missed(said("RTO of application {name}", name=group.name), group.took_s, group.rto_s))
+    within_s = drill.settings.detect_within.total_seconds()
     detected_s = drill.outage.detected_s if drill.outage is not None else None
-    if detected_s is not None and detected_s > within.total_seconds():
-        found.append(f"time to detect: {_words(detected_s)}, {human_duration(within)} is the target")
+    if detected_s is not None and detected_s > within_s:
+        found.append(_missed(said("time to detect"), detected_s, within_s))
     return found
 
 
-def _words(seconds: float) -> str:
-    return human_duration(timedelta(seconds=seconds))
+def _missed(what: Said, seconds: float, target_s: float) -> Said:
+    return said(
+        "{what}: {took}, {target} is the target",
+        what=what, took=timedelta(seconds=seconds), target=timedelta(seconds=target_s),
+    )  # fmt: skip

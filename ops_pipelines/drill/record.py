@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from ops_pipelines.config.drills import Scenario
+from ops_pipelines.language.said import Said, Word, Words, said
 from ops_pipelines.proof import Gap, Grade, in_words
 from ops_pipelines.vault.verdict import Check
 
@@ -19,7 +20,7 @@ class Event(_Facts):
     """One line of the timeline."""
 
     at: AwareDatetime
-    what: str
+    what: Words
 
 
 class Loss(_Facts):
@@ -33,7 +34,7 @@ class Loss(_Facts):
     """
 
     minutes: float
-    against: str
+    against: Words
     rows: int | None
     tables: Mapping[str, int] = {}
 
@@ -70,8 +71,8 @@ class SourceResult(_Facts):
     versions: Mapping[str, str] = {}
     checks: Sequence[Check] = ()
     warnings: Sequence[str] = ()
-    failure: str = ""
-    slower: Sequence[str] = ()
+    failure: Words = ""
+    slower: Sequence[Words] = ()
     past_s: Sequence[float] = ()
 
     @property
@@ -94,7 +95,7 @@ class SourceResult(_Facts):
     @property
     def problems(self) -> list[str]:
         """What failed, in sentences."""
-        failed = [f"{check.name}: {check.detail}" for check in self.checks if not (check.passed or check.attention)]
+        failed = [_failed(check) for check in self.checks if not (check.passed or check.attention)]
         return [*([self.failure] if self.failure else []), *failed]
 
 
@@ -149,7 +150,7 @@ class Evidence(_Facts):
 
     name: str
     sha256: str
-    what: str
+    what: Words
 
 
 class Report(_Facts):
@@ -167,7 +168,7 @@ class Report(_Facts):
     version: Literal[1] = 1
     id: str
     scenario: Scenario
-    started_by: str
+    started_by: Words
     run_id: str | None = None
     host: str
     product: str
@@ -176,7 +177,7 @@ class Report(_Facts):
     finished_at: AwareDatetime
     disaster_at: AwareDatetime
     stores: Sequence[str]
-    kit: str
+    kit: Words
     seed: int | None = None
     groups: Sequence[GroupResult]
     by_hand: Sequence[SourceResult] = ()
@@ -184,9 +185,9 @@ class Report(_Facts):
     failure: str = ""
     timeline: Sequence[Event] = ()
     evidence: Sequence[Evidence] = ()
-    missed: Sequence[str] = ()
-    limits: Sequence[str] = ()
-    notes: Sequence[str] = ()
+    missed: Sequence[Words] = ()
+    limits: Sequence[Words] = ()
+    notes: Sequence[Words] = ()
     signed_by: str = ""
 
     @property
@@ -205,9 +206,20 @@ class Report(_Facts):
         """Everything that failed, in sentences."""
         found = [self.failure] if self.failure else []
         for group in self.groups:
-            found += [f"{each.source}: {problem}" for each in group.sources for problem in each.problems]
-            found += [f"{group.name}: {check.name}: {check.detail}" for check in group.checks if not check.passed]
-        return found + [f"{each.source} by recover.sh: {problem}" for each in self.by_hand for problem in each.problems]
+            found += [_about(each.source, problem) for each in group.sources for problem in each.problems]
+            found += [_about(group.name, _failed(check)) for check in group.checks if not check.passed]
+        for each in self.by_hand:
+            by = said("{source} by recover.sh", source=each.source)
+            found += [_about(by, problem) for problem in each.problems]
+        return found
+
+
+def _failed(check: Check) -> Said:
+    return said("{about}: {what}", about=Word(check.name), what=check.detail)
+
+
+def _about(name: str, problem: str) -> Said:
+    return said("{about}: {what}", about=name, what=problem)
 
 
 def minutes(since: datetime, until: datetime) -> float:

@@ -10,6 +10,7 @@ from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.record import Loss, SourceResult, minutes
 from ops_pipelines.engines.base import Contents, Engine, Restored, RestoreFailed
 from ops_pipelines.errors import OpsError, StoreError
+from ops_pipelines.language.said import said
 from ops_pipelines.recovery.assertions import as_checks, run_assertions, run_check
 from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.recovery.compare import uncompared
@@ -47,7 +48,9 @@ def newest(drill: Drill, name: str) -> RestorePoint:
     catalogue = drill.clean.catalogue(name)
     point = catalogue.recovery_point
     if point is None and (point := catalogue.newest) is not None:
-        drill.notes.append(f"{name}: no restore point that survives is known to be verified; the newest was taken")
+        drill.notes.append(
+            said("{name}: no restore point that survives is known to be verified; the newest was taken", name=name)
+        )
     if point is None:
         raise StoreError(
             f"nothing of {name} survives in {', '.join(drill.clean.stores)}",
@@ -75,18 +78,21 @@ def recover(
         loss: what is lost by going back to `point`; compared with the newest known unless given.
     """
     recovery = _Recovery(drill, name, alive)
-    drill.say(f"{name}: recovery begins")
+    drill.say(said("{name}: recovery begins", name=name))
     try:
         recovery.run(point, store, loss)
     except RestoreFailed as error:
-        recovery.facts["failure"] = f"the restore failed: {error}"
+        recovery.facts["failure"] = said("the restore failed: {why}", why=str(error))
     except OpsError as error:
         recovery.facts["failure"] = sentence(error)
     except OSError as error:
         recovery.facts["failure"] = f"{error.strerror or error} {error.filename or ''}".strip()
     result = recovery.result()
-    state = "is back" if result.passed else f"is NOT back: {result.problems[0]}"
-    drill.say(f"{name}: {state} after {result.took_s:.1f} s")
+    took = round(result.took_s, 1)
+    if result.passed:
+        drill.say(said("{name}: is back after {took} s", name=name, took=took))
+    else:
+        drill.say(said("{name}: is NOT back after {took} s: {why}", name=name, took=took, why=result.problems[0]))
     return result, recovery.alive if result.passed else None
 
 
@@ -195,7 +201,7 @@ def since_newest(drill: Drill, point: RestorePoint) -> Loss:
     lost = _more(known, point) if newer else 0
     return Loss(
         minutes=minutes(point.started_at, drill.disaster_at),
-        against=f"the newest dump known anywhere, {known.id}" if newer else "no newer dump is known",
+        against=said("the newest dump known anywhere, {id}", id=known.id) if newer else said("no newer dump is known"),
         rows=lost,
     )
 
@@ -213,7 +219,12 @@ def between(drill: Drill, lost: RestorePoint, kept: RestorePoint) -> Loss:
     try:
         later, earlier = (_fingerprint(drill, each) for each in (lost, kept))
     except OpsError as error:
-        drill.notes.append(f"{kept.manifest.source}: the rows lost are those of the manifests: {sentence(error)}")
+        drill.notes.append(
+            said(
+                "{name}: the rows lost are those of the manifests: {why}",
+                name=kept.manifest.source, why=sentence(error),
+            )
+        )  # fmt: skip
         rows = _more(lost, kept)
     else:
         for table in sorted(later.tables.keys() | earlier.tables.keys()):
@@ -224,7 +235,7 @@ def between(drill: Drill, lost: RestorePoint, kept: RestorePoint) -> Loss:
             rows = sum(more for more in tables.values() if more > 0)
     return Loss(
         minutes=minutes(kept.started_at, drill.disaster_at),
-        against=f"{lost.id}, the newest dump, declared bad",
+        against=said("{id}, the newest dump, declared bad", id=lost.id),
         rows=rows,
         tables=tables,
     )

@@ -20,10 +20,12 @@ from ops_pipelines.drill.clean import Kit, open_kit, surviving_stores
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.measure import compared_with_past, missed_targets
 from ops_pipelines.drill.record import Report, SourceResult
-from ops_pipelines.drill.report.keep import copy_away, described, keep_report, signer_of
+from ops_pipelines.drill.report.keep import MARKDOWN, copy_away, described, keep_report, signer_of
 from ops_pipelines.drill.watch import end_alerts
 from ops_pipelines.engines.base import RestoreFailed
 from ops_pipelines.errors import OpsError
+from ops_pipelines.language.said import said
+from ops_pipelines.language.speech import language
 from ops_pipelines.ledger.ledger import Entry
 from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.recovery.refuse import refuse_shared_server
@@ -38,10 +40,17 @@ _SCENARIOS = "ops_pipelines.drill.scenarios"
 
 @dataclass(frozen=True)
 class Drilled:
-    """A finished drill: its report, where it lies, and where it could not be copied to."""
+    """A finished drill.
+
+    Attributes:
+        directory: where its report lies.
+        written: the report as people read it, in Markdown.
+        not_copied: what went wrong, by the store that the report could not be copied to.
+    """
 
     report: Report
     directory: Path
+    written: str
     not_copied: Mapping[str, str]
 
 
@@ -89,7 +98,7 @@ def run_drill(
         affected = list(dict.fromkeys(name for each in chosen.values() for name in each.sources))
     for name in affected:
         refuse_shared_server(workspace.config, name)
-    by = started_by or f"{getpass.getuser()} on {socket.gethostname()}"
+    by = started_by or f"{getpass.getuser()}@{socket.gethostname()}"
     holder = f"drill {scenario}, process {os.getpid()}"
     with (
         lease.exclusive(workspace.places.locks / "@drill.lock", holder=holder, wait=_WAIT, what="the drill"),
@@ -127,22 +136,23 @@ def _chosen(config: Config, names: Sequence[str]) -> dict[str, Application]:
 def _play(drill: Drill) -> str:
     """Play the scenario; returns why it could not be played to its end. Every server is gone afterwards."""
     play: Callable[[Drill], None] = import_module(f"{_SCENARIOS}.{drill.scenario}").play
-    drill.say(f"drill {drill.id} begins: {drill.scenario}")
+    drill.say(said("drill {id} begins: {scenario}", id=drill.id, scenario=drill.scenario))
     failure = ""
     try:
         with drill.servers:
             if drill.settings.kit is not None:
                 drill.kit = open_kit(drill.settings.kit)
-                drill.say("the recovery kit is open")
+                drill.say(said("the recovery kit is open"))
             else:
-                drill.limits.append("no recovery kit is configured (drills.kit): opening a kit was not tested")
+                drill.limits.append(said("no recovery kit is configured (drills.kit): opening a kit was not tested"))
             play(drill)
-            drill.say("everything is stopped and removed")
+            drill.say(said("everything is stopped and removed"))
     except OpsError as error:
         failure = sentence(error)
     except RestoreFailed as error:
-        failure = f"the restore failed: {error}"
-    drill.say(f"drill {drill.id} ends{f': {failure}' if failure else ''}")
+        failure = said("the restore failed: {why}", why=str(error))
+    ends = said("drill {id} ends", id=drill.id)
+    drill.say(said("{about}: {what}", about=ends, what=failure) if failure else ends)
     return failure
 
 
@@ -162,7 +172,7 @@ def _hand_in(drill: Drill, failure: str, *, by: str, run_id: str | None) -> Dril
         finished_at=workspace.clock.now(),
         disaster_at=drill.disaster_at,
         stores=list(drill.machine.stores) if drill.machine is not None else [],
-        kit=drill.kit.said,
+        kit=drill.kit.told,
         seed=drill.seed,
         groups=compared_with_past(drill),
         by_hand=drill.by_hand,
@@ -176,7 +186,9 @@ def _hand_in(drill: Drill, failure: str, *, by: str, run_id: str | None) -> Dril
         signed_by=signer.public,
     )
     try:
-        directory, files = keep_report(workspace.places, report, drill.evidence, signer, drill.directory)
+        directory, files = keep_report(
+            workspace.places, report, drill.evidence, signer, drill.directory, language(workspace.config.language)
+        )
     except OSError as error:
         raise OpsError(
             "the drill's report cannot be written",
@@ -185,7 +197,7 @@ def _hand_in(drill: Drill, failure: str, *, by: str, run_id: str | None) -> Dril
             next=f"df -h {workspace.config.base}",
         ) from None
     away = {name: workspace.stores[name] for name in surviving_stores(workspace.config)}
-    return Drilled(report, directory, copy_away(away, report.id, files))
+    return Drilled(report, directory, files[MARKDOWN].decode(), copy_away(away, report.id, files))
 
 
 def _record(entry: Entry, name: str, drilled: Drilled) -> None:

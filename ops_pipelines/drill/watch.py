@@ -89,8 +89,10 @@ class MonitoringAlarm:
         self._alone = last is None or not within(last, drill.workspace.clock.now(), _WATCHED_WITHIN)
         if self._alone:
             drill.limits.append(
-                "no daemon was running: the drill probed the servers and evaluated the alerts in its place, without "
-                "the minute that may pass between two probes"
+                said(
+                    "no daemon was running: the drill probed the servers and evaluated the alerts in its place, "
+                    "without the minute that may pass between two probes"
+                )
             )
 
     def raised(self) -> str:
@@ -121,7 +123,9 @@ def alarm_of(drill: Drill, source: str, *, real: bool) -> Alarm:
     if real and source in probed_sources(drill.workspace.config):
         return MonitoringAlarm(drill, source)
     if real:
-        drill.limits.append(f"only drills watch the server of {source}: `probes:` is not in ops.yaml")
+        drill.limits.append(
+            said("only drills watch the server of {source}: `probes:` is not in ops.yaml", source=source)
+        )
     return DrillAlarm(drill, source)
 
 
@@ -137,7 +141,7 @@ def detectors(drill: Drill, source: str, probe: Dumper, alarm: Alarm) -> dict[st
     if config.alerts.channels:
         found["alert"] = lambda: alarm.raised() if known.is_down else ""
     else:
-        drill.limits.append("no alert channel is configured: alert delivery was not tested")
+        drill.limits.append(said("no alert channel is configured: alert delivery was not tested"))
     if config.sentry.on:
         found["sentry"] = lambda: _seen_by_sentry(drill, source) if known.is_down else ""
     if (url := settings.prometheus) is not None:

@@ -139,6 +139,14 @@ class Language:
 
         return format_decimal(value, locale=self.code)
 
+    def fixed(self, value: float, digits: int) -> str:
+        """`14.00`: so many digits after the decimal point."""
+        if self.code == "en":
+            return f"{value:,.{digits}f}"
+        from babel.numbers import format_decimal  # noqa: PLC0415
+
+        return format_decimal(value, format=f"#,##0.{'0' * digits}", locale=self.code)
+
     def share(self, value: float, digits: int = 1) -> str:
         """`99.5%`, of 0 to 1. Never 100% of what was not all of it.
 

@@ -12,8 +12,16 @@ WORDS: Sequence[str] = (
     "verified", "verified by sample", "verified by row counts", "restored, not compared", "bad", "inconclusive",
     # how attempts and messages stand
     "running", "succeeded", "failed", "cancelled", "waiting", "delivered", "suppressed",
+    "PASSED", "FAILED", "holds", "look", "not known",
     # what was attempted, and steps
     "backup", "dump", "snapshot", "copy", "verify", "restore", "prune", "drill", "adopt", "sign", "export", "retention",
+    "find", "fetch", "open", "start", "decrypt", "load", "indexes", "check", "compare", "assert", "checks",
+    "altogether",
+    # what is checked of a restored copy
+    "checksum", "signature", "manifest", "predecessor", "identity", "isolation", "schema", "rows", "content",
+    "assertions", "selection", "references", "same moment", "not empty",
+    # who notices an outage, how a recovery kit is sealed, who dumped
+    "probe", "alert", "passphrase", "recipient", "dumped by",
     # severities, and what happened to an incident
     "warn", "error", "critical",
     "opened", "escalated", "repeated", "resolved", "test", "digest", "all_clear", "summary",

@@ -14,13 +14,16 @@ COLOURS = 6
 _LEAST = 0.4
 
 
-def steps(title: str, parts: Sequence[tuple[str, float]], whole: float, *, target: float | None = None) -> Markup:
+def steps(
+    title: str, parts: Sequence[tuple[str, float]], whole: float, *, target: float | None = None, words: str = ""
+) -> Markup:
     """Parts of one bar, side by side.
 
     Args:
         parts: what each is called, with its value in the title, and how much it is.
         whole: how much the full width is.
         target: where a line is drawn; beyond the full width there is none.
+        words: what the line is called.
     """
     found, at = [], 0.0
     for index, (said, value) in enumerate(parts):
@@ -28,7 +31,7 @@ def steps(title: str, parts: Sequence[tuple[str, float]], whole: float, *, targe
         found.append(_rect(f"step{index % COLOURS}", at, 0, max(width, _LEAST), 10, said))
         at += width
     if target is not None and whole and target <= whole:
-        found.append(_rect("mark", min(100 * target / whole, 99.4), 0, 0.6, 10, f"target, {title}"))
+        found.append(_rect("mark", min(100 * target / whole, 99.4), 0, 0.6, 10, words))
     return _svg("steps", title, found)
 
 
@@ -43,12 +46,15 @@ def moments(title: str, happened: Sequence[tuple[float, str]]) -> Markup:
     return _svg("steps", title, found)
 
 
-def columns(title: str, values: Sequence[tuple[float, str, Tone]], *, target: float | None = None) -> Markup:
+def columns(
+    title: str, values: Sequence[tuple[float, str, Tone]], *, target: float | None = None, words: str = ""
+) -> Markup:
     """One column for each value, the oldest first.
 
     Args:
         values: with their title and colour.
         target: a value that must not be passed; a line, where it is no more than twice as high as every column.
+        words: what the line is called.
     """
     high = max((value for value, _said, _colour in values), default=0.0)
     drawn = target is not None and target <= 2 * high
@@ -59,7 +65,7 @@ def columns(title: str, values: Sequence[tuple[float, str, Tone]], *, target: fl
         height = max(10 * value / top, 0.3) if top else 0.3
         found.append(_rect(colour, index * width, 10 - height, width * 0.8, height, said))
     if drawn and target is not None:
-        found.append(_rect("mark", 0, 10 - 10 * target / top, 100, 0.25, "target"))
+        found.append(_rect("mark", 0, 10 - 10 * target / top, 100, 0.25, words))
     return _svg("columns", title, found)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -15,6 +16,7 @@ from ops_pipelines.backup.take import take_backup
 from ops_pipelines.config.load import load_config
 from ops_pipelines.drill.record import Detection, GroupResult, Loss, Outage, Report, SourceResult
 from ops_pipelines.drill.report.keep import kept_reports, read_report
+from ops_pipelines.drill.report.page import html
 from ops_pipelines.drill.report.sections import headline, markdown
 from ops_pipelines.drill.run import Drilled, run_drill
 from ops_pipelines.drill.scenarios.random_restore_point import choose
@@ -23,6 +25,7 @@ from ops_pipelines.recovery.kit.kit import Sealing, make_kit
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.workspace import Workspace
 from tests.engines.sqlite.conftest import House
+from tests.language.pseudo import PSEUDO, left_over
 from tests.sample import flip_byte
 
 # Comes up slowly: an error, a page that is not there, another page, and then the one that was waited for.
@@ -35,6 +38,13 @@ _SLOW = (
     "    status, body = [(500, b'?'), (404, b'?'), (200, b'please wait'), (200, b'welcome')][min(H.asked, 4) - 1]\n"
     "    self.send_response(status); self.end_headers(); self.wfile.write(body)\n"
     "http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), H).serve_forever()\n"
+)
+
+# What programs print, what was found by checks, and names.
+_NAMES = re.compile(
+    r"\b(app|crm|nas|sqlite|wordless|told|recover\.sh|total_loss|Python|minisign|sha256sum|evidence/\S+|SHA256SUMS)\b|"
+    r"ops_pipelines\S*|[0-9a-f]{64}|20\d{6}T\w+-\w+|UTC|RTO|RPO|RW\S{40,}|"
+    r"exit(ed)? (with )?status \d|\d+ (objects|rows|tables|databases) .*|0 at or past.*|none|false|SHA-256"
 )
 
 
@@ -214,6 +224,22 @@ def test_a_copy_that_is_known_to_be_damaged_is_told_before_it_is_tried(house: Ho
     assert report.stores == ["local", "nas"]
 
 
+def test_a_report_is_written_in_the_language_of_the_file(house: House, workspace: Workspace) -> None:
+    back_up(workspace)
+    passing = {"name": "told", "command": ["true"]}
+    failing = {"name": "wordless", "command": ["false"], "startup": "0s"}
+    workspace = open_house(house, language="cs", **drills(passing, failing, rto="1s"))
+    drilled = run_drill(workspace, "total_loss")
+    written = {each: (drilled.directory / each).read_text("utf-8") for each in ("report.md", "report.html")}
+    assert written["report.md"].startswith(f"# Cvičení obnovy po havárii {drilled.report.id}: total_loss")
+    assert "SELHALO: crm: wordless: false exited with status 1" in written["report.md"] == drilled.written
+    assert '<html lang="cs">' in written["report.html"] and "Časová osa" in written["report.html"]
+    kept = read_report(drilled.directory)
+    assert kept.timeline[0].what == f"drill {kept.id} begins: total_loss", "programs read English"
+    page = html(drilled.report, PSEUDO)
+    assert "\n".join(left_over(page, _NAMES)) == ""
+
+
 def test_a_report_tells_an_outage_and_every_target_that_was_missed() -> None:
     at = datetime(2026, 11, 21, tzinfo=timezone.utc)
     detections = [Detection(by="probe", after_s=1.5, what="no answer"), Detection(by="alert")]
@@ -235,6 +261,6 @@ def test_a_report_tells_an_outage_and_every_target_that_was_missed() -> None:
         page = markdown(report)
         for each in (*said, "noticed by probe after | 1.5 s (no answer)", "noticed by alert after | never", "seed | 7"):
             assert each in page, each
-        assert "another: t changed; u -2" in page and "not known" in page and "crm: load was" in page
+        assert "another: t changed, u -2" in page and "not known" in page and "crm: load was" in page
         assert "FAILED" not in headline(report) and "partly" not in page
         assert not Report.model_validate({**report.model_dump(), "groups": []}).passed

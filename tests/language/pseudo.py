@@ -57,3 +57,15 @@ def untranslated(text: str) -> str:
     while (less := _INNERMOST.sub("", text)) != text:
         text = less
     return text
+
+
+def left_over(page: str, *names: re.Pattern[str]) -> list[str]:
+    """What a page of HTML in `PSEUDO` says untranslated, names aside."""
+    found = []
+    for text in texts(page):
+        rest = untranslated(text)
+        for known in names:
+            rest = known.sub("", rest)
+        if re.search(r"[^\W\d_]{3}", rest):
+            found.append(text)
+    return found

@@ -26,7 +26,7 @@ from ops_pipelines.web.pages.restore import restore_page
 from ops_pipelines.web.pages.run import run_page
 from ops_pipelines.web.pages.source import source_page
 from ops_pipelines.workspace import Workspace
-from tests.language.pseudo import PSEUDO, texts, untranslated
+from tests.language.pseudo import PSEUDO, left_over
 from tests.sample import StoppedClock
 from tests.unit.vaults import AT
 from tests.watch.conftest import house_in
@@ -74,13 +74,6 @@ def pages(house: Workspace, spoken: Language) -> dict[str, str]:
     }
 
 
-def unmarked(text: str) -> str:
-    """What of a text is neither translated nor a name."""
-    for known in (SAID_BY_OTHERS, NAMES, DAY):
-        text = known.sub("", untranslated(text))
-    return text if re.search(r"[^\W\d_]{3}", text) else ""
-
-
 def documents(house: Workspace, spoken: Language) -> dict[str, str]:
     """The reports, by name."""
     found, now = all_health(house), house.clock.now()
@@ -93,7 +86,7 @@ def documents(house: Workspace, spoken: Language) -> dict[str, str]:
 
 def test_what_a_page_says_is_translated_or_a_name(house: Workspace) -> None:
     shown = {**pages(house, PSEUDO), **documents(house, PSEUDO)}
-    left = [f"{path}: {text}" for path, page in shown.items() for text in texts(page) if unmarked(text)]
+    left = [f"{path}: {text}" for path, page in shown.items() for text in left_over(page, SAID_BY_OTHERS, NAMES, DAY)]
     assert left == [], "\n".join(left)
 
 

@@ -10,6 +10,7 @@ from ops_pipelines.drill.record import Evidence, Report
 from ops_pipelines.drill.report.page import html
 from ops_pipelines.drill.report.sections import markdown
 from ops_pipelines.errors import CorruptCopy, OpsError
+from ops_pipelines.language.speech import ENGLISH, Language
 from ops_pipelines.places import Places
 from ops_pipelines.recovery.choose import sentence
 from ops_pipelines.redact import redact
@@ -17,7 +18,7 @@ from ops_pipelines.vault.manifest import SUMS
 from ops_pipelines.vault.signing.minisign import Signer, open_signer
 from ops_pipelines.vault.stores.base import Store
 
-JSON, KEY = "report.json", "signing.key"
+JSON, MARKDOWN, KEY = "report.json", "report.md", "signing.key"
 SIGNATURE, PUBLIC = f"{SUMS}.minisig", "drill.pub"
 
 
@@ -41,17 +42,23 @@ def described(evidence: Mapping[str, tuple[bytes, str]]) -> list[Evidence]:
 
 
 def keep_report(
-    places: Places, report: Report, evidence: Mapping[str, tuple[bytes, str]], signer: Signer, staging: Path
+    places: Places,
+    report: Report,
+    evidence: Mapping[str, tuple[bytes, str]],
+    signer: Signer,
+    staging: Path,
+    spoken: Language = ENGLISH,
 ) -> tuple[Path, dict[str, bytes]]:
     """Write and sign everything; returns the directory and its files by name. Raises OSError.
 
     Args:
         staging: a private directory on the disk of `base`, where it is written before it appears.
+        spoken: the language of what people read; the JSON is English.
     """
     files = {
         JSON: redact(report.model_dump_json(indent=1)).encode() + b"\n",
-        "report.md": redact(markdown(report)).encode(),
-        "report.html": redact(html(report)).encode(),
+        MARKDOWN: redact(markdown(report, spoken)).encode(),
+        "report.html": redact(html(report, spoken)).encode(),
         **{f"evidence/{name}": data for name, (data, _what) in evidence.items()},
     }
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items()).encode()

@@ -7,6 +7,7 @@ from ops_pipelines.drill.context import Drill
 from ops_pipelines.drill.record import Loss
 from ops_pipelines.drill.recover import between
 from ops_pipelines.errors import StoreError
+from ops_pipelines.language.said import said
 from ops_pipelines.vault.catalogue import RestorePoint
 
 
@@ -15,7 +16,11 @@ def play(drill: Drill) -> None:
     drill.machine = clean_machine(drill.workspace, drill.directory, drill.kit)
     older = {name: _older(drill, name) for name in drill.sources}
     for name, (lost, kept) in older.items():
-        drill.say(f"{name}: {lost.id} is declared bad; {kept.id} is the newest older one that is verified")
+        bad = said(
+            "{name}: {lost} is declared bad; {kept} is the newest older one that is verified",
+            name=name, lost=lost.id, kept=kept.id,
+        )  # fmt: skip
+        drill.say(bad)
 
     def choose(name: str) -> tuple[RestorePoint | None, str, Loss | None]:
         lost, kept = older[name]

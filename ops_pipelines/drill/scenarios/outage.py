@@ -22,6 +22,7 @@ from ops_pipelines.drill.recover import Alive, recover
 from ops_pipelines.drill.watch import Alarm, alarm_of, detectors
 from ops_pipelines.engines.base import Dumper, Engine
 from ops_pipelines.errors import OpsError, SafetyRefusal
+from ops_pipelines.language.said import Word, said
 from ops_pipelines.outages import outage
 from ops_pipelines.settings.outage import OutageCommands
 from ops_pipelines.settings.secrets import SecretRef
@@ -98,17 +99,19 @@ def _commands(config: Config, name: str) -> OutageCommands | None:
 def _sacrificed(drill: Drill, name: str) -> Iterator[_Down]:
     """A server that plays production, filled from the backup, and dead."""
     with ExitStack() as doomed:
-        drill.say(f"{name}: a sacrificial server is started and filled")
+        drill.say(said("{name}: a sacrificial server is started and filled", name=name))
         result, victim = recover(replace(drill, servers=doomed), name, {})
         if victim is None:
             raise OpsError(f"the sacrificial server of {name} could not be filled", why=result.problems[0])
         probe = _asking(drill, victim)
         probe.probe()
-        drill.say(f"{name}: the sacrificial server answers our probe")
-        drill.limits.append("the server that died was a sacrificial one, which the drill itself probed twice a second")
+        drill.say(said("{name}: the sacrificial server answers our probe", name=name))
+        drill.limits.append(
+            said("the server that died was a sacrificial one, which the drill itself probed twice a second")
+        )
         doomed.close()
     drill.disaster_at = drill.workspace.clock.now()
-    drill.say(f"{name}: the sacrificial server is dead")
+    drill.say(said("{name}: the sacrificial server is dead", name=name))
     yield _Down(probe, alarm_of(drill, name, real=False), time.monotonic(), sacrificial=True, start=lambda: None)
 
 
@@ -120,14 +123,16 @@ def _declared(drill: Drill, name: str, commands: OutageCommands) -> Iterator[_Do
     probe = source.model_copy(update={"limits": limits}).engine(name)
     probe.probe()
     alarm = alarm_of(drill, name, real=True)
-    drill.say(f"{name}: its server answers; it is stopped now: {' '.join(commands.stop)}")
+    stops = " ".join(commands.stop)
+    drill.say(said("{name}: its server answers; it is stopped now: {command}", name=name, command=stops))
     since, drill.disaster_at = time.monotonic(), drill.workspace.clock.now()
     with outage(drill.workspace.places.outages, name, commands) as start:
 
         def begin_again() -> None:
             start()
             _until(commands.limit, lambda: _answers(probe), f"{name} was started and does not answer")
-            drill.say(f"{name}: its server answers again: {' '.join(commands.start)}")
+            starts = " ".join(commands.start)
+            drill.say(said("{name}: its server answers again: {command}", name=name, command=starts))
 
         yield _Down(probe, alarm, since, sacrificial=False, start=begin_again)
 
@@ -148,15 +153,20 @@ def _detected(drill: Drill, name: str, down: _Down) -> Outage:
     while waiting:
         for by, ask in list(waiting.items()):
             if what := ask():
-                found[by] = Detection(by=by, after_s=down.so_far(), what=what)
-                drill.say(f"{name}: noticed by {by} after {found[by].after_s:.1f} s: {what}")
+                after = down.so_far()
+                found[by] = Detection(by=by, after_s=after, what=what)
+                noticed = said(
+                    "{name}: noticed by {who} after {after} s: {what}",
+                    name=name, who=Word(by), after=round(after, 1), what=what,
+                )  # fmt: skip
+                drill.say(noticed)
                 del waiting[by]
         if down.so_far() > within:
             break
         if waiting:
             time.sleep(_EVERY_S)
     for by in waiting:
-        drill.say(f"{name}: NOT noticed by {by}")
+        drill.say(said("{name}: NOT noticed by {who}", name=name, who=Word(by)))
     alert = found.get("alert", Detection(by="alert"))
     return Outage(
         source=name, sacrificial=down.sacrificial, noticed_s=found["probe"].after_s, detected_s=alert.after_s,
@@ -169,11 +179,11 @@ def _over(drill: Drill, down: _Down) -> bool:
     if not drill.workspace.config.alerts.channels:
         return False
     try:
-        _until(drill.settings.detect_within, down.alarm.over, "the resolved alert was not delivered")
+        _until(drill.settings.detect_within, down.alarm.over, "no channel has taken it in time")
     except OpsError as error:
-        drill.say(error.what)
+        drill.say(said("the resolved alert was not delivered: {why}", why=error.what))
         return False
-    drill.say("the resolved alert was delivered")
+    drill.say(said("the resolved alert was delivered"))
     return True
 
 

@@ -9,6 +9,7 @@ from ops_pipelines.drill.by_script import recover_by_script
 from ops_pipelines.drill.clean import clean_machine
 from ops_pipelines.drill.context import Drill
 from ops_pipelines.errors import StoreError
+from ops_pipelines.language.said import said
 from ops_pipelines.vault.catalogue import Catalogues, RestorePoint
 
 
@@ -33,8 +34,9 @@ def play(drill: Drill) -> None:
     name, point, store = choose(drill.workspace.catalogue, drill.applications, drill.seed)
     drill.applications = {name: Application(sources=(name,))}
     drill.machine = clean_machine(drill.workspace, drill.directory, drill.kit, every_store=True)
-    drill.say(f"seed {drill.seed} chooses {point.id} of {name} in {store}")
+    chosen = said("seed {seed} chooses {id} of {name} in {store}", seed=drill.seed, id=point.id, name=name, store=store)
+    drill.say(chosen)
     if point.proof(store) is not None and point.damaged and store in point.damaged:
-        drill.notes.append(f"the copy in {store} is known to be damaged")
+        drill.notes.append(said("the copy in {store} is known to be damaged", store=store))
     recover_application(drill, name, lambda _name: (point, store, None))
     recover_by_script(drill, {name: point}, store=store)

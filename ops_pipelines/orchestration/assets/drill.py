@@ -8,7 +8,7 @@ from pydantic import Field
 from ops_pipelines import text
 from ops_pipelines.config.drills import SCENARIOS
 from ops_pipelines.drill.record import Report, SourceResult
-from ops_pipelines.drill.report.sections import headline, markdown
+from ops_pipelines.drill.report.sections import headline
 from ops_pipelines.drill.run import Drilled, run_drill
 from ops_pipelines.errors import OpsError
 from ops_pipelines.naming import DRILL_STEP, SOURCE_TAG
@@ -65,7 +65,7 @@ def build_drill_asset(installation: Installation) -> list[dg.AssetsDefinition]:
             problems = bullets(drilled.report.problems)
             raise dg.Failure(
                 description=redact(f"the drill failed\n{problems}\n  next: read {drilled.directory}/report.md"),
-                metadata={"report": dg.MetadataValue.md(redact(markdown(drilled.report)))},
+                metadata={"report": dg.MetadataValue.md(drilled.written)},
                 allow_retries=False,
             )
 
@@ -126,6 +126,6 @@ def _metadata(drilled: Drilled, report: Report, result: SourceResult) -> Metadat
         **({"lost_minutes": dg.MetadataValue.float(loss.minutes)} if loss is not None else {}),
         **({"lost_rows": dg.MetadataValue.int(loss.rows)} if loss is not None and loss.rows is not None else {}),
         **({"look": dg.MetadataValue.md(bullets(lines))} if lines else {}),
-        "report": dg.MetadataValue.md(redact(markdown(report))),
+        "report": dg.MetadataValue.md(drilled.written),
         "path": dg.MetadataValue.path(str(drilled.directory)),
     }
