@@ -18,7 +18,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hash
 DEMO_PACKAGES := bubblewrap mariadb-server mariadb-client postgresql restic age zstd openssl
 # Ceph's gateway enforces object lock for real; libatomic1 is what Playwright's own driver needs.
 TEST_PACKAGES := $(DEMO_PACKAGES) chromium jq libatomic1 minisign patchelf strace xfsprogs ceph-mon ceph-osd radosgw ceph-common \
-                 prometheus prometheus-alertmanager logrotate redis-server caddy systemd pgbouncer locales faketime
+                 prometheus prometheus-alertmanager logrotate redis-server rabbitmq-server iproute2 caddy systemd pgbouncer locales faketime
 # php-cgi keeps Apache away, which php would bring.
 FIELD_PACKAGES := mediawiki roundcube-core php-cli php-cgi php-mysql php-pgsql php-xml php-mbstring php-intl
 
@@ -160,8 +160,8 @@ install-dev: .venv/.dev ## the same with what the tests need, Debian packages in
 lock: ## compile the lock files from pyproject.toml (needs uv)
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --extra demo --constraint requirements.txt pyproject.toml --output-file requirements-demo.txt
-	$(LOCK) --extra deploy --constraint requirements-demo.txt pyproject.toml --output-file requirements-deploy.txt
-	$(LOCK) --extra demo --extra deploy --extra dev --constraint requirements-deploy.txt --constraint requirements-demo.txt pyproject.toml --output-file requirements-dev.txt
+	$(LOCK) --extra deploy --extra celery --constraint requirements-demo.txt pyproject.toml --output-file requirements-deploy.txt
+	$(LOCK) --extra demo --extra deploy --extra celery --extra dev --constraint requirements-deploy.txt --constraint requirements-demo.txt pyproject.toml --output-file requirements-dev.txt
 	$(subst --extra build --extra all,,$(subst 3.10,3.11,$(LOCK))) tests/field/requirements.in --output-file tests/field/requirements.txt
 	$(subst --extra build --extra all,,$(LOCK)) tools/mutants/requirements.in --output-file tools/mutants/requirements.txt
 

@@ -10,6 +10,7 @@ _EXTRAS = {
     "mysql": ("MySQL and MariaDB sources", ("pymysql",)),
     "mongodb": ("MongoDB sources", ("pymongo", "bson", "gridfs")),
     "s3": ("buckets", ("boto3", "botocore")),
+    "celery": ("workers on several machines", ("celery", "dagster_celery", "kombu", "redis")),
     "web": ("the status page and /metrics", ("starlette", "uvicorn", "limits", "fastapi")),
     "sentry": ("messages to Sentry", ("sentry_sdk",)),
     "alerts": ("channels of other services than Slack and mail", ("apprise",)),

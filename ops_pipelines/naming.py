@@ -32,6 +32,10 @@ class Named:
         """The step that proves it: `crm__verified`."""
         return "__".join(self.verified_path(source))
 
+    def queue(self, site: str) -> str:
+        """The queue on which the workers of a site listen."""
+        return self.name(f"site_{site}")
+
     @property
     def report_path(self) -> list[str]:
         """The path of the report's asset."""

@@ -20,7 +20,7 @@ from ops_pipelines.vault.catalogue import Catalogue, read_catalogue
 from ops_pipelines.vault.signing.keys import Keys
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.stores.directory import DirectoryStore
-from ops_pipelines.vault.stores.registry import local_store, open_stores
+from ops_pipelines.vault.stores.registry import LOCAL, local_store, open_stores
 from ops_pipelines.vault.trust import Published, Trust
 
 
@@ -113,15 +113,21 @@ class Workspace:
 
     def catalogue(self, name: str) -> Catalogue:
         """What the stores hold of a source, and whether it is what the ledger knows."""
-        found = read_catalogue(self.stores, name, self.published(name))
+        stores = self.stores_of(name)
+        found = read_catalogue(stores, name, self.published(name))
         if any(each.standing == "missing" for each in found.strangers):
             # A prune may have removed it between the look into the ledger and the look into the stores.
-            found = read_catalogue(self.stores, name, self.published(name))
+            found = read_catalogue(stores, name, self.published(name))
         return found
+
+    def stores_of(self, name: str) -> dict[str, Store]:
+        """The stores that may hold restore points of a source; without the local one of another machine's source."""
+        mine = self.config.dumped_here(name)
+        return {each: store for each, store in self.stores.items() if mine or each != LOCAL}
 
     def published(self, name: str) -> dict[str, Published] | None:
         """What the ledger knows of a source's restore points, by id; None when it cannot be asked."""
         try:
-            return published(self.ledger.movements(name), self.stores)
+            return published(self.ledger.movements(name), self.stores_of(name))
         except LedgerError:
             return None

@@ -133,8 +133,13 @@ def start_server(
     settings: Mapping[str, str] | None = None,
     bin_dirs: Sequence[Path] = (),
     env: Mapping[str, str] | None = None,
+    before: Sequence[str] = (),
 ) -> Iterator[TestServer]:
-    """A server of our own for the length of the block; skips the test where the version is missing."""
+    """A server of our own for the length of the block; skips the test where the version is missing.
+
+    Args:
+        before: words before its command: of another machine, which reaches it as the port says.
+    """
     try:
         programs = clients.for_server(major, bin_dirs)
     except ToolMissing as error:
@@ -142,9 +147,9 @@ def start_server(
     initialise(programs, directory / "data", superuser="boss", password=PASSWORD)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        port = int((settings or {}).get("port") or probe.getsockname()[1])
     where = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": str(directory)}
-    argv: list[str | Path] = [*unprivileged(), programs.path("postgres"), "-D", directory / "data"]
+    argv: list[str | Path] = [*before, *unprivileged(), programs.path("postgres"), "-D", directory / "data"]
     for name, value in {**_QUICK, **where, **(settings or {})}.items():
         argv += ["-c", f"{name}={value}"]
     superuser = Server(f"host={directory} port={port} user=boss dbname=postgres", connect=timedelta(seconds=5))

@@ -35,6 +35,7 @@ VERBS = {
     "evidence": Verb("evidence:evidence", "Write signed evidence of a period for an auditor; check it."),
     "doctor": Verb("doctor:doctor", "Ask everything that the next backup and restore depend on."),
     "serve": Verb("serve:serve", "Serve the status page, Prometheus metrics and a health check."),
+    "worker": Verb("worker:worker", "Work for a site: dump, copy and prove what its queue asks for."),
     "up": Verb("up:up", "Run backups by their schedules, with Dagster's web UI."),
     "upgrade": Verb("upgrade:upgrade", "Say what this version will change of an earlier one's files."),
     "alerts": Verb("alerts:alerts", "Open incidents, and who was notified."),

@@ -125,6 +125,8 @@ def _translated(error: ValidationError, parsed: document.Document) -> Iterator[M
 def _place(loc: tuple[int | str, ...]) -> document.Path:
     """Where a complaint stands in the file: without the steps that pydantic adds for its own machinery."""
     path = tuple(step for step in loc if step != "[key]" and not str(step).startswith("function-"))
+    if path[:1] == ("execution",):
+        return (*path[:1], *path[2:])
     return (*path[:2], *path[3:]) if path[:1] in (("sources",), ("stores",)) and len(path) > 2 else path
 
 
@@ -147,7 +149,8 @@ def _mistake(path: document.Path, problem: Any, parsed: document.Document) -> Mi
         return Mistake(parsed.line_of(path), field, f"text: YAML takes {words} for a switch; write it in quotes",
                        f'{name}: "{"ON" if given else "OFF"}"')  # fmt: skip
     if kind == "union_tag_not_found":
-        return Mistake(parsed.line_of(path), f"{field}.kind", "is required: it says what this is", "kind: postgres")
+        return Mistake(parsed.line_of(path), f"{field}.kind", "is required: it says what this is",
+                       "kind: celery" if field == "execution" else "kind: postgres")  # fmt: skip
     if kind == "union_tag_invalid":
         known = problem["ctx"]["expected_tags"].replace("'", "")
         close = difflib.get_close_matches(problem["ctx"]["tag"], known.split(", "), n=1)

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr
 
 from ops_pipelines.config.alerts import Alerts
 from ops_pipelines.config.drills import Application, DefaultDrills, Drills, Scenario
+from ops_pipelines.config.execution import CENTRE, AnyExecution, CeleryExecution, ProcessExecution
 from ops_pipelines.config.logs import Logging
 from ops_pipelines.config.probes import Probes
 from ops_pipelines.config.report import Report
@@ -26,6 +27,7 @@ from ops_pipelines.language.speech import Code
 from ops_pipelines.settings.common import DaemonHeartbeat, Model, Settings
 from ops_pipelines.settings.secrets import Secret
 from ops_pipelines.settings.values import Name, TimeZone, may_be_off, none_if_off
+from ops_pipelines.vault.stores.registry import LOCAL
 
 
 class UnknownSource(OpsError):
@@ -47,6 +49,10 @@ class Config(Model):
     stores: dict[Name, AnyStore] = Field({}, description="where copies go, beside the local store")
     sources: dict[Name, AnySource] = Field(min_length=1, description="what to protect")
     ledger: Secret | None = Field(None, description="SQLAlchemy URL; SQLite below `base` by default")
+    execution: AnyExecution = Field(
+        ProcessExecution(kind="process"),
+        description="where steps run: on this machine, or on workers near the databases",
+    )
     alerts: Alerts = Field(Alerts(), description="who gets alerts")
     sentry: Sentry = Field(Sentry(), description="Sentry: errors, and monitors that notice silence; off without a DSN")
     heartbeats: DaemonHeartbeat = Field(DaemonHeartbeat(), description="plain URLs that notice a silent daemon")
@@ -92,6 +98,28 @@ class Config(Model):
         if encrypt is None or encrypt.identity is None:
             return ()
         return (encrypt.identity.reveal(purpose=f"source {name}, encrypt.identity"),)
+
+    @property
+    def here(self) -> str:
+        """The site of this machine."""
+        return self.execution.here if isinstance(self.execution, CeleryExecution) else CENTRE
+
+    def site(self, name: str) -> str:
+        """The site where a source is dumped and copied. Raises UnknownSource."""
+        return self.source(name).site or CENTRE
+
+    def proving_site(self, name: str) -> str:
+        """The site where a source is proved. Raises UnknownSource."""
+        chosen = self.execution.verify_at if isinstance(self.execution, CeleryExecution) else None
+        return chosen or self.site(name)
+
+    def dumped_here(self, name: str) -> bool:
+        """Whether this machine's local store is the one that a source is dumped into. Raises UnknownSource."""
+        return self.site(name) == self.here
+
+    def places(self, name: str) -> tuple[str, ...]:
+        """The stores that have restore points of a source, as this machine sees them. Raises UnknownSource."""
+        return (*((LOCAL,) if self.dumped_here(name) else ()), *self.source(name).copies)
 
     @property
     def heads(self) -> list[str]:

@@ -1,11 +1,12 @@
 """Rules of `ops.yaml` that need more than one field, each broken one with its line."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ops_pipelines.config.cadence import cadence_problem
 from ops_pipelines.config.document import Document
 from ops_pipelines.config.drills import Drills
 from ops_pipelines.config.errors import Mistake
+from ops_pipelines.config.execution import CeleryExecution
 from ops_pipelines.config.models import Config
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.engines.source import Source
@@ -30,6 +31,13 @@ def broken_rules(config: Config, parsed: Document) -> Iterator[Mistake]:
         if name in config.sources:
             line = parsed.line_of(("probes", "services", name))
             yield Mistake(line, f"probes.services.{name}", "a source has this name: incidents would be mixed up")
+    if isinstance(config.execution, CeleryExecution) and config.ledger is None:
+        yield Mistake(
+            parsed.line_of(("execution",)),
+            "execution",
+            "workers on several machines share one ledger, on PostgreSQL",
+            "ledger: {env: OPS_LEDGER_URL}",
+        )
     if config.drills is not None:
         yield from _drill_checks(config, config.drills, parsed)
     reported = set()
@@ -60,8 +68,25 @@ def _source_checks(name: str, source: Source, config: Config, parsed: Document) 
                 f"store {store!r} is offsite and takes encrypted parts only, but source {name!r} has no encrypt",
                 "encrypt: {age: [age1…]}",
             )
+    yield from _site_checks(name, source, config, at)
     if source.database is not None:
         yield from _tie_checks(name, source, source.database, config, at("with"))
+
+
+def _site_checks(name: str, source: Source, config: Config, at: Callable[[str], tuple[int, str]]) -> Iterator[Mistake]:
+    """A site has a local store of its own: who proves elsewhere reaches the other stores alone."""
+    if source.site is not None and not isinstance(config.execution, CeleryExecution):
+        yield Mistake(
+            *at("site"), "only workers have sites, and there are none", "execution: {kind: celery, broker: …}"
+        )
+        return
+    if not source.copies and config.proving_site(name) != config.site(name):
+        yield Mistake(
+            *at("copies"),
+            f"{name!r} is dumped at {config.site(name)} and proved at {config.proving_site(name)}: name a store that "
+            "both reach",
+            "copies: [offsite]",
+        )
 
 
 def _tie_checks(name: str, source: Source, other: str, config: Config, at: tuple[int, str]) -> Iterator[Mistake]:
@@ -70,6 +95,8 @@ def _tie_checks(name: str, source: Source, other: str, config: Config, at: tuple
         yield Mistake(*at, f"no source is called {other!r} (sources: {', '.join(config.sources)})")
     elif database.repository_password is not None:
         yield Mistake(*at, f"{other!r} is a set of folders; name the database these files belong to")
+    elif database.site != source.site:
+        yield Mistake(*at, f"{name!r} is backed up together with {other!r}: give both the same site")
     elif database.every != source.every:
         yield Mistake(*at, f"{name!r} is backed up together with {other!r}: give both the same every")
     elif source.names_files is not None and not kind_of(database.kind).json_list:

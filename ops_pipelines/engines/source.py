@@ -14,6 +14,7 @@ from ops_pipelines.settings.checks import AggregationCheck, CommandCheck, SqlChe
 from ops_pipelines.settings.common import Model, Settings
 from ops_pipelines.settings.outage import OutageCommands
 from ops_pipelines.settings.secrets import Secret, SecretRef
+from ops_pipelines.settings.values import Name
 
 
 class References(Model):
@@ -28,6 +29,9 @@ class Source(Settings, ABC):
     """One source. What is asked of every kind has an answer here; a kind overrides what it answers differently."""
 
     kind: str
+    site: Name | None = Field(
+        None, description="where it is dumped and copied, by a worker of that site; `execution` must be `celery`"
+    )
     bin_dirs: tuple[Path, ...] = Field((), description="where to look for client tools first")
     checks: Sequence[SqlCheck | AggregationCheck] = ()
     commands: tuple[CommandCheck, ...] = ()

@@ -18,12 +18,12 @@ from ops_pipelines.orchestration.checks.rpo import build_rpo_check
 from ops_pipelines.orchestration.checks.three_two_one import build_three_two_one_check
 from ops_pipelines.orchestration.drill_job import build_drill_job
 from ops_pipelines.orchestration.every_day import build_daily
+from ops_pipelines.orchestration.execution import executor
 from ops_pipelines.orchestration.history import build_history_job
 from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.orchestration.jobs import build_backup_job
 from ops_pipelines.orchestration.names import prefixed
 from ops_pipelines.orchestration.outside import build_heartbeat_sensor
-from ops_pipelines.orchestration.patience import in_one_process
 from ops_pipelines.orchestration.probes import build_probes
 from ops_pipelines.orchestration.restore_job import build_restore_job
 from ops_pipelines.orchestration.schedules import build_schedules
@@ -71,7 +71,9 @@ def definitions_of(installation: Installation) -> dg.Definitions:
 
 def build_project(workspace: Workspace) -> dg.Definitions:
     """A project that is ours alone: whatever is materialized in it runs as our jobs do."""
-    return dg.Definitions.merge(definitions_of(Installation(workspace)), dg.Definitions(executor=in_one_process))
+    return dg.Definitions.merge(
+        definitions_of(Installation(workspace)), dg.Definitions(executor=executor(workspace.config))
+    )
 
 
 def _defined(installation: Installation) -> dg.Definitions:

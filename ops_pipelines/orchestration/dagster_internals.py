@@ -8,6 +8,7 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.events import JobFailureData, RunFailureReason, StepMaterializationData
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 from dagster._core.execution.plan.active import ActiveExecution
+from dagster._core.execution.retries import RetryMode
 from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.instance import RUNLESS_RUN_ID
 from dagster._core.remote_origin import (
@@ -51,6 +52,7 @@ __all__ = [
     "PartitionBackfill",
     "RemoteJobOrigin",
     "RemoteRepositoryOrigin",
+    "RetryMode",
     "RunFailureReason",
     "ScheduleInstigatorData",
     "SensorInstigatorData",

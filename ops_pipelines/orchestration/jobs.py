@@ -4,6 +4,7 @@ import dagster as dg
 
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration.dagster_internals import AssetJob
+from ops_pipelines.orchestration.execution import executor
 from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.orchestration.names import PLAIN, Names
 from ops_pipelines.orchestration.patience import in_one_process
@@ -28,14 +29,20 @@ def _own_assets(config: Config, source: str, names: Names) -> list[dg.AssetKey]:
     return [names.dump(source, settings.kind), *copies, names.verified(source)]
 
 
-def asset_job(name: str, *keys: dg.AssetKey, description: str, tags: dict[str, str]) -> AssetJob:
+def asset_job(
+    name: str,
+    *keys: dg.AssetKey,
+    description: str,
+    tags: dict[str, str],
+    executor: dg.ExecutorDefinition = in_one_process,
+) -> AssetJob:
     """A job over assets of ours, and over no others of the project."""
     return dg.define_asset_job(
         name,
         selection=dg.AssetSelection.assets(*keys),
         description=description,
         tags=tags,
-        executor_def=in_one_process,
+        executor_def=executor,
     )
 
 
@@ -49,4 +56,5 @@ def build_backup_job(installation: Installation) -> AssetJob:
         *sorted(installation.keys - drills),
         description="Dump, copy, restore, compare, report.",
         tags={"dagster/max_runtime": str(6 * 3600)},
+        executor=executor(installation.config, names),
     )

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import dagster as dg
 
@@ -142,12 +141,3 @@ def prefixed(prefix: str | Sequence[str]) -> Names:
                 next="use letters, digits and _, with a letter first",
             )
     return Names(words)
-
-
-def order(step: Literal["dump", "snapshot", "copy", "verify"]) -> dict[str, str]:
-    """The tag that puts steps of one run in their order where none needs the other: Dagster runs higher ones first.
-
-    A store that is down must not keep a backup from being proved, nor a database its uploads from being saved, so
-    these are no dependencies: a failed one would skip what comes after it.
-    """
-    return {PRIORITY_TAG: str({"dump": 4, "snapshot": 3, "copy": 2, "verify": 1}[step])}

@@ -1,13 +1,17 @@
 """Days: the key of a partition is the day its snapshot was taken, in the configured time zone."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+from sqlalchemy import func, select
 
 from ops_pipelines.backup.legacy import time_in_name
 from ops_pipelines.clock import moment_of
 from ops_pipelines.config.cadence import day_of
+from ops_pipelines.ledger.ledger import Ledger, LedgerError
+from ops_pipelines.ledger.models import Activity
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.workspace import Workspace
 
@@ -24,7 +28,10 @@ def daily(workspace: Workspace) -> dg.DailyPartitionsDefinition:
 
 def _oldest_day(workspace: Workspace) -> str:
     """The day of the oldest local restore point or legacy backup, today before there is one; from their names."""
-    oldest = [workspace.local.ids(name)[:1] for name in workspace.config.sources]
+    config = workspace.config
+    oldest = [workspace.local.ids(name)[:1] for name in config.sources]
+    if not all(map(config.dumped_here, config.sources)):
+        oldest.append(_oldest_known(workspace.ledger))
     moments = [moment_of(ids[0]) for ids in oldest if ids]
     zone = ZoneInfo(workspace.config.timezone)
     for source in workspace.config.sources.values():
@@ -33,6 +40,14 @@ def _oldest_day(workspace: Workspace) -> str:
             moments += [moment.replace(tzinfo=zone) for moment in named if moment is not None]
     # A clock that was ahead for a moment must not take today out of the calendar.
     return day_of(workspace.config, min([*moments, workspace.clock.now()]))
+
+
+def _oldest_known(ledger: Ledger) -> list[str]:
+    """The id of the oldest restore point that the ledger tells of: those of other machines are not in our store."""
+    with suppress(LedgerError), ledger.session() as session:
+        found = session.scalar(select(func.min(Activity.backup_id)))
+        return [found] if found else []
+    return []
 
 
 def still_now(window: dg.TimeWindow, now: datetime, *, asked_at: datetime) -> bool:

@@ -145,7 +145,7 @@ def look_ahead(workspace: Workspace, days: int) -> Plan:
     for at, doing, head in moments(workspace.config, begin, end):
         if doing == "backup":
             future.take(head, at)
-            runs += [_backup(member, config.source(member), at, known[member]) for member in config.group_of(head)]
+            runs += [_backup(member, config.places(member), at, known[member]) for member in config.group_of(head)]
             continue
         if doing == "verify":
             runs.append(Run(at, doing, head))
@@ -171,8 +171,7 @@ def look_ahead(workspace: Workspace, days: int) -> Plan:
     )
 
 
-def _backup(name: str, source: Source, at: datetime, known: Expected) -> Run:
-    stores = (LOCAL, *source.copies)
+def _backup(name: str, stores: Sequence[str], at: datetime, known: Expected) -> Run:
     adds = dict.fromkeys(stores, known.size_bytes) if known.size_bytes is not None else {}
     return Run(at, "backup", name, known.took, adds)
 

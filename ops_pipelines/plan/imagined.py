@@ -11,12 +11,10 @@ from datetime import datetime, timedelta
 from ops_pipelines.backup.retention import Attempts, Locking, Retention, SourcePruned
 from ops_pipelines.clock import new_id
 from ops_pipelines.config.models import Config
-from ops_pipelines.engines.source import Source
 from ops_pipelines.ledger.models import Activity
 from ops_pipelines.vault.catalogue import Catalogues, RestorePoint
 from ops_pipelines.vault.manifest import Manifest, Summary, Tie
 from ops_pipelines.vault.stores.base import Store
-from ops_pipelines.vault.stores.registry import LOCAL
 from ops_pipelines.vault.verdict import Verdict
 
 _PRODUCT = "a plan"
@@ -75,7 +73,7 @@ class Future:
         head = new_id(at)
         for member in self._config.group_of(name):
             tie = Tie(source=name, backup_id=head) if member != name else None
-            point = _point(member, self._config.source(member), head if member == name else new_id(at), at, tie)
+            point = _point(member, self._config, head if member == name else new_id(at), at, tie)
             known = self.catalogues[member]
             self.catalogues[member] = replace(known, points=[*known.points, point])
             self._taken[point.id] = at
@@ -104,11 +102,11 @@ class Future:
         self.catalogues[name] = replace(self.catalogues[name], points=[point for point in points if point.stores])
 
 
-def _point(name: str, source: Source, backup_id: str, at: datetime, tie: Tie | None) -> RestorePoint:
+def _point(name: str, config: Config, backup_id: str, at: datetime, tie: Tie | None) -> RestorePoint:
     manifest = Manifest(
         id=backup_id,
         source=name,
-        kind=source.kind,
+        kind=config.source(name).kind,
         host="",
         product=_PRODUCT,
         started_at=at,
@@ -121,7 +119,7 @@ def _point(name: str, source: Source, backup_id: str, at: datetime, tie: Tie | N
         parts=(),
         restore_by_hand=(),
     )
-    stores = [LOCAL, *source.copies]
+    stores = config.places(name)
     proof = Verdict(
         source=name,
         backup_id=backup_id,
@@ -132,4 +130,4 @@ def _point(name: str, source: Source, backup_id: str, at: datetime, tie: Tie | N
         checks=(),
         seconds={},
     )
-    return RestorePoint(manifest, stores, [proof] if source.verify.auto else [])
+    return RestorePoint(manifest, stores, [proof] if config.source(name).verify.auto else [])

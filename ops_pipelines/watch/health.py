@@ -16,7 +16,6 @@ from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.proof import VERIFIED
 from ops_pipelines.settings.values import Duration
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
-from ops_pipelines.vault.stores.registry import LOCAL
 from ops_pipelines.vault.trust import foreign_points, only_foreign, summary
 from ops_pipelines.watch import situations
 from ops_pipelines.watch.phases import PhaseHealth, bad_newest, phases_of
@@ -156,7 +155,7 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
         verified=sum(each.verified for each in catalogue.points),
         size_bytes=newest.manifest.size_bytes if newest else None,
         restore_s=_restore_seconds(point),
-        copies=[_copy(store, catalogue, now) for store in (LOCAL, *source.copies)],
+        copies=[_copy(store, catalogue, now) for store in workspace.config.places(name)],
         phases=phases,
         trends=trends_of(name, catalogue, ledger, now),
         problems=catalogue.messages,

@@ -50,6 +50,7 @@ NOT_TYPED = {
     "serve": "serves until it is stopped; tests/web types it",
     "serve --buttons": "serves until it is stopped; tests/web types it",
     "serve --host 0.0.0.0": "serves until it is stopped; tests/web types it",
+    "worker": "works until it is stopped; tests/sites types it",
     "drill outage": "takes minutes; tests/drill does it",
     "drill total_loss": "takes minutes; tests/drill does it",
     "drill random_restore_point": "takes minutes; tests/drill does it",

@@ -22,7 +22,7 @@ FLOORS = (
     {"engines", "vault", "ledger"},
     {"compat"},
     {"config"},
-    {"naming", "scratch", "outages", "lent", "outside", "known", "by_hand", "starting", "home"},
+    {"naming", "scratch", "outages", "lent", "outside", "known", "by_hand", "starting", "home", "queues"},
     {"places"},
     {"locks"},
     {"workspace"},

@@ -14,6 +14,8 @@ from ops_pipelines.vault.stores.s3.settings import S3Settings
 from tests.unit.conftest import Load, Mistakes
 
 CRM = "sources: {crm: {kind: postgres, url: {env: X}}}\n"
+CRM_AT_BRNO = "sources:\n  crm: {kind: postgres, url: {env: X}, site: brno}\n"
+BY_CELERY = "ledger: x\nexecution: {kind: celery, broker: x, here: brno, verify_at: centre}\n"
 GOOD = """
     base: backups
     defaults:
@@ -196,6 +198,31 @@ def test_a_mistake_is_told_with_its_line_field_expectation_and_example(
     assert [(m.line, m.field) for m in found] == [(line, field)], found
     assert expected in found[0].expected
     assert found[0].example.startswith(example)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "field", "expected"),
+    [
+        ("execution: {kind: celry}\n" + CRM, 1, "execution.kind", "did you mean 'celery'? one of process, celery"),
+        ("execution: {broker: x}\n" + CRM, 1, "execution.kind", "is required"),
+        ("execution: {kind: celery, broker: x}\n" + CRM, 1, "execution", "share one ledger"),
+        ("ledger: x\nexecution: {kind: celery}\n" + CRM, 2, "execution.broker", "is required"),
+        (BY_CELERY.replace("here", "her") + CRM, 2, "execution.her", "did you mean 'here'?"),
+        (CRM_AT_BRNO, 2, "sources.crm.site", "only workers have sites"),
+        (
+            BY_CELERY + CRM_AT_BRNO, 4, "sources.crm.copies",
+            "'crm' is dumped at brno and proved at centre: name a store that both reach",
+        ),
+        (
+            BY_CELERY.replace(", verify_at: centre", "") + CRM_AT_BRNO
+            + "  uploads: {kind: files, paths: [/srv/x], with: crm}\n",
+            5, "sources.uploads.with", "give both the same site",
+        ),
+    ],
+)  # fmt: skip
+def test_where_steps_run_is_checked(mistakes: Mistakes, text: str, line: int, field: str, expected: str) -> None:
+    (found,) = mistakes(text)
+    assert (found.line, found.field) == (line, field) and expected in found.expected
 
 
 @pytest.mark.parametrize(

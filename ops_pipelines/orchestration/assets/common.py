@@ -11,6 +11,7 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.engines.source import Source
 from ops_pipelines.naming import SOURCE_TAG
 from ops_pipelines.orchestration import names
+from ops_pipelines.orchestration.execution import Step, step_tags
 from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.text import markdown_block
 
@@ -51,6 +52,10 @@ class Chain:
     def freshness(self) -> dg.FreshnessPolicy:
         """The RPO as a policy: Dagster's own badge on the asset's page."""
         return dg.FreshnessPolicy.time_window(fail_window=self.source.rpo, warn_window=self.source.warn_window)
+
+    def tags_of(self, step: Step) -> dict[str, str]:
+        """The tags of one of its steps: its turn in a run, and where it runs."""
+        return step_tags(self.config, self.name, step, self.names)
 
     @property
     def options(self) -> Options:

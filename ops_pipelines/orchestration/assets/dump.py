@@ -5,12 +5,11 @@ import dagster as dg
 from ops_pipelines.backup.adopt import adopt, of_day, passphrase_of
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.engines.registry import kind_of
-from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
 from ops_pipelines.orchestration.days import is_todays, points_of_day
 from ops_pipelines.orchestration.describe import DAGSTERS_WORDS, manifest_metadata
 from ops_pipelines.orchestration.probes import is_probed
-from ops_pipelines.orchestration.ticks import dumped_by_twin
+from ops_pipelines.orchestration.ticks import dumped_before
 from ops_pipelines.vault.manifest import Manifest
 from ops_pipelines.workspace import Workspace
 
@@ -21,7 +20,7 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=chain.names.dump(chain.name, chain.source.kind),
-        op_tags=names.order(kind_of(chain.source.kind).step),
+        op_tags=chain.tags_of(kind_of(chain.source.kind).step),
         kinds={chain.source.kind},
         deps=[
             *([chain.names.server(chain.name)] if is_probed(chain.config, chain.name) else []),
@@ -39,8 +38,8 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
         with chain.step(context):
             if not is_todays(context, workspace.clock.now()):
                 manifest, adopted = _adopt(context, workspace, chain), True
-            elif (twins := dumped_by_twin(context, workspace.ledger, workspace.catalogue, chain.name)) is not None:
-                manifest, adopted = twins, True
+            elif (taken := dumped_before(context, workspace.ledger, workspace.catalogue, chain.name)) is not None:
+                manifest, adopted = taken, True
             else:
                 progress, run_id = watcher.watch(context), context.run.run_id
                 manifest = take_backup(workspace, chain.name, progress=progress, run_id=run_id)

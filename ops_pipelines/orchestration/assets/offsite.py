@@ -6,7 +6,6 @@ import dagster as dg
 
 from ops_pipelines.errors import StoreError
 from ops_pipelines.healing import Brought, bring
-from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import Chain
 from ops_pipelines.orchestration.days import points_of_day
 from ops_pipelines.orchestration.describe import manifest_metadata
@@ -20,7 +19,7 @@ def build_offsite(chain: Chain, store: str) -> dg.AssetsDefinition:
     @dg.asset(
         key=chain.names.copy(chain.name, store),
         deps=[chain.names.dump(chain.name, chain.source.kind)],
-        op_tags=names.order("copy"),
+        op_tags=chain.tags_of("copy"),
         kinds={settings.kind},
         description=(
             f"Every restore point of `{chain.name}` of the day, copied unchanged to the store `{store}` "

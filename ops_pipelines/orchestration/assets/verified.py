@@ -32,7 +32,7 @@ def build_verified(chain: Chain) -> dg.AssetsDefinition:
         key=key,
         # Not on the copies: one store that is down must not keep the others from being proved.
         deps=[chain.names.dump(chain.name, chain.source.kind)],
-        op_tags=names.order("verify"),
+        op_tags=chain.tags_of("verify"),
         kinds={chain.source.kind},
         freshness_policy=chain.freshness,
         check_specs=[

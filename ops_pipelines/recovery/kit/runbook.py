@@ -155,7 +155,7 @@ def _chapter(config: Config, stores: Mapping[str, Store], catalogues: Catalogues
     lines = [f"## {name} ({source.kind})", ""]
     if point is None:
         lines += [spoken.tell(said("Nothing of it was verified when this was written.")), ""]
-        places = [LOCAL, *source.copies]
+        places = [*config.places(name)]
     else:
         lines += [*(f"- {spoken.tell(each)}" for each in _expectations(source, point)), ""]
         farthest = farthest_store(stores, point)
