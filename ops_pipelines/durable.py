@@ -7,8 +7,11 @@ bytes by flushing the file, its name by flushing the directory that it is in, a 
 import ctypes
 import os
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from ops_pipelines import stopping
 
 
 def flush(path: Path) -> None:
@@ -56,30 +59,27 @@ def make_directory(path: Path, *, mode: int = 0o700) -> None:
 
 def write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """A file, whole or not at all; what stands in its place gives way, and is not written through. Raises OSError."""
-    unfinished = write_beside(path, content, mode=mode)
-    try:
+    with written_beside(path, content, mode=mode) as unfinished:
         unfinished.rename(path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
     flush(path.parent)
 
 
-def write_beside(path: Path, content: bytes, *, mode: int = 0o600) -> Path:
+@contextmanager
+def written_beside(path: Path, content: bytes, *, mode: int = 0o600) -> Iterator[Path]:
     """A flushed file beside the place that it is meant for, under a name that no other thread of any process uses.
 
-    Returns:
-        The file; nothing is left of it when this fails. Raises OSError.
+    Nothing of that name is left after the block, however it ends: give the file its own name in it. Raises OSError.
     """
     make_directory(path.parent)
     unfinished = path.with_name(f".{path.name}.{threading.get_native_id()}.new")
-    unfinished.unlink(missing_ok=True)
-    try:
+
+    def remove() -> None:
+        unfinished.unlink(missing_ok=True)
+
+    with stopping.ending(remove):
+        remove()
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as opened:
             opened.write(content)
             opened.flush()
             os.fsync(opened.fileno())
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
-    return unfinished
+        yield unfinished

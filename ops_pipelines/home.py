@@ -36,13 +36,11 @@ def make(path: Path) -> bool:
     if path.exists():
         return False
     try:
-        unfinished = durable.write_beside(path, template(path.name), mode=0o644)
-        try:
-            path.hardlink_to(unfinished)  # unlike a rename it fails where somebody else was quicker
-        except FileExistsError:
-            return False
-        finally:
-            unfinished.unlink()
+        with durable.written_beside(path, template(path.name), mode=0o644) as unfinished:
+            try:
+                path.hardlink_to(unfinished)  # unlike a rename it fails where somebody else was quicker
+            except FileExistsError:
+                return False
         durable.flush(path.parent)
     except OSError as error:
         raise OpsError(

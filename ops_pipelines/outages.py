@@ -5,7 +5,6 @@ goes when the server was started; one whose drill is dead, killed or cut off, is
 of anything, and twice a minute by alerting.
 """
 
-import os
 import re
 import secrets
 import shutil
@@ -56,11 +55,11 @@ def outage(root: Path, source: str, commands: OutageCommands) -> Iterator[Callab
     """
     directory = root / f"{source}-{secrets.token_hex(4)}"
     note = directory / _NOTE
-    with lease.owned_directory(directory, outlives=note.exists):
-        _write(note, _Note(source=source, command=commands.start, limit_s=commands.limit.total_seconds()))
-        with stopping.ending(lambda: _start(note)):
-            process.run(commands.stop, limits=_limits(commands.limit))
-            yield lambda: _start(note)
+    noted = _Note(source=source, command=commands.start, limit_s=commands.limit.total_seconds())
+    with lease.owned_directory(directory, outlives=note.exists), stopping.ending(lambda: _start(note)):
+        durable.write(note, noted.model_dump_json().encode())
+        process.run(commands.stop, limits=_limits(commands.limit))
+        yield lambda: _start(note)
 
 
 def end_outages(root: Path) -> list[Ended]:
@@ -109,14 +108,6 @@ def _start(note: Path) -> None:
             next=" ".join(noted.command),
         ) from None
     note.unlink(missing_ok=True)
-
-
-def _write(note: Path, content: _Note) -> None:
-    with os.fdopen(os.open(note, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-        opened.write(content.model_dump_json())
-        opened.flush()
-        os.fsync(opened.fileno())
-    durable.flush(note.parent)
 
 
 def _limits(limit: timedelta) -> process.Limits:

@@ -19,15 +19,13 @@ def write_marker(base: Path, manifest: Manifest) -> Path:
     assert isinstance(folders, list)
     paths = " ".join(str(each["path"]) for each in folders if isinstance(each, dict))
     line = f"{manifest.engine['snapshot']} {manifest.snapshot_at:%Y-%m-%dT%H:%M:%SZ} {manifest.source} {paths}\n"
-    unfinished = durable.write_beside(marker, line.encode())
-    try:
-        os.link(unfinished, marker)
-    except FileExistsError:
-        with marker.open("a", encoding="utf-8") as sink:
-            sink.write(line)
-            sink.flush()
-            os.fsync(sink.fileno())
-    finally:
-        unfinished.unlink()
+    with durable.written_beside(marker, line.encode()) as unfinished:
+        try:
+            marker.hardlink_to(unfinished)
+        except FileExistsError:
+            with marker.open("a", encoding="utf-8") as sink:
+                sink.write(line)
+                sink.flush()
+                os.fsync(sink.fileno())
     durable.flush(folder)
     return marker

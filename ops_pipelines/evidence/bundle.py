@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops_pipelines import durable
+from ops_pipelines import durable, stopping
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.evidence import dsse, index
 from ops_pipelines.evidence.assemble import Evidence
@@ -41,20 +41,19 @@ def write_bundle(evidence: Evidence, signer: Signer, folder: Path) -> Written:
         )  # fmt: skip
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     try:
-        durable.make_directory(unfinished)
-        for name, content in files.items():
-            (unfinished / name).parent.mkdir(exist_ok=True)
-            (unfinished / name).write_bytes(content)
-        durable.flush_file_system(unfinished)
-        unfinished.rename(folder)
-        durable.flush(folder.parent)
+        with stopping.ending(lambda: shutil.rmtree(unfinished, ignore_errors=True)):
+            durable.make_directory(unfinished)
+            for name, content in files.items():
+                (unfinished / name).parent.mkdir(exist_ok=True)
+                (unfinished / name).write_bytes(content)
+            durable.flush_file_system(unfinished)
+            unfinished.rename(folder)
+            durable.flush(folder.parent)
     except OSError as error:
         raise OpsError(
             f"{folder} cannot be written", why=error.strerror or str(error), safe="no backup was touched",
             next=f"df -h {folder.parent}; ls -ld {folder.parent}",
         ) from None  # fmt: skip
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return Written(folder, contents)
 
 

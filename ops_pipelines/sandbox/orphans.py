@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ops_pipelines import stopping
@@ -27,7 +27,7 @@ def without_orphans(starting: AbstractContextManager[Running]) -> Iterator[Runni
     pid = 0
 
     def end() -> None:
-        with _started:
+        with stopping.Held(), _started:
             _ours.discard(pid)
             while orphans := _orphans():
                 for each in orphans:
@@ -36,11 +36,11 @@ def without_orphans(starting: AbstractContextManager[Running]) -> Iterator[Runni
                         os.waitpid(each, 0)
             _inherit(bool(_ours))
 
-    with stopping.ending(end), starting as program:
-        pid = program.pid
-        with _started:
-            _ours.add(pid)
-            _inherit(True)
+    with stopping.ending(end), ExitStack() as started:
+        with stopping.Held(), _started:  # or another's end takes it for an orphan
+            _inherit(True)  # before it starts: what it lets go of at once is ours as well
+            program = started.enter_context(starting)
+            _ours.add(pid := program.pid)
         yield program
 
 

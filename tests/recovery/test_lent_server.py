@@ -1,10 +1,13 @@
 """`verify.server`: proof on a server that was lent to us, which is no source's, and where nothing of ours stays."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -17,8 +20,11 @@ from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.workspace import Workspace
 from tests.conftest import Made, MakeWorkspace, TestServer, start_server
 from tests.faults.conftest import wait_until
+from tests.stops import stopped_at_each_line
 
 ROWS = 200_000
+EVERY = 1 if os.environ.get("OPS_LONG") else 5
+"""Of the lines where a proof is stopped, each so many-th."""
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +107,25 @@ def test_what_a_killed_verification_left_is_dropped_by_the_next_start(
     assert verifying(lent) == ["verify_0123456789abcdef"]
     assert not list(made.path.glob("base/scratch/*/"))
     lent.sql("drop database verify_0123456789abcdef")
+
+
+def test_a_proof_that_is_stopped_at_any_line_drops_its_database(
+    pg18: TestServer, lent: TestServer, make_workspace: MakeWorkspace, tmp_path: Path
+) -> None:
+    workspace = lend(backed_up(pg18, make_workspace), lent.url("postgres"))
+    files = ["engine.py", "verify_databases.py", "targets.py", "database.py"]
+    assert stopped_at_each_line(open_scratch(workspace, tmp_path), files, lambda: verifying(lent), every=EVERY) > 30
+
+
+def open_scratch(workspace: Workspace, directory: Path) -> Callable[[], None]:
+    """What makes a database of a proof on the lent server, and drops it."""
+    engine, facts = workspace.config.engine("crm"), newest(workspace).manifest.engine
+
+    def make() -> None:
+        with TemporaryDirectory(dir=directory) as scratch, engine.scratch(Path(scratch), facts):
+            pass
+
+    return make
 
 
 def test_leftovers_are_kept_in_mind_while_the_server_is_away(

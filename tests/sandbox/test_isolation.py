@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pytest
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.doctor import sources
 from ops_pipelines.doctor.shared import Shared
-from ops_pipelines.process import Limits, running
+from ops_pipelines.process import Limits, Running, running
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.sandbox import account, isolation
 from ops_pipelines.sandbox.isolation import Isolation, Standing
@@ -23,6 +24,7 @@ from ops_pipelines.sandbox.orphans import without_orphans
 from ops_pipelines.vault.verdict import Verdict
 from tests.conftest import Made, MakeWorkspace, TestServer
 from tests.faults.conftest import wait_until
+from tests.stops import stopped_at_each_line
 
 LIMITS = Limits(timedelta(minutes=1), timedelta(minutes=1), grace=timedelta(seconds=1))
 CURE = "apt-get install bubblewrap"
@@ -111,6 +113,26 @@ def test_what_the_other_account_starts_and_lets_go_of_ends_with_it(tmp_path: Pat
         assert program.read() == b"left\n"
         wait_until(lambda: len(called("sleep 1234.5")) == 2)
     assert called("sleep 1234.5") == []
+
+
+@AS_ROOT
+def test_what_is_let_go_of_before_the_start_is_over_ends_as_well() -> None:
+    @contextmanager
+    def slowly() -> Iterator[Running]:
+        leaving = "setsid env -i sh -c 'cd /; setsid sleep 2345.6 & sleep 2345.6' >/dev/null 2>&1 & disown"
+        argv = [*account.dropping(), "bash", "-c", f"{leaving}; echo left; sleep 60"]
+        with running(argv, limits=LIMITS, cwd=Path("/")) as program:
+            assert program.read() == b"left\n"
+            wait_until(lambda: len(called("sleep 2345.6")) == 2)
+            yield program
+
+    def work() -> None:
+        with without_orphans(slowly()):
+            pass
+
+    every = 1 if os.environ.get("OPS_LONG") else 4
+    assert stopped_at_each_line(work, ["orphans.py"], lambda: called("sleep 2345.6"), every=every) > 20
+    assert called("sleep 2345.6") == []
 
 
 def called(words: str) -> list[int]:

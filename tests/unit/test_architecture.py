@@ -13,7 +13,8 @@ from ops_pipelines.vault.stores.registry import KINDS as STORES
 PACKAGE = Path(ops_pipelines.__file__).parent
 # From the ground up; rooms on one floor do not know each other.
 FLOORS = (
-    {"__init__", "clock", "durable", "private", "redact", "repository", "stopping", "streams", "text", "py"},
+    {"__init__", "clock", "private", "redact", "repository", "stopping", "streams", "text", "py"},
+    {"durable"},
     {"chronology", "errors", "limits", "logs", "personal", "repeats"},
     {"extras", "language"},
     {"lease", "process", "proof"},

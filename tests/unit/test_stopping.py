@@ -3,26 +3,28 @@
 import io
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import pyrage
 import pytest
 from sqlalchemy import create_engine
 
-from ops_pipelines import lease, process, stopping
+from ops_pipelines import durable, lease, lent, outages, process, stopping
 from ops_pipelines.errors import CorruptCopy
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import FAILED, RUNNING, SUCCEEDED
+from ops_pipelines.settings.outage import OutageCommands
 from ops_pipelines.vault import codec
+from ops_pipelines.vault.signing.keys import Keys
+from tests.stops import stopped_at, stopped_at_each_line
 
 _KEY = pyrage.x25519.Identity.generate()
 _PLAIN = b"some bytes " * 3000
@@ -52,35 +54,6 @@ def encoding() -> None:
 
 def decoding(data: bytes) -> Callable[[], None]:
     return lambda: codec.decode(io.BytesIO(data), io.BytesIO(), [str(_KEY)], encrypted=True, compressed=True)
-
-
-def stopped_at(turn: int, work: Callable[[], object], number: signal.Signals, *files: str) -> bool:
-    """Send ourselves a stop before the so many-th line that is run of these files; False when there are fewer."""
-    left = turn
-
-    def trace(frame: FrameType, event: str, _argument: object) -> Any:
-        nonlocal left
-        if Path(frame.f_code.co_filename).name not in (*files, "stopping.py") or _in_destructor(frame):
-            return None
-        if event == "line":
-            left -= 1
-            if left == 0:
-                signal.raise_signal(number)
-        return trace
-
-    sys.settrace(trace)
-    try:
-        work()
-    finally:
-        sys.settrace(None)
-    return left <= 0
-
-
-def _in_destructor(frame: FrameType | None) -> bool:
-    """Whether what is raised would be swallowed, and come again in a while."""
-    while frame is not None and frame.f_code.co_name != "__del__":
-        frame = frame.f_back
-    return frame is not None
 
 
 @pytest.mark.parametrize("number", stopping.STOPS)
@@ -147,7 +120,7 @@ def test_a_program_has_ended_that_is_stopped_at_any_line_of_its_start_and_its_en
             reading_end, writing_end = os.pipe()
             os.set_blocking(reading_end, False)
 
-    assert _stopped_at_each_line(program, ["process.py", "subprocess.py"], lives) > 200
+    assert stopped_at_each_line(program, ["process.py", "subprocess.py"], lives) > 200
 
 
 def test_an_owned_directory_is_gone_that_is_stopped_at_any_line_while_it_is_made_and_removed(tmp_path: Path) -> None:
@@ -158,23 +131,66 @@ def test_an_owned_directory_is_gone_that_is_stopped_at_any_line_while_it_is_made
             (made / "data").mkdir()
             (made / "data" / "rows").touch()
 
-    turns = _stopped_at_each_line(
+    turns = stopped_at_each_line(
         directory, ["lease.py", "shutil.py"], lambda: [str(each) for each in tmp_path.glob("scratch/*/")]
     )
     assert turns > 100
 
 
-def _stopped_at_each_line(work: Callable[[], object], files: Sequence[str], left: Callable[[], object]) -> int:
-    """Stop it at each of its lines in turn; nothing may be left of any. Returns how many there were."""
-    for turn in range(1, 10_000):
-        hit = False
-        with suppress(KeyboardInterrupt):
-            if not stopped_at(turn, work, signal.SIGTERM, *files):
-                return turn
-            hit = True
-        assert not hit, f"the stop before line {turn} was lost"
-        assert not (found := left()), f"a stop before line {turn} left {found}"
-    raise AssertionError("it does not end")
+def test_a_file_is_whole_or_not_there_that_is_stopped_at_any_line_while_it_is_written(tmp_path: Path) -> None:
+    """The unfinished one beside it stayed; one of those that are written so is the secret key that signs."""
+    path = tmp_path / "folder" / "file"
+
+    def write() -> None:
+        path.unlink(missing_ok=True)
+        durable.write(path, _PLAIN)
+
+    def left() -> list[str]:
+        half = path.exists() and path.read_bytes() != _PLAIN
+        return [f"half of {path}"] * half + [str(each) for each in path.parent.glob(".*")]
+
+    assert stopped_at_each_line(write, ["durable.py"], left) > 30
+
+
+def test_a_key_that_is_stopped_at_any_line_while_it_is_made_leaves_no_other_secret(tmp_path: Path) -> None:
+    def left() -> list[str]:
+        return [str(each) for each in tmp_path.rglob(".*") if each.suffix != ".lock"]
+
+    def make() -> None:
+        shutil.rmtree(tmp_path / "keys", ignore_errors=True)
+        keys = Keys(tmp_path / "keys")
+        keys.signer(datetime.now(timezone.utc))
+        keys.rotate(datetime.now(timezone.utc))
+
+    assert stopped_at_each_line(make, ["durable.py", "keys.py", "minisign.py"], left) > 100
+
+
+def test_a_note_of_locks_is_gone_that_is_stopped_at_any_line(tmp_path: Path) -> None:
+    def lend() -> None:
+        with lent.noted(tmp_path / "files-0", store="local", source="crm") as note:
+            note("1")
+            note("2")
+
+    files = ["lent.py", "durable.py"]
+    assert stopped_at_each_line(lend, files, lambda: [str(each) for each in tmp_path.iterdir()]) > 50
+
+
+def test_a_server_runs_again_whose_outage_is_stopped_at_any_line(tmp_path: Path) -> None:
+    done, root = tmp_path / "done", tmp_path / "outages"
+    stop, start = (("sh", "-c", f"echo {word} >> {done}") for word in ("stopped", "started"))
+    commands = OutageCommands(stop=stop, start=start, allow_outage=True)
+
+    def break_down() -> None:
+        done.unlink(missing_ok=True)
+        with outages.outage(root, "crm", commands) as end:
+            end()
+
+    def left() -> list[str]:
+        was = done.read_text(encoding="utf-8").split() if done.exists() else []
+        down = was[-1:] == ["stopped"]
+        return ["it is down"] * down + [str(each) for each in root.glob("*/")]
+
+    assert stopped_at_each_line(break_down, ["outages.py", "durable.py"], left) > 50
 
 
 def test_damage_is_still_told_as_damage() -> None:

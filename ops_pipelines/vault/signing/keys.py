@@ -7,7 +7,6 @@ thing is signed, or a recovery kit is written; who only reads makes nothing.
 
 import base64
 import json
-import os
 import re
 import secrets
 import socket
@@ -17,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ops_pipelines import durable, lease
+from ops_pipelines import durable, lease, stopping
 from ops_pipelines.clock import read_moment
 from ops_pipelines.errors import OpsError
 from ops_pipelines.vault.signing.minisign import PublicKey, Signer, open_signer
@@ -148,13 +147,14 @@ class Keys:
         path = self.directory / SIGNING
         fresh = path.with_name(f".{SIGNING}.{secrets.token_hex(4)}")
         try:
-            signer = open_signer(fresh, lost=_LOST)
-            if not (self.directory / INSTALLATION).exists():
-                self._name(now)
-            # Trusted before it signs anything.
-            self._trust(signer.verifier, now)
-            fresh.rename(path)
-            durable.flush(path.parent)
+            with stopping.ending(lambda: fresh.unlink(missing_ok=True)):
+                signer = open_signer(fresh, lost=_LOST)
+                if not (self.directory / INSTALLATION).exists():
+                    self._name(now)
+                # Trusted before it signs anything.
+                self._trust(signer.verifier, now)
+                fresh.rename(path)
+                durable.flush(path.parent)
         except OSError as error:
             raise self._unwritable(error) from None
         return signer
@@ -162,10 +162,9 @@ class Keys:
     def _name(self, now: datetime) -> None:
         name = re.sub(r"[^\w.-]", "-", socket.gethostname(), flags=re.ASCII)[:63] or "host"
         path = self.directory / INSTALLATION
-        unfinished = durable.write_beside(path, Installation(secrets.token_hex(16), name, now).to_bytes())
-        with suppress(FileExistsError):
-            os.link(unfinished, path)  # of two first runs, one wins
-        unfinished.unlink()
+        content = Installation(secrets.token_hex(16), name, now).to_bytes()
+        with durable.written_beside(path, content) as unfinished, suppress(FileExistsError):
+            path.hardlink_to(unfinished)  # of two first runs, one wins
         durable.flush(path.parent)
 
     def _trust(self, key: PublicKey, now: datetime) -> None:

@@ -8,6 +8,7 @@ since; it proves nothing against who can read the key. https://jedisct1.github.i
 import base64
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -172,13 +173,8 @@ def new_key(path: Path) -> None:
     checksum = hashlib.blake2b(_KEY + number + secret, digest_size=32).digest()
     raw = _KEY + _NO_KDF + _CHECKSUM + bytes(_KDF_BYTES) + number + secret + checksum
     content = b"untrusted comment: minisign encrypted secret key\n" + base64.b64encode(raw) + b"\n"
-    unfinished = durable.write_beside(path, content)
-    try:
-        os.link(unfinished, path)
-    except FileExistsError:
-        pass
-    finally:
-        unfinished.unlink()
+    with durable.written_beside(path, content) as unfinished, suppress(FileExistsError):
+        path.hardlink_to(unfinished)
     durable.flush(path.parent)
 
 

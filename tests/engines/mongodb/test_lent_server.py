@@ -23,6 +23,7 @@ from tests.engines.mongodb.conftest import PASSWORD, Protect, TestServer
 from tests.faults.conftest import wait_until
 from tests.recovery.test_leftovers import kill_restore
 from tests.recovery.test_lent_server import lend
+from tests.stops import stopped_at_each_line
 
 ROOT = Path(__file__).parents[3]
 ROWS = 20_000
@@ -80,3 +81,25 @@ def test_a_lent_server_proves_and_a_killed_proof_or_restore_leaves_nothing_for_l
     remove(workspace, left)
     assert to not in mongo.client.list_database_names()
     assert database["many"].count_documents({}) == ROWS
+
+
+def test_a_proof_that_is_stopped_at_any_line_drops_its_database(
+    mongo: TestServer, lent: TestServer, protect: Protect, tmp_path: Path
+) -> None:
+    database = mongo.new_database()
+    database["one"].insert_one({})
+    made = protect(mongo.url(database.name), copies=[]).made
+    take_backup(made.workspace, "crm")
+    workspace = lend(made, with_credentials("127.0.0.1", lent.port, "admin", "lent", PASSWORD))
+    engine, before = workspace.config.engine("crm"), verifying(lent)
+
+    def prove() -> None:
+        with (
+            tempfile.TemporaryDirectory(dir=tmp_path) as scratch,
+            engine.scratch(Path(scratch), {}) as url,
+            MongoClient[dict[str, Any]](url) as client,
+        ):
+            client.get_default_database()["t"].insert_one({})
+
+    files = ["engine.py", "verify_databases.py"]
+    assert stopped_at_each_line(prove, files, lambda: verifying(lent) - before) > 20

@@ -19,7 +19,8 @@ from ops_pipelines.sweeping import sweep
 from tests.conftest import Made
 from tests.engines.mysql.conftest import CANARY, TestServer, start_server, wait_until
 from tests.recovery.test_leftovers import kill_restore
-from tests.recovery.test_lent_server import lend, newest
+from tests.recovery.test_lent_server import EVERY, lend, newest, open_scratch
+from tests.stops import stopped_at_each_line
 
 ROOT = Path(__file__).parents[3]
 ROWS = 60_000
@@ -110,6 +111,28 @@ def test_a_killed_proof_leaves_no_account_behind(
         sweep(workspace)
         assert _accounts(lent) == before
         assert databases(lent, "verify%") == set()
+
+
+def test_a_proof_that_is_stopped_at_any_line_drops_its_database_and_accounts(
+    mariadb: TestServer, lent: TestServer, protect: Callable[..., Made], tmp_path: Path
+) -> None:
+    name = mariadb.new_database()
+    mariadb.sql(
+        "create table t (id int primary key)",
+        "create definer = nobody_here@localhost view v as select id from t",
+        database=name,
+    )
+    made = protect(mariadb.url(name), copies=[])
+    take_backup(made.workspace, "crm")
+    workspace = lend(made, lent.url("mysql"))
+    databases_before, accounts_before = databases(lent, "verify%"), _accounts(lent)
+
+    def left() -> list[object]:
+        accounts = _accounts(lent)
+        return [*(databases(lent, "verify%") - databases_before), *([accounts] * (accounts != accounts_before))]
+
+    files = ["engine.py", "verify_databases.py", "database.py"]
+    assert stopped_at_each_line(open_scratch(workspace, tmp_path), files, left, every=EVERY) > 60
 
 
 def _accounts(server: TestServer) -> list[list[tuple[object, ...]]]:
