@@ -45,7 +45,12 @@ def longest_step(config: Config) -> timedelta:
 
 def redelivered_after(config: Config, execution: CeleryExecution) -> timedelta:
     """How long Redis waits for a silent worker."""
-    return execution.redeliver_after or longest_step(config) + _MARGIN
+    return execution.redeliver_after or patient(longest_step(config))
+
+
+def patient(longest: timedelta) -> timedelta:
+    """For how long Redis should leave a task alone that may take so long."""
+    return longest + _MARGIN
 
 
 def result_backend(config: Config) -> str:
@@ -53,6 +58,16 @@ def result_backend(config: Config) -> str:
     assert config.ledger is not None, "a rule of ops.yaml"
     url = with_driver(config.ledger.reveal(purpose="ledger"))
     return f"db+{url.render_as_string(hide_password=False)}"
+
+
+def forget_results(config: Config) -> None:
+    """Delete results that are older than a day from the ledger's database; Celery itself does so by a schedule alone.
+
+    Raises LedgerError, SecretMissing, ExtraMissing.
+    """
+    with needed("celery"):
+        from celery import Celery
+    Celery("ops", backend=result_backend(config), set_as_current=False).backend.cleanup()
 
 
 def settings(config: Config, execution: CeleryExecution, *, default_queue: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,7 +17,7 @@ from ops_pipelines.outside import errors
 from ops_pipelines.outside.observer import Outside
 from ops_pipelines.places import Places
 from ops_pipelines.private import private_process
-from ops_pipelines.vault.catalogue import Catalogue, read_catalogue
+from ops_pipelines.vault.catalogue import Catalogue, RestorePoint, read_catalogue
 from ops_pipelines.vault.signing.keys import Keys
 from ops_pipelines.vault.stores.base import Store
 from ops_pipelines.vault.stores.directory import DirectoryStore
@@ -124,6 +125,15 @@ class Workspace:
         """The stores that may hold restore points of a source; without the local one of another machine's source."""
         mine = self.config.dumped_here(name)
         return {each: store for each, store in self.stores.items() if mine or each != LOCAL}
+
+    def unseen(self, name: str, point: RestorePoint | None) -> tuple[str, ...]:
+        """Copies that the ledger tells of in the local store of another machine, in words."""
+        if point is None or self.config.dumped_here(name):
+            return ()
+        with suppress(LedgerError):
+            known = published(self.ledger.movements(name), [LOCAL]).get(point.id)
+            return (f"the local store at {self.config.site(name)}",) if known is not None and known.kept else ()
+        return ()
 
     def published(self, name: str) -> dict[str, Published] | None:
         """What the ledger knows of a source's restore points, by id; None when it cannot be asked."""

@@ -113,6 +113,11 @@ class Config(Model):
         chosen = self.execution.verify_at if isinstance(self.execution, CeleryExecution) else None
         return chosen or self.site(name)
 
+    @property
+    def other_sites(self) -> list[str]:
+        """The sites beside the centre where something is dumped, in the file's order."""
+        return [site for site in dict.fromkeys(map(self.site, self.sources)) if site != CENTRE]
+
     def dumped_here(self, name: str) -> bool:
         """Whether this machine's local store is the one that a source is dumped into. Raises UnknownSource."""
         return self.site(name) == self.here

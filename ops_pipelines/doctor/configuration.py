@@ -11,11 +11,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from ops_pipelines.clock import human_duration
+from ops_pipelines.config.models import Config
 from ops_pipelines.config.sentry import Sentry
 from ops_pipelines.doctor.question import Answer, Measure, Question, attention, failed, well
 from ops_pipelines.doctor.shared import Shared
 from ops_pipelines.doctor.signatures import signing_key
 from ops_pipelines.errors import OpsError
+from ops_pipelines.settings.common import Settings
 from ops_pipelines.settings.secrets import SecretMissing, SecretRef
 from ops_pipelines.text import shell
 
@@ -85,7 +87,7 @@ def _others_write(path: Path) -> bool:
 
 def _secrets(shared: Shared) -> Answer:
     config = shared.workspace.config
-    refs = [ref for ref in _secrets_in(config) if ref is not config.sentry.dsn]
+    refs = [ref for ref in _needed_here(config) if ref is not config.sentry.dsn]
     missing: dict[str, SecretMissing] = {}
     for ref in refs:
         try:
@@ -113,6 +115,19 @@ def _sentry(sentry: Sentry) -> Answer:
     if sentry.profiles > sentry.profiled:
         profiles += f", which are not safe on Python {sys.version_info[0]}.{sys.version_info[1]}"
     return well(f"{dsn.host}, project {dsn.project_id}, environment {sentry.environment_name}, {profiles}")
+
+
+def _needed_here(config: Config) -> Iterator[SecretRef]:
+    """The secrets that this machine needs: a source's where it is dumped, its keys where it is proved."""
+    if all(config.dumped_here(name) and config.proving_site(name) == config.here for name in config.sources):
+        yield from _secrets_in(config)
+        return
+    yield from _secrets_in(config.model_copy(update={"sources": {}, "defaults": Settings()}))
+    for name, source in config.sources.items():
+        if config.dumped_here(name):
+            yield from _secrets_in(source.model_copy(update={"encrypt": None}))
+        if config.proving_site(name) == config.here:
+            yield from _secrets_in(source.encrypt)
 
 
 def _secrets_in(value: Any) -> Iterator[SecretRef]:

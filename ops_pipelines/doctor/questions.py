@@ -1,6 +1,6 @@
 """Every question there is, in the order in which the answers are read."""
 
-from ops_pipelines.doctor import configuration, keys, litter, running, sources, stores
+from ops_pipelines.doctor import configuration, keys, litter, running, sources, stores, workers
 from ops_pipelines.doctor.question import Question
 from ops_pipelines.doctor.shared import Shared
 
@@ -20,5 +20,6 @@ def all_questions(shared: Shared, *, sending: bool = False) -> list[Question]:
     if whole:
         asked += keys.questions(shared)
         asked += running.questions(shared, sending=sending)
+        asked += workers.questions(shared)
         asked += litter.questions(shared)
     return asked

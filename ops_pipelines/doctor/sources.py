@@ -29,17 +29,19 @@ _GROWTH = 1.25
 
 def questions(shared: Shared, name: str) -> Iterator[Question]:
     """About one source."""
-    source = shared.workspace.config.source(name)
+    config = shared.workspace.config
+    source = config.source(name)
+    dumped, proved = config.dumped_here(name), config.proving_site(name) == config.here
     here = kind_of(source.kind).on_disk
     limit = ASKED_FOR + source.limits.connect
     asked = {
-        "readable" if here else "server": _reached,
-        "programs": _programs,
-        "isolation": _isolation,
-        "rights": _rights,
-        **({} if here else {"clock": _clock}),
-        "disk": _disk,
-        "key": _key,
+        **({"readable" if here else "server": _reached} if dumped else {}),
+        **({"programs": _programs} if dumped or proved else {}),
+        **({"isolation": _isolation} if proved else {}),
+        **({"rights": _rights} if dumped else {}),
+        **({"clock": _clock} if dumped and not here else {}),
+        **({"disk": _disk} if dumped else {}),
+        **({"key": _key} if proved else {}),
         **({} if source.verify.auto else {"proofs": _proofs}),
         **({"fingerprint": _fingerprint} if not_noticed(source) else {}),
         "signatures": ours,
@@ -215,7 +217,7 @@ def _proofs(shared: Shared, name: str) -> Answer:
 def _three_two_one(shared: Shared, name: str) -> Answer:
     workspace = shared.workspace
     point = shared.catalogue(name).recovery_point
-    found = judge(name, point, workspace.config.source(name).copies, workspace.stores)
+    found = judge(name, point, workspace.config.source(name).copies, workspace.stores, workspace.unseen(name, point))
     if point is None:
         return attention("nothing is verified yet", f"ops backup {name}")
     if found.holds:

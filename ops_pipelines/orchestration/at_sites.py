@@ -14,11 +14,11 @@ from ops_pipelines.orchestration.dagster_internals import ActiveExecution, Retry
 from ops_pipelines.orchestration.names import Names
 
 
-def at_sites(config: Config, execution: CeleryExecution, names: Names) -> dg.ExecutorDefinition:
+def at_sites(config: Config, execution: CeleryExecution, names: Names, *, in_turn: bool) -> dg.ExecutorDefinition:
     """The executor. Addresses are revealed when a run begins: what a run is configured with Dagster keeps and shows."""
 
     def made(_context: dg.InitExecutorContext) -> dg.Executor:
-        return _AtSites(  # type: ignore[no-untyped-call]  # so is all of dagster-celery
+        return (_InTurn if in_turn else CeleryExecutor)(  # type: ignore[no-untyped-call]  # so is all of dagster-celery
             retries=RetryMode.ENABLED,
             broker=queues.broker_url(execution),
             backend=queues.result_backend(config),
@@ -30,7 +30,7 @@ def at_sites(config: Config, execution: CeleryExecution, names: Names) -> dg.Exe
     )
 
 
-class _AtSites(CeleryExecutor):
+class _InTurn(CeleryExecutor):
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
         with _one_at_a_time():
             yield from super().execute(plan_context, execution_plan)  # type: ignore[no-untyped-call]  # the same

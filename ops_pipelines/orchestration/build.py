@@ -12,7 +12,7 @@ from ops_pipelines.orchestration.assets.dump import build_dump
 from ops_pipelines.orchestration.assets.health import build_health_asset
 from ops_pipelines.orchestration.assets.offsite import build_offsite
 from ops_pipelines.orchestration.assets.report import build_report_asset
-from ops_pipelines.orchestration.assets.retention import build_retention_asset
+from ops_pipelines.orchestration.assets.retention import build_retention_asset, build_site_retention
 from ops_pipelines.orchestration.assets.verified import build_verified
 from ops_pipelines.orchestration.checks.rpo import build_rpo_check
 from ops_pipelines.orchestration.checks.three_two_one import build_three_two_one_check
@@ -90,6 +90,7 @@ def _defined(installation: Installation) -> dg.Definitions:
             build_report_asset(installation),
             build_health_asset(installation),
             build_retention_asset(installation),
+            *build_site_retention(installation),
             *build_drill_asset(installation),
         ],
         asset_checks=[

@@ -6,8 +6,10 @@ import dagster as dg
 
 from ops_pipelines.config.cadence import quiet_moment
 from ops_pipelines.orchestration.dagster_internals import AssetJob
+from ops_pipelines.orchestration.execution import executor
 from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.orchestration.jobs import asset_job
+from ops_pipelines.orchestration.patience import in_one_process
 
 
 @dataclass(frozen=True)
@@ -20,19 +22,28 @@ class Daily:
 
 def build_daily(installation: Installation) -> list[Daily]:
     """All of them, running by default."""
-    called = installation.names
+    called, config = installation.names, installation.config
     return [
         # A failed run writes no report: this job does, whatever happened in the night.
-        _daily(installation, called.report_job, called.report, "report_daily", "0 7 * * *", "Writes the backup report"),
+        _daily(installation, called.report_job, "report_daily", "0 7 * * *", "Writes the backup report", called.report),
         _daily(
-            installation, called.retention_job, called.retention, "retention_daily", quiet_moment(installation.config),
-            "Deletes what keep: no longer needs",
+            installation, called.retention_job, "retention_daily", quiet_moment(config),
+            "Deletes what keep: no longer needs", called.retention, *map(called.retention_at, config.other_sites),
+            executor=executor(config, called, in_turn=False),
         ),
     ]  # fmt: skip
 
 
-def _daily(installation: Installation, job_name: str, key: dg.AssetKey, name: str, cron: str, does: str) -> Daily:
-    job = asset_job(job_name, key, description=f"{does}.", tags={})
+def _daily(
+    installation: Installation,
+    job_name: str,
+    name: str,
+    cron: str,
+    does: str,
+    *keys: dg.AssetKey,
+    executor: dg.ExecutorDefinition = in_one_process,
+) -> Daily:
+    job = asset_job(job_name, *keys, description=f"{does}.", tags={}, executor=executor)
     schedule = dg.ScheduleDefinition(
         name=installation.names.name(name),
         job=job,

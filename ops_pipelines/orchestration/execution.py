@@ -21,13 +21,17 @@ _OTHERS = 5
 _QUEUE_TAG, _TURN_TAG = "dagster-celery/queue", "dagster-celery/priority"
 
 
-def executor(config: Config, names: Names = PLAIN) -> dg.ExecutorDefinition:
-    """The executor of the jobs that back up and prune."""
+def executor(config: Config, names: Names = PLAIN, *, in_turn: bool = True) -> dg.ExecutorDefinition:
+    """The executor of the jobs that back up and prune.
+
+    Args:
+        in_turn: one step of a run goes after the other; else a site that does not answer keeps no other one.
+    """
     if not isinstance(config.execution, CeleryExecution):
         return in_one_process
     with needed("celery"):
         from ops_pipelines.orchestration.at_sites import at_sites  # noqa: PLC0415
-    return at_sites(config, config.execution, names)
+    return at_sites(config, config.execution, names, in_turn=in_turn)
 
 
 def step_tags(config: Config, source: str, step: Step, names: Names) -> dict[str, str]:

@@ -9,10 +9,12 @@ from datetime import date, datetime, timedelta, timezone
 import dagster as dg
 
 from ops_pipelines.backup.history import PastRun, forgettable
+from ops_pipelines.config.execution import CeleryExecution
 from ops_pipelines.naming import SOURCE_TAG
 from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.orchestration.patience import in_one_process
 from ops_pipelines.orchestration.room import forget_runless, give_back, remove_files
+from ops_pipelines.queues import forget_results
 
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _PAGE = 500
@@ -44,6 +46,8 @@ def build_history_job(installation: Installation) -> tuple[dg.JobDefinition, dg.
             before = _now(instance, installation) - timedelta(days=config.runless_days)
             events = forget_runless(instance, installation.noted_keys, before)
             give_back(instance)
+            if isinstance(installation.config.execution, CeleryExecution):
+                forget_results(installation.config)
         context.log.info(f"{deleted} runs and {events} events without a run deleted")
 
     @dg.job(

@@ -84,7 +84,7 @@ class Installation:
     def keys(self) -> frozenset[dg.AssetKey]:
         """The assets that runs of ours materialize."""
         names = self.names
-        found = {names.report, names.health, names.retention}
+        found = {names.report, names.health, names.retention, *map(names.retention_at, self.config.other_sites)}
         for name, source in self.config.sources.items():
             found |= {names.dump(name, source.kind), names.verified(name)}
             found |= {names.copy(name, store) for store in source.copies}

@@ -81,6 +81,10 @@ class Names(Named):
         """What is deleted, across all sources."""
         return self.key("retention")
 
+    def retention_at(self, site: str) -> dg.AssetKey:
+        """What is deleted from the local store of another site."""
+        return self.key(f"retention_{site}")
+
     @property
     def jobs(self) -> frozenset[str]:
         """All of them."""

@@ -38,7 +38,13 @@ class ThreeTwoOne:
         return not self.missing
 
 
-def judge(name: str, point: RestorePoint | None, configured: Sequence[str], stores: Mapping[str, Store]) -> ThreeTwoOne:
+def judge(
+    name: str,
+    point: RestorePoint | None,
+    configured: Sequence[str],
+    stores: Mapping[str, Store],
+    unseen: Sequence[str] = (),
+) -> ThreeTwoOne:
     """How a source stands to the rule.
 
     Args:
@@ -46,9 +52,10 @@ def judge(name: str, point: RestorePoint | None, configured: Sequence[str], stor
         point: its newest verified restore point.
         configured: the stores its `copies` names.
         stores: every store, by name.
+        unseen: copies on the disk of another machine, in words.
     """
     sound = [each for each in point.stores if each not in point.damaged] if point is not None else []
-    copies = [f"{name} itself", *sound]
+    copies = [f"{name} itself", *unseen, *sound]
     media = sorted({LIVE_MEDIUM, *(stores[each].medium for each in sound)})
     offsite = [each for each in sound if stores[each].offsite]
     missing = [

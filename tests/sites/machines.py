@@ -129,10 +129,17 @@ class Machines:
     def launch(self, *sources: str, log: str = "run.log") -> "subprocess.Popen[bytes]":
         """A run of every step of these sources, in a process of the centre's, as Dagster's launcher makes it."""
         keys = " or ".join(f'key:"{name}/*"' for name in sources)
+        today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+        return self._materialize(log, "--select", f"({keys}) and not key:*/drill", "--partition", today)
+
+    def prune(self) -> "subprocess.Popen[bytes]":
+        """A run of retention, at the centre and at every site."""
+        return self._materialize("run.log", "--select", "key:retention*")
+
+    def _materialize(self, log: str, *words: str) -> "subprocess.Popen[bytes]":
         written = (self.centre.folder / log).open("ab")
         return subprocess.Popen(
-            [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "ops_pipelines.definitions",
-             "--select", f"({keys}) and not key:*/drill", "--partition", f"{datetime.now(timezone.utc):%Y-%m-%d}"],
+            [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "ops_pipelines.definitions", *words],
             cwd=self.centre.folder, env=self.centre.environment, stdout=written, stderr=written,
         )  # fmt: skip
 
@@ -242,6 +249,7 @@ def _document(bucket: Bucket, recipient: str, execution: Mapping[str, str]) -> d
         "defaults": {
             "encrypt": {"age": [recipient], "identity": {"env": "OPS_IDENTITY"}},
             "copies": ["far"],
+            "keep": {"last": 1, "daily": 0, "weekly": 0, "monthly": 0, "min_verified": 2},
         },
         "stores": {
             "far": {

@@ -3,12 +3,14 @@
 Then machines and brokers die in the middle of a dump. Nothing is lost, and nothing is made twice.
 """
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -55,6 +57,12 @@ def one_dump(found: Machines, source: str, run_before: int) -> None:
     assert len(points) == run_before + 1
     assert points[-1].verified and not found.workspace().catalogue(source).messages
     assert found.materialized(source) == run_before + 1
+
+
+def asked(machine: Machine) -> dict[tuple[str, str], Any]:
+    """What the doctor of a machine answers, by subject and question."""
+    told = json.loads(machine.ops("doctor", "--json").stdout)
+    return {(each["subject"], each["question"]): each for each in told["answers"]}
 
 
 def received(site: Machine) -> int:
@@ -111,6 +119,37 @@ def test_a_broker_that_starts_again_in_mid_dump_costs_nothing(by_rabbitmq: Machi
     found.ended(run)
     assert len(found.dumps("crm")) == attempts + 1
     one_dump(found, "crm", there)
+
+
+def test_doctor_asks_for_workers_and_only_for_what_this_machine_needs(by_rabbitmq: Machines) -> None:
+    found = by_rabbitmq
+    wait_until(lambda: all("ready" in each.log for each in found.everybody), found.logs)
+    answers = asked(found.centre)
+    assert answers["workers", "queues"]["said"] == "a worker listens at brno, centre, plzen"
+    assert answers["workers", "redelivery"]["state"] == "OK"
+    assert answers["configuration", "secrets"]["state"] == "OK", "the databases' are at their sites"
+    assert ("crm", "server") not in answers and answers["crm", "key"]["state"] == "OK"
+    at_site = asked(found.sites["brno"])
+    assert at_site["configuration", "secrets"]["state"] == "OK", "the identity is at the centre"
+    assert at_site["crm", "server"]["state"] == "OK"
+    assert ("crm", "key") not in at_site and ("erp", "server") not in at_site
+    found.sites["plzen"].stop_worker()
+    without = asked(found.centre)["workers", "queues"]
+    assert without["state"] == "FAILED" and "nobody listens at plzen: runs of erp wait" in without["said"]
+    assert any(line.startswith("ops worker") and "OPS_SITE=plzen" in line for line in without["fix"])
+    found.sites["plzen"].start_worker()
+
+
+def test_a_site_prunes_its_own_local_store_and_the_centre_the_bucket(by_rabbitmq: Machines) -> None:
+    found = by_rabbitmq
+    while len(points := found.workspace().catalogue("crm").points) < 3:
+        found.ended(found.launch("crm"))
+    found.ended(found.prune())
+    kept = [point.id for point in found.workspace().catalogue("crm").points]
+    assert kept == [point.id for point in points][-2:]
+    local = found.sites["brno"].folder / "base" / "restore-points" / "crm"
+    assert sorted(path.name for path in local.iterdir() if path.name[0] != ".") == kept
+    assert not found.workspace().catalogue("crm").messages
 
 
 @pytest.mark.daily(0)  # what RabbitMQ does when it starts again is the same to us

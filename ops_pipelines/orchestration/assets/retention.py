@@ -11,10 +11,13 @@ import dagster as dg
 from ops_pipelines.backup.prune import prune
 from ops_pipelines.backup.retention import SourcePruned
 from ops_pipelines.clock import human_size
+from ops_pipelines.config.execution import CENTRE
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.assets.common import newest_proofs
 from ops_pipelines.orchestration.describe import Metadata, bullets
+from ops_pipelines.orchestration.execution import at_site
 from ops_pipelines.orchestration.installation import Installation
+from ops_pipelines.vault.stores.registry import LOCAL
 
 _COLUMNS = ("source", "store", "restore_point", "started_at", "verdict", "size", "decision", "why")
 
@@ -27,10 +30,34 @@ class RetentionConfig(dg.Config):
 
 def build_retention_asset(installation: Installation) -> dg.AssetsDefinition:
     """Retention across all sources and stores."""
-    workspace, key = installation.workspace, installation.names.retention
+    sources = list(installation.config.sources)
+    return _retention(installation, CENTRE, installation.names.retention, sources, store=None)
+
+
+def build_site_retention(installation: Installation) -> list[dg.AssetsDefinition]:
+    """Retention in the local store of each other site, which nobody else reaches."""
+    config, names = installation.config, installation.names
+    return [
+        _retention(
+            installation,
+            site,
+            names.retention_at(site),
+            [name for name in config.sources if config.site(name) == site],
+            store=LOCAL,
+        )
+        for site in config.other_sites
+    ]
+
+
+def _retention(
+    installation: Installation, site: str, key: dg.AssetKey, sources: Sequence[str], *, store: str | None
+) -> dg.AssetsDefinition:
+    workspace = installation.workspace
+    which = "every store" if store is None else f"the local store at {site}"
 
     @dg.asset(
         key=key,
+        op_tags=at_site(installation.config, site, installation.names),
         group_name=installation.names.name("reports"),
         kinds={"retention"},
         owners=[*installation.owners],
@@ -43,14 +70,13 @@ def build_retention_asset(installation: Installation) -> dg.AssetsDefinition:
             )
         ],
         description=(
-            "What `keep:` no longer needs is deleted from every store: never the newest verified backup, never after "
+            f"What `keep:` no longer needs is deleted from {which}: never the newest verified backup, never after "
             "a failed run of the source. Without `keep:` nothing is deleted."
         ),
     )
     def retention(context: dg.AssetExecutionContext, config: RetentionConfig) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not know it by its parameter beside checks
-        sources = list(workspace.config.sources)
         with installation.step():
-            pruned = prune(workspace, sources, apply=not config.dry_run, run_id=context.run.run_id)
+            pruned = prune(workspace, sources, store=store, apply=not config.dry_run, run_id=context.run.run_id)
         return dg.MaterializeResult(metadata=retention_metadata(pruned), check_results=[pruned_check(pruned)])
 
     return retention

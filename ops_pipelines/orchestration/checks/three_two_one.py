@@ -23,7 +23,9 @@ def build_three_two_one_check(installation: Installation, source: str) -> dg.Ass
         with installation.sensing(names.THREE_TWO_ONE_CHECK):
             workspace = installation.workspace
             point = workspace.catalogue(source).recovery_point
-            found = judge(source, point, workspace.config.source(source).copies, workspace.stores)
+            found = judge(
+                source, point, workspace.config.source(source).copies, workspace.stores, workspace.unseen(source, point)
+            )
         return dg.AssetCheckResult(
             passed=found.holds,
             severity=dg.AssetCheckSeverity.WARN,
