@@ -28,8 +28,3 @@ def upgrade() -> None:
     )
     op.create_index("ix_ops_activities_source_kind_started", "ops_activities", ["source", "kind", "started_at"])
     op.create_index("ix_ops_activities_status", "ops_activities", ["status"])
-
-
-def downgrade() -> None:
-    """Drop it."""
-    op.drop_table("ops_activities")

@@ -68,9 +68,3 @@ def upgrade() -> None:
     )
     never = datetime(1970, 1, 1, tzinfo=timezone.utc)
     op.bulk_insert(evaluations, [{"part": part, "at": never} for part in ("attempts", "standing")])
-
-
-def downgrade() -> None:
-    """Drop them."""
-    for table in ("ops_evaluations", "ops_mutes", "ops_outbox", "ops_incidents"):
-        op.drop_table(table)

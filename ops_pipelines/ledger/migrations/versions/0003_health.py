@@ -50,9 +50,3 @@ def _counted() -> list[dict[str, Any]]:
     return [
         {**dict(zip(names, key, strict=True)), "attempts": n, "seconds": seconds[key]} for key, n in attempts.items()
     ]
-
-
-def downgrade() -> None:
-    """Drop both."""
-    op.drop_table("ops_health")
-    op.drop_table("ops_tallies")

@@ -21,9 +21,3 @@ def upgrade() -> None:
     evaluations = sa.table("ops_evaluations", sa.column("part"), sa.column("at", sa.DateTime(timezone=True)))
     never = datetime(1970, 1, 1, tzinfo=timezone.utc)
     op.bulk_insert(evaluations, [{"part": "probes", "at": never}])
-
-
-def downgrade() -> None:
-    """Drop it."""
-    op.execute("delete from ops_evaluations where part = 'probes'")
-    op.drop_table("ops_probes")

@@ -15,8 +15,3 @@ def upgrade() -> None:
         sa.Column("series", sa.String(16), primary_key=True),
         sa.Column("last", sa.BigInteger, nullable=False),
     )
-
-
-def downgrade() -> None:
-    """Drop it."""
-    op.drop_table("ops_numbers")

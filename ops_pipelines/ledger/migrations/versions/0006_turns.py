@@ -19,11 +19,3 @@ def upgrade() -> None:
     op.create_index("ix_ops_activities_turn", "ops_activities", ["turn"])
     op.create_index("ix_ops_activities_source_kind_turn", "ops_activities", ["source", "kind", "turn"])
     op.drop_index("ix_ops_activities_source_kind_started", "ops_activities")
-
-
-def downgrade() -> None:
-    """Forget the turns."""
-    op.create_index("ix_ops_activities_source_kind_started", "ops_activities", ["source", "kind", "started_at"])
-    op.drop_index("ix_ops_activities_source_kind_turn", "ops_activities")
-    op.drop_index("ix_ops_activities_turn", "ops_activities")
-    op.drop_column("ops_activities", "turn")

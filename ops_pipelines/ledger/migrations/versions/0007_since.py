@@ -14,8 +14,3 @@ def upgrade() -> None:
         sa.Column("source", sa.String(63), primary_key=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     )
-
-
-def downgrade() -> None:
-    """Drop it."""
-    op.drop_table("ops_since")
