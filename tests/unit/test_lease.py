@@ -1,5 +1,6 @@
 """Leases vanish with their holder, however it ends, and what the dead owned is swept."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -141,6 +142,22 @@ print("ready", flush=True)
 def test_an_owned_directory_is_gone_although_a_server_that_ends_writes_there_at_the_last_moment(tmp_path: Path) -> None:
     with another(LATE, tmp_path / "scratch" / "one"):
         pass
+
+
+def test_a_directory_that_is_somebody_elses_stays_when_its_name_is_taken(tmp_path: Path) -> None:
+    with lease.owned_directory(tmp_path / "theirs") as theirs:
+        (theirs / "rows").touch()
+        with pytest.raises(FileExistsError), lease.owned_directory(tmp_path / "theirs"):
+            pytest.fail("it has two owners")
+        assert (theirs / "rows").exists()
+
+
+def test_who_was_asked_about_holds_nothing_afterwards(tmp_path: Path) -> None:
+    (tmp_path / "dead").mkdir()
+    (tmp_path / "dead" / ".owner").touch()
+    for _ in range(2):
+        assert lease.census(tmp_path, ours=re.compile("dead")) == [(tmp_path / "dead", "dead")]
+    assert lease.sweep(tmp_path) == [tmp_path / "dead"]
 
 
 def test_an_owned_directory_leaves_no_file_open(tmp_path: Path) -> None:
