@@ -1,6 +1,7 @@
 """A stop (Ctrl-C, SIGTERM) is a stop wherever it comes: never lost, and never taken for a broken copy."""
 
 import io
+import itertools
 import logging
 import os
 import shutil
@@ -24,6 +25,7 @@ from ops_pipelines.ledger.models import FAILED, RUNNING, SUCCEEDED
 from ops_pipelines.settings.outage import OutageCommands
 from ops_pipelines.vault import codec
 from ops_pipelines.vault.signing.keys import Keys
+from ops_pipelines.vault.stores.s3.cache import Cache
 from tests.stops import stopped_at, stopped_at_each_line
 
 _KEY = pyrage.x25519.Identity.generate()
@@ -163,6 +165,15 @@ def test_a_key_that_is_stopped_at_any_line_while_it_is_made_leaves_no_other_secr
         keys.rotate(datetime.now(timezone.utc))
 
     assert stopped_at_each_line(make, ["durable.py", "keys.py", "minisign.py"], left) > 100
+
+
+def test_what_a_bucket_said_is_kept_whole_or_not_at_all_when_it_is_stopped(tmp_path: Path) -> None:
+    cache, said = Cache(tmp_path), itertools.count()
+
+    def fetch() -> None:
+        cache.get("crm", "manifest.json", str(next(said)), lambda: _PLAIN)
+
+    assert stopped_at_each_line(fetch, ["cache.py"], lambda: list(tmp_path.glob("crm/.*"))) > 20
 
 
 def test_a_note_of_locks_is_gone_that_is_stopped_at_any_line(tmp_path: Path) -> None:

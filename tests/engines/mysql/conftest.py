@@ -189,7 +189,7 @@ def wrapped_client(directory: Path, script: str, **variables: str | Path) -> Pat
     return folder
 
 
-def wait_until(condition: Callable[[], bool], within_s: float = 30) -> None:
+def wait_until(condition: Callable[[], bool], within_s: float = 120) -> None:
     """Poll until it is so."""
     deadline = time.monotonic() + within_s
     while not condition():

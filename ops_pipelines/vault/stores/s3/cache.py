@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from ops_pipelines import stopping
+
 _memory: dict[tuple[Path, str], bytes] = {}
 
 
@@ -61,9 +63,9 @@ class Cache:
     @staticmethod
     def _write(path: Path, content: bytes) -> None:
         """A cache that cannot be written costs a request, nothing else."""
-        with suppress(OSError):
+        unfinished = path.with_name(f".{secrets.token_hex(8)}")
+        with suppress(OSError), stopping.ending(lambda: unfinished.unlink(missing_ok=True)):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            unfinished = path.with_name(f".{secrets.token_hex(8)}")
             with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
             unfinished.rename(path)
