@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ops_pipelines.language.said import counted
+from ops_pipelines.language.said import Word, counted, said
 
 Grade = Literal["full", "sample", "counts", "restored"]
 """What was compared after a restore: all content, a sample of it, row counts alone, nothing."""
@@ -25,9 +25,9 @@ _WORDS: dict[Grade, str] = {
 }
 _LEAVES_OUT: dict[Grade, str] = {
     "full": "",
-    "sample": "most rows are only counted: a change in one that is not in the sample is not noticed",
-    "counts": "rows are only counted: a change inside a row is not noticed",
-    "restored": "nothing is compared: a table that comes back empty is not noticed",
+    "sample": said("most rows are only counted: a change in one that is not in the sample is not noticed"),
+    "counts": said("rows are only counted: a change inside a row is not noticed"),
+    "restored": said("nothing is compared: a table that comes back empty is not noticed"),
 }
 
 
@@ -69,7 +69,9 @@ def leaves_out(grade: Grade) -> str:
 
     Choosing such a grade is no mistake, but whoever reads a configuration should know what it means.
     """
-    return f'no proof says more than "{_WORDS[grade]}": {_LEAVES_OUT[grade]}' if _LEAVES_OUT[grade] else ""
+    if not (missed := _LEAVES_OUT[grade]):
+        return ""
+    return said('no proof says more than "{words}": {missed}', words=Word(_WORDS[grade]), missed=missed)
 
 
 def strength(grade: Grade) -> int:

@@ -67,8 +67,8 @@ class Config(Model):
     report: Report = Field(Report(), description="the backup report, for people")
     language: Code = Field(
         "en",
-        description="of reports, alerts and the recovery kit's runbook; the status page speaks the browser's, and "
-        "this one to a browser that asks for none of these",
+        description="of reports, evidence, alerts and the recovery kit's runbook; the status page speaks the "
+        "browser's, and this one to a browser that asks for none of these",
     )
     logging: Logging | None = Field(None, description="structured logs; none but the web server's by default")
     _file: Path | None = PrivateAttr(None)

@@ -15,9 +15,10 @@ from ops_pipelines.evidence.numbering import Numbering, numbering_of
 from ops_pipelines.evidence.period import Period, Span, longest_pause
 from ops_pipelines.evidence.reached import rpo_reached, rto_reached
 from ops_pipelines.evidence.statements import Statement
-from ops_pipelines.evidence.summary import Alerts, Days, Gap, Reached, Summary, counted
+from ops_pipelines.evidence.summary import Alerts, Days, Gap, Reached, Summary, counts_of
 from ops_pipelines.evidence.tell import Teller
 from ops_pipelines.evidence.timeline import standings_of
+from ops_pipelines.language.said import said
 from ops_pipelines.ledger.ledger import Ledger
 from ops_pipelines.ledger.models import Activity
 from ops_pipelines.ledger.period import (
@@ -34,16 +35,22 @@ from ops_pipelines.workspace import Workspace
 
 _SLACK = timedelta(seconds=1)
 LIMITS = (
-    "Times are those of this machine's clock. The order of attempts is by their numbers, which no clock changes.",
-    "It tells what this tool attempted. What another tool did, or a system that is not in ops.yaml, is not here.",
-    "It is signed with a key that lies on the machine that makes the backups: who controls that machine could sign "
-    "something else. Keep the public key, and each bundle, where that machine cannot change them.",
-    "Targets are those of today's ops.yaml; which ones held earlier is not recorded.",
-    "An age is counted from the start of the dump of the newest restore point that had been verified at that moment; a "
-    "backup that nobody had verified yet does not count.",
-    "Restores were measured on the machine that verifies, or where a drill ran: other hardware takes another time.",
-    "A message that was delivered was accepted by a channel; whether somebody read it is not known.",
-    "Of what retention has deleted since, the ledger alone tells; its digests are here, its files are not.",
+    said("Times are those of this machine's clock. The order of attempts is by their numbers, which no clock changes."),
+    said("It tells what this tool attempted. What another tool did, or a system that is not in ops.yaml, is not here."),
+    said(
+        "It is signed with a key that lies on the machine that makes the backups: who controls that machine could sign "
+        "something else. Keep the public key, and each bundle, where that machine cannot change them."
+    ),
+    said("Targets are those of today's ops.yaml; which ones held earlier is not recorded."),
+    said(
+        "An age is counted from the start of the dump of the newest restore point that had been verified at that "
+        "moment; a backup that nobody had verified yet does not count."
+    ),
+    said(
+        "Restores were measured on the machine that verifies, or where a drill ran: other hardware takes another time."
+    ),
+    said("A message that was delivered was accepted by a channel; whether somebody read it is not known."),
+    said("Of what retention has deleted since, the ledger alone tells; its digests are here, its files are not."),
 )
 
 
@@ -91,7 +98,7 @@ def assemble(workspace: Workspace, period: Period, *, only: Sequence[str] = ()) 
     alerts = _alerts(statements, workspace.config, whole)
     numbering = numbering_of(ledger, rows, names, highest)
     found += [*gaps.of_statements(statements), *gaps.of_alerts(statements, alerts), *_unnumbered(numbering)]
-    counts = counted(statements)
+    counts = counts_of(statements)
     summary = Summary(
         product=by.product, installation=by.installation, host=socket.gethostname(), made_at=now,
         period=Days(first=period.first, last=period.last, zone=period.zone, begin=whole.begin, end=whole.end),
@@ -143,7 +150,7 @@ class _Source:
         drills = [each.predicate.drill for each in statements if isinstance(each.predicate, Drill)]
         return Reached(
             source=self._name, kind=target.kind if target is not None else None, configured=target is not None,
-            looked_at=self.looked_at, counts=counted(statements),
+            looked_at=self.looked_at, counts=counts_of(statements),
             proofs=sum(each is not None and each.outcome == "verified" for each in proofs),
             whole_proofs=sum(each is not None and each.whole for each in proofs),
             drills=sum(each is not None and each.recovered for each in drills), rpo=rpo,
@@ -157,16 +164,19 @@ class _Source:
         begins = self._begins
         if begins is None or begins > whole.begin:
             span = Span(begin=whole.begin, end=min(begins or whole.end, whole.end))
-            yield Gap(kind="not_watched", source=self._name, span=span, what="nothing is recorded of it in this time")
+            yield Gap(
+                kind="not_watched", source=self._name, span=span, what=said("nothing is recorded of it in this time")
+            )
         if self._settings is None:
             yield Gap(
                 kind="not_configured", source=self._name,
-                what="it is not in ops.yaml any more: what was promised for it, and when it was taken out, is not "
-                "known; it was looked at until its last attempt",
+                what=said("it is not in ops.yaml any more: what was promised for it, and when it was taken out, is "
+                "not known; it was looked at until its last attempt"),
             )  # fmt: skip
         yield from gaps.of_days(self._name, self._period, self.looked_at, statements)
         for message in self._catalogue.messages:
-            yield Gap(kind="not_believed", source=self._name, what=f"in its stores, when this was written: {message}")
+            what = said("in its stores, when this was written: {what}", what=message)
+            yield Gap(kind="not_believed", source=self._name, what=what)
 
     def _safety(self) -> list[str]:
         return [row.backup_id or "" for row in self._movements if row.meta.get("safety")]
@@ -188,9 +198,9 @@ def _is_of(row: Activity, backup_id: str, store: str, at: datetime) -> bool:
 
 
 def _alerts(statements: Iterable[Statement], config: Config, period: Span) -> Alerts:
-    said = [each.predicate for each in statements if isinstance(each.predicate, Alert)]
-    opened = [each for each in said if period.begin <= each.opened_at < period.end]
-    messages = [message for each in said for message in each.messages]
+    alerts = [each.predicate for each in statements if isinstance(each.predicate, Alert)]
+    opened = [each for each in alerts if period.begin <= each.opened_at < period.end]
+    messages = [message for each in alerts for message in each.messages]
     delivered = sum(message.status == "delivered" for message in messages)
     return Alerts(
         opened=len(opened), resolved=sum(each.outcome == "resolved" for each in opened), delivered=delivered,
@@ -203,5 +213,8 @@ def _unnumbered(numbering: Numbering) -> Iterator[Gap]:
     for (first, last), many in missing.items():
         yield Gap(
             kind="numbers_missing", count=many,
-            what=f"the ledger has no attempt with the numbers {first} to {last}: rows were removed, or never written",
+            what=said(
+                "the ledger has no attempt with the numbers {first} to {last}: rows were removed, or never written",
+                first=first, last=last,
+            ),
         )  # fmt: skip

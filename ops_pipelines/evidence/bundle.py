@@ -13,6 +13,7 @@ from ops_pipelines.evidence.assemble import Evidence
 from ops_pipelines.evidence.index import Index, listed
 from ops_pipelines.evidence.page import page, readme
 from ops_pipelines.evidence.statements import Subject, in_toto
+from ops_pipelines.language.speech import ENGLISH, Language
 from ops_pipelines.vault.signing.minisign import Signer
 
 SUMMARY, PAGE, README, PEM, MINISIGN = "evidence.json", "evidence.html", "README.md", "key.pem", "key.pub"
@@ -26,14 +27,16 @@ class Written:
     index: Index
 
 
-def write_bundle(evidence: Evidence, signer: Signer, folder: Path) -> Written:
+def write_bundle(evidence: Evidence, signer: Signer, folder: Path, spoken: Language = ENGLISH) -> Written:
     """Write everything into a new folder, whole or not at all.
 
+    Args:
+        spoken: the language of its pages; what programs read is English.
     Raises:
         SafetyRefusal: the folder is there already.
         OpsError: it cannot be written.
     """
-    files, contents = _files(evidence, signer)
+    files, contents = _files(evidence, signer, spoken)
     if os.path.lexists(folder):
         raise SafetyRefusal(
             f"{folder} is there already", why="a bundle is written once, and never changed",
@@ -57,15 +60,15 @@ def write_bundle(evidence: Evidence, signer: Signer, folder: Path) -> Written:
     return Written(folder, contents)
 
 
-def _files(evidence: Evidence, signer: Signer) -> tuple[dict[str, bytes], Index]:
+def _files(evidence: Evidence, signer: Signer, spoken: Language) -> tuple[dict[str, bytes], Index]:
     summary, key = evidence.summary, signer.verifier
     documents = [(each.file, each.document()) for each in evidence.statements]
     envelopes = {file: dsse.seal(document, signer) for file, document in documents}
     entries = [listed(file, _sha256(envelopes[file]), document) for file, document in documents]
     others = {
-        README: readme(summary, key).encode(),
+        README: readme(summary, key, spoken).encode(),
         SUMMARY: (summary.model_dump_json(indent=1) + "\n").encode(),
-        PAGE: page(summary, entries, key).encode(),
+        PAGE: page(summary, entries, key, spoken).encode(),
         PEM: dsse.pem(key),
         MINISIGN: key.file.encode(),
     }

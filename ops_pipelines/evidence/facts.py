@@ -10,6 +10,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from ops_pipelines.evidence.period import Moment
+from ops_pipelines.language.said import Words, changed
 from ops_pipelines.personal import masked
 from ops_pipelines.proof import Grade
 from ops_pipelines.redact import redact
@@ -28,8 +29,9 @@ Outcome = Literal[
 """How something ended: an attempt; a verification that came to a verdict; an alert."""
 WELL: Sequence[Outcome] = ("succeeded", "verified", "resolved")
 
-Said = Annotated[str, AfterValidator(lambda text: masked(redact(text)))]
-"""Text that came from somewhere: what is known to be a secret or looks like one, or like personal data, is masked."""
+Said = Annotated[Words, AfterValidator(lambda text: changed(text, lambda given: masked(redact(given))))]
+"""Text in which something came from somewhere: what of that is a secret or looks like one, or like personal data, is
+masked."""
 
 
 class Facts(BaseModel):

@@ -11,6 +11,7 @@ from ops_pipelines.evidence.facts import Said
 from ops_pipelines.evidence.period import Moment, Span
 from ops_pipelines.evidence.reached import Rpo, Rto
 from ops_pipelines.evidence.statements import Statement
+from ops_pipelines.language.said import Words
 
 Counts = Mapping[str, Mapping[str, int]]
 """How many, by kind and then by outcome."""
@@ -105,11 +106,11 @@ class Control(_Part):
     id: str
     framework: str
     title: str
-    asks: str
+    asks: Words
     statements: Sequence[str]
     shown: Sequence[Said]
     not_done: Sequence[Said]
-    cannot_show: Sequence[str]
+    cannot_show: Sequence[Words]
 
 
 class Summary(_Part):
@@ -132,10 +133,10 @@ class Summary(_Part):
     alerts: Alerts
     gaps: Sequence[Gap]
     controls: Sequence[Control]
-    limits: Sequence[str]
+    limits: Sequence[Words]
 
 
-def counted(statements: Iterable[Statement]) -> Counts:
+def counts_of(statements: Iterable[Statement]) -> Counts:
     """How many statements there are, by kind and outcome."""
     found: dict[str, Counter[str]] = {}
     for each in statements:

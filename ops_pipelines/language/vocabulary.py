@@ -22,6 +22,9 @@ WORDS: Sequence[str] = (
     "assertions", "selection", "references", "same moment", "not empty",
     # who notices an outage, how a recovery kit is sealed, who dumped
     "probe", "alert", "passphrase", "recipient", "dumped by",
+    # what evidence tells of
+    "verification", "deletion", "signing", "other", "refused", "killed", "open", "valid",
+    "backups", "copies", "verifications", "drills", "restores", "no verified restore point", "too old",
     # severities, and what happened to an incident
     "warn", "error", "critical",
     "opened", "escalated", "repeated", "resolved", "test", "digest", "all_clear", "summary",

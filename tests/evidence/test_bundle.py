@@ -13,12 +13,27 @@ from typing import Any
 
 import pytest
 
+from ops_pipelines.evidence.assemble import Evidence, assemble
+from ops_pipelines.evidence.bundle import write_bundle
 from ops_pipelines.evidence.check import check_bundle
+from ops_pipelines.evidence.index import listed
+from ops_pipelines.evidence.page import page
+from ops_pipelines.evidence.period import period_of
+from ops_pipelines.language.speech import language
+from ops_pipelines.vault.signing.minisign import Signer
 from tests.evidence.conftest import days, said
 from tests.faults.house import OPS, House
 from tests.faults.protected import CANARY
+from tests.language.pseudo import PSEUDO, left_over
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Clauses are called as their norms call them.
+NAMES = re.compile(
+    r"ISO/IEC \d+:\d+|SOC 2 \(Trust Services Criteria\)|NIS2, Directive|DORA, Regulation|Article \d+|\(EU\)|"
+    r"Information backup|ICT readiness for business continuity|Backup processes and recovery infrastructure|"
+    r"Tests of recovery|Recovery from security incidents|Backup management, disaster recovery|"
+    r"Backup, restoration and recovery|\bcrm\b|\bnas\b|local|RPO|RTO|UTC|statements/\S+|20\d{6}T\w+-\w+"
+)
 
 
 @pytest.fixture
@@ -228,3 +243,34 @@ def test_one_source_alone(house: House, tmp_path: Path) -> None:
     again = house.ops("evidence", "--from", first, "--to", last, "--out", str(tmp_path / "crm"))
     assert (again.returncode, "is there already" in again.stderr) == (3, True)
     assert said(house, tmp_path / "crm")[0] == 0
+
+
+@pytest.mark.parametrize("code", ["cs", "fr"])
+def test_people_read_it_in_their_language_and_programs_in_english(house: House, tmp_path: Path, code: str) -> None:
+    found, signer = gathered(house)
+    bundle = write_bundle(found, signer, tmp_path / code, language(code)).folder  # type: ignore[arg-type]
+    page = (bundle / "evidence.html").read_text("utf-8")
+    assert f'<html lang="{code}">' in page
+    assert {"cs": "Co toto doložit nemůže", "fr": "Ce que ceci ne peut pas montrer"}[code] in page
+    assert "ICT readiness for business continuity" in page, "a clause is called as its norm calls it"
+    gaps = json.loads((bundle / "evidence.json").read_bytes())["gaps"]
+    assert any(gap["what"].startswith("nothing is recorded of this time: ") for gap in gaps)
+    assert said(house, bundle)[0] == 0
+    assert "Signature Verified Successfully" in by_hand(bundle).stdout
+    flip(bundle / "evidence.html")
+    assert said(house, bundle)[0] == 2
+    assert by_hand(bundle).returncode != 0
+
+
+def test_nothing_on_its_page_is_left_in_english(house: House) -> None:
+    found, signer = gathered(house)
+    entries = [listed(each.file, "0" * 64, each.document()) for each in found.statements]
+    shown = page(found.summary, entries, signer.verifier, PSEUDO)
+    assert "\n".join(left_over(shown, NAMES)) == ""
+
+
+def gathered(house: House) -> tuple[Evidence, Signer]:
+    """What a bundle of everything is made of, and who signs it."""
+    workspace, (first, last) = house.workspace(), days(house)
+    period = period_of(str(first), str(last), workspace.config.timezone)
+    return assemble(workspace, period), workspace.signing.signer(workspace.clock.now())[1]

@@ -17,7 +17,7 @@ from ops_pipelines.evidence.bundle import write_bundle
 from ops_pipelines.evidence.check import Checked, check_bundle
 from ops_pipelines.evidence.period import Period
 from ops_pipelines.evidence.reached import rpo_reached
-from ops_pipelines.evidence.summary import counted
+from ops_pipelines.evidence.summary import counts_of
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.watch.kept import Event, standings, stretches
 from ops_pipelines.workspace import Workspace
@@ -96,7 +96,7 @@ def test_a_failure_that_was_left_out_and_signed_again_is_found(own: House) -> No
     take_backup(own.workspace(), "crm")
     workspace, evidence = gathered(own)
     kept = [each for each in evidence.statements if each.outcome != "failed"]
-    summary = evidence.summary.model_copy(update={"counts": counted(kept)})
+    summary = evidence.summary.model_copy(update={"counts": counts_of(kept)})
     hole = write(workspace, Evidence(summary, kept, evidence.numbering), own.path / "hole")
     alone = check_bundle(hole, workspace.signing.trusted.values())
     assert [each.what for each in alone.problems] == ["an attempt was left out: number 2"]

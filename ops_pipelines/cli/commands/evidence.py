@@ -14,6 +14,7 @@ from ops_pipelines.evidence.assemble import assemble
 from ops_pipelines.evidence.bundle import PEM, Written, write_bundle
 from ops_pipelines.evidence.check import Checked, check_bundle
 from ops_pipelines.evidence.period import period_of
+from ops_pipelines.language.speech import language
 from ops_pipelines.vault.signing.minisign import PublicKey
 from ops_pipelines.workspace import Workspace
 
@@ -55,7 +56,7 @@ def evidence(
     found = assemble(workspace, period, only=tuple(source or ()))
     _, signer = workspace.signing.signer(workspace.clock.now())
     folder = (out or Path(f"evidence-{period.first}-to-{period.last}")).absolute()
-    written = write_bundle(found, signer, folder)
+    written = write_bundle(found, signer, folder, language(workspace.config.language))
     if as_json:
         output.print_json(_document(written, len(found.summary.gaps)))
     else:
