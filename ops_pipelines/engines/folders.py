@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from ops_pipelines import durable
+from ops_pipelines import durable, stopping
 from ops_pipelines.clock import human_size
 from ops_pipelines.engines.address import shown
 from ops_pipelines.errors import OpsError, SafetyRefusal, SourceError
@@ -145,26 +145,27 @@ def exchange(pairs: Sequence[tuple[Path, Path]], suffix: str) -> list[Path]:
         raise SourceError(f"the backup has no {', '.join(missing)}", why="the source had other folders then")
     undo: list[Callable[[], object]] = []
     kept: list[Path] = []
-    try:
-        for restored, place in pairs:
-            if not place.exists():
-                restored.rename(place)
-                undo.append(partial(place.rename, restored))
+    with stopping.Held():  # a stop in between would leave some that are old and some that are new
+        try:
+            for restored, place in pairs:
+                if not place.exists():
+                    restored.rename(place)
+                    undo.append(partial(place.rename, restored))
+                    durable.flush(place.parent)
+                    continue
+                away = place.with_name(place.name + suffix)
+                restored.rename(away)
+                undo.append(partial(away.rename, restored))
+                change_places(away, place)
+                undo.append(partial(change_places, away, place))
+                kept.append(away)
                 durable.flush(place.parent)
-                continue
-            away = place.with_name(place.name + suffix)
-            restored.rename(away)
-            undo.append(partial(away.rename, restored))
-            change_places(away, place)
-            undo.append(partial(change_places, away, place))
-            kept.append(away)
-            durable.flush(place.parent)
-    except OSError as error:
-        for step in reversed(undo):
-            step()
-        raise SourceError(
-            "the folders could not be swapped", why=f"{error.strerror} {error.filename or ''}".strip()
-        ) from None
+        except OSError as error:
+            for step in reversed(undo):
+                step()
+            raise SourceError(
+                "the folders could not be swapped", why=f"{error.strerror} {error.filename or ''}".strip()
+            ) from None
     return kept
 
 

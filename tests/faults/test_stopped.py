@@ -1,13 +1,17 @@
 """Whoever stops a command is told what became of what it worked on, and that is true."""
 
 import os
+import shutil
 import signal
 import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from ops_pipelines.backup.take import take_backup
+from ops_pipelines.engines import folders
+from ops_pipelines.engines.sqlite import swap
 from ops_pipelines.errors import Stopped
 from ops_pipelines.recovery.leftovers import leftovers, remove
 from ops_pipelines.recovery.replace import replace_source
@@ -17,6 +21,7 @@ from tests.faults.conftest import MakeHouse, wait_until
 from tests.faults.house import OPS
 from tests.faults.test_killed_prune import MANY, opened
 from tests.faults.test_killed_prune import house as many  # noqa: F401 (a fixture)
+from tests.stops import stopped_at_each_line
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +91,38 @@ def test_a_prune_that_is_stopped_says_what_is_gone_and_keeps_what_is_kept(many: 
     assert "ops prune" in said
     assert 3 < len(local.ids("crm")) < MANY, "it stopped at once"
     assert [point.id for point in opened(many).catalogue("crm").points[-3:]] == kept
+
+
+def _exchange_databases(restored: Sequence[Path], places: Sequence[Path]) -> None:
+    swap.put(dict(zip(places, restored, strict=True)), ".before")
+
+
+def _exchange_folders(restored: Sequence[Path], places: Sequence[Path]) -> None:
+    folders.exchange(list(zip(restored, places, strict=True)), ".before")
+
+
+@pytest.mark.parametrize("exchange", [_exchange_databases, _exchange_folders])
+def test_all_that_belongs_to_a_source_changes_places_or_nothing_does_when_it_is_stopped(
+    tmp_path: Path, exchange: Callable[[Sequence[Path], Sequence[Path]], None]
+) -> None:
+    """Who is stopped then is told that the source is unchanged or completely the other: one of two was, once."""
+    restored, places = ([tmp_path / side / name for name in ("one", "two")] for side in ("restored", "places"))
+
+    def said(place: Path) -> str:
+        return (place / "rows" if place.is_dir() else place).read_text(encoding="utf-8") if place.exists() else "none"
+
+    def work() -> None:
+        for word, paths in (("old", places), ("new", restored)):
+            shutil.rmtree(paths[0].parent, ignore_errors=True)
+            for each in paths:
+                file = each / "rows" if exchange is _exchange_folders else each
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(word, encoding="utf-8")
+        exchange(restored, places)
+
+    def mixed() -> set[str]:
+        found = {said(each) for each in places}
+        return found if len(found) > 1 or found == {"none"} else set()
+
+    assert stopped_at_each_line(work, ["swap.py", "folders.py"], mixed) > 20
+    assert {said(each) for each in places} == {"new"}

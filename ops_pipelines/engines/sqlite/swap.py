@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from ops_pipelines import durable
+from ops_pipelines import durable, stopping
 from ops_pipelines.engines.folders import change_places
 from ops_pipelines.engines.sqlite.databases import COMPANIONS
 
@@ -31,20 +31,21 @@ def put(restored: Mapping[Path, Path], suffix: str) -> list[Path]:
     """
     undo: Undo = []
     kept: list[Path] = []
-    try:
-        for place, path in restored.items():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            away = place.with_name(place.name + suffix)
-            kept += [away] if place.exists() else []
-            _settle(place)
-            _clear_companions(place, away, undo)
-            durable.flush(place.parent)
-            _put(path, place, away, undo)
-            durable.flush(place.parent)
-    except OSError:
-        for step in reversed(undo):
-            step()
-        raise
+    with stopping.Held():  # a stop in between would leave some that are old and some that are new
+        try:
+            for place, path in restored.items():
+                place.parent.mkdir(parents=True, exist_ok=True)
+                away = place.with_name(place.name + suffix)
+                kept += [away] if place.exists() else []
+                _settle(place)
+                _clear_companions(place, away, undo)
+                durable.flush(place.parent)
+                _put(path, place, away, undo)
+                durable.flush(place.parent)
+        except OSError:
+            for step in reversed(undo):
+                step()
+            raise
     return kept
 
 
