@@ -96,7 +96,7 @@ class Workspace:
     @cached_property
     def trust(self) -> Trust:
         """What says which restore points and verdicts are ours."""
-        return Trust(self.signing, self.clock)
+        return Trust(self.signing, self.clock, self.config.guests)
 
     @cached_property
     def stores(self) -> dict[str, Store]:
@@ -126,6 +126,9 @@ class Workspace:
         mine = self.config.dumped_here(name)
         return {each: store for each, store in self.stores.items() if mine or each != LOCAL}
 
+    def _pruned_elsewhere(self, store: str) -> bool:
+        return store in self.config.stores and self.config.stores[store].pruned_elsewhere
+
     def unseen(self, name: str, point: RestorePoint | None) -> tuple[str, ...]:
         """Copies that the ledger tells of in the local store of another machine, in words."""
         if point is None or self.config.dumped_here(name):
@@ -138,6 +141,7 @@ class Workspace:
     def published(self, name: str) -> dict[str, Published] | None:
         """What the ledger knows of a source's restore points, by id; None when it cannot be asked."""
         try:
-            return published(self.ledger.movements(name), self.stores_of(name))
+            missed = [each for each in self.stores_of(name) if not self._pruned_elsewhere(each)]
+            return published(self.ledger.movements(name), missed)
         except LedgerError:
             return None

@@ -126,7 +126,9 @@ class Retention:
         return SourcePruned(name, keep, refused, [plan for plan in plans if plan is not None])
 
     def _of_store(self, name: str, store: str, keep: Keep, catalogue: Catalogue, ties: "_Ties") -> StorePruned | None:
-        """The plan for one store; None when it holds nothing of the source."""
+        """The plan for one store; None when it holds nothing of the source, or is pruned elsewhere."""
+        if store != LOCAL and self.config.stores[store].pruned_elsewhere:
+            return None
         if store in catalogue.troubled | ties.troubled:
             return StorePruned(store, problems=[f"left alone, it cannot be read whole: {_first(catalogue, ties)}"])
         copies = [row for row in self.ledger.recent(source=name, kind="copy", limit=LOOKED_BACK) if row.store == store]

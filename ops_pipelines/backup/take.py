@@ -5,9 +5,10 @@ from datetime import datetime
 from ops_pipelines.backup.seal import seal
 from ops_pipelines.clock import Stopwatch, new_id
 from ops_pipelines.compat.marker import write_marker
+from ops_pipelines.config.models import Config
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.engines.source import Source
-from ops_pipelines.errors import OpsError
+from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.streams import Progress, silent
 from ops_pipelines.sweeping import sweep
 from ops_pipelines.vault.catalogue import Catalogues
@@ -31,6 +32,7 @@ def take_backup(
         OpsError: nothing was published; what was written is gone or will be swept.
     """
     source = workspace.config.source(name)
+    _refuse_elsewhere(workspace.config, name)
     sweep(workspace)
     with workspace.ledger.activity("dump", source=name, run_id=run_id) as entry:
         try:
@@ -51,6 +53,19 @@ def take_backup(
             **({"safety": True} if safety else {}),  # it is no recovery point, which its manifest cannot tell for ever
         }
     return manifest
+
+
+def _refuse_elsewhere(config: Config, name: str) -> None:
+    """What another machine dumps would be dumped twice, if it were reached from here at all. Raises SafetyRefusal."""
+    if config.dumped_here(name):
+        return
+    by = config.source(name).taken_by
+    raise SafetyRefusal(
+        f"{name} is not dumped here",
+        why=f"the installation {by} takes it" if by else f"its site is {config.site(name)}, and this is {config.here}",
+        safe="nothing was started; existing backups are untouched",
+        next=f"there: ops backup {name}",
+    )
 
 
 def _dump(workspace: Workspace, name: str, source: Source, progress: Progress, *, safety: bool) -> Manifest:

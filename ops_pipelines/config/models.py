@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr
 from ops_pipelines.config.alerts import Alerts
 from ops_pipelines.config.drills import Application, DefaultDrills, Drills, Scenario
 from ops_pipelines.config.execution import CENTRE, AnyExecution, CeleryExecution, ProcessExecution
+from ops_pipelines.config.installations import Installation
 from ops_pipelines.config.logs import Logging
 from ops_pipelines.config.probes import Probes
 from ops_pipelines.config.report import Report
@@ -27,6 +28,8 @@ from ops_pipelines.language.speech import Code
 from ops_pipelines.settings.common import DaemonHeartbeat, Model, Settings
 from ops_pipelines.settings.secrets import Secret
 from ops_pipelines.settings.values import Name, TimeZone, may_be_off, none_if_off
+from ops_pipelines.vault.guests import Guest, Guests
+from ops_pipelines.vault.signing.minisign import PublicKey
 from ops_pipelines.vault.stores.registry import LOCAL
 
 
@@ -49,6 +52,9 @@ class Config(Model):
     stores: dict[Name, AnyStore] = Field({}, description="where copies go, beside the local store")
     sources: dict[Name, AnySource] = Field(min_length=1, description="what to protect")
     ledger: Secret | None = Field(None, description="SQLAlchemy URL; SQLite below `base` by default")
+    installations: dict[Name, Installation] = Field(
+        {}, description="other installations, which take sources at sites that let nobody in: see `taken_by`"
+    )
     execution: AnyExecution = Field(
         ProcessExecution(kind="process"),
         description="where steps run: on this machine, or on workers near the databases",
@@ -100,6 +106,15 @@ class Config(Model):
         return (encrypt.identity.reveal(purpose=f"source {name}, encrypt.identity"),)
 
     @property
+    def guests(self) -> Guests:
+        """By source the installation that takes it, where it is not this one."""
+        named = {
+            name: Guest(name, each.id, {key.number: key for key in map(PublicKey.read, each.keys)})
+            for name, each in self.installations.items()
+        }
+        return {name: named[each.taken_by] for name, each in self.sources.items() if each.taken_by is not None}
+
+    @property
     def here(self) -> str:
         """The site of this machine."""
         return self.execution.here if isinstance(self.execution, CeleryExecution) else CENTRE
@@ -118,9 +133,14 @@ class Config(Model):
         """The sites beside the centre where something is dumped, in the file's order."""
         return [site for site in dict.fromkeys(map(self.site, self.sources)) if site != CENTRE]
 
+    @property
+    def taken_elsewhere(self) -> list[str]:
+        """The sources that another installation takes."""
+        return [name for name, each in self.sources.items() if each.taken_by is not None]
+
     def dumped_here(self, name: str) -> bool:
         """Whether this machine's local store is the one that a source is dumped into. Raises UnknownSource."""
-        return self.site(name) == self.here
+        return self.source(name).taken_by is None and self.site(name) == self.here
 
     def places(self, name: str) -> tuple[str, ...]:
         """The stores that have restore points of a source, as this machine sees them. Raises UnknownSource."""

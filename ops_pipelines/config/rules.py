@@ -68,9 +68,22 @@ def _source_checks(name: str, source: Source, config: Config, parsed: Document) 
                 f"store {store!r} is offsite and takes encrypted parts only, but source {name!r} has no encrypt",
                 "encrypt: {age: [age1…]}",
             )
+    yield from _guest_checks(name, source, config, at)
     yield from _site_checks(name, source, config, at)
     if source.database is not None:
         yield from _tie_checks(name, source, source.database, config, at("with"))
+
+
+def _guest_checks(name: str, source: Source, config: Config, at: Callable[[str], tuple[int, str]]) -> Iterator[Mistake]:
+    if source.taken_by is None:
+        return
+    if source.taken_by not in config.installations:
+        known = ", ".join(config.installations) or "none are declared under installations:"
+        yield Mistake(*at("taken_by"), f"no installation is called {source.taken_by!r} (installations: {known})")
+    if source.site is not None:
+        yield Mistake(*at("site"), f"{name!r} is taken by {source.taken_by}: no worker of ours dumps it")
+    if not config.stores:
+        yield Mistake(*at("taken_by"), "name the store that its restore points are brought to, under stores:")
 
 
 def _site_checks(name: str, source: Source, config: Config, at: Callable[[str], tuple[int, str]]) -> Iterator[Mistake]:
@@ -95,8 +108,8 @@ def _tie_checks(name: str, source: Source, other: str, config: Config, at: tuple
         yield Mistake(*at, f"no source is called {other!r} (sources: {', '.join(config.sources)})")
     elif database.repository_password is not None:
         yield Mistake(*at, f"{other!r} is a set of folders; name the database these files belong to")
-    elif database.site != source.site:
-        yield Mistake(*at, f"{name!r} is backed up together with {other!r}: give both the same site")
+    elif (database.site, database.taken_by) != (source.site, source.taken_by):
+        yield Mistake(*at, f"{name!r} is backed up together with {other!r}: give both the same site and taken_by")
     elif database.every != source.every:
         yield Mistake(*at, f"{name!r} is backed up together with {other!r}: give both the same every")
     elif source.names_files is not None and not kind_of(database.kind).json_list:

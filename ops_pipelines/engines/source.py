@@ -32,6 +32,12 @@ class Source(Settings, ABC):
     site: Name | None = Field(
         None, description="where it is dumped and copied, by a worker of that site; `execution` must be `celery`"
     )
+    taken_by: Name | None = Field(
+        None,
+        description="the installation, of those under `installations`, that backs it up and brings restore points to a "
+        "store; here they are copied, proved and pruned. What else is said of it is what its own `ops.yaml` says: its "
+        "secrets are never asked for",
+    )
     bin_dirs: tuple[Path, ...] = Field((), description="where to look for client tools first")
     checks: Sequence[SqlCheck | AggregationCheck] = ()
     commands: tuple[CommandCheck, ...] = ()

@@ -8,7 +8,7 @@ import dagster as dg
 from ops_pipelines.config.models import Config
 from ops_pipelines.orchestration.assets.common import Chain
 from ops_pipelines.orchestration.assets.drill import build_drill_asset
-from ops_pipelines.orchestration.assets.dump import build_dump
+from ops_pipelines.orchestration.assets.dump import build_dump, taken_elsewhere
 from ops_pipelines.orchestration.assets.health import build_health_asset
 from ops_pipelines.orchestration.assets.offsite import build_offsite
 from ops_pipelines.orchestration.assets.report import build_report_asset
@@ -28,6 +28,7 @@ from ops_pipelines.orchestration.probes import build_probes
 from ops_pipelines.orchestration.restore_job import build_restore_job
 from ops_pipelines.orchestration.schedules import build_schedules
 from ops_pipelines.orchestration.sensors.alerts import build_alert_sensor
+from ops_pipelines.orchestration.sensors.arrivals import build_arrivals_sensor
 from ops_pipelines.orchestration.sensors.rpo import build_rpo_sensor
 from ops_pipelines.orchestration.sensors.runs import build_run_sensor
 from ops_pipelines.workspace import Workspace
@@ -107,11 +108,13 @@ def _defined(installation: Installation) -> dg.Definitions:
             build_rpo_sensor(installation),
             build_alert_sensor(installation),
             build_run_sensor(installation),
+            *build_arrivals_sensor(installation, job),
             *build_heartbeat_sensor(installation),
             *probe_sensors,
         ],
     )
 
 
-def _chain(chain: Chain) -> list[dg.AssetsDefinition]:
-    return [build_dump(chain), *(build_offsite(chain, store) for store in chain.source.copies), build_verified(chain)]
+def _chain(chain: Chain) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    first = build_dump(chain) if chain.source.taken_by is None else taken_elsewhere(chain)
+    return [first, *(build_offsite(chain, store) for store in chain.source.copies), build_verified(chain)]

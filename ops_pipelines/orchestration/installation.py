@@ -86,7 +86,8 @@ class Installation:
         names = self.names
         found = {names.report, names.health, names.retention, *map(names.retention_at, self.config.other_sites)}
         for name, source in self.config.sources.items():
-            found |= {names.dump(name, source.kind), names.verified(name)}
+            found |= {names.verified(name)}
+            found |= {names.dump(name, source.kind)} if source.taken_by is None else set()
             found |= {names.copy(name, store) for store in source.copies}
             found |= {names.drill(name)} if self.config.drilled is not None else set()
         return frozenset(found)
@@ -96,7 +97,8 @@ class Installation:
         """The same, and those that sensors observe."""
         names, config = self.names, self.config
         services = config.probes.services if config.probes is not None else ()
-        return self.keys | set(map(names.server, config.sources)) | set(map(names.service, services))
+        told = {names.dump(name, config.sources[name].kind) for name in config.taken_elsewhere}
+        return self.keys | told | set(map(names.server, config.sources)) | set(map(names.service, services))
 
     def owns(self, run: dg.DagsterRun) -> bool:
         """Whether a run is about what we protect; a project may have other assets and jobs."""

@@ -26,7 +26,8 @@ def group_selection(config: Config, source: str, names: Names = PLAIN) -> list[d
 def _own_assets(config: Config, source: str, names: Names) -> list[dg.AssetKey]:
     settings = config.sources[source]
     copies = [names.copy(source, store) for store in settings.copies]
-    return [names.dump(source, settings.kind), *copies, names.verified(source)]
+    dumped = [names.dump(source, settings.kind)] if settings.taken_by is None else []
+    return [*dumped, *copies, names.verified(source)]
 
 
 def asset_job(

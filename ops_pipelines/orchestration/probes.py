@@ -14,7 +14,8 @@ _EVERY_S = 60
 def is_probed(config: Config, source: str) -> bool:
     """Whether the server of a source is asked."""
     probes = config.probes
-    return probes is not None and probes.sources and config.sources[source].server is not None
+    asked = probes is not None and probes.sources and config.dumped_here(source)
+    return asked and config.sources[source].server is not None
 
 
 def build_probes(installation: Installation) -> tuple[list[dg.AssetSpec], list[dg.SensorDefinition]]:

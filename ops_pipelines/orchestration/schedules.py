@@ -17,7 +17,7 @@ def build_schedules(installation: Installation, job: AssetJob) -> list[dg.Schedu
     """Every schedule the configuration asks for."""
     config, called = installation.config, installation.names
     together: dict[str, list[str]] = defaultdict(list)  # two spellings of one time have one name
-    for name in config.heads:
+    for name in (each for each in config.heads if config.sources[each].taken_by is None):
         together[called.schedule("backup", config.sources[name].every)].append(name)
     backups = [
         _schedule(installation, name, config.sources[members[0]].every, members, job)

@@ -28,7 +28,9 @@ def probed_sources(config: Config) -> list[str]:
     """The sources whose servers are asked."""
     probes = config.probes
     asked = probes is not None and probes.sources
-    return [name for name, each in config.sources.items() if asked and each.server is not None]
+    return [
+        name for name, each in config.sources.items() if asked and each.server is not None and config.dumped_here(name)
+    ]
 
 
 def probe_all(config: Config, clock: Clock, ledger: Ledger) -> list[Measured]:

@@ -250,7 +250,7 @@ def read_catalogue(
             tuple(each.store for each in found),
             reading.verdicts_on(key),
             found[0].sha256,
-            _turn(found[0]),
+            found[0].turn,
             {each.store: each.incomplete for each in found if each.incomplete},
         )
         for key, found in copies.items()
@@ -314,7 +314,8 @@ class _Reading:
         except StoreError as error:
             self._fault(store, backup_id, "unreadable", error)
         else:
-            self.found.append(Found(store.name, manifest, number, sealed.sha256, incomplete))
+            turn = store.trust.turn(self._source, manifest, number)
+            self.found.append(Found(store.name, manifest, number, sealed.sha256, incomplete, turn))
             return True
         return False
 
@@ -347,12 +348,6 @@ class _Reading:
     ) -> Stranger:
         sha256 = sealed.sha256 if sealed is not None else ""
         return Stranger(error.standing, self._source, backup_id, store.name, error.why, sha256, error.claimed, name)
-
-
-def _turn(found: Found) -> int | None:
-    """The number it was taken with; one that it was given later says nothing of its turn."""
-    manifest = found.manifest
-    return found.number if manifest.adopted_from is None and manifest.number == found.number else None
 
 
 def _incomplete(manifest: Manifest, sizes: Mapping[str, int]) -> str:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from ops_pipelines.clock import Clock, SystemClock, moment_of
 from ops_pipelines.errors import OpsError
+from ops_pipelines.vault.guests import Guest, Guests
 from ops_pipelines.vault.manifest import Manifest, read_manifest
 from ops_pipelines.vault.signing.keys import Keys
 from ops_pipelines.vault.signing.minisign import BadSignature, Signature
@@ -95,6 +96,7 @@ class Found:
 
     Attributes:
         incomplete: which part of it is missing, or has another size, in words.
+        turn: see `Trust.turn`.
     """
 
     store: str
@@ -102,6 +104,12 @@ class Found:
     number: int
     sha256: str
     incomplete: str = ""
+    turn: int | None = None
+
+    @property
+    def counted(self) -> tuple[int, bool]:
+        """Its number, and among which: two that count give the same ones."""
+        return self.number, self.turn is not None
 
 
 @dataclass(frozen=True)
@@ -139,10 +147,12 @@ class Trust:
     Args:
         keys: of the installation.
         clock: for the date at which a key is made.
+        guests: who else is believed, each for its sources alone, and for restore points alone: proofs are our own.
     """
 
-    def __init__(self, keys: Keys, clock: Clock | None = None) -> None:
+    def __init__(self, keys: Keys, clock: Clock | None = None, guests: Guests | None = None) -> None:
         self.keys, self._clock = keys, clock or SystemClock()
+        self.guests: Guests = guests or {}
 
     @property
     def installation_id(self) -> str:
@@ -168,7 +178,8 @@ class Trust:
             NewerFormat: they are, and a newer version wrote them.
             CorruptCopy: they are, and cannot be read.
         """
-        said = self._checked(sealed, "point", where=where, next=_cure(source))
+        guest = self.guests.get(source)
+        said = self._checked(sealed, "point", where=where, next=_cure(source), guest=guest)
         _compare(where, said, {"source": source, "id": backup_id})
         number = int(said["number"])
         manifest = read_manifest(sealed.content, where=where)
@@ -180,6 +191,11 @@ class Trust:
                 standing="replayed",
                 why=f"it is number {manifest.number}, and lies where {backup_id} of {source} belongs",
             )
+        if guest is not None and said["installation"] == guest.id != manifest.installation:
+            raise Untrusted(
+                f"{where} says that another installation made it than the one that signed it",
+                standing="replayed", why=f"{guest.name} is believed for what it has made itself",
+            )  # fmt: skip
         with suppress(ValueError):
             if manifest.started_at >= moment_of(backup_id) + timedelta(seconds=1):
                 raise Untrusted(
@@ -208,8 +224,19 @@ class Trust:
             raise OpsError(f"this cannot be signed: {comment!r}", why="a name in it has characters that no name has")
         return signer.sign(content, comment=comment).encode()
 
-    def _checked(self, sealed: Sealed, what: str, *, where: str, next: str) -> Mapping[str, str]:
-        """What the signature says, once it is known to be by one of our keys and over these bytes. Raises Untrusted."""
+    def turn(self, source: str, manifest: Manifest, number: int) -> int | None:
+        """The place of a restore point among those of its source that were counted; None where its time gives it.
+
+        Where another installation takes a source, what we took before has its place by time: two count there.
+        """
+        guest = self.guests.get(source)
+        counted = manifest.adopted_from is None and manifest.number == number
+        return number if counted and (guest is None or manifest.installation == guest.id) else None
+
+    def _checked(
+        self, sealed: Sealed, what: str, *, where: str, next: str, guest: Guest | None = None
+    ) -> Mapping[str, str]:
+        """What the signature says, once it is known to be by a believed key and over these bytes. Raises Untrusted."""
         if sealed.signature is None:
             raise Untrusted(
                 f"{where} has no signature", standing="unsigned", next=next,
@@ -221,7 +248,9 @@ class Trust:
             raise Untrusted(f"{where} has an invalid signature", standing="forged", why=str(error)) from None
         said = _facts(signature.comment, what)
         claimed = _claim(said)
-        key = self.keys.trusted.get(signature.number)
+        ours = self.keys.trusted.get(signature.number)
+        theirs = guest.keys.get(signature.number) if guest is not None else None
+        key = ours or theirs
         if key is None:
             raise Untrusted(
                 f"{where} is signed with a key that is not ours", standing="foreign", claimed=claimed,
@@ -233,12 +262,18 @@ class Trust:
             raise Untrusted(f"{where} is not what was signed", standing="forged", why=str(error)) from None
         if not said.get("number", "").isdecimal():
             raise Untrusted(f"{where} is signed as something else", standing="replayed", why=f"no {what} of ours")
-        ours = self.keys.installation
-        if ours is None or said.get("installation") not in ours.ids:
+        if said.get("installation") not in self._believed(guest if ours is None else None):
             raise Untrusted(
                 f"{where} is of another installation", standing="foreign", claimed=claimed, why=claimed, next=next
             )
         return said
+
+    def _believed(self, guest: Guest | None) -> frozenset[str]:
+        """The ids that a signature may say: the guest's for a key of its, else ours."""
+        if guest is not None:
+            return frozenset({guest.id})
+        installation = self.keys.installation
+        return installation.ids if installation is not None else frozenset()
 
 
 def separate_strangers(
@@ -251,9 +286,9 @@ def separate_strangers(
         present: ids of everything that was found, strangers too.
         whole: every store could be read, so that what was not found is nowhere.
     """
-    digests: dict[int, set[str]] = {}
+    digests: dict[tuple[int, bool], set[str]] = {}
     for each in found:
-        digests.setdefault(each.number, set()).add(each.sha256)
+        digests.setdefault(each.counted, set()).add(each.sha256)
     kept, strangers = [], []
     for each in found:
         known = published.get(each.manifest.id)
@@ -262,7 +297,7 @@ def separate_strangers(
             why = f"its SHA-256 is {each.sha256[:16]}…, and {known.sha256[:16]}… was published"
         elif known is not None and known.number is not None and known.number != each.number:
             why = f"it is number {each.number}, and number {known.number} was published"
-        elif known is None and len(digests[each.number]) > 1:
+        elif known is None and len(digests[each.counted]) > 1:
             why = f"number {each.number} was given twice"
         if why:
             strangers.append(Stranger("replayed", source, each.manifest.id, each.store, why, each.sha256))

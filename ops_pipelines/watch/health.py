@@ -133,6 +133,9 @@ def source_health(workspace: Workspace, name: str, catalogue: Catalogue | None =
     proof = proved(source, point)
     clock = _wrong_clock(source, name, catalogue, now)
     holding = _distinct(_holding(name, source, catalogue, age, phases, proof, clock))
+    if source.taken_by is not None:
+        silent = newest is None or (catalogue.age(newest, now) or source.rpo) > source.warn_window
+        holding = [situations.of_another(each, source.taken_by, silent=silent) for each in holding]
     first = holding[0] if holding else None
     return SourceHealth(
         source=name,

@@ -103,6 +103,21 @@ def never_backed_up(source: str, *, foreign: str = "") -> Situation:
     return Situation(kind="never_backed_up", source=source, state="NEVER", what=what, next=f"ops backup {source}")
 
 
+def of_another(found: Situation, installation: str, *, silent: bool) -> Situation:
+    """The same of a source that another installation takes, where the advice is to take a backup: nobody can here.
+
+    Args:
+        installation: which one.
+        silent: it has brought nothing for longer than it should.
+    """
+    if found.next != f"ops backup {found.source}":
+        return found
+    if not silent:
+        return found.model_copy(update={"next": f"ops verify {found.source}"})
+    why = said("the site is silent: {installation} has brought nothing new", installation=installation)
+    return found.model_copy(update={"why": why, "next": f"ops backup {found.source}   # at {installation}"})
+
+
 def nothing_verified(source: str, count: int) -> Situation:
     """There are restore points, and none was ever restored and found good."""
     what = counted("{count} backed up, none of them verified", "{count} backed up, none of them verified", count)

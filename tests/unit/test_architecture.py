@@ -153,6 +153,7 @@ GREAT_VERBS = {
     "sweeping": {"sweep"},
     "backup/take": {"take_backup", "_dump"},
     "backup/seal": {"seal"},
+    "backup/arrivals": {"record_arrivals"},
     "backup/adopt": {"adopt", "look", "of_day"},
     "backup/copies": {"copy_to"},
     "backup/prune": {"prune", "_applied", "_retention"},

@@ -214,9 +214,17 @@ def test_a_mistake_is_told_with_its_line_field_expectation_and_example(
             "'crm' is dumped at brno and proved at centre: name a store that both reach",
         ),
         (
+            "installations:\n  brno: {id: 00112233445566778899aabbccddeeff, keys: [RWx]}\n" + CRM, 2,
+            "installations.brno.keys.0", "a public key as `ops key show` prints it there",
+        ),
+        (
+            "stores: {x: {kind: directory, path: x}}\n" + CRM_AT_BRNO.replace("site", "taken_by"),
+            3, "sources.crm.taken_by", "no installation is called 'brno'",
+        ),
+        (
             BY_CELERY.replace(", verify_at: centre", "") + CRM_AT_BRNO
             + "  uploads: {kind: files, paths: [/srv/x], with: crm}\n",
-            5, "sources.uploads.with", "give both the same site",
+            5, "sources.uploads.with", "give both the same site and taken_by",
         ),
     ],
 )  # fmt: skip

@@ -29,7 +29,7 @@ def backup(
 
     loaded, found = output.open_config(config)
     workspace = open_workspace(loaded)
-    names = _in_order(loaded, sources or list(loaded.sources))
+    names = _in_order(loaded, sources or [name for name in loaded.sources if loaded.dumped_here(name)])
     choices: dict[str, Chosen] = {}
     for name in names:
         workspace.config.source(name)

@@ -50,6 +50,23 @@ def build_dump(chain: Chain) -> dg.AssetsDefinition:
     return dump
 
 
+def taken_elsewhere(chain: Chain) -> dg.AssetSpec:
+    """The same of a source that another installation takes: nothing materializes it here, a sensor tells of it."""
+    return dg.AssetSpec(
+        chain.names.dump(chain.name, chain.source.kind),
+        group_name=chain.names.name(chain.name),
+        kinds={chain.source.kind},
+        tags=chain.options["tags"],
+        owners=chain.options["owners"],
+        partitions_def=chain.options["partitions_def"],
+        freshness_policy=chain.freshness,
+        description=(
+            f"Restore points of `{chain.name}`, which `{chain.source.taken_by}` takes and brings to a store. Each is "
+            "believed for its signature." + DAGSTERS_WORDS
+        ),
+    )
+
+
 def _adopt(context: dg.AssetExecutionContext, workspace: Workspace, chain: Chain) -> Manifest:
     """The restore point a past day already has, or one made of its legacy backup. Raises Failure when it has none."""
     name, window = chain.name, context.partition_time_window

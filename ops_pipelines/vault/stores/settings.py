@@ -18,6 +18,11 @@ class StoreSettings(Model, ABC):
     kind: str
     medium: str
     offsite: bool
+    pruned_elsewhere: bool = Field(
+        False,
+        description="another installation deletes what is no longer kept in this store: this one does not, and misses "
+        "nothing there",
+    )
     keep: Keep | None = Field(None, description="retention in this store, for sources that have any; else the source's")
 
     @abstractmethod
