@@ -15,11 +15,12 @@ WORDS: Sequence[str] = (
     "PASSED", "FAILED", "holds", "look", "not known",
     # what was attempted, and steps
     "backup", "dump", "snapshot", "copy", "verify", "restore", "prune", "drill", "adopt", "sign", "export", "retention",
-    "find", "fetch", "open", "start", "decrypt", "load", "indexes", "check", "compare", "assert", "checks",
+    "find", "fetch", "open", "start", "decrypt", "load", "check", "compare", "assert", "checks",
     "altogether",
     # what is checked of a restored copy
     "checksum", "signature", "manifest", "predecessor", "identity", "isolation", "schema", "rows", "content",
-    "assertions", "selection", "references", "same moment", "not empty",
+    "assertions", "counters", "integrity", "orphans", "constraints", "sequences", "indexes", "sample", "newest row",
+    "events", "selection", "references", "same moment", "not empty",
     # who notices an outage, how a recovery kit is sealed, who dumped
     "probe", "alert", "passphrase", "recipient", "dumped by",
     # what evidence tells of

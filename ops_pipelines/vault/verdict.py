@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from ops_pipelines.errors import CorruptCopy
-from ops_pipelines.language.said import counted, said
+from ops_pipelines.language.said import Word, counted, said
 from ops_pipelines.proof import BACK_UP, Gap, Grade, in_words, weaker
 from ops_pipelines.vault.version import refuse_newer
 
@@ -121,10 +121,10 @@ class Verdict(BaseModel):
         if self.failed:
             first = self.failed[0]
             if len(self.failed) == 1:
-                return f"{first.name}: {first.detail}"
+                return said("{about}: {what}", about=Word(first.name), what=first.detail)
             return counted(
                 "{check}: {detail} (and {count} more)", "{check}: {detail} (and {count} more)", len(self.failed) - 1,
-                check=first.name, detail=first.detail,
+                check=Word(first.name), detail=first.detail,
             )  # fmt: skip
         held = sum(check.passed for check in self.checks)
         passed = counted("{count} check passed", "{count} checks passed", held)

@@ -8,15 +8,16 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from ops_pipelines.errors import OpsError
 from ops_pipelines.web.access import Credentials
 from ops_pipelines.web.operations import Operations
-from ops_pipelines.web.pages.environment import Visit
+from ops_pipelines.web.pages.environment import LANGUAGE, Visit
 from ops_pipelines.web.pages.refused import refused_page
 from ops_pipelines.web.pages.run import run_page
 from ops_pipelines.web.statuses import status_of
-from ops_pipelines.web.visits import visit_of
+from ops_pipelines.web.visits import LANGUAGE_COOKIE, visit_of
 from ops_pipelines.workspace import Workspace
 
 # Functions, not coroutines: each is run in a thread, since the ledger and Dagster are waited for.
 Endpoint = Callable[[Request], Response]
+_REMEMBERED_S = 365 * 24 * 3600
 NO_SOURCE = "404: no such source; / lists them\n"
 
 
@@ -66,5 +67,8 @@ class Desk:
 
 
 def answered(visit: Visit, page: str, status: int = 200) -> Response:
-    """A page as an answer, which says what language it is in."""
-    return HTMLResponse(page, status, {"Content-Language": visit.spoken.code, "Vary": "Accept-Language"})
+    """A page as an answer, which says what language it is in; one that was chosen is remembered."""
+    found = HTMLResponse(page, status, {"Content-Language": visit.spoken.code, "Vary": "Accept-Language, Cookie"})
+    if visit.asked.get(LANGUAGE) == visit.spoken.code:
+        found.set_cookie(LANGUAGE_COOKIE, visit.spoken.code, _REMEMBERED_S, httponly=True, samesite="lax")
+    return found

@@ -36,7 +36,7 @@ from tests.web.lived_in import lived_in
 NAMES = re.compile(
     r"crm|forge|wiki|local|nas|disk|postgres|ops_pipelines|ops|Dagster|UTC|20\d{6}T\d{6}Z-\w+|RPO|RTO|total_loss|boss|"
     r"random_restore_point|\b[a-z_]+/\w+/\w*|OK|WEAK|STALE|UNKNOWN|OVERDUE|FAIL|NEVER|"
-    r"SUCCESS|QUEUED|restore|corruption|outage|lost_keys"
+    r"SUCCESS|QUEUED|restore|corruption|outage|lost_keys|English|Čeština|Français"
 )
 DAY = re.compile(r"\w+ \d+ \w+ 20\d\d")  # as French writes it
 # Tools, databases, and what the ledger has of a proof in the words of then.

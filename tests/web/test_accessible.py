@@ -77,6 +77,27 @@ def test_the_keyboard_alone_reaches_a_restore(site: str, browser: Browser) -> No
     _tab_to(page, "Restore into crm_")
 
 
+def test_a_reader_chooses_a_language_by_keyboard_without_scripts_and_it_is_remembered(
+    site: str, browser: Browser
+) -> None:
+    context = browser.new_context(java_script_enabled=False, locale="fr-FR")
+    page = context.new_page()
+    page.goto(f"{site}sources/crm?days=7")
+    expect(page.locator("html")).to_have_attribute("lang", "fr")
+    _tab_to(page, "Čeština")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/sources/crm?days=7&language=cs")
+    expect(page.locator("html")).to_have_attribute("lang", "cs")
+    page.goto(f"{site}drills")
+    expect(page.locator("html")).to_have_attribute("lang", "cs")
+    expect(page.locator(".languages [aria-current]")).to_have_text("Čeština")
+    [cookie] = context.cookies()
+    assert (cookie["name"], cookie["value"], cookie["sameSite"]) == ("ops_language", "cs", "Lax")
+    page.goto(f"{site}drills?language=xx")
+    expect(page.locator("html")).to_have_attribute("lang", "cs")
+    context.close()
+
+
 def _tab_to(page: Page, words: str) -> None:
     """Press Tab until what has the focus says so."""
     for _ in range(80):

@@ -1,14 +1,17 @@
 """How a page of `ops serve` is written: as every document of ours, and with what all pages share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
-from ops_pipelines.language.speech import ENGLISH, Language
+from ops_pipelines.language.speech import CODES, ENGLISH, NAMES, Code, Language
 from ops_pipelines.watch.html import document, environment
 
 REFRESH_S = 30
+LANGUAGE = "language"
+"""The parameter of an address by which a reader chooses his language."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,7 @@ class Visit:
     """Somebody who looks at a page.
 
     Attributes:
+        address: the path of the page, or of another one where this one cannot be asked for again.
         asked: the parameters of the address.
         operator: who may start something, as incidents name him; None for who may only read.
         dagster_url: of the web UI where runs are seen, and started from here; None where there is none.
@@ -23,11 +27,17 @@ class Visit:
         spoken: his language.
     """
 
+    address: str = "/"
     asked: Mapping[str, str] = field(default_factory=dict)
     operator: str | None = None
     dagster_url: str | None = None
     may_sign_in: bool = False
     spoken: Language = ENGLISH
+
+    @property
+    def languages(self) -> Sequence[tuple[Code, str, str]]:
+        """Each language: its code, what its speakers call it, and the address of this page in it."""
+        return [(code, NAMES[code], f"{self.address}?{urlencode({**self.asked, LANGUAGE: code})}") for code in CODES]
 
 
 def render(
@@ -52,6 +62,7 @@ def render(
         "here": here,
         "refresh_s": refresh_s,
         "asked": visit.asked,
+        "languages": visit.languages,
         "operator": visit.operator,
         "may_sign_in": visit.may_sign_in,
         "dagster_url": visit.dagster_url or "",
