@@ -237,7 +237,7 @@ class _ByScript:
 
     def _compared(self, engine: Prover, manifest: Manifest, held: Contents, target: str, to: str) -> dict[str, object]:
         url = kind_of(manifest.kind).at(target, to)
-        found = engine.contents(url, held.level, seed=held.seed)
+        found = engine.contents(url, held.level, way=held.way)
         return {
             "checks": compare(held, found, in_scratch(engine, url)),
             "rows": found.rows if held.level != "off" else None,

@@ -152,7 +152,7 @@ class _Recovery:
 
     def _assert(self, engine: Engine, target: str, manifest: Manifest, held: Contents, restored: Restored) -> None:
         with self._phase("compare"):
-            found = engine.contents(target, held.level, seed=held.seed, notes=restored.notes)
+            found = engine.contents(target, held.level, way=held.way, notes=restored.notes)
             self._checks += compare_but(held, found, restored.excused, in_scratch(engine, target))
         self.facts["rows"] = found.rows if held.level != "off" else None
         self.facts["grade"] = reached_grade(held, restored)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -47,6 +47,13 @@ class TableFacts(BaseModel):
     digested: int | None = None
 
 
+class Way(NamedTuple):
+    """How the rows of a fingerprint are chosen and digested; see `Contents`."""
+
+    seed: int = 0
+    digests: str = ""
+
+
 class Contents(BaseModel):
     """The fingerprint: what a source contained, taken in the dump's own snapshot.
 
@@ -60,6 +67,7 @@ class Contents(BaseModel):
         gaps: what could not be looked at, though it was asked for: the dump is none the worse for it.
         dialect: names the way in which definitions were described; only equal ones can be compared.
         seed: decides which rows a sample consists of.
+        digests: names the way in which rows were digested, where a kind has had several.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -74,6 +82,12 @@ class Contents(BaseModel):
     unseen: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()
     seed: int = 0
+    digests: str = ""
+
+    @property
+    def way(self) -> Way:
+        """How another fingerprint is made that can be compared with this one."""
+        return Way(self.seed, self.digests)
 
     @property
     def rows(self) -> int:
@@ -389,12 +403,12 @@ class Prover(Protocol):
         ...
 
     def contents(
-        self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
+        self, target: str, level: Level, *, way: Way | None = None, notes: Mapping[str, JsonValue] = NOTHING
     ) -> Contents:
         """What `target` contains, in the same terms as `Dumped.contents`.
 
         Args:
-            seed: of the fingerprint that a sample is compared with.
+            way: of the fingerprint that it is compared with; where it is with none, the kind's own.
             notes: of the restore into it, where there was one.
         """
         ...

@@ -174,7 +174,7 @@ def prove(
 
     Of a selection only the comparison: the other assertions are about the whole.
     """
-    found = engine.contents(url, ready.held.level, seed=ready.held.seed, notes=restored.notes)
+    found = engine.contents(url, ready.held.level, way=ready.held.way, notes=restored.notes)
     held = ready.held if restored.names is None else ready.held.covering(restored.names, found)
     compared, changed = compare_and_show(held, found, restored.excused, beside_target(config, places, engine, copy))
     checks = [*as_checks(restored.findings), *compared]

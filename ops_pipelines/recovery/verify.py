@@ -193,7 +193,7 @@ class _Proof:
                 Check(name="restore", passed=True, detail=restored.detail or f"{manifest.plain_bytes} bytes loaded"),
             ]
             with self._phase("compare"):
-                found = engine.contents(target, held.level, seed=held.seed, notes=restored.notes)
+                found = engine.contents(target, held.level, way=held.way, notes=restored.notes)
                 self._gaps += uncompared(held, found, partly=restored.sampled)
                 self._checks += as_checks(restored.findings)
                 self._compare(held, found, restored.excused, in_scratch(engine, target))

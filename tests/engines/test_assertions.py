@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from ops_pipelines.backup.take import take_backup
+from ops_pipelines.engines.base import Finding
 from ops_pipelines.engines.postgres.assertions import assertions
 from ops_pipelines.engines.postgres.connection import session
 from ops_pipelines.recovery.assertions import run_check
@@ -126,6 +127,32 @@ def test_a_broken_index_is_found(pg18: TestServer) -> None:
     found = {each.name: each for each in assertions(server, jobs=2, limit=timedelta(minutes=1), disposable=True)}
     assert not found["amcheck"].passed
     assert 'lacks matching index tuple within index "names"' in found["amcheck"].detail
+
+
+def test_of_larger_indexes_the_order_is_looked_at(pg18: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = pg18.new_database()
+    ordered = "create or replace function ordered(int, int) returns int language sql immutable as 'select {}($1, $2)'"
+    pg18.sql(
+        *_SHOP,
+        ordered.format("btint4cmp"),
+        """create operator class turned for type int using btree as
+           operator 1 <, operator 2 <=, operator 3 =, operator 4 >=, operator 5 >, function 1 ordered(int, int)""",
+        "create table numbers as select i::int as n from generate_series(1, 500) i",
+        "create index turning on numbers (n turned)",
+        database=name,
+    )
+    monkeypatch.setattr("ops_pipelines.engines.postgres.assertions._LOOKED_UP_BYTES", 20_000)
+
+    def amcheck() -> Finding:
+        server = pg18.superuser.at(dbname=name)
+        every = assertions(server, jobs=2, limit=timedelta(minutes=1), disposable=True)
+        return next(each for each in every if each.name == "amcheck")
+
+    assert amcheck().passed
+    assert amcheck().detail == "1 B-trees have every row of their tables, 3 larger ones are in order"
+    pg18.sql(ordered.format("- btint4cmp"), database=name)
+    assert not amcheck().passed
+    assert 'invariant violated for index "turning"' in amcheck().detail
 
 
 def test_a_reverted_migration_is_named(pg18: TestServer) -> None:

@@ -34,6 +34,7 @@ from ops_pipelines.engines.base import (
     Probe,
     Readiness,
     Restored,
+    Way,
 )
 from ops_pipelines.engines.files import carry, listing, restic, restore
 from ops_pipelines.engines.files.digests import Memory
@@ -290,7 +291,7 @@ class FilesEngine:
         return Restoration(restore.roots_of(facts), others=known), Restored(seconds=seconds)
 
     def contents(
-        self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
+        self, target: str, level: Level, *, way: Way | None = None, notes: Mapping[str, JsonValue] = NOTHING
     ) -> Contents:
         """The fingerprint of a folder that was restored into. There are no samples: see `snapshot.level_of`."""
         if level == "off":

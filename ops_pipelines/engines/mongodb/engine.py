@@ -31,6 +31,7 @@ from ops_pipelines.engines.base import (
     Readiness,
     Restored,
     RestoreFailed,
+    Way,
 )
 from ops_pipelines.engines.mongodb import assertions, by_tools, contents, dumper, server, settled, tools
 from ops_pipelines.engines.mongodb.accounts import Accounts
@@ -290,11 +291,12 @@ class MongoDBEngine:
         return load_accounts(database, accounts, disposable=server.is_scratch(where))
 
     def contents(
-        self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
+        self, target: str, level: Level, *, way: Way | None = None, notes: Mapping[str, JsonValue] = NOTHING
     ) -> Contents:
         """The fingerprint of `target`."""
         where, limit = self._server(target), self._source.limits.total
         scratch = server.is_scratch(where)
+        seed = way.seed if way is not None else 0
         return contents.take(where, level=level, jobs=self._source.jobs, limit=limit, with_accounts=scratch, seed=seed)
 
     def assertions(self, target: str, held: Contents, *, notes: Mapping[str, JsonValue] = NOTHING) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ from ops_pipelines.engines.base import (
     Probe,
     Readiness,
     Restored,
+    Way,
 )
 from ops_pipelines.engines.mysql import (
     assertions,
@@ -290,10 +291,11 @@ class MySQLEngine:
         return clients.for_restore(str(facts["client_product"]), series, self._source.bin_dirs)
 
     def contents(
-        self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
+        self, target: str, level: Level, *, way: Way | None = None, notes: Mapping[str, JsonValue] = NOTHING
     ) -> Contents:
         """The fingerprint of `target`."""
         server, limit = parse(target, connect=self._source.limits.connect), self._source.limits.total
+        seed = way.seed if way is not None else 0
         with ExitStack() as sessions:
             opened = sessions.enter_context(session(server, limit=limit))
             product, series = database.product_of(opened), clients.series_of(str(opened.value("select version()")))

@@ -13,6 +13,10 @@ from ops_pipelines.engines.postgres.side_by_side import ask_all, ask_each
 from ops_pipelines.errors import SourceError
 
 _NAMED = 5
+# To look up every row in its indexes costs four times what it costs to read the indexes: a tenth to a fifth of a whole
+# proof. This server has just built them from the rows that are compared, so that shows a fault of this machine and of
+# no backup. As much of it is done as costs a second or two.
+_LOOKED_UP_BYTES = 64 * 1024 * 1024
 
 # A sequence that feeds a column: the column's largest value, and where the sequence stands.
 _SEQUENCES = """
@@ -58,7 +62,7 @@ select i.indexrelid::regclass::text
  where c.relkind = 'i' and not (i.indisvalid and i.indisready and i.indislive)
 """
 _BTREES = """
-select c.oid::regclass::text, c.oid::int8
+select c.oid::regclass::text, c.oid::int8, pg_relation_size(c.oid)
   from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
   join pg_catalog.pg_am m on m.oid = c.relam
  where m.amname = 'btree' and c.relkind = 'i' and c.relpersistence = 'p' and i.indisvalid
@@ -145,7 +149,7 @@ def _newest(answers: dict[str, tuple[object, ...]]) -> Iterator[Finding]:
 
 
 def _amcheck(server: Server, *, jobs: int, limit: timedelta, disposable: bool) -> Finding:
-    """Every row that the heap has, the B-tree must have, in its order (amcheck, heapallindexed)."""
+    """Every B-tree must be in order, and smaller ones have every row of the heap (amcheck, heapallindexed)."""
     with session(server, limit=limit, settings=False) as opened:
         opened.take_time()
         indexes = opened.rows(_BTREES)
@@ -197,7 +201,11 @@ def _create_amcheck(opened: Session) -> None:
 def _check_btrees(
     opened: Session, indexes: Sequence[tuple[object, ...]], schema: str, server: Server, *, jobs: int, limit: timedelta
 ) -> Finding:
-    questions = [(str(name), f"select {schema}.bt_index_check({oid}::oid::regclass, true)") for name, oid in indexes]
+    looked_up = _looked_up(indexes)
+    questions = [
+        (str(name), f"select {schema}.bt_index_check({oid}::oid::regclass, {name in looked_up})")
+        for name, oid, _size in indexes
+    ]
     refused = ask_each(questions, server, opened, jobs=jobs, limit=limit).refused
     # An index is computed anew for this: its function may need the search_path that the application has.
     lost = {name: error.why for name, error in refused.items() if error.sqlstate in NOT_FOUND}
@@ -206,11 +214,25 @@ def _check_btrees(
             raise error
         if name not in lost:
             return Finding("amcheck", False, error.why)
-    whole = f"{len(questions) - len(lost)} B-trees have every row of their tables"
+    whole = f"{len(looked_up - lost.keys())} B-trees have every row of their tables"
+    if larger := len(questions) - len(looked_up | lost.keys()):
+        whole += f", {larger} larger ones are in order"
     if lost:
         reasons = "; ".join(f"{name} was not looked into ({why})" for name, why in sorted(lost.items())[:_NAMED])
         return Finding("amcheck", False, f"{whole}; {reasons}", attention=True)
     return Finding("amcheck", True, whole)
+
+
+def _looked_up(indexes: Sequence[tuple[object, ...]]) -> set[str]:
+    """The smallest of them, as many as may be looked up."""
+    chosen: set[str] = set()
+    left = _LOOKED_UP_BYTES
+    for name, _oid, size in sorted(indexes, key=lambda index: int(str(index[2]))):
+        left -= int(str(size))
+        if left < 0:
+            break
+        chosen.add(str(name))
+    return chosen
 
 
 def _listed(found: Sequence[str], how: str) -> str:

@@ -1,9 +1,8 @@
 """The PostgreSQL fingerprint: every object's definition, every table's rows, in one snapshot.
 
 Definitions come from the server's own deparsers (`pg_get_…def`), so the same object reads the same
-before a dump and after a restore into the same major version. Rows are digested inside the server:
-each row's text is hashed to 64 bits and the hashes are summed, which no order of rows can change.
-A sample consists of the rows whose primary key hashes to it.
+before a dump and after a restore into the same major version. Rows are digested inside the server
+(`digests`). A sample consists of the rows whose primary key hashes to it.
 Left out on purpose: members of extensions, contents of materialized views (they are refreshed, not
 restored) and of foreign tables (they live elsewhere), tablespaces, and constraint names that the
 server makes up for partitions.
@@ -14,9 +13,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from ops_pipelines.engines import definition
-from ops_pipelines.engines.base import DIGESTED, EXISTS, Contents, Level, TableFacts
+from ops_pipelines.engines.base import DIGESTED, EXISTS, Contents, Level, TableFacts, Way
 from ops_pipelines.engines.migrations import recognised
-from ops_pipelines.engines.postgres import object_queries
+from ops_pipelines.engines.postgres import digests, object_queries
 from ops_pipelines.engines.postgres.connection import NOT_FOUND, Server, Session, StatementFailed, session
 from ops_pipelines.engines.postgres.side_by_side import ask_each
 from ops_pipelines.engines.sampling import ONE_IN, WHOLE_UP_TO, new_seed
@@ -48,8 +47,7 @@ _MOVING_KEY = """
 """
 _TABLES = f"""
 select format('%I.%I', w.nspname, r.relname), sum(pg_relation_size(c.oid)),
-       (select string_agg(quote_ident(a.attname), ', ' order by a.attname collate "C")
-          from pg_catalog.pg_attribute a where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped),
+       {digests.COLUMNS},
        (select string_agg(quote_ident(a.attname) || '::text', ', ' order by k.place)
           from pg_catalog.pg_index i, unnest(i.indkey) with ordinality k(attnum, place), pg_catalog.pg_attribute a
          where i.indrelid = r.oid and i.indisprimary and k.place <= i.indnkeyatts
@@ -122,14 +120,14 @@ def read_objects(opened: Session) -> Objects:
     return Objects(found, unread)
 
 
-def take(server: Server, *, level: Level, jobs: int, limit: timedelta, seed: int | None = None) -> Contents:
+def take(server: Server, *, level: Level, jobs: int, limit: timedelta, way: Way | None = None) -> Contents:
     """Fingerprint a database as it is now.
 
     Args:
         level: `sample` digests some rows, `counts` none, `off` skips everything.
         jobs: sessions that read tables side by side.
         limit: the longest that one table may take.
-        seed: of the fingerprint that a sample is compared with; a new one when omitted.
+        way: of the fingerprint with which it is compared.
     Raises:
         SourceError: the server cannot be asked at all.
     """
@@ -137,7 +135,7 @@ def take(server: Server, *, level: Level, jobs: int, limit: timedelta, seed: int
         return Contents(level="off", dialect=DIALECT)
     with session(server, limit=limit) as opened:
         counters = read_counters(opened)
-        return read(opened, server, read_objects(opened), counters, level=level, jobs=jobs, limit=limit, seed=seed)
+        return read(opened, server, read_objects(opened), counters, level=level, jobs=jobs, limit=limit, way=way)
 
 
 def read(
@@ -149,7 +147,7 @@ def read(
     level: Level,
     jobs: int,
     limit: timedelta,
-    seed: int | None = None,
+    way: Way | None = None,
     snapshot: str | None = None,
     register: Callable[[Session], None] = lambda opened: None,
 ) -> Contents:
@@ -159,6 +157,7 @@ def read(
         opened: a session in the snapshot, when there is one, that has every table locked.
         objects: read through it.
         counters: where sequences stood before, since they know no snapshot.
+        way: of the fingerprint with which it is compared; a new one's when omitted.
         snapshot: an exported snapshot that all sessions look through.
         register: told of every session, so that somebody else can abort it.
     Raises:
@@ -166,8 +165,8 @@ def read(
     """
     if level == "off":
         return Contents(level="off", dialect=DIALECT)
-    seed = (new_seed() if seed is None else seed) if level == "sample" else 0
-    work = _questions(opened, level, seed)
+    way = digests.known(way) if way is not None else Way(new_seed() if level == "sample" else 0, digests.NEWEST)
+    work = _questions(opened, level, way)
     migrations: dict[str, str] = {}
     failed = {f"{kind} definitions": error for kind, error in objects.unread.items()}
     for tool, sql in recognised(name for name, _sql in work):
@@ -194,7 +193,8 @@ def read(
         migrations=migrations,
         unseen=tuple(kind.split()[0] for kind in objects.unread),
         gaps=tuple(_gap(name, error) for name, error in failed.items()),
-        seed=seed,
+        seed=way.seed,
+        digests=way.digests,
     )
 
 
@@ -244,7 +244,7 @@ def _gap(what: str, error: StatementFailed) -> Gap:
     return Gap(what=what, why="; ".join(said), cure=cure or error.next)
 
 
-def _questions(opened: Session, level: Level, seed: int) -> list[tuple[str, str]]:
+def _questions(opened: Session, level: Level, way: Way) -> list[tuple[str, str]]:
     """One query per table for its rows, their digest, and how many of them that is of.
 
     The largest comes first, so that the last worker to finish has a small one.
@@ -252,19 +252,19 @@ def _questions(opened: Session, level: Level, seed: int) -> list[tuple[str, str]
     work: list[tuple[str, str]] = []
     for name, _size, columns, key, readable, only in opened.rows(_TABLES):
         # An unlogged table comes back empty from a standby.
-        asked = _question(f"{only}{name}", columns, key, level, seed) if readable else _EMPTY[level in DIGESTED]
+        digest = digests.digest([digests.Column(*each) for each in columns or ()], way.digests)
+        asked = _question(f"{only}{name}", digest, key, level, way.seed) if readable else _EMPTY[level in DIGESTED]
         work.append((name, asked))
     if opened.value("select exists (select from pg_catalog.pg_largeobject_metadata)"):
-        chosen = _chosen("pg_catalog.pg_largeobject_metadata", "oid::text", seed) if level == "sample" else "true"
+        chosen = _chosen("pg_catalog.pg_largeobject_metadata", "oid::text", way.seed) if level == "sample" else "true"
         counted = "select count(*), null, null from pg_catalog.pg_largeobject_metadata"
         work.append((LARGE_OBJECTS, _LARGE_OBJECTS.format(chosen=chosen) if level in DIGESTED else counted))
     return work
 
 
-def _question(table: str, columns: str | None, key: str | None, level: Level, seed: int) -> str:
+def _question(table: str, digest: str, key: str | None, level: Level, seed: int) -> str:
     if level not in DIGESTED:
         return f"select count(*), null, null from {table}"
-    digest = f'sum(hashtextextended(row({columns})::text collate "C", 0))' if columns else "sum(0)"
     if level == "full" or not key:
         return f"select count(*), coalesce({digest}, 0)::text, count(*) from {table}"
     # A row that the filter leaves out is neither hashed nor fetched from where long values are kept.

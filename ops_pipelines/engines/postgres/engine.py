@@ -26,6 +26,7 @@ from ops_pipelines.engines.base import (
     Probe,
     Readiness,
     Restored,
+    Way,
 )
 from ops_pipelines.engines.places import Place
 from ops_pipelines.engines.postgres import (
@@ -252,11 +253,11 @@ class PostgresEngine:
         )
 
     def contents(
-        self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
+        self, target: str, level: Level, *, way: Way | None = None, notes: Mapping[str, JsonValue] = NOTHING
     ) -> Contents:
         """The fingerprint of `target`."""
         server = Server(target, connect=self._source.limits.connect)
-        return contents.take(server, level=level, jobs=self._source.jobs, limit=self._source.limits.total, seed=seed)
+        return contents.take(server, level=level, jobs=self._source.jobs, limit=self._source.limits.total, way=way)
 
     def reloaded(self, target: str, definitions: Mapping[str, str]) -> Mapping[str, str]:
         """What a scratch server prints for the source's own definitions; see `Reloader.reloaded`."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ops_pipelines import process
 from ops_pipelines.engines.base import Contents, PartReader, Restored, RestoreFailed
-from ops_pipelines.engines.postgres import checks, refusals
+from ops_pipelines.engines.postgres import checks, offsets, refusals
 from ops_pipelines.engines.postgres.clients import Programs
 from ops_pipelines.engines.postgres.connection import NOT_FOUND, Server
 from ops_pipelines.engines.postgres.refusals import Refusal
@@ -76,6 +76,8 @@ def load(
         warnings += [each.why for each in found if "already exists" not in each.why]  # a role that is there is wanted
     with _timed(seconds, "decrypt"):
         dump = parts.save("dump", work, progress)
+        if form == "custom" and loader.jobs > 1:
+            offsets.fill_in(dump)
     held = Contents.model_validate_json(parts.data("contents"))
     settings = parts.data("database")
     with _timed(seconds, "load"):

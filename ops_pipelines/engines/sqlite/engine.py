@@ -35,6 +35,7 @@ from ops_pipelines.engines.base import (
     Readiness,
     Restored,
     RestoreFailed,
+    Way,
 )
 from ops_pipelines.engines.packing import Member, TarStream
 from ops_pipelines.engines.selection import pick_names
@@ -186,7 +187,7 @@ class SQLiteEngine:
         return Restored(seconds, names=_keys_of(held, only) if only else None, notes=notes)
 
     def contents(
-        self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
+        self, target: str, level: Level, *, way: Way | None = None, notes: Mapping[str, JsonValue] = NOTHING
     ) -> Contents:
         """The fingerprint of the databases in a folder that was restored into. There are no samples of them."""
         noted = notes.get("unread", {})

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from ops_pipelines import lent
 from ops_pipelines.config.models import Config
-from ops_pipelines.engines.base import NOTHING, Contents, Engine, Finding, Level, PartReader, Restored
+from ops_pipelines.engines.base import NOTHING, Contents, Engine, Finding, Level, PartReader, Restored, Way
 from ops_pipelines.engines.offers import Carrier, Reloader
 from ops_pipelines.engines.registry import KINDS
 from ops_pipelines.engines.source import Source
@@ -137,10 +137,10 @@ class _EnclosedEngine:
                 raise
 
     def contents(
-        self, target: str, level: Level, *, seed: int = 0, notes: Mapping[str, JsonValue] = NOTHING
+        self, target: str, level: Level, *, way: Way | None = None, notes: Mapping[str, JsonValue] = NOTHING
     ) -> Contents:
         """See `Engine.contents`."""
-        return values.as_contents(self._ask("contents", target=target, level=level, seed=seed, notes=dict(notes)))
+        return values.as_contents(self._ask("contents", target=target, level=level, way=way, notes=dict(notes)))
 
     def assertions(self, target: str, held: Contents, *, notes: Mapping[str, JsonValue] = NOTHING) -> Iterator[Finding]:
         """See `Engine.assertions`."""

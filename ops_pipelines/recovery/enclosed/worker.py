@@ -52,7 +52,7 @@ class Worker:
 
     def contents(self, given: Mapping[str, Any]) -> object:
         """See `Engine.contents`."""
-        found = self._engine.contents(given["target"], given["level"], seed=given["seed"], notes=given["notes"])
+        found = self._engine.contents(given["target"], given["level"], way=given["way"], notes=given["notes"])
         return found.model_dump(mode="json")
 
     def assertions(self, given: Mapping[str, Any]) -> object:
