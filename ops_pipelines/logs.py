@@ -15,8 +15,6 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-import structlog
-
 from ops_pipelines import text
 from ops_pipelines.redact import redact_within
 
@@ -67,6 +65,8 @@ def set_up(*, file: Path | None = None, form: Format | None = None, level: Level
 
 
 def _formatter(form: Format, *, coloured: bool) -> logging.Formatter:
+    import structlog  # noqa: PLC0415 - and rich's tracebacks with it: most commands log nothing
+
     last: Any = (
         structlog.processors.JSONRenderer(serializer=_as_json, ensure_ascii=False, default=str)
         if form == "json"

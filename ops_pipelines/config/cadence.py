@@ -29,13 +29,33 @@ _QUIET_FROM, _QUIET_TO, _QUIET_STEP = timedelta(hours=3), timedelta(hours=6, min
 
 @cache
 def longest_interval(cron: str, timezone: str) -> timedelta:
-    """The longest time between two ticks of `cron` in a year and a month from a fixed start.
+    """The longest time between two ticks of `cron` in a year and a month from a fixed start."""
+    zone, begin = ZoneInfo(timezone), datetime(2026, 1, 1, tzinfo=UTC)
+    return max(_longest(cron, zone, *span) for span in _different(cron, zone, begin, begin + _LOOKED_AT))
 
-    Looks at the pause around one moment of every hour: no longer one can slip through, and a cron line
-    of every minute is not walked minute by minute.
+
+def _different(cron: str, zone: ZoneInfo, begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Spans in which a cron line does all that it ever does between two moments.
+
+    One that is the same every day does that in one day, and wherever the clock is set.
     """
-    zone, moment, longest = ZoneInfo(timezone), datetime(2026, 1, 1, tzinfo=UTC), timedelta(0)
-    end = moment + _LOOKED_AT
+    if cron.split()[2:] != ["*", "*", "*"]:
+        yield begin, end
+        return
+    day = timedelta(days=1)
+    yield begin, begin + day
+    for number in range((end - begin) // day):
+        each = begin + number * day
+        if each.astimezone(zone).utcoffset() != (each + day).astimezone(zone).utcoffset():
+            yield each - day, each + 2 * day
+
+
+def _longest(cron: str, zone: ZoneInfo, begin: datetime, end: datetime) -> timedelta:
+    """The longest pause around one moment of every hour.
+
+    No longer one can slip through, and a cron line of every minute is not walked minute by minute.
+    """
+    moment, longest = begin, timedelta(0)
     while moment < end:
         after = next(CronSim(cron, moment.astimezone(zone)))
         before = next(CronSim(cron, after, reverse=True))
