@@ -262,6 +262,7 @@ class MySQLEngine:
             self._client(facts),
             work=work,
             limits=self._limits,
+            jobs=self._source.jobs,
             ours=globals_too,
             lent=globals_too and verify_databases.is_ours(server.database),
             disabled_events=disabled,

@@ -1,18 +1,17 @@
 """Load the parts of a restore point into a MySQL or MariaDB database, with the command-line client."""
 
-import os
 import re
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from ops_pipelines import process
 from ops_pipelines.engines.base import Finding, PartReader, Restored, RestoreFailed
-from ops_pipelines.engines.mysql import script
+from ops_pipelines.engines.mysql import lanes, script
 from ops_pipelines.engines.mysql.clients import Program
 from ops_pipelines.engines.mysql.connection import QueryFailed, Server, Session, options_for_programs, session
 from ops_pipelines.engines.mysql.selection import extract, names_of, without_rows
@@ -66,6 +65,7 @@ def load(
     *,
     work: Path,
     limits: Limits,
+    jobs: int,
     ours: bool,
     lent: bool,
     disabled_events: set[str],
@@ -77,6 +77,7 @@ def load(
     Args:
         source_database: the database's name in the dump.
         work: a private directory for the decrypted dump.
+        jobs: sessions that load side by side, on a scratch server.
         ours: the server is a scratch server, on which everything must succeed.
         lent: it is somebody's server: events are loaded disabled, and no accounts are made there.
         disabled_events: gets the names of events that were enabled in the dump and are not here.
@@ -94,7 +95,7 @@ def load(
             if lent or script.sets_gtids(dump):
                 dump, disabled = script.within_database(dump, events=not lent)
                 disabled_events |= disabled
-            complaints = _feed(program, target, dump, limits, progress)
+            complaints = _fill(program, target, dump, limits, progress, sessions=jobs if ours and not lent else 1)
             violated = [each for each in complaints if each.code == _VIOLATED]
             if violated:
                 # The script drops what it makes: run once more it makes the same, with every row.
@@ -161,6 +162,24 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     seconds[phase] = round(time.monotonic() - started, 3)
 
 
+def _fill(
+    program: Program, target: Server, dump: Path, limits: Limits, progress: Progress, *, sessions: int
+) -> list[Complaint]:
+    """Run the dump; returns what the server complains about when one session runs it from its start to its end.
+
+    Several are quicker. Where anything is refused them, that says nothing: the script drops what it makes, and one
+    session runs all of it once more.
+    """
+    pieces = lanes.cut(dump, sessions)
+    if pieces is not None:
+        for scripts in ([pieces.before], pieces.rows, [pieces.after]):
+            if _run(program, target, scripts, limits, progress):
+                break
+        else:
+            return []
+    return _feed(program, target, dump, limits, progress)
+
+
 def _feed(
     program: Program, target: Server, text: Path, limits: Limits, progress: Progress, *, more: Sequence[str] = ()
 ) -> list[Complaint]:
@@ -169,35 +188,59 @@ def _feed(
     Args:
         more: settings for its session, beside those of every load.
     """
-    size = text.stat().st_size
-    with text.open("rb") as fed, options_for_programs(target, program.product) as options:
-        argv: list[str | Path] = [
-            program.path, options, "--force", "--batch",
-            "--default-character-set=utf8mb4",
-            # Line ends within routines stay as they are, and nothing but DELIMITER is a command of the client.
-            "--binary-mode",
-            # MySQL's would print the statement, with what is in it.
-            *(["--skip-print-query-on-error"] if program.has("print-query-on-error") else []),
-            # MariaDB's promise of the same, and that it opens no file of this machine.
-            *(["--sandbox"] if program.has("sandbox") else []),
-            "--max-allowed-packet=1G",
-            f"--init-command=set session {', '.join([*_CHECKS_OFF, *_key_rules_off(target), *more])}",
-        ]  # fmt: skip
+    return _run(program, target, [lanes.whole(text)], limits, progress, more=more)
+
+
+def _run(
+    program: Program,
+    target: Server,
+    scripts: Sequence[lanes.Script],
+    limits: Limits,
+    progress: Progress,
+    *,
+    more: Sequence[str] = (),
+) -> list[Complaint]:
+    """Run scripts side by side, each in a session of its own; see `_feed`."""
+    size = sum(each.size_bytes for each in scripts)
+    with ExitStack() as stack:
+        options = stack.enter_context(options_for_programs(target, program.product))
+        argv = [*_client(program, options, [*_key_rules_off(target), *more]), f"--database={target.database}"]
+        fed = [stack.enter_context(each.fed()) for each in scripts]
 
         def done() -> int:
-            position = os.lseek(fed.fileno(), 0, os.SEEK_CUR)  # the client reads through the same open file
-            progress("load", position, size)
-            return position
+            taken = sum(position() for _source, position in fed)
+            progress("load", taken, size)
+            return taken
 
         try:
-            with process.running(
-                [*argv, f"--database={target.database}"], limits=limits, stdin=fed, stdout=subprocess.DEVNULL
-            ) as command:
-                completed = command.finish(accept=(0, 1), alive=done)
+            commands = [
+                stack.enter_context(process.running(argv, limits=limits, stdin=source, stdout=subprocess.DEVNULL))
+                for source, _position in fed
+            ]
+            completed = [command.finish(accept=(0, 1), alive=done) for command in commands]
         except CommandTimedOut as error:
             raise _inconclusive(error.what, error.why) from None
         except CommandFailed as error:
             raise _inconclusive(f"{program.path.name} could not finish here", f"{error.what}: {error.why}") from None
+    return [complaint for each in completed for complaint in _complaints(program, each)]
+
+
+def _client(program: Program, options: str, settings: Sequence[str]) -> list[str | Path]:
+    return [
+        program.path, options, "--force", "--batch",
+        "--default-character-set=utf8mb4",
+        # Line ends within routines stay as they are, and nothing but DELIMITER is a command of the client.
+        "--binary-mode",
+        # MySQL's would print the statement, with what is in it.
+        *(["--skip-print-query-on-error"] if program.has("print-query-on-error") else []),
+        # MariaDB's promise of the same, and that it opens no file of this machine.
+        *(["--sandbox"] if program.has("sandbox") else []),
+        "--max-allowed-packet=1G",
+        f"--init-command=set session {', '.join([*_CHECKS_OFF, *settings])}",
+    ]  # fmt: skip
+
+
+def _complaints(program: Program, completed: process.Completed) -> list[Complaint]:
     found = [Complaint(int(code), int(line or 0), text) for code, _, line, text in _COMPLAINT.findall(completed.stderr)]
     if completed.status and not found:
         raise RestoreFailed(f"{program.path.name} refused the backup: {completed.stderr[-500:]}")

@@ -7,12 +7,12 @@ from pathlib import Path
 from ops_pipelines.engines.base import RestoreFailed
 from ops_pipelines.engines.selection import nothing_matches
 
-# A comment of three lines opens each section. A line break inside data is always escaped.
-_SECTION = re.compile(
+SECTION = re.compile(
     rb"-- (Table structure for table|Dumping data for table|Temporary (?:table|view) structure for view|"
     rb"Sequence structure for|Final view structure for view|Dumping events for database|Dumping routines for database)"
     rb" (?:table |sequence )?(.*?)\s*\n"
 )
+"""A comment of three lines opens each section; this is the second. A line break inside data is always escaped."""
 # A dump client puts these around the rows of each table.
 _KEYS_OFF, _KEYS_ON = (
     re.compile(rb"/\*!40000 ALTER TABLE `.*` %s KEYS \*/;" % each) for each in (b"DISABLE", b"ENABLE")
@@ -32,7 +32,7 @@ def extract(dump: Path, only: Sequence[str]) -> Path:
     kept = True
     with dump.open("rb") as read, picked.open("xb") as written:
         for line in read:
-            if section := _SECTION.fullmatch(line):
+            if section := SECTION.fullmatch(line):
                 name = _bare(section[2])
                 if section[1] in _OF_DATABASE:
                     kept = False

@@ -20,7 +20,7 @@ class MySQLSource(ServerSource):
         description="mysql://user:password@host:3306/database; ?socket=/path, ?ssl-ca=/path and so on",
         examples=[{"env": "CRM_DATABASE_URL"}],
     )
-    jobs: int = Field(2, ge=1, le=64, description="sessions that fingerprint side by side")
+    jobs: int = Field(2, ge=1, le=64, description="sessions that fingerprint, and load a proof, side by side")
     accounts: bool = Field(False, description="dump the accounts the database's users log in with; needs `encrypt`")
     checks: tuple[SqlCheck, ...] = ()
 

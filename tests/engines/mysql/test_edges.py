@@ -161,6 +161,7 @@ def test_what_a_server_refuses_of_a_dump_is_sorted_by_whose_fault_it_is(
     more: Any = {
         "work": tmp_path,
         "limits": Limits(_MINUTE, _MINUTE),
+        "jobs": 2,
         "ours": True,
         "lent": False,
         "disabled_events": set(),
