@@ -19,10 +19,11 @@ DEMO_PACKAGES := bubblewrap mariadb-server mariadb-client postgresql restic age 
 # Ceph's gateway enforces object lock for real; libatomic1 is what Playwright's own driver needs.
 TEST_PACKAGES := $(DEMO_PACKAGES) chromium jq libatomic1 minisign patchelf strace xfsprogs ceph-mon ceph-osd radosgw ceph-common \
                  prometheus prometheus-alertmanager logrotate redis-server rabbitmq-server iproute2 caddy systemd pgbouncer locales faketime
+BENCH_PACKAGES := rclone
 # php-cgi keeps Apache away, which php would bring.
 FIELD_PACKAGES := mediawiki roundcube-core php-cli php-cgi php-mysql php-pgsql php-xml php-mbstring php-intl
 
-.PHONY: help demo demo-backup up test coverage field faults long pictures field-applications mutants newer-servers newest-dagster pythons versions lint docs reference dist install install-demo install-dev lock \
+.PHONY: help demo demo-backup up test bench bench-quick coverage field faults long pictures field-applications mutants newer-servers newest-dagster pythons versions lint docs reference dist install install-demo install-dev lock \
         messages schemas clean
 
 help: ## this list
@@ -74,6 +75,13 @@ faults: newer-servers ## kills, power cuts, full disks, dead networks: make faul
 
 long: newer-servers field-applications ## all cases of the tests of which make test plays some: what takes long
 	OPS_LONG=1 $(PYTEST) --numprocesses $(WORKERS) --dist loadfile --timeout 7200 -m daily
+
+bench: install-dev ## ours beside the plain tools, all of it, some 40 minutes on a quiet machine; WRITE=1 renews docs/performance.md
+	@tools/debian_packages.sh $(BENCH_PACKAGES)
+	TMPDIR=$${TMPDIR:-/var/tmp} $(BIN)/python -m benchmarks.suite $(if $(WRITE),--write)
+
+bench-quick: install-dev ## a part of it, small, in five minutes
+	TMPDIR=$${TMPDIR:-/var/tmp} $(BIN)/python -m benchmarks.suite --quick
 
 pictures: install-dev ## the pictures of the status page in docs/images, taken anew
 	OPS_PICTURES=1 $(PYTEST) tests/web/test_accessible.py

@@ -9,10 +9,11 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import URL, Engine, create_engine, event, func, inspect, make_url, select, text
+from sqlalchemy import URL, Engine, Select, bindparam, create_engine, event, func, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -62,6 +63,28 @@ class Observer(Protocol):
     def ended(self, row: Activity, error: BaseException | None) -> None:
         """It ended; with nothing raised, or in a process that died, there is no error."""
         ...
+
+
+# Built once: that takes longer than to run them, and a thousand sources are asked in a row.
+@cache
+def _movements() -> Select[tuple[Activity]]:
+    chosen = select(Activity).where(
+        Activity.source == bindparam("source"),
+        Activity.kind.in_(("dump", "adopt", "sign", "copy", "prune")),
+        (Activity.status == SUCCEEDED) | (Activity.kind == "prune"),
+        Activity.backup_id.is_not(None),
+    )
+    return chosen.order_by(Activity.turn, Activity.id)
+
+
+@cache
+def _newest_of_each() -> Select[tuple[Activity]]:
+    order = Activity.turn.desc(), Activity.id.desc()
+    place = func.row_number().over(partition_by=Activity.kind, order_by=order).label("place")
+    kinds = Activity.kind.in_(bindparam("kinds", expanding=True))
+    newest = select(Activity.id, place).where(Activity.source == bindparam("source"), kinds).subquery()
+    chosen = select(Activity).join(newest, Activity.id == newest.c.id).where(newest.c.place <= bindparam("most"))
+    return chosen.order_by(*order)
 
 
 class Ledger:
@@ -195,6 +218,14 @@ class Ledger:
             session.expunge_all()
         return rows
 
+    def recent_of_each(self, source: str, kinds: Sequence[str], *, limit: int) -> list[Activity]:
+        """The newest activities of each of these kinds, newest first: at most so many of each."""
+        asked = {"source": source, "kinds": kinds, "most": limit}
+        with self.session() as session:
+            rows = list(session.scalars(_newest_of_each(), asked))
+            session.expunge_all()
+        return rows
+
     def made(self, source: str, backup_id: str) -> Activity | None:
         """The attempt that made a restore point; None when this ledger does not know of it."""
         query = select(Activity).where(
@@ -210,14 +241,8 @@ class Ledger:
 
         Oldest first. Who was killed while it was removing one may have done so.
         """
-        query = select(Activity).where(
-            Activity.source == source,
-            Activity.kind.in_(("dump", "adopt", "sign", "copy", "prune")),
-            (Activity.status == SUCCEEDED) | (Activity.kind == "prune"),
-            Activity.backup_id.is_not(None),
-        )
         with self.session() as session:
-            rows = list(session.scalars(query.order_by(Activity.turn, Activity.id)))
+            rows = list(session.scalars(_movements(), {"source": source}))
             session.expunge_all()
         return rows
 

@@ -116,8 +116,9 @@ class _Last(NamedTuple):
 
 def _last_attempts(ledger: Ledger, name: str, now: datetime) -> dict[str, _Last]:
     last: dict[str, _Last] = {}
+    newest = ledger.recent_of_each(name, _ATTEMPTS, limit=5)
     for kind in _ATTEMPTS:
-        ended = [row for row in ledger.recent(source=name, kind=kind, limit=5) if _has_ended(row)]
+        ended = [row for row in newest if row.kind == kind and _has_ended(row)]
         if ended:
             at = believed([row.started_at for row in reversed(ended)], now)[-1]
             last[kind] = _Last(ended[0], max(now - at, timedelta(0)) if at is not None else None)

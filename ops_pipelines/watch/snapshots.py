@@ -21,6 +21,7 @@ from ops_pipelines.engines.source import Source
 from ops_pipelines.language.said import KEEP_FACTS, Word, Words, said
 from ops_pipelines.ledger.ledger import Ledger, LedgerError
 from ops_pipelines.ledger.models import Health
+from ops_pipelines.ledger.upsert import insert_into
 from ops_pipelines.redact import redact_within
 from ops_pipelines.vault.catalogue import Catalogue, RestorePoint
 from ops_pipelines.vault.faults import UNREAD
@@ -240,14 +241,21 @@ def ever_watched(ledger: Ledger) -> bool:
 
 
 def _keep(session: Session, rows: Sequence[Health]) -> None:
+    if not rows:
+        return
     names = [row.source for row in rows]
     session.execute(delete(Health).where(Health.source.not_in(names)))
     watched: Mapping[str, datetime | None] = {
         row.source: row.watched_at for row in session.execute(select(Health.source, Health.watched_at))
     }
-    for row in rows:
-        row.watched_at = row.watched_at or watched.get(row.source)
-        session.merge(row)
+    values = [
+        {"source": row.source, "at": row.at, "watched_at": row.watched_at or watched.get(row.source),
+         "document": row.document}
+        for row in rows
+    ]  # fmt: skip
+    new = insert_into(session, Health)
+    kept = {name: new.excluded[name] for name in ("at", "watched_at", "document")}
+    session.execute(new.on_conflict_do_update(index_elements=["source"], set_=kept), values)
 
 
 def _seen(

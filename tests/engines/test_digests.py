@@ -77,7 +77,7 @@ def test_values_that_change_places_between_rows_are_found_and_an_order_of_rows_o
 
 
 def test_a_fingerprint_of_an_earlier_version_is_compared_in_its_own_way(pg: TestServer) -> None:
-    """Version 0.1 wrote whole rows, and named no way."""
+    """They had whole rows written, and named no way."""
     database = pg.new_database()
     pg.sql("create table t (id int, v text)", "insert into t values (1, 'x'), (2, null)", database=database)
     [(digest,)] = pg.sql(
