@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 from zoneinfo import ZoneInfo
 
-from ops_pipelines import durable
+from ops_pipelines import durable, stopping
 from ops_pipelines.engines.offers import Scripted
 from ops_pipelines.errors import OpsError
 from ops_pipelines.recovery.choose import choose_store
@@ -97,15 +97,14 @@ def _writing(path: Path) -> Iterator[Path]:
     """A file beside its place, which takes the name when it is on the disk; gone where the block fails."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        durable.make_directory(path.parent)
-        part.touch(mode=0o600)
-        yield part
-        durable.flush(part)
-        part.rename(path)
-        durable.flush(path.parent)
+        with stopping.ending(lambda: part.unlink(missing_ok=True)):
+            durable.make_directory(path.parent)
+            part.touch(mode=0o600)
+            yield part
+            durable.flush(part)
+            part.rename(path)
+            durable.flush(path.parent)
     except OSError as error:
         raise NotExported(
             f"{path} cannot be written", why=error.strerror or str(error), safe="no backup was touched"
         ) from None
-    finally:
-        part.unlink(missing_ok=True)

@@ -2,14 +2,13 @@
 
 import os
 import secrets
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyrage
 
-from ops_pipelines import durable, home
+from ops_pipelines import durable, home, stopping
 from ops_pipelines.config.load import DEFAULT_NAME, load_config
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.errors import OpsError, SafetyRefusal
@@ -93,18 +92,15 @@ def _secret(done: Written, name: Path, value: str, *, replace: bool = False) -> 
 
 def _put_config(done: Written, content: str, environ: Mapping[str, str]) -> None:
     """Only a file that `ops check` accepts takes the name."""
-    number, unfinished = tempfile.mkstemp(dir=done.directory, prefix=".ops-", suffix=".yaml")
-    path = Path(unfinished)
-    try:
-        with os.fdopen(number, "w", encoding="utf-8") as opened:
-            opened.write(content)
+    path = done.directory / f".ops-{secrets.token_hex(4)}.yaml"
+    with stopping.ending(lambda: path.unlink(missing_ok=True)):
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_text(content, encoding="utf-8")
         load_config(path, environ=environ)
         path.chmod(0o644)
         durable.flush(path)
         path.replace(done.directory / DEFAULT_NAME)
         durable.flush(done.directory)
-    finally:
-        path.unlink(missing_ok=True)
     done.written.insert(0, DEFAULT_NAME)
 
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.cli.main import app
+from ops_pipelines.recovery.export import export
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.workspace import Workspace
 from tests.conftest import Made, MakeWorkspace, TestServer
@@ -21,6 +22,8 @@ from tests.engines.sqlite.conftest import (
     House,
     house,  # noqa: F401 - a fixture
 )
+from tests.recovery.test_lent_server import EVERY
+from tests.stops import stopped_at_each_line
 
 PASSPHRASE = "kůň 'a' $b"
 SOURCE = (
@@ -96,6 +99,27 @@ def test_a_mysql_export_is_the_dump_and_is_replaced_whole(
     assert (folder / plain).stat().st_mode & 0o077 == 0
     script = by_recipe(folder, f"gunzip < {plain}")
     assert "žluť".encode() in script and b"-- Dump completed" in script
+
+
+def test_an_export_that_is_stopped_at_any_line_leaves_nothing_that_can_be_read(
+    pg18: TestServer, make_workspace: MakeWorkspace, tmp_path: Path
+) -> None:
+    database = pg18.new_database()
+    pg18.sql(SOURCE[0], database=database)
+    workspace = make_workspace(pg18.url(database)).workspace
+    take_backup(workspace, "crm")
+    point = workspace.catalogue("crm").newest
+    assert point is not None
+
+    def work() -> None:
+        export(workspace, point, tmp_path / "out")
+        workspace.local.trial()
+
+    def left() -> list[Path]:
+        base = workspace.config.base
+        return [*(tmp_path / "out").glob(".*"), *(base / "scratch").glob("*/"), *base.rglob(".trial*")]
+
+    assert stopped_at_each_line(work, ["export.py", "directory.py"], left, every=EVERY) > 50
 
 
 def test_what_is_no_script_is_not_exported_and_writes_nothing(

@@ -7,7 +7,7 @@ from typing import Any
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from ops_pipelines import redact
+from ops_pipelines import redact, stopping
 from ops_pipelines.engines.mongodb.accounts import Accounts, mechanisms, objects, read
 from ops_pipelines.engines.mongodb.connection import Document, is_stand_in
 from ops_pipelines.engines.mongodb.judge import Judge
@@ -84,7 +84,12 @@ def _left_alone(wanted: Mapping[str, str], there: Mapping[str, str]) -> list[str
 def _merge(database: "Database[Document]", accounts: Accounts) -> None:
     """What mongorestore does: nothing but this command puts a password's hash in its place."""
     admin, temporaries = database.client["admin"], {}
-    try:
+
+    def forget() -> None:
+        for name in ("tempusers", "temproles"):
+            admin[name].drop()
+
+    with stopping.ending(forget):
         for kind, documents in (("Users", accounts.users), ("Roles", accounts.roles)):
             temporary = admin[f"temp{kind.lower()}"]
             temporary.drop()
@@ -102,9 +107,6 @@ def _merge(database: "Database[Document]", accounts: Accounts) -> None:
                     "db": database.name,
                 }
             )
-    finally:
-        for name in ("tempusers", "temproles"):
-            admin[name].drop()
 
 
 def _imitate(database: "Database[Document]", accounts: Accounts, server: Judge) -> list[str]:

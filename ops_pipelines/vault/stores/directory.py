@@ -337,12 +337,10 @@ class DirectoryStore(Checked):
                 # Making it here could make it on a mount point without its volume.
                 return Trial(written=False, erasable=True)
             path = self.root / f".trial-{secrets.token_hex(8)}"
-            try:
+            with stopping.ending(lambda: path.unlink(missing_ok=True)):
                 path.touch(mode=0o600, exist_ok=False)
                 path.write_bytes(bytes(4096))
                 durable.flush(path)
-            finally:
-                path.unlink(missing_ok=True)
         return Trial(written=True, erasable=True)
 
     def location(self, source: str, backup_id: str) -> str:
