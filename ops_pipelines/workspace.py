@@ -114,20 +114,17 @@ class Workspace:
 
     def catalogue(self, name: str) -> Catalogue:
         """What the stores hold of a source, and whether it is what the ledger knows."""
-        stores = self.stores_of(name)
-        found = read_catalogue(stores, name, self.published(name))
+        found = read_catalogue(self.stores, name, self.published(name))
         if any(each.standing == "missing" for each in found.strangers):
             # A prune may have removed it between the look into the ledger and the look into the stores.
-            found = read_catalogue(stores, name, self.published(name))
+            found = read_catalogue(self.stores, name, self.published(name))
         return found
 
-    def stores_of(self, name: str) -> dict[str, Store]:
-        """The stores that may hold restore points of a source; without the local one of another machine's source."""
-        mine = self.config.dumped_here(name)
-        return {each: store for each, store in self.stores.items() if mine or each != LOCAL}
-
-    def _pruned_elsewhere(self, store: str) -> bool:
-        return store in self.config.stores and self.config.stores[store].pruned_elsewhere
+    def _missed(self, name: str) -> list[str]:
+        """The stores in which what the ledger tells of must be: not the local one of another machine's source."""
+        mine, configured = self.config.dumped_here(name), self.config.stores
+        pruned_elsewhere = {each for each, store in configured.items() if store.pruned_elsewhere}
+        return [each for each in self.stores if each not in pruned_elsewhere and (mine or each != LOCAL)]
 
     def unseen(self, name: str, point: RestorePoint | None) -> tuple[str, ...]:
         """Copies that the ledger tells of in the local store of another machine, in words."""
@@ -141,7 +138,6 @@ class Workspace:
     def published(self, name: str) -> dict[str, Published] | None:
         """What the ledger knows of a source's restore points, by id; None when it cannot be asked."""
         try:
-            missed = [each for each in self.stores_of(name) if not self._pruned_elsewhere(each)]
-            return published(self.ledger.movements(name), missed)
+            return published(self.ledger.movements(name), self._missed(name))
         except LedgerError:
             return None

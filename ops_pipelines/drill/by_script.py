@@ -176,7 +176,7 @@ class _ByScript:
             if kit is not None
             else resources.files("ops_pipelines.recovery.kit").joinpath(SCRIPT).read_bytes()
         )
-        believed = self._drill.clean.signing.for_openssl()
+        believed = self._drill.clean.trust.for_openssl()
         if kit is not None and (kit / BELIEVED).is_file():
             believed = (kit / BELIEVED).read_bytes()
         (self._home / BELIEVED).write_bytes(believed)

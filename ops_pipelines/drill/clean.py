@@ -143,7 +143,7 @@ def clean_machine(workspace: Workspace, directory: Path, kit: Kit, *, every_stor
         "base": base, "stores": stores, "sources": sources, "ledger": None, "alerts": Alerts(), "sentry": Sentry(),
     }  # fmt: skip
     clean = config.model_copy(update=changes)
-    trust = Trust(_believed(base / "keys", kit.signing or workspace.signing.files()), workspace.clock)
+    trust = Trust(_believed(base / "keys", kit.signing or workspace.signing.files()), workspace.clock, clean.guests)
     held = {name: store for name, store in open_stores(clean.stores, clean.base, trust).items() if name != LOCAL}
     if every_store:
         held = {LOCAL: workspace.local, **held}

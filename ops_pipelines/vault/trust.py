@@ -168,6 +168,12 @@ class Trust:
         names = {"source": verdict.source, "id": verdict.backup_id, "store": verdict.store}
         return self._signed(content, "verdict", **names, number=str(verdict.number))
 
+    def for_openssl(self) -> bytes:
+        """Every believed key for `recover.sh`, one a line; that of another installation with a source that it takes."""
+        theirs = sorted((name, guest.keys) for name, guest in self.guests.items())
+        lines = [f"{key.for_openssl} {name}\n" for name, keys in theirs for key in keys.values()]
+        return self.keys.for_openssl() + "".join(lines).encode()
+
     def open_point(self, sealed: Sealed, source: str, backup_id: str, *, where: str) -> tuple[Manifest, int]:
         """The manifest in these bytes and its number, once they are known to be ours.
 

@@ -18,6 +18,7 @@ from ops_pipelines.backup.prune import prune
 from ops_pipelines.backup.take import take_backup
 from ops_pipelines.errors import SafetyRefusal
 from ops_pipelines.ledger.models import SUCCEEDED
+from ops_pipelines.recovery.kit import kit
 from ops_pipelines.recovery.verify import verify
 from ops_pipelines.watch.alerts.watch import watch_once
 from ops_pipelines.watch.health import source_health
@@ -99,6 +100,22 @@ def test_an_installation_is_believed_for_its_source_alone_and_for_no_proof(house
     assert not found.points and [each.standing for each in found.strangers] == ["foreign"]
 
 
+def test_the_script_believes_it_for_its_source_alone(houses: Houses) -> None:
+    made = bring(houses.site())
+    drop = houses.folder / "drop"
+    shutil.copytree(drop / "crm" / made, drop / "erp" / made)
+    believed = houses.folder / "trusted.keys"
+    believed.write_bytes(houses.centre().trust.for_openssl())
+    script = Path(kit.__file__).with_name("recover.sh")
+    for source, status in {"crm": 0, "erp": 2}.items():
+        argv = ["sh", script, "check", drop, source, "--trusted", believed]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stdout + done.stderr
+    believed.write_bytes(houses.centre().signing.for_openssl())
+    argv = ["sh", script, "check", drop, "crm", "--trusted", believed]
+    assert subprocess.run(argv, capture_output=True, check=False).returncode == 2
+
+
 def test_what_was_recorded_and_is_changed_or_removed_later_is_noticed(houses: Houses) -> None:
     bring(houses.site())
     houses.change()
@@ -141,6 +158,21 @@ def test_the_centre_prunes_by_its_policy_and_neither_side_misses_anything(houses
     assert [each.id for each in centre.catalogue("crm").points] == [newest.id]
     assert centre.catalogue("crm").messages == () and record_arrivals(centre, "crm") == []
     assert len(houses.site().catalogue("crm").points) == 3 and houses.site().catalogue("crm").messages == ()
+
+
+def test_what_the_centre_took_before_stays(houses: Houses) -> None:
+    path = houses.folder / "centre" / "ops.yaml"
+    taken_by = path.read_text("utf-8")
+    path.write_text(taken_by.replace('"taken_by": "brno"', '"limits": {}').replace("/nowhere", "../site"), "utf-8")
+    before = take_backup(houses.centre(), "crm")
+    path.write_text(taken_by, "utf-8")
+    made = bring(houses.site())
+    centre = houses.centre()
+    assert [each.id for each in record_arrivals(centre, "crm")] == [made]
+    found = centre.catalogue("crm")
+    assert [each.id for each in found.points] == [before.id, made], "each has number 1 where it was taken"
+    assert not found.messages and found.points[0].stores == ("local",)
+    assert verify(centre, found.points[0]).outcome == "verified"
 
 
 def strike(houses: Houses, side: str, dice: random.Random, longest_s: float) -> float:

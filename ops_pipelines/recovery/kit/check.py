@@ -12,8 +12,8 @@ from ops_pipelines.recovery.kit.secrets import identities_in
 from ops_pipelines.vault.catalogue import RestorePoint
 from ops_pipelines.vault.manifest import SUMS
 from ops_pipelines.vault.reader import Copy
-from ops_pipelines.vault.signing.keys import Keys
 from ops_pipelines.vault.stores.base import Store
+from ops_pipelines.vault.trust import Trust
 from ops_pipelines.vault.verdict import Check
 from ops_pipelines.workspace import Workspace
 
@@ -65,7 +65,7 @@ def check_kit(
     same = hashlib.sha256(config.read_bytes()).hexdigest() == index.config_sha256
     detail = "as when the kit was made" if same else f"changed since {index.made_at:%Y-%m-%d %H:%M} UTC"
     checks.append(Check(name="ops.yaml", passed=same, detail=detail, attention=True))
-    checks.append(_believes(workspace.signing, directory))
+    checks.append(_believes(workspace.trust, directory))
     blind = unopened(workspace.config, index)
     if blind:
         detail = f"the next backup of {', '.join(blind)} will not open: no identity of the kit is in encrypt.age"
@@ -87,10 +87,10 @@ def _files(directory: Path) -> Check:
     return Check(name="files", passed=not damaged, detail=f"damaged: {', '.join(damaged)}" if damaged else "whole")
 
 
-def _believes(signing: Keys, directory: Path) -> Check:
+def _believes(trust: Trust, directory: Path) -> Check:
     """Whether the script in it believes the signatures of today."""
     path = directory / BELIEVED
-    same = path.is_file() and path.read_bytes() == signing.for_openssl()
+    same = path.is_file() and path.read_bytes() == trust.for_openssl()
     detail = "as when the kit was made" if same else "changed since: rewrite the kit (ops kit --to DIR)"
     return Check(name="signatures", passed=same, detail=detail, attention=True)
 

@@ -122,7 +122,7 @@ def make_kit(workspace: Workspace, config: Path, directory: Path, sealing: Seali
             workspace.config, workspace.stores, workspace.catalogue, carried, sealing.ways, made_at=index.made_at
         ).encode(),
         **_sealed(sealed, sealing, kept_key),
-        BELIEVED: workspace.signing.for_openssl(),
+        BELIEVED: workspace.trust.for_openssl(),
         INDEX: (index.model_dump_json(indent=1) + "\n").encode(),
     }
     _write(directory, files)

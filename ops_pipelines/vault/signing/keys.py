@@ -5,7 +5,6 @@ whose signatures are ours, one a line: the one in use and every one that was use
 thing is signed, or a recovery kit is written; who only reads makes nothing.
 """
 
-import base64
 import json
 import re
 import secrets
@@ -135,8 +134,7 @@ class Keys:
 
     def for_openssl(self) -> bytes:
         """The trusted keys for `recover.sh`, one a line: number in hexadecimal, the key in base64."""
-        keys = self.trusted.values()
-        return "".join(f"{key.number.hex()} {base64.b64encode(key.raw).decode()}\n" for key in keys).encode()
+        return "".join(f"{key.for_openssl}\n" for key in self.trusted.values()).encode()
 
     def files(self) -> dict[str, bytes]:
         """What a recovery kit has to carry, by name; nothing before anything was signed."""

@@ -52,6 +52,11 @@ class PublicKey:
         return base64.b64encode(_KEY + self.number + self.raw).decode()
 
     @property
+    def for_openssl(self) -> str:
+        """Its number in hexadecimal and the key in base64, for `recover.sh`."""
+        return f"{self.number.hex()} {base64.b64encode(self.raw).decode()}"
+
+    @property
     def name(self) -> str:
         """Its number as minisign prints it."""
         return self.number[::-1].hex().upper()
