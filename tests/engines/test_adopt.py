@@ -2,8 +2,10 @@
 
 import gzip
 import hashlib
+import re
 import subprocess
 from datetime import datetime, timezone
+from functools import reduce
 from pathlib import Path
 
 import dagster as dg
@@ -103,6 +105,10 @@ def test_an_old_backup_is_not_fresh(workspace: Workspace, old: Path) -> None:
     assert source_health(workspace, "crm").state == "FAIL"
 
 
+def _gzipped(data: bytes, _turn: int) -> bytes:
+    return gzip.compress(data, 1)
+
+
 def _zstd(gzipped: bytes) -> bytes:
     return zstandard.ZstdCompressor(write_checksum=False).compress(gzip.decompress(gzipped))
 
@@ -119,6 +125,9 @@ def _zstd(gzipped: bytes) -> bytes:
         ("crm-2026-03-01.sql", lambda data: data[: len(data) // 2], "dump complete' is missing"),
         ("crm-2026-03-01.sql", lambda data: b"-- MariaDB dump 10.19\n" + data, "is a backup of mysql"),
         ("crm-2026-03-01.sql", lambda data: b"hello", "no backup that is known here"),
+        ("crm-2026-03-01.sql", lambda data: b"--\n-- PostgreSQL database cluster dump\n--\n" + data, "pg_dumpall"),
+        ("crm-2026-03-01.sql", lambda data: re.sub(rb"-- Dumped .*", b"--", data), "does not say which PostgreSQL"),
+        ("full-20260203-0415.sql.gz", lambda data: reduce(_gzipped, range(4), data), "more than three times"),
         ("crm-2026-03-02.dump", lambda data: data[:-100], "incomplete"),
         ("infer_forge_20260207_143215.sql.gz.enc", lambda data: data[:-16], "padding is broken"),
     ],

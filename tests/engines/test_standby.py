@@ -68,6 +68,19 @@ def test_a_standby_can_be_the_source(
     assert (verdict.outcome, verdict.warnings) == ("verified", []), verdict.reason
 
 
+def test_a_standby_is_no_target_and_the_primary_is_named(
+    primary: TestServer, tmp_path: Path, make_workspace: MakeWorkspace
+) -> None:
+    name = primary.new_database()
+    made = make_workspace(primary.url(name))
+    manifest = take_backup(made.workspace, "crm")
+    engine = made.workspace.config.engine("crm")
+    with standby_of(primary, tmp_path) as standby:
+        (problem,) = engine.readiness(standby.at(dbname="back").url(), manifest.engine, 0).problems
+    assert problem.what == "the target's server is a standby"
+    assert problem.next == "name its primary"
+
+
 def test_a_standby_that_is_promoted_while_it_is_dumped_gives_a_proved_backup_or_none(
     primary: TestServer, make_workspace: MakeWorkspace
 ) -> None:

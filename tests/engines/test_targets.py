@@ -88,3 +88,20 @@ def test_an_extension_that_cannot_be_created_is_named_before_the_first_byte(
     restore_to(made.workspace, point, target)
     assert pg.sql("select count(*) from t", database=f"{name}_back") == [(0,)]
     pg.sql(f"drop database {name}_back with (force)", "drop role tenant")
+
+
+def test_what_keeps_a_target_from_being_made_is_said_before_the_first_byte(
+    pg18: TestServer, make_workspace: MakeWorkspace
+) -> None:
+    name = pg18.new_database()
+    role = f"nobody_{name}"
+    pg18.sql(f"create role {role} login password 'x'")
+    made = make_workspace(pg18.url(name))
+    facts = take_backup(made.workspace, "crm").engine
+    engine = made.workspace.config.engine("crm")
+    (may_not,) = engine.readiness(pg18.url(f"{name}_back", user=role, password="x"), facts, 0).problems
+    assert may_not.what == f"{role} may not create the database {name}_back"
+    assert f"ALTER ROLE {role} CREATEDB" in may_not.next
+    (too_small,) = engine.readiness(pg18.url(f"{name}_back"), facts, 2**60).problems
+    assert too_small.what.startswith("the target's disk is too small: ")
+    assert "the data alone needs 1048576.0 TiB" in too_small.why

@@ -5,7 +5,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -114,6 +114,17 @@ class Mailbox:
     to: list[list[str]] = field(default_factory=list)
     encrypted: list[bool] = field(default_factory=list)
     refuse: str = ""
+    unknown: Sequence[str] = ()
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: Any, session: Any, envelope: Envelope, address: str, options: Any
+    ) -> str:
+        """Take or refuse a recipient."""
+        if address in self.unknown:
+            return "550 unknown"
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 known"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:  # noqa: N802
         """Take a letter."""

@@ -1,5 +1,6 @@
 """What a channel takes, what it refuses, and what that means for the next try. Real sockets on both sides."""
 
+import socket
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from ops_pipelines.errors import OpsError, SafetyRefusal
 from ops_pipelines.redact import MASK, redact
 from ops_pipelines.settings.secrets import SecretRef
-from ops_pipelines.watch.alerts.channels import base
+from ops_pipelines.watch.alerts.channels import base, mail
 from ops_pipelines.watch.alerts.channels.base import Channel, NotDelivered
 from ops_pipelines.watch.alerts.channels.mail import Mail
 from ops_pipelines.watch.alerts.channels.registry import open_channel
@@ -165,6 +166,24 @@ def test_mail_that_is_refused_says_why(post: Mailbox) -> None:
     with pytest.raises(NotDelivered, match="554 spam") as caught:
         channel(url).send(message())
     assert not caught.value.again
+
+
+def test_mail_that_nobody_may_get_or_no_server_takes_says_why(post: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"smtp://127.0.0.1:{post.port}/?from=ops@example.com&to=a@example.com,b@example.com"
+    post.unknown = ("b@example.com",)
+    assert channel(url).send(message()).endswith("accepted for a@example.com; refused: b@example.com: 550 unknown")
+    post.unknown = ("a@example.com", "b@example.com")
+    with pytest.raises(NotDelivered, match=r"every recipient was refused: a@example\.com: 550 unknown") as caught:
+        channel(url).send(message())
+    assert not caught.value.again
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(mail, "TIMEOUT_S", 0.1)
+        port = silent.getsockname()[1]
+        with pytest.raises(NotDelivered, match="did not answer in time"):
+            channel(url.replace(str(post.port), str(port))).send(message())
+    with pytest.raises(NotDelivered, match="cannot be reached: Connection refused") as caught:
+        channel(url.replace(str(post.port), str(port))).send(message())
+    assert caught.value.again
 
 
 @pytest.mark.parametrize(

@@ -97,11 +97,12 @@ class Mail:
         except smtplib.SMTPResponseException as error:
             said = _decoded(error.smtp_error)
             raise NotDelivered(f"answered {error.smtp_code} {said}", again=400 <= error.smtp_code < 500) from None
-        except TimeoutError:
-            raise NotDelivered(f"{self.host}:{self.port} did not answer in time", again=False) from None
         except ConnectionRefusedError as error:
             raise NotDelivered(f"{self.host}:{self.port} cannot be reached: {error.strerror}", again=True) from None
         except (OSError, smtplib.SMTPException) as error:
+            # smtplib calls it a closed connection when a server that was reached says nothing.
+            if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+                raise NotDelivered(f"{self.host}:{self.port} did not answer in time", again=False) from None
             raise NotDelivered(f"{self.host}:{self.port}: {error}", again=False) from None
         return f"accepted for {', '.join(each for each in self.to if each not in refused)}" + (
             f"; refused: {_first(refused)}" if refused else ""
