@@ -8,6 +8,7 @@ from ops_pipelines.config.drills import Drills
 from ops_pipelines.config.errors import Mistake
 from ops_pipelines.config.execution import CeleryExecution
 from ops_pipelines.config.models import Config
+from ops_pipelines.config.web import Web
 from ops_pipelines.engines.registry import kind_of
 from ops_pipelines.engines.source import Source
 
@@ -18,6 +19,7 @@ def broken_rules(config: Config, parsed: Document) -> Iterator[Mistake]:
         yield Mistake(
             parsed.line_of(("stores", "local")), "stores.local", "the name local is reserved for the store below base"
         )
+    yield from _shared_keys(config.web, parsed)
     for number, legacy in enumerate(config.web.legacy_metrics):
         if legacy.source is not None and legacy.source not in config.sources:
             path = ("web", "legacy_metrics", number, "source")
@@ -46,6 +48,24 @@ def broken_rules(config: Config, parsed: Document) -> Iterator[Mistake]:
             if mistake not in reported:
                 reported.add(mistake)
                 yield mistake
+
+
+def _shared_keys(web: Web, parsed: Document) -> Iterator[Mistake]:
+    """Who may only read must not know what opens the buttons."""
+    if (operate := web.operate) is None:
+        return
+    reading = [web.token, web.basic.password if web.basic is not None else None]
+    keys = (
+        (("token",), operate.token, "token: {env: OPS_OPERATE_TOKEN}"),
+        (("basic", "password"), operate.basic.password if operate.basic is not None else None,
+         "password: {env: OPS_OPERATE_PASSWORD}"),
+    )  # fmt: skip
+    for key, secret, example in keys:
+        if secret is not None and secret in reading:
+            path = ("web", "operate", *key)
+            yield Mistake(
+                parsed.line_of(path), ".".join(path), "whoever may read knows this secret, and could operate", example
+            )
 
 
 def _source_checks(name: str, source: Source, config: Config, parsed: Document) -> Iterator[Mistake]:

@@ -21,6 +21,7 @@ from sqlalchemy import CursorResult, Select, bindparam, func, or_, select, union
 from sqlalchemy.orm import Session
 
 from ops_pipelines.clock import UTC, new_id
+from ops_pipelines.errors import OpsError
 from ops_pipelines.ledger.holder import alive, this_process
 from ops_pipelines.ledger.ledger import Ledger, LedgerError
 from ops_pipelines.ledger.models import (
@@ -221,7 +222,13 @@ class AlertLedger:
     def mute(
         self, *, source: str | None, rule: str | None, until: datetime, by: str, reason: str, at: datetime
     ) -> Mute:
-        """Write a mute; `source` and `rule` narrow it."""
+        """Write a mute; `source` and `rule` narrow it. Raises OpsError for one that would end before it begins."""
+        if until <= at:
+            raise OpsError(
+                "a mute of no length would mute nothing",
+                safe="whoever was told is told",
+                next="ops alerts mute --for 1h",
+            )
         row = Mute(
             id=new_id(at, tail_bytes=4), source=source, rule=rule, created_at=at, ends_at=until, created_by=by,
             reason=reason,

@@ -11,14 +11,16 @@ from ops_pipelines.operate.launch import OPERATOR_TAG
 from ops_pipelines.operate.project import LIMIT_S, MOST_BYTES
 from ops_pipelines.probes.graphql import as_expected, ask
 
-_RUN = """query ($id: ID!, $run: ID!) {
+_RUN = """query ($id: ID!) {
   runOrError(runId: $id) {
     __typename
     ... on Run { runId status jobName startTime endTime tags { key value }
                  stepStats { stepKey status startTime endTime } }
   }
-  logsForRun(runId: $run, limit: 1000) {
-    ... on EventConnection { events {
+}"""
+_EVENTS = """query ($run: ID!, $after: String) {
+  logsForRun(runId: $run, afterCursor: $after, limit: 1000) {
+    ... on EventConnection { cursor hasMore events {
       __typename
       ... on LogMessageEvent { message timestamp level }
       ... on ExecutionStepOutputEvent { metadataEntries { label ... on TextMetadataEntry { text } } }
@@ -30,6 +32,7 @@ _RUN = """query ($id: ID!, $run: ID!) {
 }"""
 _ENDED = ("SUCCESS", "FAILURE", "CANCELED")
 _LINES = 20
+_MOST_PAGES = 50  # no run of ours says so much; who never ends is no Dagster
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,25 @@ def run_state(url: str, run_id: str) -> RunState | None:
     Raises:
         DagsterSilent.
     """
-    data = ask(url, _RUN, variables={"id": run_id, "run": run_id}, limit_s=LIMIT_S, most_bytes=MOST_BYTES)
+    data = ask(url, _RUN, variables={"id": run_id}, limit_s=LIMIT_S, most_bytes=MOST_BYTES)
     with as_expected(url):
         run = data["runOrError"]
         if run["__typename"] == "RunNotFoundError":
             return None
-        return _state(run, (data["logsForRun"] or {}).get("events") or [])
+        return _state(run, list(_events(url, run_id)))
+
+
+def _events(url: str, run_id: str) -> Iterator[Any]:
+    """Everything that a run has said. Raises DagsterSilent, and as `as_expected` is told."""
+    cursor = None
+    for _ in range(_MOST_PAGES):
+        variables = {"run": run_id, "after": cursor}
+        data = ask(url, _EVENTS, variables=variables, limit_s=LIMIT_S, most_bytes=MOST_BYTES)
+        found = data["logsForRun"] or {}
+        yield from found.get("events") or []
+        if not found.get("hasMore"):
+            return
+        cursor = str(found["cursor"])
 
 
 def _state(run: Any, events: Sequence[Any]) -> RunState:

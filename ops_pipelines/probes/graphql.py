@@ -1,12 +1,14 @@
 """Dagster's web server over GraphQL: a question, an answer, and the error when there is none."""
 
 import json
-import urllib.error
-import urllib.request
+import socket
+import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from http.client import HTTPException
+from contextlib import contextmanager, suppress
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 from ops_pipelines.errors import OpsError
 from ops_pipelines.starting import start_command
@@ -21,32 +23,60 @@ def ask(url: str, query: str, *, limit_s: float, most_bytes: int, variables: Map
 
     Args:
         url: of Dagster's web server.
-        limit_s: seconds to wait for its answer.
+        limit_s: seconds to wait for its whole answer, however slowly it comes.
         most_bytes: of the answer; a longer one is none.
     Raises:
         DagsterSilent.
     """
-    # It is named in our own configuration, and is no business of a proxy's.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    began = time.monotonic()
+    body = json.dumps({"query": query, "variables": dict(variables or {})})
     try:
-        asked = urllib.request.Request(
-            f"{url.rstrip('/')}/graphql",
-            data=json.dumps({"query": query, "variables": dict(variables or {})}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with opener.open(asked, timeout=limit_s) as answer:
+        with _cut_after(_connected(url, limit_s), limit_s) as connection:
+            path = f"{urlsplit(url).path.rstrip('/')}/graphql"
+            connection.request("POST", path, body, {"Content-Type": "application/json", "Connection": "close"})
+            answer = connection.getresponse()
+            if answer.status != 200:
+                raise silent(url, f"HTTP {answer.status}")
             document = json.loads(answer.read(most_bytes))
-    except urllib.error.HTTPError as error:
-        raise silent(url, f"HTTP {error.code}") from None
     # Something else may listen on its port, and say anything.
     except (OSError, HTTPException, ValueError, RecursionError) as error:
-        raise silent(url, str(getattr(error, "reason", "") or error)) from None
+        late = time.monotonic() - began >= limit_s
+        raise silent(url, f"its answer took more than {limit_s:g} s" if late else str(error)) from None
     match document:
         case {"data": dict(data)}:
             return data
         case {"errors": [{"message": str(message)}, *_]}:
             raise silent(url, message)
     raise silent(url, "it is no GraphQL server")
+
+
+def _connected(url: str, limit_s: float) -> HTTPConnection:
+    """A connection to a web server; through no proxy, since it is named in our own configuration."""
+    parts = urlsplit(url)
+    kinds: Mapping[str, type[HTTPConnection]] = {"http": HTTPConnection, "https": HTTPSConnection}
+    if parts.scheme not in kinds or parts.hostname is None:
+        raise ValueError("its address does not begin with http:// or https://")
+    connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=limit_s)
+    connection.connect()
+    return connection
+
+
+@contextmanager
+def _cut_after(connection: HTTPConnection, limit_s: float) -> Iterator[HTTPConnection]:
+    """Cut a connection when the time is over: the limit of a socket is for each read, and one byte renews it."""
+    held: socket.socket = connection.sock  # the connection forgets it when the answer has begun
+
+    def cut() -> None:
+        with suppress(OSError):
+            held.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(limit_s, cut)
+    timer.start()
+    try:
+        yield connection
+    finally:
+        timer.cancel()
+        connection.close()
 
 
 @contextmanager

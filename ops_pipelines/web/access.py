@@ -38,6 +38,12 @@ class Keys:
         """Whether anything is asked for."""
         return self.token is not None or self.basic is not None
 
+    @property
+    def secrets(self) -> set[str]:
+        """What has to be known: tokens and passwords."""
+        password = self.basic.partition(":")[2] if self.basic is not None else None
+        return {each for each in (self.token, password) if each is not None}
+
     def holder(self, authorization: str) -> str | None:
         """Who sends the value of an `Authorization` header, as incidents name him; None where it is none of ours.
 
@@ -92,7 +98,7 @@ def credentials(web: Web, host: str, *, buttons: bool = False) -> Credentials:
         host: where the server listens.
         buttons: whoever may read may operate.
     Raises:
-        SafetyRefusal: others could reach the host, and nothing would be asked for.
+        SafetyRefusal: others could reach the host, and nothing would be asked for; or who may read could operate.
         SecretMissing: a named secret is not there.
     """
     found = Credentials(
@@ -100,6 +106,13 @@ def credentials(web: Web, host: str, *, buttons: bool = False) -> Credentials:
         operate=_keys(web.operate.token, web.operate.basic, "web.operate") if web.operate else Keys(),
         anybody=buttons,
     )
+    if found.read.secrets & found.operate.secrets:
+        raise SafetyRefusal(
+            "whoever may read the status page could operate as well",
+            why="web and web.operate name secrets of the same value",
+            safe="nothing was started",
+            next="give operators a secret of their own: web: {operate: {token: {env: OPS_OPERATE_TOKEN}}}",
+        )
     if not found.read.needed and not is_loopback(host):
         raise SafetyRefusal(
             f"the status page would be open to everybody who reaches {host}",

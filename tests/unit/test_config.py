@@ -201,6 +201,20 @@ def test_a_mistake_is_told_with_its_line_field_expectation_and_example(
 
 
 @pytest.mark.parametrize(
+    ("operate", "line", "field"),
+    [
+        ("token: {env: READ}", 4, "web.operate.token"),
+        ("basic: {user: anna, password: {env: READ}}", 4, "web.operate.basic.password"),
+        ("basic: {user: anna, password: {env: PASSWORD}}", 4, "web.operate.basic.password"),
+    ],
+)
+def test_one_secret_does_not_both_read_and_operate(mistakes: Mistakes, operate: str, line: int, field: str) -> None:
+    web = "web:\n  token: {env: READ}\n  basic: {user: ops, password: {env: PASSWORD}}\n  operate: {%s}\n"
+    (found,) = mistakes(web % operate + CRM)
+    assert (found.line, found.field) == (line, field) and "could operate" in found.expected
+
+
+@pytest.mark.parametrize(
     ("text", "line", "field", "expected"),
     [
         ("execution: {kind: celry}\n" + CRM, 1, "execution.kind", "did you mean 'celery'? one of process, celery"),

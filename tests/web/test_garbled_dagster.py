@@ -2,8 +2,9 @@
 
 import copy
 import json
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +14,8 @@ import pytest
 
 from ops_pipelines.errors import OpsError
 from ops_pipelines.naming import SOURCE_TAG, Named
+from ops_pipelines.operate.runs import run_state
+from ops_pipelines.probes.graphql import DagsterSilent, ask
 from ops_pipelines.web.api import models
 from ops_pipelines.web.operations import Operations
 from ops_pipelines.web.pages.environment import Visit
@@ -39,7 +42,7 @@ SOUND: dict[str, Any] = {
         "__typename": "Run", "runId": "one", "status": "FAILURE", "jobName": "backup", "startTime": 1.0, "endTime": 2.0,
         "tags": [{"key": SOURCE_TAG, "value": "crm"}], "stepStats": [_STEP],
     },
-    "logsForRun": {"events": _EVENTS},
+    "logsForRun": {"events": _EVENTS, "hasMore": False, "cursor": "1"},
 }  # fmt: skip
 """What Dagster says to every question of ours."""
 NONSENSE: tuple[Any, ...] = (None, [], {}, [None], -1, 1e300, "", "<blink>")
@@ -56,13 +59,14 @@ class Talker:
 
     def __init__(self) -> None:
         talker, self.says = self, b""
+        self.answer: Callable[[dict[str, Any]], object] | None = None
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if talker.answer is not None:
+                    talker.data(talker.answer(asked))
                 self.wfile.write(talker.says)
-
-            do_GET = do_POST  # noqa: N815 - as the library calls it
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -138,6 +142,53 @@ def test_one_thing_that_is_nonsense_costs_no_traceback(make_house: MakeHouse, ta
 def test_what_is_no_dagster_is_said_so(make_house: MakeHouse, talker: Talker, says: bytes) -> None:
     talker.says = says
     assert "does not answer" in used(Operations(make_house().workspace, talker.url))
+
+
+class Dripper:
+    """Something on a port that sends a byte now and then, for ever."""
+
+    def __init__(self, begin: bytes) -> None:
+        self._begin, self._over = begin, threading.Event()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._drip)
+
+    def __enter__(self) -> "Dripper":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        self._listening.close()
+
+    def _drip(self) -> None:
+        taken, _address = self._listening.accept()
+        with taken, suppress(OSError):
+            taken.sendall(self._begin)
+            while not self._over.wait(0.05):
+                taken.sendall(b" ")
+
+
+@pytest.mark.parametrize("begin", [b"HTTP/1.1 ", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["headers", "body"])
+def test_an_answer_that_never_ends_is_not_waited_for(begin: bytes) -> None:
+    with Dripper(begin) as dripping, pytest.raises(DagsterSilent, match="its answer took more than 1 s"):
+        ask(dripping.url, "query { version }", limit_s=1, most_bytes=2**20)
+
+
+def test_everything_that_a_long_run_said_is_read(talker: Talker) -> None:
+    def said(number: int) -> dict[str, Any]:
+        return {"__typename": "LogMessageEvent", "message": f"line {number}", "timestamp": "1000", "level": "INFO"}
+
+    def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        begin = int(asked["variables"].get("after") or 0)
+        end = begin + 1000
+        logs = {"events": [said(number) for number in range(begin, min(end, 2500))], "cursor": str(end)}
+        return {**SOUND, "logsForRun": {**logs, "hasMore": end < 2500}}
+
+    talker.answer = answer
+    state = run_state(talker.url, "one")
+    assert state is not None and state.said[-1][1] == "line 2499"
 
 
 def test_an_address_without_http_is_said_so(make_house: MakeHouse) -> None:

@@ -119,6 +119,8 @@ def test_what_cannot_be_started_says_why_and_what_is_safe(site: Site) -> None:
     assert press(site, "sources/crm/verify", Authorization=OPERATOR)[0] == 400
     for length in ("eternity", "9999999d", "9" * 20 + "w"):
         assert press(site, "mutes", f"for={length}", Authorization=OPERATOR)[0] == 400
+    status, said = press(site, "mutes", "for=0s", Authorization=OPERATOR)
+    assert status == 409 and "no length" in said
     assert press(site, "mutes", "for=1h&rule=nothing", Authorization=OPERATOR)[0] == 404
     assert press(site, "mutes", "x" * 70000, Authorization=OPERATOR)[0] == 413
     assert press(site, "incidents/none/acknowledge", Authorization=OPERATOR)[0] == 404
@@ -170,6 +172,19 @@ def test_buttons_for_everybody_are_for_nobody_behind_a_proxy(make_house: MakeHou
 def test_an_empty_key_opens_nothing(make_house: MakeHouse, web: dict[str, object]) -> None:
     status, said = make_house(web=web).refused("--host", "0.0.0.0", environ={**SECRETS, "BLANK": " "})
     assert status == 2 and ("is empty" in said or "is not set" in said)
+
+
+@pytest.mark.parametrize(
+    "web",
+    [
+        {"token": {"env": "READ"}, "operate": {"token": {"env": "SAME"}}},
+        {"token": {"env": "READ"}, "operate": {"basic": {"user": "anna", "password": {"env": "SAME"}}}},
+        {"basic": {"user": "ops", "password": {"env": "READ"}}, "operate": {"token": {"env": "SAME"}}},
+    ],
+)
+def test_who_may_read_does_not_know_what_operates(make_house: MakeHouse, web: dict[str, object]) -> None:
+    status, said = make_house(web=web).refused(environ={**SECRETS, "SAME": SECRETS["READ"]})
+    assert status == 3 and "could operate as well" in said and SECRETS["READ"] not in said
 
 
 def test_a_browser_says_of_our_forms_that_they_are_ours(site: Site) -> None:
