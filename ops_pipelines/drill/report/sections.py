@@ -145,7 +145,7 @@ def _times(report: Report, spoken: Language) -> tuple[_Cells, list[_Cells]]:
     for group in report.groups:
         for each in group.sources:
             cells = [spoken.fixed(each.seconds[step], 2) if step in each.seconds else "" for step in steps]
-            rows.append((each.source, *cells, spoken.fixed(each.took_s, 2), _span(each.rto_s), _trend(each)))
+            rows.append((each.source, *cells, spoken.fixed(each.took_s, 2), _span(each.rto_s), _trend(each, spoken)))
         application = said("application {name}", name=group.name)
         rows.append((application, *[""] * len(steps), spoken.fixed(group.took_s, 2), _span(group.rto_s), ""))
     return ("", *map(Word, steps), Word("altogether"), said("target"), said("before")), rows
@@ -155,8 +155,8 @@ def _slower(sources: Sequence[SourceResult]) -> list[str]:
     return [said("{about}: {what}", about=each.source, what=step) for each in sources for step in each.slower]
 
 
-def _trend(result: SourceResult) -> str:
-    return said("{values} s", values=[round(each, 1) for each in result.past_s[:5]]) if result.past_s else ""
+def _trend(result: SourceResult, spoken: Language) -> str:
+    return ", ".join(f"{spoken.fixed(each, 1)} s" for each in result.past_s[:5])
 
 
 def _lost(result: SourceResult) -> _Cells:
