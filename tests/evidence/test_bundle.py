@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import VerificationError
+from securesystemslib.signer import SSlibKey
 
 from ops_pipelines.evidence.assemble import Evidence, assemble
 from ops_pipelines.evidence.bundle import write_bundle
@@ -21,10 +25,12 @@ from ops_pipelines.evidence.page import page
 from ops_pipelines.evidence.period import period_of
 from ops_pipelines.language.speech import language
 from ops_pipelines.vault.signing.minisign import Signer
+from tests.browser import chromium
 from tests.evidence.conftest import days, said
 from tests.faults.house import OPS, House
 from tests.faults.protected import CANARY
 from tests.language.pseudo import PSEUDO, left_over
+from tests.watch.test_report_page import _TOO_WIDE
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Clauses are called as their norms call them.
@@ -104,6 +110,29 @@ def test_standard_tools_check_it(bundle: Path) -> None:
     done = by_hand(bundle)
     assert done.returncode == 0, done.stderr
     assert "Signature Verified Successfully" in done.stdout
+
+
+def test_somebody_elses_code_verifies_every_envelope(bundle: Path) -> None:
+    key = load_pem_public_key((bundle / "key.pem").read_bytes())
+    envelopes = [bundle / "index.dsse.json", *(bundle / "statements").iterdir()]
+    for path in envelopes:
+        document = json.loads(path.read_bytes())
+        (signature,) = document["signatures"]
+        known = SSlibKey.from_crypto(key, keyid=signature["keyid"])
+        assert Envelope.from_dict(document).verify([known], threshold=1), path.name
+        document["payload"] = base64.b64encode(b"{}").decode()
+        with pytest.raises(VerificationError):
+            Envelope.from_dict(document).verify([known], threshold=1)
+
+
+def test_a_phone_shows_all_of_it(house: House, tmp_path: Path) -> None:
+    found, signer = gathered(house)
+    bundle = write_bundle(found, signer, tmp_path / "cs", language("cs")).folder
+    with chromium() as browser:
+        shown = browser.new_page(viewport={"width": 390, "height": 844})
+        shown.set_content((bundle / "evidence.html").read_text("utf-8"))
+        assert shown.evaluate("document.documentElement.scrollWidth") <= 390
+        assert shown.evaluate(_TOO_WIDE) == []
 
 
 def test_nothing_secret_is_in_it(house: House, written: Path) -> None:
