@@ -6,7 +6,7 @@ database, not in the broker, so that a broker that starts again loses none.
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from ops_pipelines.config.execution import CeleryExecution
@@ -14,9 +14,6 @@ from ops_pipelines.config.models import Config
 from ops_pipelines.errors import OpsError
 from ops_pipelines.extras import needed
 from ops_pipelines.ledger.ledger import with_driver
-
-if TYPE_CHECKING:
-    pass
 
 _MARGIN = timedelta(hours=1)
 _ASKED_FOR_S = 3.0
