@@ -18,8 +18,10 @@ from benchmarks.metrics import fill, house, timed
 
 PAGES = (
     "",
+    "?language=cs",
     "?q=source_9&page=2",
     "sources/source_1",
+    "sources/source_1?language=fr",
     "activity",
     "incidents",
     "stores",
