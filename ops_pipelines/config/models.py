@@ -139,8 +139,11 @@ class Config(Model):
         return [name for name, each in self.sources.items() if each.taken_by is not None]
 
     def dumped_here(self, name: str) -> bool:
-        """Whether this machine's local store is the one that a source is dumped into. Raises UnknownSource."""
-        return self.source(name).taken_by is None and self.site(name) == self.here
+        """Whether this machine's local store is the one that a source is dumped into.
+
+        Of a source that the file does not name any more, restore points are looked for here.
+        """
+        return name not in self.sources or (self.source(name).taken_by is None and self.site(name) == self.here)
 
     def places(self, name: str) -> tuple[str, ...]:
         """The stores that have restore points of a source, as this machine sees them. Raises UnknownSource."""
