@@ -13,6 +13,7 @@ from ops_pipelines.proof import Grade, grade_of
 from ops_pipelines.settings.checks import AggregationCheck, CommandCheck, SqlCheck
 from ops_pipelines.settings.common import Model, Settings
 from ops_pipelines.settings.outage import OutageCommands
+from ops_pipelines.settings.pod import Pod
 from ops_pipelines.settings.secrets import Secret, SecretRef
 from ops_pipelines.settings.values import Name
 
@@ -38,6 +39,7 @@ class Source(Settings, ABC):
         "store; here they are copied, proved and pruned. What else is said of it is what its own `ops.yaml` says: its "
         "secrets are never asked for",
     )
+    pod: Pod | None = Field(None, description="of its scheduled runs, where Dagster makes each run a pod")
     bin_dirs: tuple[Path, ...] = Field((), description="where to look for client tools first")
     checks: Sequence[SqlCheck | AggregationCheck] = ()
     commands: tuple[CommandCheck, ...] = ()

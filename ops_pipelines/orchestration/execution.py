@@ -4,6 +4,7 @@ With `execution: {kind: celery}` the process of a run hands each step to the wor
 run goes after the other, as in one process: what has its place by priority has no dependency that could keep it.
 """
 
+import json
 from typing import Literal
 
 import dagster as dg
@@ -11,6 +12,7 @@ import dagster as dg
 from ops_pipelines.config.execution import CeleryExecution
 from ops_pipelines.config.models import Config
 from ops_pipelines.extras import needed
+from ops_pipelines.naming import SOURCE_TAG
 from ops_pipelines.orchestration.names import PLAIN, PRIORITY_TAG, Names
 from ops_pipelines.orchestration.patience import in_one_process
 
@@ -18,6 +20,7 @@ Step = Literal["dump", "snapshot", "copy", "verify"]
 _TURNS: dict[Step, int] = {"dump": 4, "snapshot": 3, "copy": 2, "verify": 1}
 _OTHERS = 5
 """The turn that dagster-celery gives a step without one; in Dagster that is 0, and after ours as well."""
+_POD_TAG = "dagster-k8s/config"
 _QUEUE_TAG, _TURN_TAG = "dagster-celery/queue", "dagster-celery/priority"
 
 
@@ -32,6 +35,18 @@ def executor(config: Config, names: Names = PLAIN, *, in_turn: bool = True) -> d
     with needed("celery"):
         from ops_pipelines.orchestration.at_sites import at_sites  # noqa: PLC0415
     return at_sites(config, config.execution, names, in_turn=in_turn)
+
+
+def run_tags(config: Config, source: str) -> dict[str, str]:
+    """The tags of a run that a schedule or a sensor asks for: whose it is, and what its pod is, where it is one."""
+    pod = config.source(source).pod
+    if pod is None:
+        return {SOURCE_TAG: source}
+    asked = {
+        "container_config": {} if pod.resources is None else {"resources": pod.resources.model_dump(mode="json")},
+        "pod_spec_config": {"node_selector": dict(pod.node_selector)},
+    }
+    return {SOURCE_TAG: source, _POD_TAG: json.dumps(asked)}
 
 
 def step_tags(config: Config, source: str, step: Step, names: Names) -> dict[str, str]:

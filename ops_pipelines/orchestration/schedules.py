@@ -6,9 +6,9 @@ import dagster as dg
 
 from ops_pipelines.clock import SystemClock
 from ops_pipelines.config.cadence import day_of
-from ops_pipelines.naming import SOURCE_TAG
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.dagster_internals import AssetJob
+from ops_pipelines.orchestration.execution import run_tags
 from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.orchestration.jobs import group_selection
 
@@ -61,7 +61,7 @@ def _proof_schedule(
                 run_key=f"verify:{member}:{context.scheduled_execution_time.isoformat()}",
                 partition_key=day_of(config, min(point.started_at, workspace.clock.now())),
                 asset_selection=[called.verified(member), called.report],
-                tags={SOURCE_TAG: member},
+                tags=run_tags(config, member),
             )
             for member, point in newest.items()
             if point is not None
@@ -95,7 +95,7 @@ def _schedule(
                 run_key=f"{member}:{tick.isoformat()}",
                 partition_key=day,
                 asset_selection=group_selection(config, member, installation.names),
-                tags={SOURCE_TAG: member, names.PRIORITY_TAG: names.LIVE},
+                tags={**run_tags(config, member), names.PRIORITY_TAG: names.LIVE},
             )
             for member in members
         ]

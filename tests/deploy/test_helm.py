@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import helm_python as helm
 import kubernetes_validate
 import pytest
 import yaml
-from dagster import DagsterRun
+from dagster import DagsterRun, build_schedule_context
 from dagster._grpc.client import DagsterGrpcClient
 from dagster._grpc.types import ListRepositoriesResponse
 from dagster_k8s.container_context import K8sContainerContext
@@ -25,6 +26,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kubernetes.client import ApiClient
 
 from ops_pipelines.config.load import load_config
+from ops_pipelines.naming import SOURCE_TAG
+from ops_pipelines.orchestration.build import build_definitions
 from tests.deploy.parts import BIN, DEPLOY, PROJECT, free_port, until
 
 CHART = DEPLOY / "helm/ops-pipelines"
@@ -34,7 +37,7 @@ RELEASE = "ops-pipelines/release"
 RECIPIENT = "age173pm4ccqx255m3vurlvu672nx0g0jtpm7r2dre6l3p9keuv4lg7stns5wu"
 Document = dict[str, Any]
 
-FULL = {
+FULL: dict[str, Any] = {
     "image": {"repository": "registry.example.org/ops_pipelines", "tag": "0.1.0", "pullSecrets": ["registry"]},
     "sandbox": True,
     "config": {
@@ -248,6 +251,35 @@ def test_a_run_has_what_the_code_location_has(documents: list[Document]) -> None
     places = {each["mountPath"] for each in theirs["volumeMounts"]}
     assert places == {each["mountPath"] for each in ours["volumeMounts"]} - instance
     assert "hostname" not in run, "two pods of one name would take each other's processes for dead"
+
+
+def test_a_source_has_its_own_pods_and_only_what_it_says_of_them_differs(tmp_path: Path) -> None:
+    pod = {
+        "node_selector": {"disk": "large"},
+        "resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "8Gi"}},
+    }
+    sources = {name: {"kind": "sqlite", "paths": [f"{name}.sqlite"]} for name in ("large", "small")}
+    (tmp_path / "ops.yaml").write_text(
+        yaml.safe_dump({"sources": {**sources, "large": {**sources["large"], "pod": pod}}}), encoding="utf-8"
+    )
+    repository = build_definitions(load_config(tmp_path / "ops.yaml")).get_repository_def()
+    (schedule,) = (each for each in repository.schedule_defs if each.name.startswith("backup_"))
+    context = build_schedule_context(scheduled_execution_time=datetime.now(timezone.utc), repository_def=repository)
+    requests = {each.tags[SOURCE_TAG]: each.tags for each in schedule.evaluate_tick(context).run_requests or []}
+    documents = rendered(FULL)
+    jobs = {name: job_of_a_run(documents, tags) for name, tags in requests.items()}
+    for job in jobs.values():
+        kubernetes_validate.validate(job, VERSIONS[0], strict=True)
+    assert jobs["small"] == job_of_a_run(documents)
+    made = jobs["large"]["spec"]["template"]["spec"]
+    assert made["nodeSelector"] == {**FULL["nodeSelector"], "disk": "large"}
+    assert made["containers"][0].pop("resources") == {
+        "requests": {"cpu": "500m", "memory": "2Gi"},
+        "limits": {"memory": "8Gi"},
+    }
+    usual = jobs["small"]["spec"]["template"]["spec"]
+    del made["nodeSelector"], usual["nodeSelector"], usual["containers"][0]["resources"]
+    assert made == usual
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import dagster as dg
 
 from ops_pipelines.backup.arrivals import record_arrivals
 from ops_pipelines.config.cadence import day_of
-from ops_pipelines.naming import SOURCE_TAG
 from ops_pipelines.orchestration import names
 from ops_pipelines.orchestration.dagster_internals import AssetJob
 from ops_pipelines.orchestration.describe import manifest_metadata
+from ops_pipelines.orchestration.execution import run_tags
 from ops_pipelines.orchestration.installation import Installation
 from ops_pipelines.orchestration.jobs import chain_selection
 from ops_pipelines.vault.catalogue import RestorePoint
@@ -89,5 +89,5 @@ def _runs(installation: Installation, arrived: Sequence[RestorePoint]) -> Iterat
             run_key=f"arrived:{name}:{point.id}",
             partition_key=day,
             asset_selection=[key for key in keys if proved or key != installation.names.verified(name)],
-            tags={SOURCE_TAG: name, names.PRIORITY_TAG: names.LIVE},
+            tags={**run_tags(installation.config, name), names.PRIORITY_TAG: names.LIVE},
         )
