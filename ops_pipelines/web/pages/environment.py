@@ -19,20 +19,20 @@ class Visit:
     """Somebody who looks at a page.
 
     Attributes:
-        address: the path of the page, or of another one where this one cannot be asked for again.
         asked: the parameters of the address.
         operator: who may start something, as incidents name him; None for who may only read.
         dagster_url: of the web UI where runs are seen, and started from here; None where there is none.
         may_sign_in: there is a password that makes him an operator.
         spoken: his language.
+        address: the path of the page, or of another one where this one cannot be asked for again.
     """
 
-    address: str = "/"
     asked: Mapping[str, str] = field(default_factory=dict)
     operator: str | None = None
     dagster_url: str | None = None
     may_sign_in: bool = False
     spoken: Language = ENGLISH
+    address: str = "/"
 
     @property
     def languages(self) -> Sequence[tuple[Code, str, str]]:
