@@ -88,11 +88,11 @@ def whole(dump: Path) -> Script:
 def cut(dump: Path, lanes: int) -> Cut | None:
     """The dump for so many sessions; None where it has not the rows of two tables, or is not in sections."""
     sections = _sections(dump)
-    rows = [each for kind, each in sections if kind == _ROWS]
+    last = next((at for at, (kind, _) in enumerate(sections) if kind.startswith(_LAST)), len(sections))
+    rows = [each for kind, each in sections[:last] if kind == _ROWS]
     if len(rows) < 2 or lanes < 2:
         return None
     head = (0, sections[0][1][0])
-    last = next((at for at, (kind, _) in enumerate(sections) if kind.startswith(_LAST)), len(sections))
     before = [each for kind, each in sections[:last] if kind != _ROWS]
     after = [each for _kind, each in sections[last:]]
     # Whatever ends the dump undoes its settings: it stands in its last section, which is the last of its session, too.

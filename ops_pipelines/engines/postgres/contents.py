@@ -48,7 +48,7 @@ _MOVING_KEY = """
 _TABLES = f"""
 select format('%I.%I', w.nspname, r.relname), sum(pg_relation_size(c.oid)),
        {digests.COLUMNS},
-       (select string_agg(quote_ident(a.attname) || '::text', ', ' order by k.place)
+       (select json_agg(quote_ident(a.attname) order by k.place)
           from pg_catalog.pg_index i, unnest(i.indkey) with ordinality k(attnum, place), pg_catalog.pg_attribute a
          where i.indrelid = r.oid and i.indisprimary and k.place <= i.indnkeyatts
            and a.attrelid = r.oid and a.attnum = k.attnum),
@@ -250,9 +250,10 @@ def _questions(opened: Session, level: Level, way: Way) -> list[tuple[str, str]]
     The largest comes first, so that the last worker to finish has a small one.
     """
     work: list[tuple[str, str]] = []
-    for name, _size, columns, key, readable, only in opened.rows(_TABLES):
+    for name, _size, columns, keyed, readable, only in opened.rows(_TABLES):
         # An unlogged table comes back empty from a standby.
         digest = digests.digest([digests.Column(*each) for each in columns or ()], way.digests)
+        key = digests.key(keyed, way.digests) if keyed else None
         asked = _question(f"{only}{name}", digest, key, level, way.seed) if readable else _EMPTY[level in DIGESTED]
         work.append((name, asked))
     if opened.value("select exists (select from pg_catalog.pg_largeobject_metadata)"):
@@ -268,7 +269,7 @@ def _question(table: str, digest: str, key: str | None, level: Level, seed: int)
     if level == "full" or not key:
         return f"select count(*), coalesce({digest}, 0)::text, count(*) from {table}"
     # A row that the filter leaves out is neither hashed nor fetched from where long values are kept.
-    chosen = _chosen(table, f"concat_ws(',', {key})" if "," in key else key, seed)
+    chosen = _chosen(table, key, seed)
     return (
         f"select count(*), coalesce({digest} filter (where {chosen}), 0)::text, count(*) filter (where {chosen})"
         f" from {table}"
